@@ -1,0 +1,150 @@
+/**
+ * The vocabulary. Types and tiny constructors only: everything else may import this file, and it imports nothing.
+ */
+
+declare const brand: unique symbol;
+type Branded<T, Name extends string> = T & { readonly [brand]: Name };
+
+// ---- who exists ------------------------------------------------------------------------------------------------
+
+/** Where an engine publishes KV-cache events; rank r publishes on `port + r` and answers replays on `replayPort + r`. */
+export type KvEventSource =
+  | { readonly kind: 'none' }
+  | {
+      readonly kind: 'zmq';
+      readonly port: number;
+      readonly replayPort: number | undefined;
+      readonly ranks: number;
+    };
+
+/** One engine replica as the router sees it: an OpenAI API at `ip:port`. Immutable; a change makes a new Pod. */
+export interface Pod {
+  /** Unique among the known pods. */
+  readonly name: string;
+  /** IPv4 or IPv6 address, without brackets. */
+  readonly ip: string;
+  readonly port: number;
+  /** The base model. */
+  readonly model: string;
+  /** Further names it answers to, LoRA adapters among them. */
+  readonly aliases: readonly string[];
+  readonly kvEvents: KvEventSource;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** `ip:port`, IPv6 in brackets: the form that Envoy's ORIGINAL_DST and override_host clusters parse. */
+export type Endpoint = Branded<string, 'Endpoint'>;
+
+export function endpointOf(pod: Pick<Pod, 'ip' | 'port'>): Endpoint {
+  return (pod.ip.includes(':') ? `[${pod.ip}]:${pod.port}` : `${pod.ip}:${pod.port}`) as Endpoint;
+}
+
+/** What holds a cache: one data-parallel rank of one pod. A small integer, given out by the index and used again. */
+export type HolderId = Branded<number, 'HolderId'>;
+
+// ---- what is asked ---------------------------------------------------------------------------------------------
+
+/**
+ * Where token ids come from. Ids of different spaces are never compared: the space is part of every chain's root, so a
+ * prompt tokenized locally cannot match blocks that were made from the engine's own tokens.
+ */
+export type TokenSpace = 'engine' | 'character' | 'tiktoken';
+
+/** The token ids of one prompt. */
+export interface Tokens {
+  readonly space: TokenSpace;
+  readonly ids: Uint32Array;
+}
+
+/** The cache's namespace: two contexts never share a block. */
+export interface CacheContext {
+  readonly space: TokenSpace;
+  /** The LoRA adapter's name, else the base model's. */
+  readonly model: string;
+  /** vLLM's `cache_salt`; '' when the request has none. */
+  readonly salt: string;
+}
+
+/**
+ * The full blocks of one prompt as chained 64-bit hashes: block i is `(lanes[2i], lanes[2i + 1])` and covers the whole
+ * prefix up to its end (`hi`, `lo`). A last, partly filled block is not part of the chain: engines do not cache it.
+ */
+export interface BlockChain {
+  readonly blockSizeTokens: number;
+  readonly length: number;
+  /** Two unsigned 32-bit lanes per block; `2 * length` elements. */
+  readonly lanes: Uint32Array;
+}
+
+/** Our hash of one block and all that precedes it: two unsigned 32-bit lanes. Also names a chain's root. */
+export interface BlockHash {
+  readonly hi: number;
+  readonly lo: number;
+}
+
+/** The engine's own 64-bit block hash, unsigned. Opaque: only ever compared with hashes of the same holder. */
+export type EngineHash = Branded<bigint, 'EngineHash'>;
+
+// ---- who holds it ----------------------------------------------------------------------------------------------
+
+/** Holders whose longest held prefix of a chain is exactly `depth` blocks. */
+export interface MatchLayer {
+  readonly depth: number;
+  readonly holders: readonly HolderId[];
+}
+
+/** Deepest layer first; a holder stands in one layer at most, and in none if it does not hold the first block. */
+export type Matches = readonly MatchLayer[];
+
+// ---- what we answer --------------------------------------------------------------------------------------------
+
+export const STRATEGIES = ['prefix-cache', 'least-request', 'random', 'round-robin', 'power-of-two'] as const;
+export type Strategy = (typeof STRATEGIES)[number];
+
+/**
+ * Why a pod was picked. A metric label: keep the set small.
+ * - `prefix_match`, `prefix_match_skipped` (held, but every holder is too busy), `no_match`: what the index said;
+ * - `only_pod`: there was no choice; `no_prompt`: this endpoint or body has no prompt to look up;
+ * - `tokenizer_failed`, `deadline`, `index_failed`: a dependency failed, so the pick was by load;
+ * - the name of the strategy, for those that do not look at the cache.
+ */
+export type Reason =
+  | 'prefix_match'
+  | 'prefix_match_skipped'
+  | 'no_match'
+  | 'only_pod'
+  | 'no_prompt'
+  | 'tokenizer_failed'
+  | 'deadline'
+  | 'index_failed'
+  | Exclude<Strategy, 'prefix-cache'>;
+
+/** A pod for one request. `matchedBlocks` of `totalBlocks` full prompt blocks are held by it. */
+export interface RoutedDecision {
+  readonly kind: 'routed';
+  readonly pod: Pod;
+  readonly strategy: Strategy;
+  readonly reason: Reason;
+  readonly model: string;
+  readonly matchedBlocks: number;
+  readonly totalBlocks: number;
+}
+
+/** The request cannot be served: the client's own mistake, or no pod is there. */
+export interface RejectedDecision {
+  readonly kind: 'rejected';
+  readonly error: ClientError;
+}
+
+export type Decision = RoutedDecision | RejectedDecision;
+
+/**
+ * Everything that a client may be told went wrong; the only errors that leave the program towards a client. Whatever
+ * else fails is counted and the request is routed by load.
+ */
+export type ClientError =
+  | { readonly kind: 'malformed_body'; readonly message: string; readonly param: string | null }
+  | { readonly kind: 'unknown_model'; readonly model: string }
+  | { readonly kind: 'bad_strategy'; readonly strategy: string }
+  | { readonly kind: 'no_ready_pod'; readonly model: string }
+  | { readonly kind: 'body_too_large'; readonly limitBytes: number };

@@ -1,0 +1,29 @@
+/** How a prompt becomes tokens: contract only, implementation to follow. */
+import type { Pod, Tokens } from '../domain.ts';
+import type { PromptRequest } from './request.ts';
+
+export interface Tokenizer {
+  /**
+   * Token ids of the prompt. `pods` are the ready pods of the model: a remote tokenizer asks one of them.
+   * Rejects with TokenizerError only. Not terminal: the request is routed by load.
+   */
+  tokenize(prompt: PromptRequest, pods: readonly Pod[], signal: AbortSignal): Promise<Tokens>;
+  /** Frees connections and timers. */
+  close(): Promise<void>;
+}
+
+/**
+ * - `unavailable`: no pod answered (connection refused, 5xx, circuit open);
+ * - `refused`: the engine called the request invalid (4xx): the engine itself will tell the client;
+ * - `timeout`: not in time; `aborted`: the caller's signal.
+ */
+export type TokenizerErrorKind = 'unavailable' | 'refused' | 'timeout' | 'aborted';
+
+export class TokenizerError extends Error {
+  override readonly name = 'TokenizerError';
+  readonly kind: TokenizerErrorKind;
+  constructor(kind: TokenizerErrorKind, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+  }
+}
