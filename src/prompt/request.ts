@@ -1,5 +1,9 @@
-/** What is being asked: contract only, implementation to follow. */
+/**
+ * What is being asked: the body of a request as a prompt. Checks only what routing needs, and answers a client's
+ * mistake in AIBrix's words; what else is wrong with a request, the engine itself will say.
+ */
 import type { ClientError } from '../domain.ts';
+import { findFormField, isMultipart } from './multipart.ts';
 
 /** What the prompt is made of, as far as tokenizing needs to know. */
 export type PromptContent =
@@ -32,3 +36,203 @@ export interface PromptRequest {
 export type ParsedPrompt =
   | { readonly kind: 'prompt'; readonly prompt: PromptRequest }
   | { readonly kind: 'invalid'; readonly error: ClientError };
+
+type Body = Readonly<Record<string, unknown>>;
+
+/** Reads the part of a body that one endpoint calls its prompt. Throws Mistake. */
+type ReadContent = (body: Body) => PromptContent;
+
+const NONE: PromptContent = { kind: 'none' };
+const readNothing: ReadContent = () => NONE;
+
+/** Every path that is routed at all. Only those of the first group have a prompt. */
+const ENDPOINTS: ReadonlyMap<string, ReadContent> = new Map([
+  ['/v1/chat/completions', readChat],
+  ['/v1/completions', readCompletion],
+  ['/v1/responses', readResponses],
+  ['/v1/messages', readMessages],
+
+  ['/v1/embeddings', readNothing],
+  ['/v1/rerank', readNothing],
+  ['/v1/classify', readNothing],
+  ['/v1/score', readNothing],
+  ['/v1/images/generations', readNothing],
+  ['/v1/images/edits', readNothing],
+  ['/v1/video/generations', readNothing],
+  ['/v1/audio/transcriptions', readNothing],
+  ['/v1/audio/translations', readNothing],
+  ['/v1/audio/speech', readNothing],
+]);
+
+/** Whether requests to `path` are routed by model. A query string is ignored; a trailing slash is another path. */
+export function isRoutedPath(path: string): boolean {
+  return ENDPOINTS.has(withoutQuery(path));
+}
+
+/**
+ * Never throws: whatever is wrong with the bytes is a `malformed_body` whose message names a field and never repeats
+ * what the client sent. Of a completion's several prompts the first stands for all, since they all go to one pod.
+ * The text of a path that is not routed is not looked at: it is a prompt of kind `none`.
+ */
+export function parsePrompt(path: string, contentType: string | undefined, raw: Uint8Array): ParsedPrompt {
+  const bare = withoutQuery(path);
+  const read = ENDPOINTS.get(bare) ?? readNothing;
+  try {
+    // Only the endpoints that take files take forms; elsewhere the engines answer a form with an error.
+    if (read === readNothing && contentType !== undefined && isMultipart(contentType)) {
+      const model = modelOfForm(contentType, raw);
+      return prompt({ path: bare, model, salt: '', content: NONE, body: {}, raw });
+    }
+    const body = parseObject(raw);
+    const model = modelOf(body.model);
+    return prompt({ path: bare, model, salt: saltOf(body.cache_salt), content: read(body), body, raw });
+  } catch (error) {
+    if (!(error instanceof Mistake)) throw error;
+    return {
+      kind: 'invalid',
+      error: { kind: 'malformed_body', message: error.message, param: error.param },
+    };
+  }
+}
+
+/** A client's mistake; never leaves this file. */
+class Mistake extends Error {
+  readonly param: string | null;
+  constructor(message: string, param: string | null) {
+    super(message);
+    this.param = param;
+  }
+}
+
+function prompt(prompt: PromptRequest): ParsedPrompt {
+  return { kind: 'prompt', prompt };
+}
+
+function withoutQuery(path: string): string {
+  const query = path.indexOf('?');
+  return query < 0 ? path : path.slice(0, query);
+}
+
+function parseObject(raw: Uint8Array): Body {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(raw));
+  } catch {
+    // A SyntaxError quotes the text, and nesting deeper than the stack is a RangeError: neither is for the client.
+    throw new Mistake('error processing request body', null);
+  }
+  if (!isObject(parsed)) throw new Mistake('request body must be a JSON object', null);
+  return parsed;
+}
+
+function modelOf(model: unknown): string {
+  if (model === undefined || model === null || model === '') {
+    throw new Mistake("'model' is a required property", 'model');
+  }
+  if (typeof model !== 'string') throw new Mistake("'model' must be a string", 'model');
+  return model;
+}
+
+function modelOfForm(contentType: string, raw: Uint8Array): string {
+  const field = findFormField(contentType, raw, 'model');
+  if (field.kind === 'malformed') throw new Mistake('error processing multipart request body', null);
+  return modelOf(field.kind === 'found' ? field.value : undefined);
+}
+
+function saltOf(salt: unknown): string {
+  if (salt === undefined || salt === null) return '';
+  if (typeof salt !== 'string') throw new Mistake("'cache_salt' must be a string", 'cache_salt');
+  return salt;
+}
+
+function readChat(body: Body): PromptContent {
+  checkMessages(body.messages);
+  return { kind: 'chat' };
+}
+
+function readMessages(body: Body): PromptContent {
+  checkMessages(body.messages);
+  return { kind: 'messages' };
+}
+
+function checkMessages(messages: unknown): void {
+  if (messages === undefined || messages === null) {
+    throw new Mistake('no messages in the request body', 'messages');
+  }
+  if (!Array.isArray(messages)) throw new Mistake("'messages' must be an array", 'messages');
+  if (messages.length === 0) throw new Mistake('no messages in the request body', 'messages');
+  if (!messages.every(isObject)) throw new Mistake("'messages' must be an array of objects", 'messages');
+}
+
+function readResponses({ input }: Body): PromptContent {
+  if (input === undefined || input === null) throw new Mistake("'input' is a required property", 'input');
+  if (typeof input === 'string') return { kind: 'responses' };
+  if (!Array.isArray(input) || !input.every(isObject)) {
+    throw new Mistake("'input' must be a string or an array of input items", 'input');
+  }
+  if (input.length === 0) throw new Mistake("'input' array cannot be empty", 'input');
+  return { kind: 'responses' };
+}
+
+function readCompletion({ prompt, prompt_embeds }: Body): PromptContent {
+  if (prompt === undefined || prompt === null) {
+    // vLLM takes embeddings instead of a text; they have no tokens.
+    if (prompt_embeds !== undefined && prompt_embeds !== null) return NONE;
+    throw new Mistake("'prompt' is a required property", 'prompt');
+  }
+  if (typeof prompt === 'string') return { kind: 'text', text: prompt };
+  if (Array.isArray(prompt)) {
+    if (prompt.length === 0) throw new Mistake("'prompt' array cannot be empty", 'prompt');
+    if (prompt.every(isString)) return { kind: 'text', text: prompt[0]! };
+    if (isTokenIds(prompt)) return { kind: 'tokens', ids: Uint32Array.from(prompt) };
+    if (prompt.every(isTokenIds)) return { kind: 'tokens', ids: Uint32Array.from(prompt[0]!) };
+  }
+  throw new Mistake("'prompt' must be a string, an array of strings or an array of token ids", 'prompt');
+}
+
+/**
+ * The text that local tokenizers see, joined as AIBrix joins it: the contents of all messages with a blank between,
+ * structured content as JSON (written anew, so the client's white space does not count), without roles and tools.
+ * '' for prompts of token ids and for none.
+ */
+export function promptText({ content, body }: PromptRequest): string {
+  switch (content.kind) {
+    case 'chat':
+    case 'messages':
+      return joinContents(body.messages);
+    case 'responses':
+      return typeof body.input === 'string' ? body.input : joinContents(body.input);
+    case 'text':
+      return content.text;
+    case 'tokens':
+    case 'none':
+      return '';
+  }
+}
+
+function joinContents(items: unknown): string {
+  return (items as readonly Body[]).map(item => contentText(item.content)).join(' ');
+}
+
+function contentText(content: unknown): string {
+  if (content === undefined || content === null) return '';
+  if (typeof content === 'string') return content;
+  try {
+    return JSON.stringify(content);
+  } catch {
+    // Nested deeper than the stack: JSON.parse can read it, but not write it. No engine takes it either.
+    return '';
+  }
+}
+
+function isObject(value: unknown): value is Body {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isString(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+function isTokenIds(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every(id => Number.isInteger(id) && id >= 0 && id <= 0xffffffff);
+}

@@ -1,10 +1,11 @@
-/** How a prompt becomes tokens: contract only, implementation to follow. */
+/** How a prompt becomes tokens: what the remote and the local tokenizers have in common. */
 import type { Pod, Tokens } from '../domain.ts';
 import type { PromptRequest } from './request.ts';
 
 export interface Tokenizer {
   /**
-   * Token ids of the prompt. `pods` are the ready pods of the model: a remote tokenizer asks one of them.
+   * Token ids of the prompt, perhaps shared with other callers: not to be written to. `pods` are the ready pods of the
+   * model: a remote tokenizer asks one of them. A prompt of content `none` has no tokens and may not be passed.
    * Rejects with TokenizerError only. Not terminal: the request is routed by load.
    */
   tokenize(prompt: PromptRequest, pods: readonly Pod[], signal: AbortSignal): Promise<Tokens>;

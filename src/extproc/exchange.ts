@@ -1,0 +1,75 @@
+/**
+ * One HTTP request on one ext_proc stream, as a state machine without I/O: messages and decisions in, actions out. The two
+ * directions are independent, since an upstream may answer before the request is finished.
+ */
+import type { Decision, RoutedDecision } from '../domain.ts';
+import { endpointOf } from '../domain.ts';
+import * as name from './headers.ts';
+import type { Incoming, Modes, ResponseMessage } from './incoming.ts';
+import * as reply from './replies.ts';
+import { type Action, type ExchangeOptions, RequestSide } from './request-side.ts';
+
+export type { Action, ExchangeOptions } from './request-side.ts';
+
+export class Exchange {
+  readonly #modes: Modes;
+  readonly #request: RequestSide;
+  #routed: RoutedDecision | undefined;
+
+  constructor(modes: Modes, options: ExchangeOptions) {
+    this.#modes = modes;
+    this.#request = new RequestSide(modes, options);
+  }
+
+  /** One reply per message, in order; none after the request was answered by us. */
+  receive(message: Incoming): Action[] {
+    switch (message.kind) {
+      case 'request_headers':
+      case 'request_body':
+      case 'request_trailers':
+        return this.#request.receive(message);
+      case 'response_headers':
+      case 'response_body':
+      case 'response_trailers':
+        return this.#request.rejected ? [] : this.#respond(message);
+      case 'unknown':
+        return [];
+    }
+  }
+
+  decided(decision: Decision): Action[] {
+    if (decision.kind === 'routed') this.#routed = decision;
+    return this.#request.decided(decision);
+  }
+
+  late(): Action[] {
+    return this.#request.late();
+  }
+
+  #respond(message: ResponseMessage): Action[] {
+    if (message.kind === 'response_headers' && this.#routed) {
+      return [{ kind: 'send', reply: reply.responseHeaders(this.#responseHeaders(this.#routed)) }];
+    }
+    if (message.kind === 'response_body' && this.#modes.response === 'FULL_DUPLEX_STREAMED') {
+      const end = message.endOfStream ? 'end_of_stream' : 'more_follows';
+      return reply
+        .streamedBody('response_body', message.body, end)
+        .map(wire => ({ kind: 'send', reply: wire }));
+    }
+    return [{ kind: 'send', reply: reply.neutral(message.kind) }];
+  }
+
+  #responseHeaders(decision: RoutedDecision): Record<string, string> {
+    return {
+      [name.TARGET_POD]: decision.pod.name,
+      [name.TARGET_POD_IP]: endpointOf(decision.pod),
+      [name.ROUTING_STRATEGY]: decision.strategy,
+      [name.REQUEST_ID]: this.#request.requestId,
+      ...(this.#request.wantsDebug && {
+        [name.MATCHED_BLOCKS]: String(decision.matchedBlocks),
+        [name.TOTAL_BLOCKS]: String(decision.totalBlocks),
+        [name.REASON]: decision.reason,
+      }),
+    };
+  }
+}

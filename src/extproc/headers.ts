@@ -1,0 +1,52 @@
+/** Every header name that we read or set, and what may be in a value. */
+import type { WireHttpHeaders } from './wire.ts';
+
+/** Request: `ip:port` of the pick. Response: the pod's name. AIBrix's contract. */
+export const TARGET_POD = 'target-pod';
+/** Response: `ip:port`. */
+export const TARGET_POD_IP = 'target-pod-ip';
+/** The Gateway API inference extension's name for the pick, also a key of the `envoy.lb` metadata. */
+export const DESTINATION_ENDPOINT = 'x-gateway-destination-endpoint';
+export const ROUTING_STRATEGY = 'routing-strategy';
+export const REQUEST_ID = 'request-id';
+export const X_REQUEST_ID = 'x-request-id';
+export const DEBUG = 'x-warmroute-debug';
+export const MATCHED_BLOCKS = 'x-warmroute-matched-blocks';
+export const TOTAL_BLOCKS = 'x-warmroute-total-blocks';
+export const REASON = 'x-warmroute-reason';
+
+/** Never believed when a client sends them, on no path: whoever sets these picks the upstream, or fakes our word. */
+export const FORGEABLE: readonly string[] = [
+  TARGET_POD,
+  TARGET_POD_IP,
+  DESTINATION_ENDPOINT,
+  DEBUG,
+  MATCHED_BLOCKS,
+  TOTAL_BLOCKS,
+  REASON,
+];
+
+/** Lower-case name → first value. */
+export type Headers = ReadonlyMap<string, string>;
+
+export function readHeaders(message: WireHttpHeaders): Headers {
+  const headers = new Map<string, string>();
+  for (const { key, raw_value, value } of message.headers?.headers ?? []) {
+    const name = key.toLowerCase();
+    if (!headers.has(name)) headers.set(name, raw_value?.length ? raw_value.toString('utf8') : (value ?? ''));
+  }
+  return headers;
+}
+
+const MAX_VALUE_LENGTH = 256;
+
+/**
+ * A text as a header value: visible ASCII only and bounded, since one invalid value makes Envoy answer 500, also when
+ * it fails open.
+ */
+export function headerValue(text: string): string {
+  return text
+    .replace(/[^\x20-\x7e]/g, '?')
+    .trim()
+    .slice(0, MAX_VALUE_LENGTH);
+}

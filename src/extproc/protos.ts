@@ -1,0 +1,32 @@
+import { fileURLToPath } from 'node:url';
+import { loadPackageDefinition, type ServiceDefinition } from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import type { WireRequest, WireResponse } from './wire.ts';
+
+/** The vendored definitions; beside `src/` in a checkout and beside `dist/` in the package. */
+export const PROTO_FOLDER = fileURLToPath(new URL('../../protos/', import.meta.url));
+export const EXTERNAL_PROCESSOR = 'envoy.service.ext_proc.v3.ExternalProcessor';
+
+export interface ExternalProcessorService extends ServiceDefinition {
+  readonly Process: ServiceDefinition[string] & {
+    readonly requestSerialize: (value: WireRequest) => Buffer;
+    readonly requestDeserialize: (bytes: Buffer) => WireRequest;
+    readonly responseSerialize: (value: WireResponse) => Buffer;
+    readonly responseDeserialize: (bytes: Buffer) => WireResponse;
+  };
+}
+
+/** The service definition. `defaults` stays off: absent fields cost nothing and say more. */
+export function loadExternalProcessor(): ExternalProcessorService {
+  const definition = loadSync('envoy/service/ext_proc/v3/external_processor.proto', {
+    includeDirs: [PROTO_FOLDER],
+    keepCase: true,
+    longs: String,
+    enums: String,
+    oneofs: true,
+    defaults: false,
+  });
+  let node: unknown = loadPackageDefinition(definition);
+  for (const part of EXTERNAL_PROCESSOR.split('.')) node = (node as Record<string, unknown>)[part];
+  return (node as { service: ExternalProcessorService }).service;
+}

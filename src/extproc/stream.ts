@@ -1,0 +1,118 @@
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import type { Route, RouteOutcome } from '../routing/route.ts';
+import { type Action, Exchange, type ExchangeOptions } from './exchange.ts';
+import { readMessage, readModes } from './incoming.ts';
+import type { WireRequest, WireResponse } from './wire.ts';
+
+export type ProcessCall = ServerDuplexStream<WireRequest, WireResponse>;
+
+export interface StreamOptions {
+  readonly exchange: ExchangeOptions;
+  readonly route: Route;
+  /** How long Envoy may hold a request's headers while its body comes in; below its `message_timeout`. */
+  readonly bodyDeadlineMs: number;
+  /** Something that should never happen, and did: the request went on without us. */
+  readonly onUnexpected: (error: unknown) => void;
+}
+
+/** One open ext_proc stream, as the server sees it when it shuts down. */
+export interface OpenStream {
+  /** Settles when no decision is under way. */
+  idle(): Promise<void>;
+  /** Ends the stream with OK, after which Envoy goes on without us and touches nothing. */
+  end(): void;
+}
+
+/**
+ * Carries one exchange over one gRPC stream. The stream is Envoy's to end: we end it when Envoy has half-closed, and its
+ * end, whichever way it comes, is the end of the request. `onClosed` is called exactly once.
+ */
+export function serveStream(call: ProcessCall, options: StreamOptions, onClosed: () => void): OpenStream {
+  const gone = new AbortController();
+  let exchange: Exchange | undefined;
+  let outcome: RouteOutcome | undefined;
+  let deciding: Promise<void> = Promise.resolve();
+  let bodyDeadline: NodeJS.Timeout | undefined;
+
+  function guarded<Args extends unknown[]>(step: (...args: Args) => void): (...args: Args) => void {
+    return (...args) => {
+      try {
+        step(...args);
+      } catch (error) {
+        options.onUnexpected(error);
+        call.end();
+      }
+    };
+  }
+
+  const perform = (actions: readonly Action[]): void => {
+    for (const action of actions) {
+      switch (action.kind) {
+        case 'send':
+          if (!gone.signal.aborted) call.write(action.reply);
+          break;
+        case 'route':
+          clearTimeout(bodyDeadline);
+          deciding = options
+            .route({ ...action.request, trace: traceOf(call) ?? action.request.trace }, gone.signal)
+            .then(guarded(decided), guarded(failed));
+          break;
+        case 'start_body_deadline':
+          bodyDeadline = setTimeout(
+            guarded(() => perform(exchange!.late())),
+            options.bodyDeadlineMs,
+          );
+      }
+    }
+  };
+
+  function decided(decided: RouteOutcome): void {
+    outcome = decided;
+    if (gone.signal.aborted) outcome.release();
+    else perform(exchange!.decided(outcome.decision));
+  }
+
+  function failed(error: unknown): never {
+    throw error;
+  }
+
+  function close(): void {
+    if (gone.signal.aborted) return;
+    gone.abort();
+    clearTimeout(bodyDeadline);
+    outcome?.release();
+    onClosed();
+  }
+
+  call.on(
+    'data',
+    guarded((wire: WireRequest) => {
+      exchange ??= new Exchange(readModes(wire), options.exchange);
+      perform(exchange.receive(readMessage(wire)));
+    }),
+  );
+  call.on('end', () => {
+    close();
+    call.end();
+  });
+  for (const event of ['cancelled', 'close', 'error']) call.on(event, close);
+
+  return {
+    idle: () => deciding,
+    end: () => {
+      close();
+      call.end();
+    },
+  };
+}
+
+/** Envoy's own span, when its tracer is on: the nearer parent than what the client sent. */
+function traceOf(call: ProcessCall): Record<string, string> | undefined {
+  const traceparent = call.metadata.get('traceparent')[0];
+  if (traceparent === undefined) return undefined;
+  const tracestate = call.metadata.get('tracestate')[0];
+  return {
+    traceparent: String(traceparent),
+    ...(tracestate !== undefined && { tracestate: String(tracestate) }),
+  };
+}

@@ -1,0 +1,76 @@
+import type { Meter } from '@opentelemetry/api';
+
+/** Which index answers, as AIBrix labels it. */
+export type IndexerType = 'sync' | 'local';
+
+/** AIBrix's own: 15 buckets from 10 µs, doubling. */
+const AIBRIX_LATENCY_SECONDS = Array.from({ length: 15 }, (_, power) => 1e-5 * 2 ** power);
+/** A lookup takes microseconds, a tokenizer milliseconds, a decision at most its deadline. */
+const STAGE_SECONDS = [1e-6, 1e-5, 1e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1, 2, 5];
+
+/**
+ * Every metric there is. The `aibrix_*` ones have AIBrix's names and labels (`prefix_cache.go`), so that its dashboards
+ * light up; the `warmroute_*` ones are ours.
+ */
+export function createInstruments(meter: Meter) {
+  const counter = (name: string, description: string) => meter.createCounter(name, { description });
+  const seconds = (name: string, description: string, boundaries: number[]) =>
+    meter.createHistogram(name, { description, advice: { explicitBucketBoundaries: boundaries } });
+  const gauge = (name: string, description: string) => meter.createObservableGauge(name, { description });
+  return {
+    aibrix: {
+      decisions: counter(
+        'aibrix_prefix_cache_routing_decisions_total',
+        'Routing decisions by share of the prompt that the pod holds',
+      ),
+      selections: counter(
+        'aibrix_prefix_cache_routing_selection_total',
+        'Routing decisions by how the pod was selected',
+      ),
+      errors: counter(
+        'aibrix_prefix_cache_routing_errors_total',
+        'What kept a decision from using the prefix',
+      ),
+      imbalances: counter(
+        'aibrix_prefix_cache_load_imbalance_total',
+        'Decisions in which load overruled the prefix',
+      ),
+      latency: seconds(
+        'aibrix_prefix_cache_routing_latency_seconds',
+        'Time from the request body to the decision, tokenizing included',
+        AIBRIX_LATENCY_SECONDS,
+      ),
+      indexer: gauge('aibrix_prefix_cache_indexer_status', '1 for the index that is in use'),
+    },
+    decisions: counter('warmroute_decisions_total', 'Requests routed, by strategy and reason'),
+    rejections: counter('warmroute_rejections_total', 'Requests answered with an error, by kind'),
+    matchedBlocks: counter('warmroute_matched_blocks_total', 'Prompt blocks that the chosen pod held'),
+    promptBlocks: counter('warmroute_prompt_blocks_total', 'Full prompt blocks of routed requests'),
+    stageSeconds: seconds(
+      'warmroute_stage_seconds',
+      'Time per stage of a decision: tokenize, match, decide',
+      STAGE_SECONDS,
+    ),
+    tokenizeCalls: counter('warmroute_tokenize_calls_total', 'What the remote tokenizer did, by kind'),
+    kvEvents: counter('warmroute_kv_events_total', 'KV-cache events by pod and what became of them'),
+    holdersForgotten: counter(
+      'warmroute_holders_forgotten_total',
+      'Holders forgotten after lost messages or a restart',
+    ),
+    podProblems: counter(
+      'warmroute_pod_discovery_problems_total',
+      'Problems with the pods file or host names, by kind',
+    ),
+    unexpected: counter(
+      'warmroute_unexpected_errors_total',
+      'Errors that should never happen; the request went on unrouted',
+    ),
+    inFlight: gauge('warmroute_requests_in_flight', 'Requests in flight per pod'),
+    pods: gauge('warmroute_ready_pods', 'Ready pods'),
+    streams: gauge('warmroute_extproc_streams', 'Open ext_proc streams'),
+    indexBlocks: gauge('warmroute_index_blocks', 'Distinct blocks per index'),
+    indexEntries: gauge('warmroute_index_entries', '(Block, holder) pairs per index'),
+  };
+}
+
+export type Instruments = ReturnType<typeof createInstruments>;

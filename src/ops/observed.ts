@@ -1,0 +1,192 @@
+/**
+ * Wrappers that record spans, metrics and logs around the stages of a decision. The stages return facts and know nothing
+ * of telemetry.
+ */
+import {
+  type Attributes,
+  context,
+  ROOT_CONTEXT,
+  SpanKind,
+  SpanStatusCode,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api';
+import { W3CTraceContextPropagator } from '@opentelemetry/core';
+import type { Reason, RoutedDecision, Strategy } from '../domain.ts';
+import { endpointOf } from '../domain.ts';
+import type { Tokenizer } from '../prompt/tokenizer.ts';
+import type { Policy } from '../routing/policy.ts';
+import type { PrefixLookup } from '../routing/prefix-lookup.ts';
+import type { Route } from '../routing/route.ts';
+import type { Instruments } from './instruments.ts';
+import type { Logger } from './log.ts';
+import { createWarnThrottle } from './log-throttle.ts';
+
+export interface ObserverParts {
+  readonly tracer: Tracer;
+  readonly instruments: Instruments;
+  readonly log: Logger;
+  /** AIBrix's label `using_kv_sync`. */
+  readonly usesKvEvents: boolean;
+}
+
+/** What AIBrix calls the ways to select a pod; reasons that it has no word for fell back to the least loaded pod. */
+const SELECTIONS: Partial<Record<Reason, string>> = {
+  prefix_match: 'prefix_match',
+  prefix_match_skipped: 'prefix_match_skipped',
+};
+
+/** Reasons that are failures of a dependency, with AIBrix's word where it has one. */
+const FAILURES: Partial<Record<Reason, string>> = {
+  tokenizer_failed: 'tokenize_failed',
+  deadline: 'deadline',
+  index_failed: 'sync_indexer_unavailable',
+};
+
+/** Per reason: a dead tokenizer must not bury everything else. */
+const WARN_EVERY_MS = 10_000;
+
+const carrier = {
+  get: (headers: Readonly<Record<string, string>>, key: string) => headers[key],
+  keys: (headers: Readonly<Record<string, string>>) => Object.keys(headers),
+};
+
+export function createObserver({ tracer, instruments, log, usesKvEvents }: ObserverParts) {
+  const propagator = new W3CTraceContextPropagator();
+  const using_kv_sync = String(usesKvEvents);
+  const warn = createWarnThrottle(log, { everyMs: WARN_EVERY_MS });
+
+  function recordDecision(decision: RoutedDecision): void {
+    const { model, strategy, reason, matchedBlocks, totalBlocks } = decision;
+    instruments.decisions.add(1, { model, strategy, reason });
+    instruments.matchedBlocks.add(matchedBlocks, { model });
+    instruments.promptBlocks.add(totalBlocks, { model });
+    if (strategy !== 'prefix-cache') return;
+    const bucket = matchBucket(matchedBlocks, totalBlocks);
+    instruments.aibrix.decisions.add(1, { model, match_percent_bucket: bucket, using_kv_sync });
+    const selection = SELECTIONS[reason] ?? 'least_request_fallback';
+    instruments.aibrix.selections.add(1, { model, selection, using_kv_sync });
+    const failure = FAILURES[reason];
+    if (failure !== undefined) instruments.aibrix.errors.add(1, { model, reason: failure, using_kv_sync });
+  }
+
+  /** Runs a stage as a child span, timed. A failure marks the span and goes on to the caller. */
+  function stage<T>(name: string, work: () => T): T {
+    return tracer.startActiveSpan(name, span => {
+      const started = performance.now();
+      const finish = () => {
+        instruments.stageSeconds.record((performance.now() - started) / 1000, { stage: name });
+        span.end();
+      };
+      const fail = (error: unknown): never => {
+        span.setStatus({
+          code: SpanStatusCode.ERROR,
+          message: error instanceof Error ? error.message : String(error),
+        });
+        finish();
+        throw error;
+      };
+      try {
+        const result = work();
+        if (result instanceof Promise) {
+          return result.then(value => {
+            finish();
+            return value;
+          }, fail) as T;
+        }
+        finish();
+        return result;
+      } catch (error) {
+        return fail(error);
+      }
+    });
+  }
+
+  return {
+    route(route: Route): Route {
+      return (request, signal) => {
+        const parent = propagator.extract(ROOT_CONTEXT, request.trace, carrier);
+        return tracer.startActiveSpan('warmroute.route', { kind: SpanKind.SERVER }, parent, async span => {
+          const started = performance.now();
+          const outcome = await route(request, signal);
+          const { decision } = outcome;
+          const ids = { requestId: request.requestId, traceId: span.spanContext().traceId };
+          span.setAttribute('warmroute.request_id', request.requestId);
+          if (decision.kind === 'rejected') {
+            instruments.rejections.add(1, { kind: decision.error.kind });
+            span.setAttribute('error.type', decision.error.kind);
+            log.info({ ...ids, path: request.path, error: decision.error.kind }, 'request rejected');
+          } else {
+            recordDecision(decision);
+            if (decision.strategy === 'prefix-cache') {
+              instruments.aibrix.latency.record((performance.now() - started) / 1000, {
+                model: decision.model,
+                using_kv_sync,
+              });
+            }
+            span.setAttributes(attributesOf(decision));
+            const fields = { ...ids, ...logFieldsOf(decision) };
+            if (FAILURES[decision.reason] === undefined) log.debug(fields, 'request routed');
+            else warn(decision.reason, fields, 'routed by load: a dependency failed');
+          }
+          span.end();
+          return outcome;
+        });
+      };
+    },
+
+    tokenize(tokenize: Tokenizer['tokenize']): Tokenizer['tokenize'] {
+      return (prompt, pods, signal) =>
+        stage('tokenize', async () => {
+          const tokens = await tokenize(prompt, pods, signal);
+          trace.getSpan(context.active())?.setAttribute('warmroute.tokens', tokens.ids.length);
+          return tokens;
+        });
+    },
+
+    lookup(lookup: PrefixLookup): PrefixLookup {
+      return (tokens, promptContext, pods) => stage('match', () => lookup(tokens, promptContext, pods));
+    },
+
+    policies(policies: Readonly<Record<Strategy, Policy>>): Readonly<Record<Strategy, Policy>> {
+      const observed =
+        (policy: Policy): Policy =>
+        snapshot =>
+          stage('decide', () => {
+            const pick = policy(snapshot);
+            if (pick.imbalanced) {
+              instruments.aibrix.imbalances.add(1, { model: pick.candidate.pod.model, using_kv_sync });
+            }
+            return pick;
+          });
+      return Object.fromEntries(
+        Object.entries(policies).map(([name, policy]) => [name, observed(policy)]),
+      ) as unknown as Record<Strategy, Policy>;
+    },
+  };
+}
+
+/** AIBrix's buckets of the matched share. */
+export function matchBucket(matchedBlocks: number, totalBlocks: number): string {
+  const percent = totalBlocks === 0 ? 0 : Math.floor((100 * matchedBlocks) / totalBlocks);
+  if (percent === 0) return '0';
+  if (percent <= 25) return '1-25';
+  if (percent <= 50) return '26-50';
+  return percent <= 75 ? '51-75' : '76-100';
+}
+
+function attributesOf(decision: RoutedDecision): Attributes {
+  return {
+    'gen_ai.request.model': decision.model,
+    'server.address': endpointOf(decision.pod),
+    'warmroute.pod': decision.pod.name,
+    'warmroute.strategy': decision.strategy,
+    'warmroute.reason': decision.reason,
+    'warmroute.matched_blocks': decision.matchedBlocks,
+    'warmroute.total_blocks': decision.totalBlocks,
+  };
+}
+
+function logFieldsOf({ pod, model, strategy, reason, matchedBlocks, totalBlocks }: RoutedDecision) {
+  return { pod: pod.name, model, strategy, reason, matchedBlocks, totalBlocks };
+}

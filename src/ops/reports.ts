@@ -1,0 +1,94 @@
+/** What the parts report, as metrics and log lines. */
+import type { ObservableResult } from '@opentelemetry/api';
+import type { FeedFact } from '../events/event-feed.ts';
+import { type DiscoveryProblem, describeProblem } from '../pods/discovery.ts';
+import type { PodRegistry } from '../pods/registry.ts';
+import type { CacheState } from '../prefix-index/cache-state.ts';
+import type { TokenizeFact } from '../prompt/remote-tokenizer.ts';
+import type { Load } from '../routing/load.ts';
+import type { Instruments } from './instruments.ts';
+import { createWarnOnce, type Logger } from './log.ts';
+
+export function reportFeed(instruments: Instruments, log: Logger): (fact: FeedFact) => void {
+  const warnOnce = createWarnOnce(log);
+  return fact => {
+    const { pod, rank } = fact;
+    switch (fact.kind) {
+      case 'applied':
+        instruments.kvEvents.add(1, { pod, outcome: fact.applied.kind });
+        break;
+      case 'skipped_event':
+      case 'malformed_message':
+        instruments.kvEvents.add(1, { pod, outcome: fact.kind });
+        warnOnce(
+          `${fact.kind} ${pod} ${rank} ${fact.why}`,
+          { pod, rank, why: fact.why },
+          'KV-cache event not understood',
+        );
+        break;
+      case 'forgotten':
+        instruments.holdersForgotten.add(1, { pod, why: fact.why });
+        log.warn(
+          { pod, rank, why: fact.why },
+          'the event stream broke: what this holder holds is learned anew',
+        );
+        break;
+      case 'batch':
+        break;
+    }
+  };
+}
+
+export function reportTokenizer(instruments: Instruments, log: Logger): (fact: TokenizeFact) => void {
+  return fact => {
+    switch (fact.kind) {
+      case 'hit':
+      case 'shared':
+      case 'retry':
+        instruments.tokenizeCalls.add(1, { kind: fact.kind });
+        break;
+      case 'call':
+        instruments.tokenizeCalls.add(1, { kind: fact.outcome, route: fact.route });
+        break;
+      case 'breaker':
+        log.warn({ pod: fact.pod.name, state: fact.state }, 'circuit of this pod’s tokenizer');
+    }
+  };
+}
+
+export function reportPods(instruments: Instruments, log: Logger) {
+  return {
+    onProblem(problem: DiscoveryProblem): void {
+      instruments.podProblems.add(1, { kind: problem.kind });
+      log.error({ problem: problem.kind }, describeProblem(problem));
+    },
+    onReload: (count: number) => log.info({ entries: count }, 'pods file read again'),
+  };
+}
+
+export interface ReportedState {
+  readonly cache: CacheState;
+  readonly registry: PodRegistry;
+  readonly load: Load;
+  readonly grpc: { readonly openStreams: number };
+  readonly usesKvEvents: boolean;
+}
+
+/** Gauges are read when somebody scrapes. */
+export function reportState(instruments: Instruments, state: ReportedState): void {
+  const { cache, registry, load, grpc, usesKvEvents } = state;
+  const indexes = { events: cache.index, history: cache.history };
+  const eachIndex = (of: 'blocks' | 'entries') => (result: ObservableResult) => {
+    for (const [name, index] of Object.entries(indexes)) result.observe(index.size()[of], { index: name });
+  };
+  instruments.indexBlocks.addCallback(eachIndex('blocks'));
+  instruments.indexEntries.addCallback(eachIndex('entries'));
+  instruments.pods.addCallback(result => result.observe(registry.pods().length));
+  instruments.streams.addCallback(result => result.observe(grpc.openStreams));
+  instruments.inFlight.addCallback(result => {
+    for (const pod of registry.pods()) result.observe(load.running(pod), { pod: pod.name });
+  });
+  instruments.aibrix.indexer.addCallback(result =>
+    result.observe(1, { model: '_init_', indexer_type: usesKvEvents ? 'sync' : 'local' }),
+  );
+}

@@ -1,0 +1,117 @@
+import { type FSWatcher, watch } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { repeat, type Sleep } from './sleep.ts';
+
+/** What a read gave. `code` is the system's error code, `ENOENT` if the file is not there. */
+export type FileContent =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'unreadable'; readonly code: string; readonly reason: string };
+
+export async function readContent(path: string): Promise<FileContent> {
+  try {
+    return { kind: 'text', text: await readFile(path, 'utf8') };
+  } catch (error) {
+    const { code = 'UNKNOWN', message } = error as NodeJS.ErrnoException;
+    return { kind: 'unreadable', code, reason: message };
+  }
+}
+
+export interface FileWatchOptions {
+  readonly path: string;
+  /** What is known of the file already. */
+  readonly initial: FileContent;
+  readonly pollEveryMs: number;
+  /** A change counts once two reads this far apart agree, so that a file is not taken half written. */
+  readonly settleMs: number;
+  readonly sleep: Sleep;
+  readonly onChange: (content: FileContent) => void;
+}
+
+export interface FileWatch {
+  /** Reads now and calls `onChange` whether or not anything changed. */
+  reread(): Promise<void>;
+  /** Afterwards no timer or watcher is left and `onChange` is not called again. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Follows a file's content, however it changes: written in place, replaced by rename, removed, or behind symbolic links
+ * that are swapped (Kubernetes replaces a mounted ConfigMap by renaming `..data` beside it). The directory is watched
+ * for speed and the content polled for certainty: a watch sees nothing when a link leads elsewhere, on network file
+ * systems, after the directory itself was replaced, or when the system is out of watches.
+ */
+export function watchFile(options: FileWatchOptions): FileWatch {
+  const { path, pollEveryMs, settleMs, sleep, onChange } = options;
+  const stopping = new AbortController();
+  let known = options.initial;
+  let running: Promise<void> | undefined;
+  let askedAgain = false;
+
+  async function readSettled(): Promise<FileContent> {
+    let content = await readContent(path);
+    while (!same(content, known)) {
+      await sleep(settleMs, stopping.signal);
+      const later = await readContent(path);
+      if (same(content, later)) break;
+      content = later;
+    }
+    return content;
+  }
+
+  async function checkUntilQuiet(): Promise<void> {
+    do {
+      askedAgain = false;
+      const content = await readSettled();
+      if (stopping.signal.aborted) return;
+      if (same(content, known)) continue;
+      known = content;
+      onChange(content);
+    } while (askedAgain);
+  }
+
+  /** One check at a time: one that is asked for meanwhile follows, since the running one may have read already. */
+  function check(): Promise<void> {
+    askedAgain = true;
+    running ??= checkUntilQuiet()
+      .catch(error => {
+        if (!stopping.signal.aborted) throw error;
+      })
+      .finally(() => {
+        running = undefined;
+      });
+    return running;
+  }
+
+  const watcher = watchDirectory(dirname(path), () => void check());
+  const polling = repeat({ everyMs: pollEveryMs, sleep, signal: stopping.signal, task: check });
+  return {
+    async reread() {
+      const content = await readContent(path);
+      if (stopping.signal.aborted) return;
+      known = content;
+      onChange(content);
+    },
+    async stop() {
+      stopping.abort();
+      watcher?.close();
+      await Promise.all([polling, running]);
+    },
+  };
+}
+
+function same(a: FileContent, b: FileContent): boolean {
+  if (a.kind === 'text') return b.kind === 'text' && a.text === b.text;
+  return b.kind === 'unreadable' && a.code === b.code;
+}
+
+/** Undefined where watching does not work: the poll sees the change a little later. */
+function watchDirectory(directory: string, onEvent: () => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(directory, onEvent);
+    watcher.on('error', () => watcher.close());
+    return watcher;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,156 @@
+import { isIP } from 'node:net';
+import { LineCounter, parseDocument } from 'yaml';
+import { z } from 'zod';
+import type { KvEventSource } from '../domain.ts';
+import type { PodSpec } from './spec.ts';
+
+/** One thing that is wrong: where (`pods[2].port`, `line 3, column 7`) and what. */
+export interface PodsFileProblem {
+  readonly place: string;
+  readonly reason: string;
+}
+
+export type ParsedPodsFile =
+  | { readonly kind: 'valid'; readonly specs: readonly PodSpec[] }
+  | { readonly kind: 'invalid'; readonly problems: readonly PodsFileProblem[] };
+
+/**
+ * Parses the pods file, YAML 1.2 or JSON: `pods`, a list of `name`, `address`, `port`, `model` and, optionally,
+ * `aliases`, `kvEvents: {port, replayPort?, ranks?}` and `labels`. One bad entry makes the whole file bad, and all that
+ * is wrong is reported at once; only a syntax error hides what comes after it.
+ */
+export function parsePodsFile(text: string): ParsedPodsFile {
+  const content = parseYaml(text);
+  if (content.problems.length > 0) return { kind: 'invalid', problems: content.problems };
+  const parsed = fileSchema.safeParse(content.value);
+  const problems = [
+    ...(parsed.success ? [] : parsed.error.issues.flatMap(problemsOf)),
+    ...duplicateNames(content.value),
+  ];
+  if (!parsed.success || problems.length > 0) return { kind: 'invalid', problems };
+  return { kind: 'valid', specs: parsed.data.pods };
+}
+
+function parseYaml(text: string): { value: unknown; problems: readonly PodsFileProblem[] } {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const problems = document.errors.map(error => {
+    const { line, col } = lines.linePos(error.pos[0]);
+    const reason =
+      error.code === 'MULTIPLE_DOCS' ? 'a second document starts here; only one is allowed' : error.message;
+    return { place: `line ${line}, column ${col}`, reason };
+  });
+  if (problems.length > 0) return { value: undefined, problems };
+  try {
+    return { value: document.toJS() as unknown, problems };
+  } catch (error) {
+    // Aliases are only followed here: one without an anchor, or too many (a "billion laughs" file).
+    return { value: undefined, problems: [{ place: 'file', reason: (error as Error).message }] };
+  }
+}
+
+// ---- the format ------------------------------------------------------------------------------------------------
+
+/** The same sentence for every way to be wrong, except for being absent. */
+const must = (reason: string) => ({
+  error: (issue: { readonly input?: unknown }) => (issue.input === undefined ? 'is required' : reason),
+});
+
+const anyText = z.string(must('must be text; put it in quotes'));
+const text = anyText.regex(/\S/, 'must not be empty');
+
+const integer = (min: number, max: number) =>
+  z.custom<number>(
+    value => Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
+    must(`must be an integer between ${min} and ${max}`),
+  );
+
+const port = integer(1, 65535);
+
+const kvEventsSchema = z
+  .strictObject(
+    { port, replayPort: port.optional(), ranks: integer(1, 256).default(1) },
+    must('must have port and, optionally, replayPort and ranks'),
+  )
+  .superRefine(({ port, replayPort, ranks }, context) => {
+    const last = ranks - 1;
+    for (const [key, first] of Object.entries({ port, replayPort })) {
+      if (first !== undefined && first + last > 65535) {
+        const message = `leaves no room for ${ranks} ranks: the last would be on port ${first + last}`;
+        context.addIssue({ code: 'custom', path: [key], message });
+      }
+    }
+    if (replayPort !== undefined && Math.abs(replayPort - port) < ranks) {
+      const message =
+        ranks === 1
+          ? 'must differ from port'
+          : `ports ${replayPort} to ${replayPort + last} overlap the event ports ${port} to ${port + last}: rank r uses port + r and replayPort + r`;
+      context.addIssue({ code: 'custom', path: ['replayPort'], message });
+    }
+  })
+  .transform(({ port, replayPort, ranks }): KvEventSource => ({ kind: 'zmq', port, replayPort, ranks }));
+
+const podSchema = z.strictObject(
+  {
+    // `/` separates the entry from the address in the names of pods behind one host name.
+    name: text.regex(/^[^\s/]*$/, 'must not contain spaces or "/"'),
+    address: text.refine(isAddress, 'must be an IP address or a host name, without scheme, brackets or port'),
+    port,
+    model: text,
+    aliases: z.array(text, must('must be a list of model names')).default([]),
+    kvEvents: kvEventsSchema.default({ kind: 'none' }),
+    labels: z.record(z.string(), anyText, must('must be a map of text to text')).default({}),
+  },
+  must('must be a map of name, address, port and model'),
+);
+
+const fileSchema = z.strictObject(
+  { pods: z.array(podSchema, must('must be a list')) },
+  { error: 'must be a map with the key "pods"' },
+);
+
+function isAddress(address: string): boolean {
+  if (isIP(address) !== 0) return !address.includes('%');
+  // Underscores are not host names by RFC 1123, but container networks resolve them. A numeric last label is a mistyped IP.
+  const labels = address.replace(/\.$/, '').split('.');
+  return (
+    address.length <= 253 &&
+    labels.every(label => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i.test(label)) &&
+    !/^\d+$/.test(labels.at(-1) ?? '')
+  );
+}
+
+// ---- what is wrong ---------------------------------------------------------------------------------------------
+
+function problemsOf(issue: z.core.$ZodIssue): PodsFileProblem[] {
+  if (issue.code !== 'unrecognized_keys') return [{ place: placeOf(issue.path), reason: issue.message }];
+  return issue.keys.map(key => ({ place: placeOf([...issue.path, key]), reason: 'unknown key' }));
+}
+
+function placeOf(path: readonly PropertyKey[]): string {
+  let place = '';
+  for (const key of path) {
+    if (typeof key === 'number') place += `[${key}]`;
+    else if (/^\w+$/.test(String(key))) place += place === '' ? String(key) : `.${String(key)}`;
+    else place += `[${JSON.stringify(String(key))}]`;
+  }
+  return place === '' ? 'file' : place;
+}
+
+/** Looks at the unchecked content, so that duplicates are reported together with whatever else is wrong. */
+function duplicateNames(value: unknown): PodsFileProblem[] {
+  const pods = (value as { pods?: unknown } | null)?.pods;
+  if (!Array.isArray(pods)) return [];
+  const first = new Map<string, number>();
+  return pods.flatMap((pod: { name?: unknown } | null, index) => {
+    const name = pod?.name;
+    if (typeof name !== 'string') return [];
+    const earlier = first.get(name);
+    if (earlier === undefined) {
+      first.set(name, index);
+      return [];
+    }
+    const reason = `${JSON.stringify(name)} is already the name of pods[${earlier}]`;
+    return [{ place: `pods[${index}].name`, reason }];
+  });
+}

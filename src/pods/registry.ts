@@ -1,0 +1,124 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Pod } from '../domain.ts';
+import type { PodEntry } from './spec.ts';
+
+/** A name that clients may ask for, and the base model behind it (itself, unless it is an alias). */
+export interface ModelEntry {
+  readonly id: string;
+  readonly root: string;
+}
+
+/**
+ * Told of every change after the registry shows it. Listeners must not throw and must not call `replace`. Pods should be
+ * told apart by name: one whose labels or aliases alone changed gets a new object without leaving.
+ */
+export interface PodListener {
+  joined(pod: Pod): void;
+  left(pod: Pod): void;
+  /** Once per change of anything, after all `left` and `joined` of it. */
+  changed?(): void;
+}
+
+const NO_PODS: readonly Pod[] = Object.freeze([]);
+
+/** The pods that are known now. Reads are O(1) and return the same array until something changes. */
+export class PodRegistry {
+  #entries: readonly PodEntry[] = [];
+  #pods: readonly Pod[] = NO_PODS;
+  /** A name known only from entries without pods has an empty list. */
+  #serving: ReadonlyMap<string, readonly Pod[]> = new Map();
+  #models: readonly ModelEntry[] = [];
+  readonly #listeners = new Set<PodListener>();
+
+  /** Ready pods whose model or alias is `model`, ordered by name. */
+  serving(model: string): readonly Pod[] {
+    return this.#serving.get(model) ?? NO_PODS;
+  }
+
+  /** Whether some entry serves this name, even one without a reachable pod. */
+  knows(model: string): boolean {
+    return this.#serving.has(model);
+  }
+
+  /** Every name that can be asked for, ordered. */
+  models(): readonly ModelEntry[] {
+    return this.#models;
+  }
+
+  /** All pods, ordered by name. */
+  pods(): readonly Pod[] {
+    return this.#pods;
+  }
+
+  /** Whether there is a pod to send anything to. */
+  get ready(): boolean {
+    return this.#pods.length > 0;
+  }
+
+  /**
+   * Makes `entries` all that is known. A pod with the same name, address, port, model and event source stays; any other
+   * difference is a pod that left and one that joined. Throws, and changes nothing, if two pods share a name.
+   */
+  replace(entries: readonly PodEntry[]): void {
+    if (isDeepStrictEqual(entries, this.#entries)) return;
+    const before = new Map(this.#pods.map(pod => [pod.name, pod]));
+    const left: Pod[] = [];
+    const joined: Pod[] = [];
+    const after = new Map<string, Pod>();
+    for (const pod of entries.flatMap(entry => entry.pods)) {
+      if (after.has(pod.name)) throw new Error(`two pods are named ${JSON.stringify(pod.name)}`);
+      const old = before.get(pod.name);
+      after.set(pod.name, old !== undefined && isDeepStrictEqual(old, pod) ? old : pod);
+      if (old !== undefined && sameReplica(old, pod)) {
+        before.delete(pod.name);
+      } else {
+        joined.push(pod);
+      }
+    }
+    left.push(...before.values());
+    this.#rebuild(entries, [...after.values()].sort(byName));
+
+    const listeners = [...this.#listeners];
+    for (const pod of left) for (const listener of listeners) listener.left(pod);
+    for (const pod of joined.sort(byName)) for (const listener of listeners) listener.joined(pod);
+    for (const listener of listeners) listener.changed?.();
+  }
+
+  /** `listener` first gets `joined` for every pod that is present. Returns the way to unsubscribe. */
+  subscribe(listener: PodListener): () => void {
+    // A set keeps one of equals; a wrapper makes two subscriptions of one listener two.
+    const own: PodListener = {
+      joined: pod => listener.joined(pod),
+      left: pod => listener.left(pod),
+      changed: () => listener.changed?.(),
+    };
+    this.#listeners.add(own);
+    for (const pod of this.#pods) own.joined(pod);
+    return () => void this.#listeners.delete(own);
+  }
+
+  #rebuild(entries: readonly PodEntry[], pods: readonly Pod[]): void {
+    const roots = new Map(entries.map(({ spec }) => [spec.model, spec.model]));
+    for (const { spec } of entries) {
+      for (const alias of spec.aliases) if (!roots.has(alias)) roots.set(alias, spec.model);
+    }
+    const serving = new Map<string, Pod[]>([...roots.keys()].map(id => [id, []]));
+    for (const pod of pods) {
+      for (const id of new Set([pod.model, ...pod.aliases])) serving.get(id)?.push(pod);
+    }
+    this.#entries = entries;
+    this.#pods = pods;
+    this.#serving = serving;
+    this.#models = [...roots].map(([id, root]) => ({ id, root })).sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+}
+
+function sameReplica(a: Pod, b: Pod): boolean {
+  return (
+    a.ip === b.ip && a.port === b.port && a.model === b.model && isDeepStrictEqual(a.kvEvents, b.kvEvents)
+  );
+}
+
+function byName(a: Pod, b: Pod): number {
+  return a.name < b.name ? -1 : 1;
+}

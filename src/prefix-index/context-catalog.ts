@@ -1,0 +1,48 @@
+import type { HolderId } from '../domain.ts';
+
+/**
+ * What the event streams have shown: which block sizes are in use for a model, and which names are LoRA adapters. The
+ * read path asks it how to cut a prompt; block sizes are never configured.
+ */
+export class ContextCatalog {
+  /** Cache model (LoRA name, else base model) → block size in tokens → who uses it. */
+  readonly #sizes = new Map<string, Map<number, Set<HolderId>>>();
+  readonly #adapters = new Map<string, Set<HolderId>>();
+
+  note(holder: HolderId, model: string, blockSizeTokens: number): void {
+    const sizes = this.#sizes.get(model) ?? new Map<number, Set<HolderId>>();
+    this.#sizes.set(model, sizes);
+    add(sizes, blockSizeTokens, holder);
+  }
+
+  noteAdapter(holder: HolderId, name: string): void {
+    add(this.#adapters, name, holder);
+  }
+
+  forget(holder: HolderId): void {
+    for (const [model, sizes] of this.#sizes) {
+      remove(sizes, holder);
+      if (sizes.size === 0) this.#sizes.delete(model);
+    }
+    remove(this.#adapters, holder);
+  }
+
+  /** Block sizes in tokens that some holder uses for this cache model. */
+  blockSizes(model: string): number[] {
+    return [...(this.#sizes.get(model)?.keys() ?? [])];
+  }
+
+  isAdapter(name: string): boolean {
+    return this.#adapters.has(name);
+  }
+}
+
+function add<Key>(sets: Map<Key, Set<HolderId>>, key: Key, holder: HolderId): void {
+  const holders = sets.get(key);
+  if (holders) holders.add(holder);
+  else sets.set(key, new Set([holder]));
+}
+
+function remove<Key>(sets: Map<Key, Set<HolderId>>, holder: HolderId): void {
+  for (const [key, holders] of sets) if (holders.delete(holder) && holders.size === 0) sets.delete(key);
+}

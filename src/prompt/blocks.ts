@@ -1,0 +1,91 @@
+/**
+ * Tokens → chained block hashes. The only hashing in the program: the read path hashes a request's tokens, the write path
+ * the tokens that engines announce, and both must get the same chain.
+ *
+ * A block's hash is a function of the hash before it and of its own tokens, so equal hashes at one position mean equal
+ * prefixes. The chain starts from a root that holds everything else the cache depends on (`rootOf`). The 64 bits live in
+ * two 32-bit lanes, since JavaScript multiplies 32-bit integers natively (`Math.imul`) and has no fast 64-bit integer.
+ * The mixing is of the MurmurHash3 family; it is seeded per process and never leaves it. A collision would only send a
+ * request to a pod that turns out to be cold.
+ */
+import type { BlockChain, BlockHash, CacheContext } from '../domain.ts';
+
+const HI_MULTIPLIER = 0xcc9e2d51;
+const LO_MULTIPLIER = 0x85ebca6b;
+
+/** What else, beside its tokens, one block depends on: multimodal identifiers and the like. Index = block in the chain. */
+export type BlockExtras = readonly (string | undefined)[];
+
+const NO_EXTRAS: BlockExtras = [];
+
+/**
+ * The start of every chain of one context. Chains of different contexts or block sizes have nothing in common.
+ * @param seed any 32-bit number, the same for the whole process
+ */
+export function rootOf(context: CacheContext, blockSizeTokens: number, seed: number): BlockHash {
+  let hash: BlockHash = { hi: seed >>> 0, lo: ~seed >>> 0 };
+  hash = mixNumber(hash, blockSizeTokens);
+  for (const part of [context.space, context.model, context.salt]) hash = mixText(hash, part);
+  return hash;
+}
+
+/**
+ * Hashes the full blocks of `ids`, chained from `parent` (a root, or the hash of the block before the first one). Tokens
+ * after the last full block are left out.
+ */
+export function chainBlocks(
+  parent: BlockHash,
+  ids: Uint32Array,
+  blockSizeTokens: number,
+  extras: BlockExtras = NO_EXTRAS,
+): BlockChain {
+  const length = Math.floor(ids.length / blockSizeTokens);
+  const lanes = new Uint32Array(2 * length);
+  let hi = parent.hi | 0;
+  let lo = parent.lo | 0;
+  for (let block = 0, token = 0; block < length; block++) {
+    const extra = extras[block];
+    if (extra !== undefined) {
+      const mixed = mixText({ hi: hi >>> 0, lo: lo >>> 0 }, extra);
+      hi = mixed.hi | 0;
+      lo = mixed.lo | 0;
+    }
+    for (const end = token + blockSizeTokens; token < end; token++) {
+      const id = ids[token]!;
+      hi = Math.imul(hi ^ id, HI_MULTIPLIER);
+      hi = (hi << 15) | (hi >>> 17);
+      lo = Math.imul(lo ^ id, LO_MULTIPLIER);
+      lo = (((lo << 13) | (lo >>> 19)) + hi) | 0;
+    }
+    hi = avalanche(hi ^ lo);
+    lo = avalanche(lo + hi);
+    lanes[2 * block] = hi;
+    lanes[2 * block + 1] = lo;
+  }
+  return { blockSizeTokens, length, lanes };
+}
+
+/** The hash of block `position` of a chain. */
+export function blockAt(chain: BlockChain, position: number): BlockHash {
+  return { hi: chain.lanes[2 * position]!, lo: chain.lanes[2 * position + 1]! };
+}
+
+/** MurmurHash3's 32-bit finalizer: a bijection in which every input bit reaches every output bit. */
+function avalanche(value: number): number {
+  value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
+  value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);
+  return value ^ (value >>> 16);
+}
+
+function mixNumber({ hi, lo }: BlockHash, value: number): BlockHash {
+  hi = avalanche(hi ^ value);
+  lo = avalanche((lo + value) ^ hi);
+  return { hi: hi >>> 0, lo: lo >>> 0 };
+}
+
+/** Length first, so that no two lists of texts run together. */
+function mixText(hash: BlockHash, text: string): BlockHash {
+  hash = mixNumber(hash, text.length);
+  for (let i = 0; i < text.length; i++) hash = mixNumber(hash, text.charCodeAt(i));
+  return hash;
+}

@@ -1,0 +1,70 @@
+/**
+ * What an engine's answer to `…/render` or `/tokenize` means.
+ *
+ * - render of chat, responses and messages: `{token_ids: [int], …}`; of completions: a list of those, one per prompt;
+ * - tokenize: `{count, max_model_len, tokens: [int], token_strs}`; SGLang's has the same `tokens`;
+ * - errors: `{error: {message, type, param, code}}`, in older versions flat, and `{detail}` from the web framework for a
+ *   path that does not exist. Their texts may repeat the client's input (vLLM 0.23 does): they are read, never passed on.
+ */
+import type { EngineResponse } from './engine-http.ts';
+
+export type EngineRoute = 'render' | 'tokenize';
+
+/**
+ * - `refused`: the request is invalid, the engine will tell the client so itself;
+ * - `absent`: the engine does not serve this route;
+ * - `failed`: anything else, another pod may do better.
+ */
+export type EngineAnswer =
+  | { readonly kind: 'tokens'; readonly ids: Uint32Array }
+  | { readonly kind: 'refused' }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'failed' };
+
+/**
+ * vLLM answers 403 for render without `--enable-scale-out` (0.30 and later), 404 for an unknown path, 405 where the path
+ * exists for another method only (0.23's `/v1/responses/{id}` catches `/v1/responses/render`), 501 for what the model's
+ * kind does not do, and 401 if the path is guarded by an API key, which we do not have.
+ */
+const ABSENT: ReadonlySet<number> = new Set([401, 403, 404, 405, 501]);
+
+/** Not the request's fault, although 4xx. */
+const TRANSIENT: ReadonlySet<number> = new Set([408, 425, 429]);
+
+export function readAnswer(route: EngineRoute, { status, body }: EngineResponse): EngineAnswer {
+  if (status === 200) {
+    const ids = tokenIds(tokensOf(route, body));
+    return ids === undefined ? { kind: 'failed' } : { kind: 'tokens', ids };
+  }
+  if (status === 404 && isUnknownModel(body)) return { kind: 'refused' };
+  if (ABSENT.has(status)) return { kind: 'absent' };
+  if (status >= 400 && status < 500 && !TRANSIENT.has(status)) return { kind: 'refused' };
+  return { kind: 'failed' };
+}
+
+function tokensOf(route: EngineRoute, body: unknown): unknown {
+  const first = route === 'render' && Array.isArray(body) ? body[0] : body;
+  return route === 'render' ? field(first, 'token_ids') : field(first, 'tokens');
+}
+
+function tokenIds(tokens: unknown): Uint32Array | undefined {
+  if (!Array.isArray(tokens)) return undefined;
+  const ids = new Uint32Array(tokens.length);
+  for (let i = 0; i < tokens.length; i++) {
+    ids[i] = tokens[i];
+    // Uint32Array wraps, rounds and converts: only a token id survives unchanged.
+    if (ids[i] !== tokens[i]) return undefined;
+  }
+  return ids;
+}
+
+/** A 404 that is about the model, not about the path. */
+function isUnknownModel(body: unknown): boolean {
+  const error = field(body, 'error') ?? body;
+  const message = field(error, 'message');
+  return field(error, 'param') === 'model' || (typeof message === 'string' && /\bmodel\b/i.test(message));
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+}

@@ -1,0 +1,82 @@
+/** POST to an engine over HTTP/1.1 with keep-alive, within bounds. The only place that knows undici. */
+import { Agent } from 'undici';
+import { TokenizerError } from './tokenizer.ts';
+
+export interface EngineHttpOptions {
+  readonly maxConnectionsPerPod: number;
+  /** A longer answer is an error. */
+  readonly maxResponseBytes: number;
+}
+
+export interface EngineResponse {
+  readonly status: number;
+  /** The parsed JSON body; undefined if it is not JSON. */
+  readonly body: unknown;
+}
+
+export interface EngineHttp {
+  /**
+   * Rejects with TokenizerError: `unavailable` when there is no answer that could be read, `aborted` when `signal` is.
+   * @param url of the request, e.g. `http://10.0.0.1:8000/tokenize`
+   */
+  postJson(url: string, body: Uint8Array | string, signal: AbortSignal): Promise<EngineResponse>;
+  /** Ends all connections, in use or not. */
+  close(): Promise<void>;
+}
+
+export function createEngineHttp(options: EngineHttpOptions): EngineHttp {
+  const agent = new Agent({
+    connections: options.maxConnectionsPerPod,
+    // vLLM speaks HTTP/1.1 only, one request per connection at a time.
+    pipelining: 1,
+    allowH2: false,
+    // Less than the 5 s after which uvicorn, vLLM's server, closes an idle connection: a POST that meets the close fails.
+    keepAliveTimeout: 4000,
+    keepAliveMaxTimeout: 4000,
+    // The caller's signal bounds the whole call.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
+
+  return {
+    async postJson(url, body, signal) {
+      const { origin, pathname, search } = new URL(url);
+      try {
+        const response = await agent.request({
+          origin,
+          path: pathname + search,
+          method: 'POST',
+          headers: { 'content-type': 'application/json', accept: 'application/json' },
+          body,
+          signal,
+        });
+        const bytes = await readBounded(response.body, options.maxResponseBytes);
+        return { status: response.statusCode, body: parseJson(bytes) };
+      } catch (cause) {
+        if (signal.aborted) throw new TokenizerError('aborted', 'the call was cancelled', { cause });
+        throw new TokenizerError('unavailable', 'no answer from the engine', { cause });
+      }
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+/** Leaving the loop early destroys the stream, and with it the connection. */
+async function readBounded(stream: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of stream) {
+    length += chunk.length;
+    if (length > maxBytes) throw new RangeError(`the answer is longer than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, length);
+}
+
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,209 @@
+/** The composition root of `warmroute serve`: every part is made, joined and stopped here. */
+import { randomInt, randomUUID } from 'node:crypto';
+import type { Config } from './config.ts';
+import type { Pod, TokenSpace } from './domain.ts';
+import { EventFeed } from './events/event-feed.ts';
+import { startExtProcServer } from './extproc/server.ts';
+import { startAdmin } from './ops/admin.ts';
+import { createInstruments } from './ops/instruments.ts';
+import type { Logger } from './ops/log.ts';
+import { createObserver } from './ops/observed.ts';
+import { reportFeed, reportPods, reportState, reportTokenizer } from './ops/reports.ts';
+import { startTelemetry, type TraceSink } from './ops/telemetry.ts';
+import { followPodsFile } from './pods/discovery.ts';
+import { PodRegistry } from './pods/registry.ts';
+import { type CacheState, createCacheState } from './prefix-index/cache-state.ts';
+import { withFallback } from './prompt/fallback-tokenizer.ts';
+import { createLocalTokenizer } from './prompt/local-tokenizer.ts';
+import { createRemoteTokenizer, type TokenizeFact } from './prompt/remote-tokenizer.ts';
+import { isRoutedPath, parsePrompt } from './prompt/request.ts';
+import type { Tokenizer } from './prompt/tokenizer.ts';
+import { Load } from './routing/load.ts';
+import { policies } from './routing/policy.ts';
+import { createPrefixLookup } from './routing/prefix-lookup.ts';
+import { createRoute } from './routing/route.ts';
+
+/** Tokens per block until an engine's events have shown its own size: vLLM's default. */
+const ENGINE_BLOCK_SIZE_TOKENS = 16;
+/** AIBrix counts four bytes per token id. */
+const BYTES_PER_TOKEN = 4;
+/** A pod whose tokenizer fails this often in a row is left alone for a while. */
+const BREAKER = { failures: 5, halfOpenAfterMs: 5_000 };
+
+export interface ServeParts {
+  readonly log: Logger;
+  /** Default: as the configuration says. */
+  readonly traces?: TraceSink;
+}
+
+export interface RunningServer {
+  readonly grpcPort: number;
+  readonly adminPort: number;
+  /** What is believed about the engines' caches; for tests. */
+  readonly cache: CacheState;
+  /** Drains and stops: nothing of the server is left afterwards. */
+  stop(): Promise<void>;
+}
+
+/** Starts the server. Rejects when the pods file cannot be used or an address cannot be bound; then nothing is left. */
+export async function serve(
+  config: Config & { readonly podsFile: string },
+  parts: ServeParts,
+): Promise<RunningServer> {
+  const { log } = parts;
+  const stops: (() => unknown)[] = [];
+  const stopAll = async () => {
+    for (const stop of stops.reverse()) await stop();
+  };
+  try {
+    return await start();
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+
+  async function start(): Promise<RunningServer> {
+    const usesKvEvents = config.mode.kind === 'remote_with_events';
+    const telemetry = startTelemetry({
+      serviceName: config.serviceName,
+      traces: parts.traces ?? traceSink(config),
+    });
+    stops.push(() => telemetry.stop());
+    const instruments = createInstruments(telemetry.meter);
+    const observed = createObserver({ tracer: telemetry.tracer, instruments, log, usesKvEvents });
+
+    const registry = new PodRegistry();
+    const seed = config.hashSeed ?? randomInt(0x100000000);
+    const cache = createCacheState({
+      indexEntries: config.indexCapacityBlocks,
+      historyEntries: config.historyBlocks,
+      historyTtlMs: usesKvEvents ? config.expectedBlocksTtlMs : config.historyMinutes * 60_000,
+    });
+    const feed = new EventFeed({
+      index: cache.fed,
+      holders: cache.holders,
+      catalog: cache.catalog,
+      seed,
+      topic: config.kvEventsTopic,
+      onFact: reportFeed(instruments, log),
+    });
+    stops.push(() => feed.stop());
+
+    const tokenizer = createTokenizer(config, reportTokenizer(instruments, log));
+    stops.push(() => tokenizer.close());
+    const load = new Load();
+    const route = createRoute({
+      parse: parsePrompt,
+      registry,
+      tokenize: observed.tokenize((prompt, pods, signal) => tokenizer.tokenize(prompt, pods, signal)),
+      lookup: observed.lookup(
+        createPrefixLookup({
+          engines: usesKvEvents ? cache : undefined,
+          history: cache.history,
+          holders: cache.holders,
+          seed,
+          defaultBlockSizeTokens: blockSizes(config, usesKvEvents),
+        }),
+      ),
+      policies: observed.policies(policies(config)),
+      load,
+      defaultStrategy: config.strategy,
+      deadlineMs: config.decisionTimeoutMs,
+    });
+
+    const grpc = await startExtProcServer({
+      address: config.grpcAddress,
+      maxMessageBytes: config.grpcMaxMessageBytes,
+      route: observed.route(route),
+      bodyDeadlineMs: config.decisionTimeoutMs,
+      exchange: {
+        maxBodyBytes: config.maxBodyBytes,
+        debugHeaders: config.debugHeaders ? 'allowed' : 'off',
+        isRouted: isRoutedPath,
+        newRequestId: randomUUID,
+      },
+      onUnexpected: error => {
+        instruments.unexpected.add(1);
+        log.error({ err: error }, 'unexpected error; the request went on unrouted');
+      },
+    });
+    stops.push(() => grpc.drain(config.drainMs));
+
+    stops.push(
+      registry.subscribe({
+        joined: pod => {
+          log.info(podFields(pod), 'pod joined');
+          if (usesKvEvents) feed.follow(pod);
+        },
+        left: pod => {
+          log.info(podFields(pod), 'pod left');
+          void feed.leave(pod.name);
+          cache.purge(pod.name);
+        },
+        changed: () => grpc.setHealth(registry.ready ? 'SERVING' : 'NOT_SERVING'),
+      }),
+    );
+    const discovery = await followPodsFile({
+      path: config.podsFile,
+      registry,
+      resolveEveryMs: config.dnsRefreshMs,
+      ...reportPods(instruments, log),
+    });
+    stops.push(() => discovery.stop());
+
+    reportState(instruments, { cache, registry, load, grpc, usesKvEvents });
+    const admin = await startAdmin({
+      ...hostAndPort(config.adminAddress),
+      metrics: (request, response) => telemetry.serveMetrics(request, response),
+      isReady: () => ({ ready: registry.ready, why: registry.ready ? 'ok' : 'no pod is known' }),
+      models: () => registry.models(),
+    });
+    stops.push(() => admin.stop());
+
+    return { grpcPort: grpc.port, adminPort: admin.port, cache, stop: stopAll };
+  }
+}
+
+function createTokenizer(config: Config, onCall: (fact: TokenizeFact) => void): Tokenizer {
+  if (config.mode.kind === 'local') return createLocalTokenizer(config.mode.tokenizer);
+  const template = config.tokenizerEndpointTemplate;
+  const remote = createRemoteTokenizer({
+    timeoutMs: config.tokenizerTimeoutMs,
+    cacheBytes: config.tokenizerCacheBytes,
+    maxConnectionsPerPod: config.tokenizerConnections,
+    breaker: BREAKER,
+    ...(template !== undefined && { urlOf: (pod: Pod) => template.replace('%s', urlHost(pod.ip)) }),
+    onCall,
+  });
+  return config.mode.kind === 'remote'
+    ? withFallback(remote, createLocalTokenizer(config.mode.fallback))
+    : remote;
+}
+
+function blockSizes(config: Config, usesKvEvents: boolean): Record<TokenSpace, number> {
+  const tokens = Math.max(1, Math.floor(config.blockSizeBytes / BYTES_PER_TOKEN));
+  return {
+    engine: usesKvEvents ? ENGINE_BLOCK_SIZE_TOKENS : tokens,
+    tiktoken: tokens,
+    character: config.blockSizeBytes,
+  };
+}
+
+function traceSink(config: Config): TraceSink {
+  return config.otlpEndpoint === undefined
+    ? { kind: 'none' }
+    : { kind: 'otlp', protocol: config.otlpProtocol };
+}
+
+function hostAndPort(address: string): { host: string; port: number } {
+  const colon = address.lastIndexOf(':');
+  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) };
+}
+
+function urlHost(ip: string): string {
+  return ip.includes(':') ? `[${ip}]` : ip;
+}
+
+function podFields(pod: Pod) {
+  return { pod: pod.name, ip: pod.ip, port: pod.port, model: pod.model, kvEvents: pod.kvEvents.kind };
+}

@@ -1,0 +1,331 @@
+/**
+ * Every setting there is: name, default, unit, check and what it is for. `docs/configuration.md` is generated from this
+ * table. Names that start with AIBRIX_, and ROUTING_ALGORITHM, are AIBrix's own and mean what they mean there.
+ */
+import { z } from 'zod';
+
+export interface Setting<T, Fallback extends string | undefined = string | undefined> {
+  /** The first is the name we print; the others are accepted spellings. */
+  readonly names: readonly [string, ...string[]];
+  /** As one would write it; undefined when the setting has no default. */
+  readonly fallback: Fallback;
+  readonly unit: string;
+  readonly read: z.ZodType<T, string>;
+  readonly purpose: string;
+  readonly group: 'Warmroute' | 'AIBrix' | 'OpenTelemetry';
+}
+
+const wholeNumber = (least: number, most = Number.MAX_SAFE_INTEGER) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'must be a whole number')
+    .transform(Number)
+    .refine(value => value >= least && value <= most, {
+      error:
+        most === Number.MAX_SAFE_INTEGER ? `must be at least ${least}` : `must be from ${least} to ${most}`,
+    });
+
+/** The spellings of Go's strconv.ParseBool, which AIBrix uses. */
+const flag = z
+  .string()
+  .transform(text => text.toLowerCase())
+  .refine(text => ['1', 't', 'true', '0', 'f', 'false'].includes(text), { error: 'must be true or false' })
+  .transform(text => ['1', 't', 'true'].includes(text));
+
+/** Whole seconds, with or without an `s`: AIBrix documents the second form and reads the first. */
+const seconds = z
+  .string()
+  .regex(/^\d+s?$/, 'must be whole seconds, as 5 or 5s')
+  .transform(text => 1000 * Number.parseInt(text, 10))
+  .refine(ms => ms > 0, { error: 'must be at least 1' });
+
+/** `host:port`; port 0 lets the system choose. */
+const address = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s[\]]+):\d{1,5}$/, 'must be host:port, an IPv6 host in brackets')
+  .refine(text => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65535, {
+    error: 'port must be at most 65535',
+  });
+
+const anyText = z.string();
+const choice = <const T extends readonly [string, ...string[]]>(values: T) =>
+  z.string().pipe(z.enum(values, { error: `must be one of ${values.join(', ')}` })) as z.ZodType<
+    T[number],
+    string
+  >;
+
+function setting<T, Fallback extends string | undefined>(
+  group: Setting<T>['group'],
+  names: Setting<T>['names'],
+  fallback: Fallback,
+  unit: string,
+  read: z.ZodType<T, string>,
+  purpose: string,
+): Setting<T, Fallback> {
+  return { names, fallback, unit, read, purpose, group };
+}
+
+export const SETTINGS = {
+  podsFile: setting(
+    'Warmroute',
+    ['WARMROUTE_PODS_FILE'],
+    undefined,
+    'path',
+    z.string().min(1),
+    'The pods, YAML or JSON; read again when it changes. Required by `warmroute serve`.',
+  ),
+  grpcAddress: setting(
+    'Warmroute',
+    ['WARMROUTE_GRPC_ADDRESS'],
+    '0.0.0.0:50052',
+    'host:port',
+    address,
+    'Where Envoy reaches the external processor. Port 0: any free one; the ready log line names it.',
+  ),
+  adminAddress: setting(
+    'Warmroute',
+    ['WARMROUTE_ADMIN_ADDRESS'],
+    '0.0.0.0:8080',
+    'host:port',
+    address,
+    'HTTP for operators: `/metrics`, `/healthz`, `/readyz`, `/v1/models`.',
+  ),
+  debugHeaders: setting(
+    'Warmroute',
+    ['WARMROUTE_DEBUG_HEADERS'],
+    'false',
+    'true or false',
+    flag,
+    'Lets a request with `x-warmroute-debug: 1` get `x-warmroute-matched-blocks`, `-total-blocks` and `-reason` in the response. Off: matched blocks tell one tenant what another has asked.',
+  ),
+  logLevel: setting(
+    'Warmroute',
+    ['WARMROUTE_LOG_LEVEL'],
+    'info',
+    'level',
+    choice(['debug', 'info', 'warn', 'error']),
+    'Least severe log level that is written.',
+  ),
+  maxBodyBytes: setting(
+    'Warmroute',
+    ['WARMROUTE_MAX_BODY_BYTES'],
+    '33554432',
+    'bytes',
+    wholeNumber(1024),
+    'Larger request bodies are answered 413. Keep it equal to the buffer limit of Envoy (`per_connection_buffer_limit_bytes`).',
+  ),
+  decisionTimeoutMs: setting(
+    'Warmroute',
+    ['WARMROUTE_DECISION_TIMEOUT_MS'],
+    '800',
+    'ms',
+    wholeNumber(1),
+    'After this long the request is routed by load. Keep it below `message_timeout` of Envoy (1 s in `envoy/`).',
+  ),
+  drainMs: setting(
+    'Warmroute',
+    ['WARMROUTE_DRAIN_MS'],
+    '5000',
+    'ms',
+    wholeNumber(0),
+    'Between NOT_SERVING and the end of the server on SIGTERM: time for the health checks of Envoy to notice.',
+  ),
+  tokenizerCacheBytes: setting(
+    'Warmroute',
+    ['WARMROUTE_TOKENIZER_CACHE_BYTES'],
+    '67108864',
+    'bytes',
+    wholeNumber(0),
+    'Remote tokenizations kept for identical requests; 0 keeps none.',
+  ),
+  tokenizerConnections: setting(
+    'Warmroute',
+    ['WARMROUTE_TOKENIZER_CONNECTIONS_PER_POD'],
+    '16',
+    'connections',
+    wholeNumber(1),
+    'Most keep-alive connections to one pod for tokenizing.',
+  ),
+  indexCapacityBlocks: setting(
+    'Warmroute',
+    ['WARMROUTE_INDEX_CAPACITY_BLOCKS'],
+    '5000000',
+    'blocks × holders',
+    wholeNumber(1),
+    'Bound of the index fed by KV-cache events; above it the blocks stored longest ago are forgotten first.',
+  ),
+  expectedBlocksTtlMs: setting(
+    'Warmroute',
+    ['WARMROUTE_EXPECTED_BLOCKS_TTL_MS'],
+    '5000',
+    'ms',
+    wholeNumber(0),
+    'With KV-cache events: how long the blocks of a request just routed count before the engine has announced them. 0: not at all.',
+  ),
+  kvEventsTopic: setting(
+    'Warmroute',
+    ['WARMROUTE_KV_EVENTS_TOPIC'],
+    '',
+    'text',
+    anyText,
+    'Prefix of the ZeroMQ topics subscribed to; empty for all.',
+  ),
+  dnsRefreshMs: setting(
+    'Warmroute',
+    ['WARMROUTE_DNS_REFRESH_MS'],
+    '5000',
+    'ms',
+    wholeNumber(100),
+    'How often host names in the pods file are resolved again.',
+  ),
+  useRemoteTokenizer: setting(
+    'AIBrix',
+    ['AIBRIX_USE_REMOTE_TOKENIZER', 'AIBRIX_PREFIX_CACHE_USE_REMOTE_TOKENIZER'],
+    'false',
+    'true or false',
+    flag,
+    'Tokenize with the engines (vLLM render endpoints, else `/tokenize`).',
+  ),
+  kvEventSync: setting(
+    'AIBrix',
+    ['AIBRIX_KV_EVENT_SYNC_ENABLED', 'AIBRIX_PREFIX_CACHE_KV_EVENT_SYNC_ENABLED'],
+    'false',
+    'true or false',
+    flag,
+    'Feed the index with KV-cache events over ZeroMQ. Needs the remote tokenizer.',
+  ),
+  localTokenizer: setting(
+    'AIBrix',
+    ['AIBRIX_PREFIX_CACHE_TOKENIZER_TYPE'],
+    'character',
+    'kind',
+    choice(['character', 'tiktoken', 'remote']),
+    'Tokenizer without the remote one, and its fallback when no events are synced; `remote` means `character` here, as in AIBrix.',
+  ),
+  blockSizeBytes: setting(
+    'AIBrix',
+    ['AIBRIX_PREFIX_CACHE_BLOCK_SIZE'],
+    '4',
+    'bytes',
+    wholeNumber(1),
+    'Block size of the routing history without KV-cache events: one byte per character, four per token. With events the block size is the engines’ own.',
+  ),
+  historyBlocks: setting(
+    'AIBrix',
+    ['AIBRIX_PREFIX_CACHE_BLOCK_NUMBER'],
+    '200000',
+    'blocks × pods',
+    wholeNumber(1),
+    'Bound of the routing history; the blocks used longest ago go first.',
+  ),
+  historyMinutes: setting(
+    'AIBrix',
+    ['AIBRIX_PREFIX_CACHE_EVICTION_DURATION_MINS'],
+    '20',
+    'minutes',
+    wholeNumber(1),
+    'How long an entry of the routing history counts without KV-cache events.',
+  ),
+  hashSeed: setting(
+    'AIBrix',
+    ['AIBRIX_PREFIX_CACHE_HASH_SEED'],
+    undefined,
+    'number',
+    wholeNumber(0, 0xffffffff),
+    'Seed of the block hashes; random when unset. No two processes need the same one.',
+  ),
+  imbalanceRequests: setting(
+    'AIBrix',
+    ['AIBRIX_PREFIX_CACHE_POD_RUNNING_REQUEST_IMBALANCE_ABS_COUNT'],
+    '8',
+    'requests',
+    wholeNumber(1),
+    'When the most and the least loaded pod are further apart than this, only the least loaded are considered.',
+  ),
+  standardDeviationFactor: setting(
+    'AIBrix',
+    ['AIBRIX_PREFIX_CACHE_STANDARD_DEVIATION_FACTOR'],
+    '1',
+    'factor',
+    wholeNumber(1),
+    'A pod with the prefix is taken while its load is at most mean + factor × standard deviation.',
+  ),
+  tokenizerEndpointTemplate: setting(
+    'AIBrix',
+    ['AIBRIX_VLLM_TOKENIZER_ENDPOINT_TEMPLATE'],
+    undefined,
+    'URL',
+    z.string().regex(/^https?:\/\/.*%s/, 'must be a URL with %s for the IP address of the pod'),
+    'Where a pod tokenizes, `%s` being its IP address; unset: the address and port of its OpenAI API.',
+  ),
+  tokenizerTimeoutMs: setting(
+    'AIBrix',
+    ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT'],
+    '5',
+    's',
+    seconds,
+    'Bound of one remote tokenization. The decision has its own, shorter one.',
+  ),
+  strategy: setting(
+    'AIBrix',
+    ['ROUTING_ALGORITHM'],
+    'prefix-cache',
+    'strategy',
+    choice(['prefix-cache', 'least-request', 'random', 'round-robin', 'power-of-two']),
+    'Strategy of requests without a `routing-strategy` header.',
+  ),
+  grpcMaxMessageBytes: setting(
+    'AIBrix',
+    ['AIBRIX_GRPC_MAX_MESSAGE_SIZE_BYTES'],
+    '4194304',
+    'bytes',
+    wholeNumber(1),
+    'Largest gRPC message accepted; raised to what `WARMROUTE_MAX_BODY_BYTES` needs.',
+  ),
+  otlpEndpoint: setting(
+    'OpenTelemetry',
+    ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT'],
+    undefined,
+    'URL',
+    z.string().regex(/^https?:\/\//, 'must be an http or https URL'),
+    'Where traces go; unset: nowhere. The other `OTEL_EXPORTER_OTLP_*` variables have their standard meaning.',
+  ),
+  otlpProtocol: setting(
+    'OpenTelemetry',
+    ['OTEL_EXPORTER_OTLP_PROTOCOL'],
+    'grpc',
+    'protocol',
+    choice(['grpc', 'http/protobuf']),
+    'How traces are sent.',
+  ),
+  serviceName: setting(
+    'OpenTelemetry',
+    ['OTEL_SERVICE_NAME'],
+    'warmroute',
+    'text',
+    z.string().min(1),
+    'The name of this service in traces.',
+  ),
+} as const satisfies Record<string, Setting<unknown>>;
+
+/** Variables of AIBrix that have nothing to steer here; setting them is no mistake. */
+export const WITHOUT_EFFECT: readonly { readonly name: string; readonly why: string }[] = [
+  {
+    name: 'AIBRIX_PREFIX_CACHE_REMOTE_TOKENIZER_ENDPOINT',
+    why: 'AIBrix asks for it and never calls it; the pods tokenize',
+  },
+  { name: 'AIBRIX_PREFIX_CACHE_EVICTION_INTERVAL_SECONDS', why: 'entries expire exactly, without a sweep' },
+  {
+    name: 'AIBRIX_SYNC_MAX_CONTEXTS',
+    why: 'one index holds all contexts; WARMROUTE_INDEX_CAPACITY_BLOCKS bounds it',
+  },
+  { name: 'AIBRIX_SYNC_MAX_PREFIXES_PER_CONTEXT', why: 'as above' },
+  { name: 'AIBRIX_SYNC_EVICTION_INTERVAL_SECONDS', why: 'only the engines evict' },
+  { name: 'AIBRIX_SYNC_EVICTION_DURATION_MINUTES', why: 'only the engines evict' },
+  {
+    name: 'AIBRIX_TOKENIZER_HEALTH_CHECK_PERIOD',
+    why: 'a circuit breaker per pod follows the calls themselves',
+  },
+  { name: 'AIBRIX_TOKENIZER_TTL', why: 'a tokenizer leaves with its pod' },
+  { name: 'AIBRIX_MAX_TOKENIZERS_PER_POOL', why: 'as above' },
+];

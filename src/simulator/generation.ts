@@ -1,0 +1,181 @@
+/** What the generating APIs have in common: model, limits, sampling, the request log, usage. */
+import { createHash, randomBytes } from 'node:crypto';
+import { badRequest, unknownModel } from './api-error.ts';
+import type { EngineCore, RequestLogEntry } from './core.ts';
+import type { Body, Exchange } from './http.ts';
+import type { CacheContext } from './kv-cache.ts';
+import type { FinishReason, Generation } from './scheduler.ts';
+
+const REQUEST_LOG_LIMIT = 10_000;
+
+/** The served name that a request is for: the base model if it names none. Throws ApiError (404). */
+export function modelOf(core: EngineCore, body: Body): string {
+  const { model, adapters } = core.options;
+  const asked = body.model ?? model;
+  if (asked === model || adapters.includes(asked as string)) return asked as string;
+  throw unknownModel(String(asked), core.dialect === '0.32' ? [model] : undefined);
+}
+
+export function cacheContextOf(core: EngineCore, body: Body, model: string): CacheContext {
+  const salt = body.cache_salt ?? undefined;
+  if (salt !== undefined && (typeof salt !== 'string' || salt === '')) {
+    throw badRequest(
+      "Parameter 'cache_salt' must be a non-empty string if provided. (parameter=cache_salt)",
+      'cache_salt',
+    );
+  }
+  return { lora: model === core.options.model ? undefined : model, salt };
+}
+
+/** `requested` undefined: whatever the context has left. Throws ApiError (400) if the context is too short. */
+export function outputLimit(core: EngineCore, promptTokens: number, requested: unknown): number {
+  const { maxModelLen } = core.options;
+  const head = `This model's maximum context length is ${maxModelLen} tokens. However, `;
+  const wanted = typeof requested === 'number' ? requested : undefined;
+  if (wanted !== undefined && wanted < 1) {
+    throw badRequest(
+      `max_tokens must be at least 1, got ${wanted}. (parameter=max_tokens, value=${wanted})`,
+      'max_tokens',
+    );
+  }
+  if (promptTokens > maxModelLen || (wanted === undefined && promptTokens === maxModelLen)) {
+    const least = maxModelLen + 1;
+    throw badRequest(
+      `${head}your prompt contains at least ${least} input tokens, which exceeds this limit even without any output ` +
+        `tokens. Please reduce the length of the input prompt. (parameter=input_tokens, value=${least})`,
+      'input_tokens',
+    );
+  }
+  if (wanted === undefined) return maxModelLen - promptTokens;
+  if (promptTokens + wanted <= maxModelLen) return wanted;
+  const least = Math.max(0, maxModelLen - wanted) + 1;
+  throw badRequest(
+    `${head}you requested ${wanted} output tokens and your prompt contains at least ${least} input tokens, for a total ` +
+      `of at least ${least + wanted} tokens. Please reduce the length of the input prompt or the number of requested ` +
+      `output tokens. (parameter=input_tokens, value=${least})`,
+    'input_tokens',
+  );
+}
+
+export interface Work {
+  readonly model: string;
+  readonly promptTokens: readonly number[];
+  readonly context: CacheContext;
+  readonly maxTokens: number;
+  readonly ignoreEos: boolean;
+  readonly seed: number;
+}
+
+export function workOf(
+  core: EngineCore,
+  body: Body,
+  promptTokens: readonly number[],
+  maxTokens: unknown,
+): Work {
+  const model = modelOf(core, body);
+  if (promptTokens.length === 0) throw badRequest('The decoder prompt cannot be empty');
+  return {
+    model,
+    promptTokens,
+    context: cacheContextOf(core, body, model),
+    maxTokens: outputLimit(core, promptTokens.length, maxTokens),
+    ignoreEos: body.ignore_eos === true,
+    seed: typeof body.seed === 'number' ? body.seed : 0,
+  };
+}
+
+/** Runs it to its end. Rejects if the client or the server went away: there is nobody left to answer. */
+export async function run(
+  core: EngineCore,
+  exchange: Exchange,
+  work: Work,
+  onToken?: (token: number, finishReason: FinishReason | undefined) => void,
+): Promise<Generation & { readonly finishReason: FinishReason }> {
+  const entry = logRequest(core, exchange, work.model, work.promptTokens.length);
+  const generation = await core.scheduler.generate({
+    ...work,
+    signal: exchange.signal,
+    onPrefill: cachedTokens => {
+      entry.cachedTokens = cachedTokens;
+    },
+    ...(onToken === undefined ? {} : { onToken }),
+  });
+  const { finishReason } = generation;
+  if (finishReason === 'abort') throw new Error('aborted');
+  return { ...generation, finishReason };
+}
+
+export function logRequest(
+  core: EngineCore,
+  exchange: Exchange,
+  model: string,
+  promptTokens: number,
+): RequestLogEntry {
+  const { path, headers } = exchange;
+  const entry: RequestLogEntry = {
+    path,
+    model,
+    promptTokens,
+    cachedTokens: 0,
+    at: core.options.clock.now(),
+    headers,
+  };
+  core.requests.push(entry);
+  if (core.requests.length > REQUEST_LOG_LIMIT) core.requests.shift();
+  return entry;
+}
+
+/** The client's `X-Request-Id` is taken over, as in vLLM. */
+export function requestId(exchange: Exchange, prefix: string): string {
+  const given = exchange.headers['x-request-id'];
+  return prefix + (typeof given === 'string' ? given : randomBytes(8).toString('hex'));
+}
+
+export function systemFingerprint(core: EngineCore): string {
+  const { version, model } = core.options;
+  return `vllm-${version}-${createHash('sha256').update(model).digest('hex').slice(0, 8)}`;
+}
+
+export interface TokenCounts {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly cachedTokens: number;
+}
+
+/** The usage object at the end of a stream: details are left out by 0.23 if nothing was cached. */
+export function streamedUsage(core: EngineCore, counts: TokenCounts) {
+  const base = tokenUsage(counts);
+  if (core.dialect === '0.23' && counts.cachedTokens === 0) return base;
+  return { ...base, prompt_tokens_details: { cached_tokens: counts.cachedTokens } };
+}
+
+/** `createdTokens`: tokens of the prompt's full blocks that were not cached before; only 0.32's chat tells them. */
+export function usage(core: EngineCore, counts: TokenCounts, createdTokens: number | null) {
+  const base = tokenUsage(counts);
+  const { cachedTokens } = counts;
+  if (core.dialect === '0.23') {
+    return { ...base, prompt_tokens_details: cachedTokens > 0 ? { cached_tokens: cachedTokens } : null };
+  }
+  return {
+    ...base,
+    prompt_tokens_details: {
+      cached_tokens: cachedTokens,
+      created_cache_tokens: createdTokens,
+      multimodal_tokens: null,
+    },
+    completion_tokens_details: null,
+  };
+}
+
+export function tokenUsage({ promptTokens, completionTokens }: TokenCounts) {
+  return {
+    prompt_tokens: promptTokens,
+    total_tokens: promptTokens + completionTokens,
+    completion_tokens: completionTokens,
+  };
+}
+
+/** Tokens of the full blocks of a prompt. */
+export function fullBlockTokens(core: EngineCore, promptTokens: number): number {
+  return promptTokens - (promptTokens % core.options.blockSizeTokens);
+}

@@ -1,0 +1,240 @@
+/**
+ * Runs requests on the cache: one prefill at a time, so that a cache hit shows in the time to the first token, and all
+ * decodes together, one token each per step. Every step that has cache events publishes them as one batch, before its
+ * tokens go out.
+ */
+import { type Clock, pause } from './clock.ts';
+import type { CacheContext, CacheEvent, KvCache, Sequence } from './kv-cache.ts';
+import { type Noise, noiseFor } from './noise.ts';
+import type { EngineStats } from './stats.ts';
+import { END_OF_SEQUENCE } from './tokenizer.ts';
+
+export interface CostModel {
+  /** Uncached prompt tokens per second; prefills run one after the other. */
+  readonly prefillTokensPerSecond: number;
+  /** Tokens per second and request; decodes run side by side. */
+  readonly decodeTokensPerSecond: number;
+  /** Added to every prefill. */
+  readonly overheadMs: number;
+}
+
+export interface GenerationRequest {
+  readonly promptTokens: readonly number[];
+  readonly context: CacheContext;
+  /** At least 1. */
+  readonly maxTokens: number;
+  readonly ignoreEos: boolean;
+  readonly seed: number;
+  /** Aborting frees the request's blocks at once. */
+  readonly signal: AbortSignal;
+  /** When the prefill starts: how much of the prompt the cache holds. Not called again after a preemption. */
+  readonly onPrefill?: (cachedTokens: number) => void;
+  readonly onToken?: (token: number, finishReason: FinishReason | undefined) => void;
+}
+
+export type FinishReason = 'stop' | 'length';
+
+export interface Generation {
+  /** Generated tokens; the last one is the end token if `finishReason` is `stop`. */
+  readonly tokenIds: readonly number[];
+  readonly cachedTokens: number;
+  readonly finishReason: FinishReason | 'abort';
+}
+
+export interface SchedulerOptions {
+  readonly cache: KvCache;
+  readonly clock: Clock;
+  readonly cost: CostModel;
+  /** A longer prompt is computed and published in chunks of this size (vLLM's `max_num_batched_tokens`). */
+  readonly prefillChunkTokens: number;
+  readonly stats: EngineStats;
+  readonly publish: (events: readonly CacheEvent[]) => void;
+}
+
+interface Job {
+  readonly request: GenerationRequest;
+  readonly noise: Noise;
+  readonly generated: number[];
+  readonly arrivedAtMs: number;
+  readonly finish: (finishReason: Generation['finishReason']) => void;
+  cachedTokens: number | undefined;
+  sequence: Sequence | undefined;
+}
+
+export class Scheduler {
+  readonly #options: SchedulerOptions;
+  readonly #waiting: Job[] = [];
+  readonly #decoding = new Set<Job>();
+  #prefilling: Job | undefined;
+  #prefillLoop: Promise<void> | undefined;
+  #decodeLoop: Promise<void> | undefined;
+  #blocksFreed: (() => void) | undefined;
+  readonly #stop = new AbortController();
+  readonly #aborts = new Set<() => void>();
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  get running(): number {
+    return this.#decoding.size + (this.#prefilling === undefined ? 0 : 1);
+  }
+
+  /** Never rejects: an aborted request, or a stopped scheduler, gives `abort` and what was generated so far. */
+  generate(request: GenerationRequest): Promise<Generation> {
+    const { clock, stats } = this.#options;
+    return new Promise(resolve => {
+      const abort = () => job.finish('abort');
+      const job: Job = {
+        request,
+        noise: noiseFor(request.promptTokens, request),
+        generated: [],
+        arrivedAtMs: clock.now(),
+        cachedTokens: undefined,
+        sequence: undefined,
+        finish: finishReason => {
+          if (!this.#aborts.delete(abort)) return;
+          request.signal.removeEventListener('abort', abort);
+          this.#leave(job);
+          stats.finished(finishReason);
+          resolve({ tokenIds: job.generated, cachedTokens: job.cachedTokens ?? 0, finishReason });
+        },
+      };
+      this.#aborts.add(abort);
+      if (request.signal.aborted || this.#stop.signal.aborted) return abort();
+      request.signal.addEventListener('abort', abort, { once: true });
+      this.#waiting.push(job);
+      this.#prefillLoop ??= this.#prefillAll().finally(() => {
+        this.#prefillLoop = undefined;
+      });
+    });
+  }
+
+  /** Publishes what no step has published yet. */
+  publishPending(): void {
+    const events = this.#options.cache.drainEvents();
+    if (events.length > 0) this.#options.publish(events);
+  }
+
+  /** Aborts every request and waits for the loops to end. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    for (const abort of [...this.#aborts]) abort();
+    this.#blocksFreed?.();
+    await Promise.all([this.#prefillLoop, this.#decodeLoop]);
+  }
+
+  async #prefillAll(): Promise<void> {
+    for (let job = this.#waiting[0]; job !== undefined; job = this.#waiting[0]) {
+      const tokens = [...job.request.promptTokens, ...job.generated];
+      const sequence = this.#options.cache.allocate(tokens, job.request.context);
+      if (sequence === undefined) {
+        // Some other request holds the blocks: no single one needs more than there are.
+        await new Promise<void>(resolve => {
+          this.#blocksFreed = resolve;
+        });
+        continue;
+      }
+      this.#waiting.shift();
+      this.#prefilling = job;
+      job.sequence = sequence;
+      if (job.cachedTokens === undefined) {
+        job.cachedTokens = sequence.cachedTokens;
+        this.#options.stats.prefilled(job.request.promptTokens.length, sequence.cachedTokens);
+        job.request.onPrefill?.(sequence.cachedTokens);
+      }
+      await this.#prefill(job, sequence);
+      this.#prefilling = undefined;
+    }
+  }
+
+  async #prefill(job: Job, sequence: Sequence): Promise<void> {
+    const { cache, clock, cost, prefillChunkTokens } = this.#options;
+    const signal = AbortSignal.any([job.request.signal, this.#stop.signal]);
+    const total = sequence.tokenIds.length;
+    let overheadMs = cost.overheadMs;
+    for (let computed = sequence.cachedTokens; computed < total; ) {
+      const chunk = Math.min(prefillChunkTokens, total - computed);
+      await pause(clock, overheadMs + (1_000 * chunk) / cost.prefillTokensPerSecond, signal);
+      if (job.sequence === undefined) return;
+      overheadMs = 0;
+      computed += chunk;
+      cache.store(sequence, computed);
+      this.publishPending();
+    }
+    this.#prefilling = undefined;
+    this.#decoding.add(job);
+    this.#emit(job, sequence);
+    if (this.#decoding.size === 0) return;
+    this.#decodeLoop ??= this.#decodeAll().finally(() => {
+      this.#decodeLoop = undefined;
+    });
+  }
+
+  async #decodeAll(): Promise<void> {
+    const { clock, cost } = this.#options;
+    while (this.#decoding.size > 0) {
+      await pause(clock, 1_000 / cost.decodeTokensPerSecond, this.#stop.signal);
+      for (const job of [...this.#decoding]) this.#computeLastToken(job);
+      this.publishPending();
+      for (const job of [...this.#decoding]) this.#emit(job, job.sequence!);
+    }
+  }
+
+  /**
+   * A token's keys and values are computed in the step after it was sampled, so a block is stored with the step that
+   * follows its last token, and the answer's very last token is never part of one.
+   */
+  #computeLastToken(job: Job): void {
+    const { cache } = this.#options;
+    const { sequence } = job;
+    // An older job of this step may have preempted it.
+    if (sequence === undefined) return;
+    while (!cache.reserve(sequence, sequence.tokenIds.length)) {
+      const youngest = [...this.#decoding].at(-1)!;
+      this.#preempt(youngest);
+      if (youngest === job) return;
+    }
+    cache.store(sequence, sequence.tokenIds.length);
+  }
+
+  /** Takes the blocks away; the request waits at the front and its tokens so far are prefilled again. */
+  #preempt(job: Job): void {
+    this.#options.stats.preempted();
+    this.#leave(job);
+    this.#waiting.unshift(job);
+    this.#prefillLoop ??= this.#prefillAll().finally(() => {
+      this.#prefillLoop = undefined;
+    });
+  }
+
+  #emit(job: Job, sequence: Sequence): void {
+    const { stats, clock } = this.#options;
+    const token = job.noise.next();
+    if (job.generated.length === 0) stats.firstToken(clock.now() - job.arrivedAtMs);
+    job.generated.push(token);
+    sequence.tokenIds.push(token);
+    stats.generated();
+    const finishReason =
+      token === END_OF_SEQUENCE
+        ? 'stop'
+        : job.generated.length === job.request.maxTokens
+          ? 'length'
+          : undefined;
+    job.request.onToken?.(token, finishReason);
+    if (finishReason !== undefined) job.finish(finishReason);
+  }
+
+  #leave(job: Job): void {
+    const at = this.#waiting.indexOf(job);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    this.#decoding.delete(job);
+    if (job.sequence !== undefined) this.#options.cache.free(job.sequence);
+    job.sequence = undefined;
+    this.#blocksFreed?.();
+  }
+}

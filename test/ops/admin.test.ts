@@ -1,0 +1,219 @@
+import { once } from 'node:events';
+import { Agent, type IncomingMessage, type RequestOptions, request } from 'node:http';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { assert } from 'chai';
+import { type Admin, type AdminOptions, startAdmin } from '../../src/ops/admin.ts';
+
+describe('startAdmin', () => {
+  let admin: Admin;
+  let agent: Agent;
+
+  async function start(options: Partial<AdminOptions> = {}): Promise<void> {
+    admin = await startAdmin({
+      host: '127.0.0.1',
+      port: 0,
+      metrics: (_, response) => void response.writeHead(200, { 'content-type': 'text/plain' }).end('up 1\n'),
+      isReady: () => ({ ready: true, why: 'ready' }),
+      models: () => [],
+      now: () => 1_700_000_000_999,
+      ...options,
+    });
+  }
+
+  async function ask(path: string, options: RequestOptions = {}, body = '') {
+    const { address: host, port } = admin;
+    const sent = request({ host, port, path, agent, ...options }).end(body);
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    return { status: response.statusCode, headers: response.headers, body: await text(response) };
+  }
+
+  beforeEach(() => {
+    agent = new Agent({ keepAlive: true });
+  });
+
+  afterEach(async () => {
+    await admin.stop();
+    agent.destroy();
+  });
+
+  it('is healthy while it runs', async () => {
+    await start();
+    const { status, body } = await ask('/healthz');
+    assert.deepEqual([status, body], [200, 'ok']);
+  });
+
+  it('is ready or says why not', async () => {
+    let answer = { ready: false, why: 'no pod is known' };
+    await start({ isReady: () => answer });
+    const before = await ask('/readyz');
+    assert.deepEqual([before.status, JSON.parse(before.body)], [503, answer]);
+    answer = { ready: true, why: '2 pods' };
+    const after = await ask('/readyz');
+    assert.deepEqual([after.status, JSON.parse(after.body)], [200, answer]);
+    assert.equal(after.headers['content-type'], 'application/json');
+  });
+
+  it('hands /metrics on, with its query', async () => {
+    await start({ metrics: (incoming, response) => void response.end(incoming.url) });
+    const { status, body } = await ask('/metrics?name=up');
+    assert.deepEqual([status, body], [200, '/metrics?name=up']);
+  });
+
+  it('lists the models as OpenAI does', async () => {
+    await start({
+      models: () => [
+        { id: 'base', root: 'base' },
+        { id: 'lora', root: 'base' },
+      ],
+    });
+    const { status, body } = await ask('/v1/models');
+    assert.equal(status, 200);
+    const shared = { object: 'model', created: 1_700_000_000, owned_by: 'warmroute', root: 'base' };
+    assert.deepEqual(JSON.parse(body), {
+      object: 'list',
+      data: [
+        { id: 'base', ...shared },
+        { id: 'lora', ...shared },
+      ],
+    });
+  });
+
+  for (const path of ['/healthz', '/readyz', '/metrics', '/v1/models']) {
+    it(`answers HEAD ${path} like GET, without the content`, async () => {
+      await start();
+      const [get, head] = [await ask(path), await ask(path, { method: 'HEAD' })];
+      assert.deepEqual([head.status, head.body], [200, '']);
+      assert.equal(head.headers['content-type'], get.headers['content-type']);
+      assert.notEqual(get.body, '');
+    });
+
+    it(`does not let anybody POST ${path}`, async () => {
+      await start();
+      const { status, headers, body } = await ask(path, { method: 'POST' }, '{}');
+      assert.deepEqual([status, headers.allow, body], [405, 'GET, HEAD', '{"error":"method not allowed"}']);
+    });
+  }
+
+  for (const path of ['/', '/healthz/', '/v1/model', '*']) {
+    it(`has nothing at ${path}`, async () => {
+      await start();
+      const { status, body } = await ask(path, { method: path === '*' ? 'OPTIONS' : 'GET' });
+      assert.deepEqual([status, body], [404, '{"error":"not found"}']);
+    });
+  }
+
+  it('refuses a body that is announced as too long', async () => {
+    await start();
+    const sent = request({ host: admin.address, port: admin.port, path: '/healthz', agent });
+    sent.setHeader('content-length', 1 << 20);
+    sent.flushHeaders();
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    assert.deepEqual([response.statusCode, response.headers.connection], [413, 'close']);
+    response.resume();
+    await once(response, 'close');
+    sent.destroy();
+  });
+
+  it('cuts off a body that turns out too long', async () => {
+    await start();
+    const sent = request({ host: admin.address, port: admin.port, path: '/healthz', method: 'POST', agent });
+    const closed = new Promise<void>(resolve => sent.once('close', () => resolve()));
+    sent.on('response', response => response.resume().on('error', () => {})).on('error', () => {});
+    const chunk = Buffer.alloc(16 << 10);
+    // Without the cut this would be accepted for ever.
+    const pump = () => void (sent.destroyed || sent.write(chunk, error => error ?? setImmediate(pump)));
+    pump();
+    await closed;
+  });
+
+  it('answers 500 without a word of why when a page fails', async () => {
+    const fail = (): never => {
+      throw new Error('hunter2');
+    };
+    await start({ isReady: fail, models: fail, metrics: fail });
+    for (const path of ['/readyz', '/v1/models', '/metrics']) {
+      const { status, body } = await ask(path);
+      assert.deepEqual([status, body], [500, '{"error":"internal error"}']);
+    }
+  });
+
+  it('breaks off an answer that fails halfway', async () => {
+    await start({
+      metrics: (_, response) => {
+        response.writeHead(200, { 'content-length': 100 });
+        response.write('up');
+        throw new Error('halfway');
+      },
+    });
+    const error = await ask('/metrics').then(
+      () => assert.fail('was answered'),
+      caught => caught,
+    );
+    assert.equal(error.code, 'ECONNRESET');
+  });
+
+  for (const host of ['::1', '[::1]']) {
+    it(`listens on ${host}`, async () => {
+      await start({ host });
+      assert.equal(admin.address, '::1');
+      assert.equal((await ask('/healthz')).status, 200);
+    });
+  }
+
+  it('rejects when the port is taken', async () => {
+    await start();
+    const { port } = admin;
+    const error = await startAdmin({
+      host: '127.0.0.1',
+      port,
+      metrics: () => {},
+      isReady: () => ({ ready: true, why: '' }),
+      models: () => [],
+    }).then(
+      () => assert.fail('started'),
+      caught => caught,
+    );
+    assert.equal(error.code, 'EADDRINUSE');
+  });
+
+  describe('stop', () => {
+    it('closes connections that are kept alive or have not asked yet', async () => {
+      await start();
+      await ask('/healthz');
+      const silent = connect(admin.port, admin.address);
+      await once(silent, 'connect');
+      // The server has accepted the silent connection when a later one is answered.
+      await ask('/healthz', { agent: false });
+      const ended = once(silent.resume(), 'close');
+      await admin.stop();
+      await ended;
+    });
+
+    it('lets a running answer finish', async () => {
+      const asked = Promise.withResolvers<() => void>();
+      await start({
+        metrics: (_, response) => asked.resolve(() => void response.end('late')),
+        stopGraceMs: 100_000,
+      });
+      const answer = ask('/metrics');
+      const finish = await asked.promise;
+      const stopped = Promise.all([admin.stop(), admin.stop()]);
+      finish();
+      assert.equal((await answer).body, 'late');
+      await stopped;
+    });
+
+    it('does not wait for ever for an answer', async () => {
+      const asked = Promise.withResolvers<void>();
+      await start({ metrics: () => asked.resolve(), stopGraceMs: 1 });
+      const answer = ask('/metrics').then(
+        () => assert.fail('was answered'),
+        caught => caught,
+      );
+      await asked.promise;
+      await admin.stop();
+      assert.equal((await answer).code, 'ECONNRESET');
+    });
+  });
+});
