@@ -233,6 +233,7 @@ export class Scheduler {
     const at = this.#waiting.indexOf(job);
     if (at >= 0) this.#waiting.splice(at, 1);
     this.#decoding.delete(job);
+    if (this.#prefilling === job) this.#prefilling = undefined;
     if (job.sequence !== undefined) this.#options.cache.free(job.sequence);
     job.sequence = undefined;
     this.#blocksFreed?.();

@@ -2,7 +2,8 @@
  * A real BPE tokenizer (cl100k_base). Text that spells a special token becomes that token, in prompts too, as vLLM does
  * with Hugging Face tokenizers.
  */
-import { decode as decodeOrdinary, encode as encodeOrdinary } from 'gpt-tokenizer/encoding/cl100k_base';
+import VOCABULARY from 'gpt-tokenizer/bpeRanks/cl100k_base';
+import { encode as encodeOrdinary } from 'gpt-tokenizer/encoding/cl100k_base';
 
 export const IM_START = '<|im_start|>';
 export const IM_END = '<|im_end|>';
@@ -16,7 +17,6 @@ const SPECIAL = new Map([
 ]);
 const SPECIAL_TEXT = new Map([...SPECIAL].map(([text, id]) => [id, text]));
 const SPECIAL_PATTERN = /(<\|endoftext\|>|<\|im_start\|>|<\|im_end\|>)/;
-const ORDINARY_TOKENS = 100_256;
 
 export function encode(text: string): number[] {
   const tokens: number[] = [];
@@ -29,35 +29,19 @@ export function encode(text: string): number[] {
   return tokens;
 }
 
-/** Unknown ids become nothing. */
+/** Unknown ids become nothing; bytes that are no whole character become U+FFFD. */
 export function decode(tokens: Iterable<number>): string {
-  let text = '';
-  let ordinary: number[] = [];
-  const flush = () => {
-    if (ordinary.length > 0) text += decodeOrdinary(ordinary);
-    ordinary = [];
-  };
-  for (const token of tokens) {
-    if (token < ORDINARY_TOKENS) ordinary.push(token);
-    else {
-      flush();
-      text += SPECIAL_TEXT.get(token) ?? '';
-    }
-  }
-  flush();
-  return text;
+  return Buffer.concat([...tokens].map(bytesOf)).toString();
 }
 
-/**
- * Tokens in the form of byte-level BPE vocabularies: one printable character per byte, a space is `Ġ`. A token that
- * ends inside a character is shown with U+FFFD.
- */
+// From the vocabulary itself: the library's decoder keeps the rest of a cut character for its next call.
+function bytesOf(token: number): Buffer {
+  return Buffer.from(VOCABULARY[token] ?? SPECIAL_TEXT.get(token) ?? []);
+}
+
+/** Tokens in the form of byte-level BPE vocabularies: one printable character per byte, a space is `Ġ`. */
 export function tokenStrings(tokens: readonly number[]): string[] {
-  return tokens.map(token =>
-    token >= ORDINARY_TOKENS
-      ? (SPECIAL_TEXT.get(token) ?? '')
-      : [...Buffer.from(decodeOrdinary([token]))].map(byteCharacter).join(''),
-  );
+  return tokens.map(token => SPECIAL_TEXT.get(token) ?? [...bytesOf(token)].map(byteCharacter).join(''));
 }
 
 /** GPT-2's table: printable Latin-1 stands for itself, the other 68 bytes for U+0100 onwards. */
@@ -79,7 +63,7 @@ function byteCharacter(byte: number): string {
 export const WORD_TOKENS: readonly number[] = (() => {
   const words: number[] = [];
   for (let token = 1_000; token < 12_000; token++) {
-    if (/^ [a-z]{3,8}$/.test(decodeOrdinary([token]))) words.push(token);
+    if (/^ [a-z]{3,8}$/.test(decode([token]))) words.push(token);
   }
   return words;
 })();

@@ -1,0 +1,85 @@
+import { assert } from 'chai';
+import type { EngineOptions, SimulatedEngine } from '../../src/simulator/engine.ts';
+import { at, Bench, eventStreamData, fixture, type Json, request, shapeOf } from './helpers.ts';
+
+/** One exchange with a real server. `server` tells how that one was started. */
+interface Recorded {
+  readonly server: 'g' | 'lora' | 'scale-out-off';
+  readonly note: string;
+  readonly method: string;
+  readonly path: string;
+  readonly body?: Json;
+  /** Sent instead of JSON. */
+  readonly raw?: string;
+  readonly contentType: string | null;
+  readonly status: number;
+  readonly answer?: Json;
+  /** The first two and the last three events of a stream. */
+  readonly chunks?: Json[];
+}
+
+const SERVERS: Record<string, Record<Recorded['server'], Partial<EngineOptions>>> = {
+  '0.32.0': {
+    g: { maxModelLen: 512 },
+    lora: { adapters: ['ad1'] },
+    'scale-out-off': { render: 'off' },
+  },
+  '0.23.0': {
+    g: { eventEncoding: 'array', maxModelLen: 4_096 },
+    lora: { eventEncoding: 'array', adapters: ['ad1'] },
+    'scale-out-off': {},
+  },
+};
+
+/** The text after the counts depends on the tokenizer or the library: compared by their kind only. */
+function comparable(version: string, recorded: Json): Json {
+  const error = (recorded as { error?: { [key: string]: Json } } | null)?.error;
+  if (error === undefined) return recorded;
+  // 0.23 repeats the input and its own file paths in validation errors.
+  const message = version === '0.23.0' && error.type === 'Bad Request' ? '' : error.message!;
+  return { error: { ...error, message, param: version === '0.23.0' && message === '' ? '' : error.param! } };
+}
+
+for (const [version, servers] of Object.entries(SERVERS)) {
+  describe(`compared with what vLLM ${version} answered`, () => {
+    const bench = new Bench();
+    const engines = new Map<Recorded['server'], SimulatedEngine>();
+    before(async () => {
+      for (const [name, options] of Object.entries(servers)) {
+        engines.set(name as Recorded['server'], await bench.engine(options));
+      }
+    });
+    after(() => bench.close());
+
+    const titles = new Map<string, number>();
+    for (const recorded of fixture<Recorded[]>(`vllm-${version}-answers.json`)) {
+      const title = `${recorded.method} ${recorded.path}: ${recorded.note}`;
+      titles.set(title, (titles.get(title) ?? 0) + 1);
+      it(`has the same status and shape for ${title}`, async () => {
+        const answer = await request(engines.get(recorded.server)!, recorded.method, recorded.path, recorded);
+        assert.equal(answer.status, recorded.status, answer.text);
+        if (recorded.chunks !== undefined) {
+          const own = eventStreamData(answer.text);
+          const chunks = [...own.slice(0, 2), ...own.slice(-3)];
+          assert.deepEqual(chunks.map(shapeOf), recorded.chunks.map(shapeOf));
+        } else if (recorded.status >= 400) {
+          assert.deepEqual(comparable(version, answer.json), comparable(version, recorded.answer!));
+        } else if (recorded.answer !== '') {
+          assert.deepEqual(shapeOf(answer.json), shapeOf(recorded.answer!));
+        }
+      });
+    }
+
+    it('has no recording twice', () => {
+      assert.deepEqual(
+        [...titles].filter(([, count]) => count > 1).map(([title]) => title),
+        [],
+      );
+    });
+
+    it('reports its version', async () => {
+      const answer = await request(engines.get('g')!, 'GET', '/version');
+      assert.equal(at(answer.json, 'version'), version);
+    });
+  });
+}

@@ -1,0 +1,48 @@
+/** Small values that many tests need. Each takes what matters to the test and fills in the rest. */
+import { type Config, type Environment, readConfig } from '../../src/config.ts';
+import type { Pod } from '../../src/domain.ts';
+import type { Logger } from '../../src/ops/log.ts';
+
+export function aPod(given: Partial<Pod> = {}): Pod {
+  return {
+    name: 'engine-0',
+    ip: '127.0.0.1',
+    port: 8000,
+    model: 'demo',
+    aliases: [],
+    kvEvents: { kind: 'none' },
+    labels: {},
+    ...given,
+  };
+}
+
+/** A valid configuration from environment variables; throws with all problems otherwise. */
+export function aConfig(environment: Environment = {}): Config {
+  const loaded = readConfig(environment);
+  if (loaded.kind === 'invalid') throw new Error(loaded.problems.join('\n'));
+  return loaded.config;
+}
+
+export interface LogLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly message: string;
+}
+
+/** A logger that keeps its lines. */
+export function recordingLog(): { readonly log: Logger; readonly lines: LogLine[] } {
+  const lines: LogLine[] = [];
+  const at =
+    (level: LogLine['level']) =>
+    (fields: LogLine['fields'], message: string): void => {
+      lines.push({ level, fields, message });
+    };
+  const log: Logger = {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    child: () => log,
+  };
+  return { log, lines };
+}
