@@ -6,6 +6,7 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
+import { request } from 'undici';
 import { until } from './until.ts';
 
 const ENVOY = 'http://127.0.0.1:10080';
@@ -18,7 +19,6 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 interface Answer {
-  readonly status: number;
   /** `ip:port` of the engine that served. */
   readonly pod: string;
   readonly cachedTokens: number;
@@ -78,22 +78,23 @@ async function chat(prefix: string, question: string): Promise<Answer> {
     { role: 'system', content: prefix },
     { role: 'user', content: question },
   ];
-  const response = await fetch(`${ENVOY}/v1/chat/completions`, {
+  // Not by fetch, to which 10080 is a forbidden port.
+  const { statusCode, headers, body } = await request(`${ENVOY}/v1/chat/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'x-warmroute-debug': '1' },
     body: JSON.stringify({ model: 'demo-model', max_tokens: 4, messages }),
     signal: AbortSignal.timeout(30_000),
   });
-  const text = await response.text();
-  expect(response.ok, `chat answered ${response.status}: ${text.slice(0, 200)}`);
+  const text = await body.text();
+  expect(statusCode === 200, `chat answered ${statusCode}: ${text.slice(0, 200)}`);
   const { usage } = JSON.parse(text) as {
     usage?: { prompt_tokens_details?: { cached_tokens?: number } | null };
   };
+  const header = (name: string) => headers[name]?.toString();
   return {
-    status: response.status,
-    pod: response.headers.get('x-target-pod') ?? '',
+    pod: header('x-target-pod') ?? '',
     cachedTokens: usage?.prompt_tokens_details?.cached_tokens ?? 0,
-    reason: response.headers.get('x-warmroute-reason') ?? undefined,
+    reason: header('x-warmroute-reason'),
   };
 }
 
@@ -132,12 +133,14 @@ async function story(): Promise<void> {
   const nameOf = (pod: string) => engines.get(pod) ?? pod;
 
   let warm = { prefix: '', pod: '' };
-  await step('requests with one prefix land on one engine, which has it cached', async () => {
+  const routed = await step('requests with one prefix land on one engine, which has it cached', async () => {
     // By chance alone all four pairs would meet in 1 of 81 runs, and would be no prefix_match.
     const pairs = [await warmPair(), await warmPair(), await warmPair()];
     warm = await warmPair();
     return [...pairs, warm].map(({ pod }) => nameOf(pod)).join(', ');
   });
+
+  if (!routed) return;
 
   await step('Prometheus scrapes the router, Envoy and every engine', () =>
     until('5 targets are up', 60_000, async () => {

@@ -24,7 +24,12 @@ export interface EffectiveSetting {
 export type LoadedConfig =
   | { readonly kind: 'valid'; readonly config: Config; readonly effective: readonly EffectiveSetting[] }
   /** Every mistake there is, each naming the variable and what to write. */
-  | { readonly kind: 'invalid'; readonly problems: readonly string[] };
+  | {
+      readonly kind: 'invalid';
+      readonly problems: readonly string[];
+      /** So that a checker can look at this file too. */
+      readonly podsFile: string | undefined;
+    };
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -39,17 +44,14 @@ export function readConfig(environment: Environment): LoadedConfig {
   const effective: EffectiveSetting[] = [];
   for (const [key, setting] of Object.entries<Setting<unknown>>(SETTINGS)) {
     const given = givenFor(setting, environment);
-    if (new Set(given.map(({ value }) => value)).size > 1 && setting.group === 'AIBrix') {
-      problems.push(`${given.map(({ name }) => name).join(' and ')} contradict each other: set one of them`);
-    }
     const name = given[0]?.name ?? setting.names[0];
     const text = given[0]?.value ?? setting.fallback;
     const source = given.length > 0 ? 'environment' : text === undefined ? 'unset' : 'default';
     effective.push({ name, value: text ?? '', source });
     if (text === undefined) continue;
-    const read = setting.read.safeParse(text);
-    if (read.success) values[key] = read.data;
-    else problems.push(`${name}=${text}: ${read.error.issues.map(issue => issue.message).join(', ')}`);
+    const read = readAll(setting, given.length > 0 ? given : [{ name, value: text }]);
+    problems.push(...read.problems);
+    values[key] = read.value;
   }
   const settings = values as unknown as Values;
   if (settings.kvEventSync && settings.useRemoteTokenizer === false) {
@@ -58,12 +60,38 @@ export function readConfig(environment: Environment): LoadedConfig {
         'blocks are announced in the engines’ tokens, which only the engines’ tokenizer gives. Turn both on, or both off',
     );
   }
-  if (problems.length > 0) return { kind: 'invalid', problems };
-  return { kind: 'valid', config: Object.freeze({ ...settings, mode: modeOf(settings) }), effective };
+  if (problems.length > 0) return { kind: 'invalid', problems, podsFile: settings.podsFile };
+  const config = Object.freeze({ ...settings, mode: Object.freeze(modeOf(settings)) });
+  return { kind: 'valid', config, effective };
+}
+
+interface Given {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** AIBrix's two spellings of a switch mean the same and must agree; OpenTelemetry's first, narrower one wins. */
+function readAll(
+  setting: Setting<unknown>,
+  given: readonly Given[],
+): { value?: unknown; problems: string[] } {
+  const problems: string[] = [];
+  const values = new Set<unknown>();
+  for (const { name, value } of setting.group === 'OpenTelemetry' ? given.slice(0, 1) : given) {
+    const read = setting.read.safeParse(value);
+    if (read.success) values.add(read.data);
+    else problems.push(`${name}=${value}: ${read.error.issues.map(issue => issue.message).join(', ')}`);
+  }
+  if (problems.length > 0) return { problems };
+  const [value, ...others] = values;
+  if (others.length === 0) return { value, problems };
+  return {
+    problems: [`${given.map(({ name }) => name).join(' and ')} contradict each other: set one of them`],
+  };
 }
 
 /** An empty variable is an unset one, as docker-compose and Helm write it. */
-function givenFor({ names }: Setting<unknown>, environment: Environment) {
+function givenFor({ names }: Setting<unknown>, environment: Environment): Given[] {
   return names.flatMap(name => {
     const value = environment[name]?.trim();
     return value ? [{ name, value }] : [];

@@ -52,14 +52,23 @@ export async function serve(
 ): Promise<RunningServer> {
   const { log } = parts;
   const stops: (() => unknown)[] = [];
-  const stopAll = async () => {
-    for (const stop of stops.reverse()) await stop();
-  };
+  let phase: 'starting' | 'serving' | 'stopping' = 'starting';
   try {
     return await start();
   } catch (error) {
     await stopAll();
     throw error;
+  }
+
+  /** In the reverse order of starting, so that what is left keeps the requests under way going. */
+  async function stopAll(): Promise<void> {
+    for (const stop of stops.reverse()) {
+      try {
+        await stop();
+      } catch (error) {
+        log.error({ err: error }, 'a part did not stop cleanly');
+      }
+    }
   }
 
   async function start(): Promise<RunningServer> {
@@ -111,6 +120,35 @@ export async function serve(
       deadlineMs: config.decisionTimeoutMs,
     });
 
+    stops.push(
+      registry.subscribe({
+        joined: pod => {
+          log.info(podFields(pod), 'pod joined');
+          if (usesKvEvents) feed.follow(pod);
+        },
+        left: pod => {
+          log.info(podFields(pod), 'pod left');
+          void feed.leave(pod.name);
+          cache.purge(pod.name);
+        },
+      }),
+    );
+    const discovery = await followPodsFile({
+      path: config.podsFile,
+      registry,
+      resolveEveryMs: config.dnsRefreshMs,
+      ...reportPods(instruments, log),
+    });
+    stops.push(() => discovery.stop());
+
+    const admin = await startAdmin({
+      ...hostAndPort(config.adminAddress),
+      metrics: (request, response) => telemetry.serveMetrics(request, response),
+      isReady: () => readiness(phase, registry),
+      models: () => registry.models(),
+    });
+    stops.push(() => admin.stop());
+
     const grpc = await startExtProcServer({
       address: config.grpcAddress,
       maxMessageBytes: config.grpcMaxMessageBytes,
@@ -128,40 +166,29 @@ export async function serve(
       },
     });
     stops.push(() => grpc.drain(config.drainMs));
-
-    stops.push(
-      registry.subscribe({
-        joined: pod => {
-          log.info(podFields(pod), 'pod joined');
-          if (usesKvEvents) feed.follow(pod);
-        },
-        left: pod => {
-          log.info(podFields(pod), 'pod left');
-          void feed.leave(pod.name);
-          cache.purge(pod.name);
-        },
-        changed: () => grpc.setHealth(registry.ready ? 'SERVING' : 'NOT_SERVING'),
-      }),
-    );
-    const discovery = await followPodsFile({
-      path: config.podsFile,
-      registry,
-      resolveEveryMs: config.dnsRefreshMs,
-      ...reportPods(instruments, log),
-    });
-    stops.push(() => discovery.stop());
-
+    const showHealth = () => grpc.setHealth(registry.ready ? 'SERVING' : 'NOT_SERVING');
+    showHealth();
+    stops.push(registry.subscribe({ joined: () => {}, left: () => {}, changed: showHealth }));
     reportState(instruments, { cache, registry, load, grpc, usesKvEvents });
-    const admin = await startAdmin({
-      ...hostAndPort(config.adminAddress),
-      metrics: (request, response) => telemetry.serveMetrics(request, response),
-      isReady: () => ({ ready: registry.ready, why: registry.ready ? 'ok' : 'no pod is known' }),
-      models: () => registry.models(),
-    });
-    stops.push(() => admin.stop());
+    phase = 'serving';
 
-    return { grpcPort: grpc.port, adminPort: admin.port, cache, stop: stopAll };
+    let stopped: Promise<void> | undefined;
+    return {
+      grpcPort: grpc.port,
+      adminPort: admin.port,
+      cache,
+      stop() {
+        phase = 'stopping';
+        stopped ??= stopAll();
+        return stopped;
+      },
+    };
   }
+}
+
+function readiness(phase: 'starting' | 'serving' | 'stopping', registry: PodRegistry) {
+  if (phase !== 'serving') return { ready: false, why: phase };
+  return registry.ready ? { ready: true, why: 'ok' } : { ready: false, why: 'no pod is known' };
 }
 
 function createTokenizer(config: Config, onCall: (fact: TokenizeFact) => void): Tokenizer {

@@ -2,6 +2,7 @@
  * Every setting there is: name, default, unit, check and what it is for. `docs/configuration.md` is generated from this
  * table. Names that start with AIBRIX_, and ROUTING_ALGORITHM, are AIBrix's own and mean what they mean there.
  */
+import { isIPv6 } from 'node:net';
 import { z } from 'zod';
 
 export interface Setting<T, Fallback extends string | undefined = string | undefined> {
@@ -15,15 +16,20 @@ export interface Setting<T, Fallback extends string | undefined = string | undef
   readonly group: 'Warmroute' | 'AIBrix' | 'OpenTelemetry';
 }
 
-const wholeNumber = (least: number, most = Number.MAX_SAFE_INTEGER) =>
+const wholeNumber = (least: number, most: number) =>
   z
     .string()
-    .regex(/^\d+$/, 'must be a whole number')
+    .regex(/^\d+$/, { error: 'must be a whole number', abort: true })
     .transform(Number)
-    .refine(value => value >= least && value <= most, {
-      error:
-        most === Number.MAX_SAFE_INTEGER ? `must be at least ${least}` : `must be from ${least} to ${most}`,
-    });
+    .refine(value => value >= least && value <= most, { error: `must be from ${least} to ${most}` });
+
+/** Timers of Node fire at once when they are set to more. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** A Set of JavaScript holds 2^24 entries. */
+const MAX_ENTRIES = 16_000_000;
+/** Of one message: more would not fit into a Buffer twice. */
+const MAX_MESSAGE_BYTES = 2 ** 30;
+const MAX_COUNT = 1_000_000;
 
 /** The spellings of Go's strconv.ParseBool, which AIBrix uses. */
 const flag = z
@@ -32,17 +38,41 @@ const flag = z
   .refine(text => ['1', 't', 'true', '0', 'f', 'false'].includes(text), { error: 'must be true or false' })
   .transform(text => ['1', 't', 'true'].includes(text));
 
-/** Whole seconds, with or without an `s`: AIBrix documents the second form and reads the first. */
+/** Whole seconds, with or without an `s`: AIBrix documents the second form and reads the first. In milliseconds. */
 const seconds = z
   .string()
-  .regex(/^\d+s?$/, 'must be whole seconds, as 5 or 5s')
+  .regex(/^\d+s?$/, { error: 'must be whole seconds, as 5 or 5s', abort: true })
   .transform(text => 1000 * Number.parseInt(text, 10))
-  .refine(ms => ms > 0, { error: 'must be at least 1' });
+  .refine(ms => ms > 0 && ms <= MAX_TIMER_MS, { error: 'must be from 1 to 2147483' });
+
+/** AIBrix's seeds have 64 bits; ours are the lower 32 of them. */
+const seed = z
+  .string()
+  .regex(/^\d+$/, { error: 'must be a whole number', abort: true })
+  .transform(BigInt)
+  .refine(value => value < 2n ** 64n, { error: 'must be below 2^64' })
+  .transform(value => Number(value & 0xffffffffn));
+
+const url = z.string().refine(text => /^https?:\/\//.test(text) && URL.canParse(text), {
+  error: 'must be an http or https URL',
+});
+
+const urlTemplate = z
+  .string()
+  .refine(text => /^https?:\/\/.*%s/.test(text) && URL.canParse(text.replace('%s', '127.0.0.1')), {
+    error: 'must be an http or https URL with %s for the IP address of the pod',
+  });
 
 /** `host:port`; port 0 lets the system choose. */
 const address = z
   .string()
-  .regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s[\]]+):\d{1,5}$/, 'must be host:port, an IPv6 host in brackets')
+  .regex(/^(\[[^\]]*\]|[^:\s[\]]+):\d{1,5}$/, {
+    error: 'must be host:port, an IPv6 host in brackets',
+    abort: true,
+  })
+  .refine(text => !text.startsWith('[') || isIPv6(text.slice(1, text.indexOf(']'))), {
+    error: 'the host in brackets must be an IPv6 address',
+  })
   .refine(text => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65535, {
     error: 'port must be at most 65535',
   });
@@ -71,7 +101,7 @@ export const SETTINGS = {
     ['WARMROUTE_PODS_FILE'],
     undefined,
     'path',
-    z.string().min(1),
+    anyText,
     'The pods, YAML or JSON; read again when it changes. Required by `warmroute serve`.',
   ),
   grpcAddress: setting(
@@ -111,7 +141,7 @@ export const SETTINGS = {
     ['WARMROUTE_MAX_BODY_BYTES'],
     '33554432',
     'bytes',
-    wholeNumber(1024),
+    wholeNumber(1024, MAX_MESSAGE_BYTES),
     'Larger request bodies are answered 413. Keep it equal to the buffer limit of Envoy (`per_connection_buffer_limit_bytes`).',
   ),
   decisionTimeoutMs: setting(
@@ -119,7 +149,7 @@ export const SETTINGS = {
     ['WARMROUTE_DECISION_TIMEOUT_MS'],
     '800',
     'ms',
-    wholeNumber(1),
+    wholeNumber(1, MAX_TIMER_MS),
     'After this long the request is routed by load. Keep it below `message_timeout` of Envoy (1 s in `envoy/`).',
   ),
   drainMs: setting(
@@ -127,7 +157,7 @@ export const SETTINGS = {
     ['WARMROUTE_DRAIN_MS'],
     '5000',
     'ms',
-    wholeNumber(0),
+    wholeNumber(0, MAX_TIMER_MS),
     'Between NOT_SERVING and the end of the server on SIGTERM: time for the health checks of Envoy to notice.',
   ),
   tokenizerCacheBytes: setting(
@@ -135,7 +165,7 @@ export const SETTINGS = {
     ['WARMROUTE_TOKENIZER_CACHE_BYTES'],
     '67108864',
     'bytes',
-    wholeNumber(0),
+    wholeNumber(0, MAX_MESSAGE_BYTES),
     'Remote tokenizations kept for identical requests; 0 keeps none.',
   ),
   tokenizerConnections: setting(
@@ -143,7 +173,7 @@ export const SETTINGS = {
     ['WARMROUTE_TOKENIZER_CONNECTIONS_PER_POD'],
     '16',
     'connections',
-    wholeNumber(1),
+    wholeNumber(1, MAX_COUNT),
     'Most keep-alive connections to one pod for tokenizing.',
   ),
   indexCapacityBlocks: setting(
@@ -151,7 +181,7 @@ export const SETTINGS = {
     ['WARMROUTE_INDEX_CAPACITY_BLOCKS'],
     '5000000',
     'blocks × holders',
-    wholeNumber(1),
+    wholeNumber(1, MAX_ENTRIES),
     'Bound of the index fed by KV-cache events; above it the blocks stored longest ago are forgotten first.',
   ),
   expectedBlocksTtlMs: setting(
@@ -159,7 +189,7 @@ export const SETTINGS = {
     ['WARMROUTE_EXPECTED_BLOCKS_TTL_MS'],
     '5000',
     'ms',
-    wholeNumber(0),
+    wholeNumber(0, MAX_TIMER_MS),
     'With KV-cache events: how long the blocks of a request just routed count before the engine has announced them. 0: not at all.',
   ),
   kvEventsTopic: setting(
@@ -175,7 +205,7 @@ export const SETTINGS = {
     ['WARMROUTE_DNS_REFRESH_MS'],
     '5000',
     'ms',
-    wholeNumber(100),
+    wholeNumber(100, MAX_TIMER_MS),
     'How often host names in the pods file are resolved again.',
   ),
   useRemoteTokenizer: setting(
@@ -207,7 +237,7 @@ export const SETTINGS = {
     ['AIBRIX_PREFIX_CACHE_BLOCK_SIZE'],
     '4',
     'bytes',
-    wholeNumber(1),
+    wholeNumber(1, MAX_COUNT),
     'Block size of the routing history without KV-cache events: one byte per character, four per token. With events the block size is the engines’ own.',
   ),
   historyBlocks: setting(
@@ -215,7 +245,7 @@ export const SETTINGS = {
     ['AIBRIX_PREFIX_CACHE_BLOCK_NUMBER'],
     '200000',
     'blocks × pods',
-    wholeNumber(1),
+    wholeNumber(1, MAX_ENTRIES),
     'Bound of the routing history; the blocks used longest ago go first.',
   ),
   historyMinutes: setting(
@@ -223,7 +253,7 @@ export const SETTINGS = {
     ['AIBRIX_PREFIX_CACHE_EVICTION_DURATION_MINS'],
     '20',
     'minutes',
-    wholeNumber(1),
+    wholeNumber(1, MAX_COUNT),
     'How long an entry of the routing history counts without KV-cache events.',
   ),
   hashSeed: setting(
@@ -231,7 +261,7 @@ export const SETTINGS = {
     ['AIBRIX_PREFIX_CACHE_HASH_SEED'],
     undefined,
     'number',
-    wholeNumber(0, 0xffffffff),
+    seed,
     'Seed of the block hashes; random when unset. No two processes need the same one.',
   ),
   imbalanceRequests: setting(
@@ -239,7 +269,7 @@ export const SETTINGS = {
     ['AIBRIX_PREFIX_CACHE_POD_RUNNING_REQUEST_IMBALANCE_ABS_COUNT'],
     '8',
     'requests',
-    wholeNumber(1),
+    wholeNumber(1, MAX_COUNT),
     'When the most and the least loaded pod are further apart than this, only the least loaded are considered.',
   ),
   standardDeviationFactor: setting(
@@ -247,7 +277,7 @@ export const SETTINGS = {
     ['AIBRIX_PREFIX_CACHE_STANDARD_DEVIATION_FACTOR'],
     '1',
     'factor',
-    wholeNumber(1),
+    wholeNumber(1, MAX_COUNT),
     'A pod with the prefix is taken while its load is at most mean + factor × standard deviation.',
   ),
   tokenizerEndpointTemplate: setting(
@@ -255,7 +285,7 @@ export const SETTINGS = {
     ['AIBRIX_VLLM_TOKENIZER_ENDPOINT_TEMPLATE'],
     undefined,
     'URL',
-    z.string().regex(/^https?:\/\/.*%s/, 'must be a URL with %s for the IP address of the pod'),
+    urlTemplate,
     'Where a pod tokenizes, `%s` being its IP address; unset: the address and port of its OpenAI API.',
   ),
   tokenizerTimeoutMs: setting(
@@ -279,7 +309,7 @@ export const SETTINGS = {
     ['AIBRIX_GRPC_MAX_MESSAGE_SIZE_BYTES'],
     '4194304',
     'bytes',
-    wholeNumber(1),
+    wholeNumber(1, MAX_MESSAGE_BYTES),
     'Largest gRPC message accepted; raised to what `WARMROUTE_MAX_BODY_BYTES` needs.',
   ),
   otlpEndpoint: setting(
@@ -287,12 +317,12 @@ export const SETTINGS = {
     ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT'],
     undefined,
     'URL',
-    z.string().regex(/^https?:\/\//, 'must be an http or https URL'),
+    url,
     'Where traces go; unset: nowhere. The other `OTEL_EXPORTER_OTLP_*` variables have their standard meaning.',
   ),
   otlpProtocol: setting(
     'OpenTelemetry',
-    ['OTEL_EXPORTER_OTLP_PROTOCOL'],
+    ['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'OTEL_EXPORTER_OTLP_PROTOCOL'],
     'grpc',
     'protocol',
     choice(['grpc', 'http/protobuf']),
@@ -303,7 +333,7 @@ export const SETTINGS = {
     ['OTEL_SERVICE_NAME'],
     'warmroute',
     'text',
-    z.string().min(1),
+    anyText,
     'The name of this service in traces.',
   ),
 } as const satisfies Record<string, Setting<unknown>>;
@@ -314,6 +344,11 @@ export const WITHOUT_EFFECT: readonly { readonly name: string; readonly why: str
     name: 'AIBRIX_PREFIX_CACHE_REMOTE_TOKENIZER_ENDPOINT',
     why: 'AIBrix asks for it and never calls it; the pods tokenize',
   },
+  {
+    name: 'AIBRIX_PREFIX_CACHE_KV_EVENT_PUBLISH_ADDR',
+    why: 'AIBrix does not read it either; the pods file says where a pod publishes',
+  },
+  { name: 'AIBRIX_PREFIX_CACHE_KV_EVENT_SUBSCRIBE_ADDRS', why: 'as above' },
   { name: 'AIBRIX_PREFIX_CACHE_EVICTION_INTERVAL_SECONDS', why: 'entries expire exactly, without a sweep' },
   {
     name: 'AIBRIX_SYNC_MAX_CONTEXTS',

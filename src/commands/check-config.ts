@@ -6,7 +6,7 @@ import { CommandError } from './command-error.ts';
 export async function checkConfigCommand(): Promise<void> {
   const loaded = loadConfig();
   const problems = loaded.kind === 'invalid' ? [...loaded.problems] : [];
-  const podsFile = loaded.kind === 'valid' ? loaded.config.podsFile : undefined;
+  const { podsFile } = loaded.kind === 'valid' ? loaded.config : loaded;
   const podsProblem = podsFile === undefined ? undefined : await checkPodsFile(podsFile);
   if (podsProblem) problems.push(describeProblem(podsProblem));
   if (loaded.kind === 'invalid' || problems.length > 0) throw new CommandError(problems);

@@ -32,12 +32,15 @@ export interface FieldProblem {
   readonly msg: string;
   /** The value at `loc`, shown by its size only if it is a list or an object. */
   readonly input: unknown;
+  /** More about the rule that was broken, as Python writes it, e.g. `{'ge': 0}`. */
+  readonly ctx?: string;
 }
 
 export function validationError(...problems: readonly [FieldProblem, ...FieldProblem[]]): ApiError {
   const lines = problems.map(
-    ({ type, loc, msg, input }) =>
-      `  {'type': '${type}', 'loc': '${loc}', 'msg': '${msg}', 'input': '${summaryOf(input)}'}`,
+    ({ type, loc, msg, input, ctx }) =>
+      `  {'type': '${type}', 'loc': '${loc}', 'msg': '${msg}', 'input': '${summaryOf(input)}'` +
+      `${ctx === undefined ? '' : `, 'ctx': ${ctx}`}}`,
   );
   const count = `${problems.length} validation error${problems.length === 1 ? '' : 's'}`;
   return new ApiError(400, 'Bad Request', `${count}:\n${lines.join('\n')}`, problems[0].loc);

@@ -84,8 +84,7 @@ export class EventPublisher {
 
   async close(): Promise<void> {
     await this.#sending;
-    this.#publisher.close();
-    this.#router.close();
+    await Promise.all([release(this.#publisher), release(this.#router)]);
     await this.#replaying;
   }
 
@@ -122,6 +121,14 @@ export class EventPublisher {
 async function bind(socket: Publisher | Router, host: string, port: number): Promise<number> {
   await socket.bind(`tcp://${host}:${port === 0 ? '*' : port}`);
   return Number(socket.lastEndpoint!.slice(socket.lastEndpoint!.lastIndexOf(':') + 1));
+}
+
+/** Resolves when the port is free again; `close()` alone frees it some time later. */
+async function release(socket: Publisher | Router): Promise<void> {
+  const ended = new Promise<void>(resolve => socket.events.on('end', () => resolve()));
+  if (socket.lastEndpoint !== null) await socket.unbind(socket.lastEndpoint);
+  socket.close();
+  await ended;
 }
 
 function sequenceFrame(sequence: bigint): Buffer {

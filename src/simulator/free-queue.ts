@@ -23,10 +23,6 @@ export class FreeQueue {
     return this.#size;
   }
 
-  has(block: number): boolean {
-    return this.#next[block] !== NONE;
-  }
-
   /** The last to be taken. */
   append(block: number): void {
     this.#insertAfter(this.#previous[this.#end]!, block);

@@ -38,7 +38,9 @@ export function outputLimit(core: EngineCore, promptTokens: number, requested: u
       'max_tokens',
     );
   }
-  if (promptTokens > maxModelLen || (wanted === undefined && promptTokens === maxModelLen)) {
+  const promptAlone = wanted === undefined ? promptTokens >= maxModelLen : promptTokens > maxModelLen;
+  // 0.23 blames prompt and answer together even if the prompt alone is too long.
+  if (promptAlone && (wanted === undefined || core.dialect === '0.32')) {
     const least = maxModelLen + 1;
     throw badRequest(
       `${head}your prompt contains at least ${least} input tokens, which exceeds this limit even without any output ` +

@@ -132,12 +132,25 @@ async function readBody(request: IncomingMessage): Promise<Body> {
   try {
     body = JSON.parse(text);
   } catch (error) {
-    const at = /position (\d+)/.exec(String(error))?.[1] ?? String(text.length);
-    throw validationError({ type: 'json_invalid', loc: `body.${at}`, msg: 'JSON decode error', input: {} });
+    throw jsonError(text, error);
   }
   if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Body;
   const msg = 'Input should be a valid dictionary';
   throw validationError({ type: 'model_attributes_type', loc: 'body', msg, input: body });
+}
+
+/** In the words of Python's parser, as far as the two most common mistakes go. */
+function jsonError(text: string, error: unknown): ApiError {
+  const at = Number(/position (\d+)/.exec(String(error))?.[1] ?? text.length);
+  const expected = /[{,]\s*$/.test(text.slice(0, at)) ? 'property name enclosed in double quotes' : 'value';
+  const ctx = `{'error': 'Expecting ${expected}'}`;
+  return validationError({
+    type: 'json_invalid',
+    loc: `body.${at}`,
+    msg: 'JSON decode error',
+    input: {},
+    ctx,
+  });
 }
 
 function answerJson(response: ServerResponse, status: number, value: unknown): void {

@@ -2,7 +2,7 @@
  * `…/render`: the prompt's token ids exactly as the endpoint would compute them, without computing anything. Since
  * vLLM 0.30 only with `--enable-scale-out`.
  */
-import { renderDisabled } from './api-error.ts';
+import { ApiError, renderDisabled } from './api-error.ts';
 import { chatWork, completionWorks } from './completions.ts';
 import type { EngineCore } from './core.ts';
 import { requestId, type Work } from './generation.ts';
@@ -28,12 +28,19 @@ export function renderRoutes(core: EngineCore): [string, Handler][] {
     one('/v1/chat/completions', 'chatcmpl-', chatWork),
     ['POST /v1/completions/render', exchange => renderCompletions(core, exchange)],
   ];
-  if (core.options.render === 'chat-and-completions') return both;
+  if (core.options.render === 'chat-and-completions') {
+    // There it is the route of a stored response with this id, so that a POST is answered with 405.
+    return [...both, ['GET /v1/responses/render', () => Promise.reject(noSuchResponse())]];
+  }
   return [
     ...both,
     one('/v1/responses', 'resp_', responsesWork),
     one('/v1/messages', 'chatcmpl-', messagesWork),
   ];
+}
+
+function noSuchResponse(): ApiError {
+  return new ApiError(404, 'invalid_request_error', "Response with id 'render' not found.");
 }
 
 /** A list, one element per prompt; ids are numbered if there are several. */
@@ -53,7 +60,7 @@ function rendered(core: EngineCore, body: Body, work: Work, id: string) {
     ...(modern ? { token_offsets: null } : {}),
     features: null,
     ...(modern ? { content_parts: null } : {}),
-    sampling_params: samplingParams(body, work),
+    sampling_params: samplingParams(body, work, id),
     model: work.model,
     ...(modern
       ? {
@@ -72,7 +79,8 @@ function rendered(core: EngineCore, body: Body, work: Work, id: string) {
   };
 }
 
-function samplingParams(body: Body, work: Work) {
+function samplingParams(body: Body, work: Work, id: string) {
+  const chat = id.startsWith('chatcmpl-');
   const greedy = body.temperature === 0;
   return {
     presence_penalty: body.presence_penalty ?? 0,
@@ -85,8 +93,11 @@ function samplingParams(body: Body, work: Work) {
     stop_token_ids: [],
     ...(work.ignoreEos ? { ignore_eos: true } : {}),
     max_tokens: work.maxTokens,
+    // A tool parser has to see the special tokens.
+    ...(chat && Array.isArray(body.tools) ? { skip_special_tokens: false } : {}),
     output_kind: body.stream === true ? 1 : 2,
     skip_clone: true,
+    ...(id.startsWith('resp_') ? { extra_args: {} } : {}),
     bad_words: [],
     skip_reading_prefix_cache: false,
   };

@@ -108,9 +108,7 @@ export class Scheduler {
       if (request.signal.aborted || this.#stop.signal.aborted) return abort();
       request.signal.addEventListener('abort', abort, { once: true });
       this.#waiting.push(job);
-      this.#prefillLoop ??= this.#prefillAll().finally(() => {
-        this.#prefillLoop = undefined;
-      });
+      this.#prefillLoop ??= this.#prefillAll();
     });
   }
 
@@ -150,6 +148,8 @@ export class Scheduler {
       await this.#prefill(job, sequence);
       this.#prefilling = undefined;
     }
+    // In the same turn as the loop's last look, so that no request comes in between.
+    this.#prefillLoop = undefined;
   }
 
   async #prefill(job: Job, sequence: Sequence): Promise<void> {
@@ -170,9 +170,7 @@ export class Scheduler {
     this.#decoding.add(job);
     this.#emit(job, sequence);
     if (this.#decoding.size === 0) return;
-    this.#decodeLoop ??= this.#decodeAll().finally(() => {
-      this.#decodeLoop = undefined;
-    });
+    this.#decodeLoop ??= this.#decodeAll();
   }
 
   async #decodeAll(): Promise<void> {
@@ -181,8 +179,12 @@ export class Scheduler {
       await pause(clock, 1_000 / cost.decodeTokensPerSecond, this.#stop.signal);
       for (const job of [...this.#decoding]) this.#computeLastToken(job);
       this.publishPending();
-      for (const job of [...this.#decoding]) this.#emit(job, job.sequence!);
+      for (const job of [...this.#decoding]) {
+        // The token of another job may have made its owner abort this one.
+        if (job.sequence !== undefined) this.#emit(job, job.sequence);
+      }
     }
+    this.#decodeLoop = undefined;
   }
 
   /**
@@ -207,9 +209,7 @@ export class Scheduler {
     this.#options.stats.preempted();
     this.#leave(job);
     this.#waiting.unshift(job);
-    this.#prefillLoop ??= this.#prefillAll().finally(() => {
-      this.#prefillLoop = undefined;
-    });
+    this.#prefillLoop ??= this.#prefillAll();
   }
 
   #emit(job: Job, sequence: Sequence): void {

@@ -26,7 +26,11 @@ export async function detokenize(core: EngineCore, exchange: Exchange): Promise<
   if (body.tokens === undefined) throw validationError(missingField(body, 'tokens'));
   const tokens = listOf(body.tokens, 'tokens').map((token, i) => {
     if (typeof token === 'number' && token >= 0) return token;
-    const problem = { type: 'greater_than_equal', msg: 'Input should be greater than or equal to 0' };
+    const problem = {
+      type: 'greater_than_equal',
+      msg: 'Input should be greater than or equal to 0',
+      ctx: "{'ge': 0}",
+    };
     throw validationError({ ...problem, loc: `body.tokens.${i}`, input: token });
   });
   modelOf(core, body);

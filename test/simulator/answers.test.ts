@@ -31,13 +31,19 @@ const SERVERS: Record<string, Record<Recorded['server'], Partial<EngineOptions>>
   },
 };
 
-/** The text after the counts depends on the tokenizer or the library: compared by their kind only. */
+/** What of an error answer must be the same to the letter. */
 function comparable(version: string, recorded: Json): Json {
   const error = (recorded as { error?: { [key: string]: Json } } | null)?.error;
   if (error === undefined) return recorded;
   // 0.23 repeats the input and its own file paths in validation errors.
   const message = version === '0.23.0' && error.type === 'Bad Request' ? '' : error.message!;
   return { error: { ...error, message, param: version === '0.23.0' && message === '' ? '' : error.param! } };
+}
+
+function wasCached(answer: Json | undefined): boolean {
+  const usage = (answer as { usage?: { prompt_tokens_details?: { cached_tokens: number } | null } } | null)
+    ?.usage;
+  return (usage?.prompt_tokens_details?.cached_tokens ?? 0) > 0;
 }
 
 for (const [version, servers] of Object.entries(SERVERS)) {
@@ -51,12 +57,13 @@ for (const [version, servers] of Object.entries(SERVERS)) {
     });
     after(() => bench.close());
 
-    const titles = new Map<string, number>();
     for (const recorded of fixture<Recorded[]>(`vllm-${version}-answers.json`)) {
-      const title = `${recorded.method} ${recorded.path}: ${recorded.note}`;
-      titles.set(title, (titles.get(title) ?? 0) + 1);
-      it(`has the same status and shape for ${title}`, async () => {
-        const answer = await request(engines.get(recorded.server)!, recorded.method, recorded.path, recorded);
+      const { server, method, path, note } = recorded;
+      it(`has the same status and shape for ${method} ${path}: ${note} (${server})`, async () => {
+        const engine = engines.get(server)!;
+        // 0.23 tells of cached tokens only if there are some.
+        if (wasCached(recorded.answer)) await request(engine, method, path, recorded);
+        const answer = await request(engine, method, path, recorded);
         assert.equal(answer.status, recorded.status, answer.text);
         if (recorded.chunks !== undefined) {
           const own = eventStreamData(answer.text);
@@ -69,13 +76,6 @@ for (const [version, servers] of Object.entries(SERVERS)) {
         }
       });
     }
-
-    it('has no recording twice', () => {
-      assert.deepEqual(
-        [...titles].filter(([, count]) => count > 1).map(([title]) => title),
-        [],
-      );
-    });
 
     it('reports its version', async () => {
       const answer = await request(engines.get('g')!, 'GET', '/version');

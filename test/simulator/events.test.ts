@@ -1,6 +1,6 @@
 import { assert } from 'chai';
 import type { SimulatedEngine } from '../../src/simulator/engine.ts';
-import { Bench, decodeBatch, fixture, post } from './helpers.ts';
+import { Bench, cacheEventOf, decodeBatch, fixture, post } from './helpers.ts';
 
 interface RecordedReplay {
   readonly note: string;
@@ -73,7 +73,11 @@ describe('the event stream of the simulated engine', () => {
     for (const recorded of fixture<RecordedReplay[]>(`vllm-${version}-replay.json`)) {
       it(`answers a replay request with the frames of vLLM ${version}: ${recorded.note}`, async () => {
         // The recorded server had kept its last 20 batches.
-        const engine = await bench.engine({ eventEncoding: encoding, topic: 'kv@sim', replayBufferSteps: 20 });
+        const engine = await bench.engine({
+          eventEncoding: encoding,
+          topic: 'kv@sim',
+          replayBufferSteps: 20,
+        });
         await prompts(engine, 49);
         const dealer = bench.dealer(engine.replayPort);
         await dealer.send(recorded.sent.map(hex => Buffer.from(hex, 'hex')));
@@ -111,6 +115,39 @@ describe('the event stream of the simulated engine', () => {
       assert.deepEqual(await sequencesFrom(0), [5, 6, 7]);
       assert.deepEqual(await sequencesFrom(6), [6, 7]);
       assert.deepEqual(await sequencesFrom(8), []);
+    });
+  }
+
+  for (const eventEncoding of ['map', 'array'] as const) {
+    it(`lets a reader of its ${eventEncoding} events know exactly what it holds`, async () => {
+      const engine = await bench.engine({ eventEncoding, cacheBlocks: 12, adapters: ['ad1'] });
+      for (let i = 0; i < 12; i++) {
+        const body = { prompt: Array.from({ length: 16 * (1 + (i % 4)) }, (_, j) => j), max_tokens: 20 + i };
+        const extra = [{}, { model: 'ad1' }, { cache_salt: 's' }][i % 3];
+        await post(engine, '/v1/completions', { ...body, ...extra, ignore_eos: true });
+      }
+      const dealer = bench.dealer(engine.replayPort);
+      await dealer.send(['', Buffer.alloc(8)]);
+      const copies = new Map<bigint, number>();
+      for await (const frames of dealer) {
+        if (frames.at(-1)!.length === 0) break;
+        for (const event of decodeBatch(frames.at(-1)!)[1].map(cacheEventOf)) {
+          const hashes =
+            event.kind === 'stored' ? event.hashes : event.kind === 'removed' ? [event.hash] : [];
+          const change = event.kind === 'stored' ? 1 : -1;
+          for (const hash of hashes) copies.set(hash, (copies.get(hash) ?? 0) + change);
+        }
+      }
+      assert.isNotEmpty([...copies].filter(([, count]) => count === 0));
+      assert.deepEqual(
+        new Map([...copies].filter(([, count]) => count > 0).sort()),
+        new Map(
+          engine.cache
+            .residentBlocks()
+            .map((block): [bigint, number] => [block.hash, block.copies])
+            .sort(),
+        ),
+      );
     });
   }
 

@@ -5,7 +5,10 @@ import type { SimulatedEngine } from '../../src/simulator/engine.ts';
 import { END_OF_SEQUENCE } from '../../src/simulator/tokenizer.ts';
 import { at, Bench, eventStreamData, type Json, post, request } from './helpers.ts';
 
-const SYSTEM = { role: 'system', content: 'You answer questions about a small library, shelf by shelf. '.repeat(8) };
+const SYSTEM = {
+  role: 'system',
+  content: 'You answer questions about a small library, shelf by shelf. '.repeat(8),
+};
 const USER = { role: 'user', content: 'Where is the atlas?' };
 
 function cachedTokens(answer: { json: Json }): Json {
@@ -34,7 +37,10 @@ describe("the simulated engine's HTTP API", () => {
     const engine = await bench.engine();
     const body = { messages: [SYSTEM, USER], max_tokens: 4 };
     const first = await post(engine, '/v1/chat/completions', body);
-    const { count, tokens } = (await post(engine, '/tokenize', body)).json as { count: number; tokens: number[] };
+    const { count, tokens } = (await post(engine, '/tokenize', body)).json as {
+      count: number;
+      tokens: number[];
+    };
     const fullBlocks = Math.floor(count / 16);
     assert.isAbove(fullBlocks, 2);
     assert.equal(cachedTokens(first), 0);
@@ -43,7 +49,12 @@ describe("the simulated engine's HTTP API", () => {
     const second = await post(engine, '/v1/chat/completions', body);
     assert.equal(cachedTokens(second), 16 * fullBlocks);
     assert.deepEqual(
-      engine.requests.map(({ path, model, promptTokens, cachedTokens: cached }) => [path, model, promptTokens, cached]),
+      engine.requests.map(({ path, model, promptTokens, cachedTokens: cached }) => [
+        path,
+        model,
+        promptTokens,
+        cached,
+      ]),
       [
         ['/v1/chat/completions', 'tiny', count, 0],
         ['/v1/chat/completions', 'tiny', count, 16 * fullBlocks],
@@ -55,7 +66,11 @@ describe("the simulated engine's HTTP API", () => {
     const engine = await bench.engine();
     const first = await post(engine, '/v1/chat/completions', { messages: [SYSTEM, USER] });
     assert.equal(at(first.json, 'choices', 0, 'finish_reason'), 'stop');
-    const history = [SYSTEM, USER, { role: 'assistant', content: at(first.json, 'choices', 0, 'message', 'content') }];
+    const history = [
+      SYSTEM,
+      USER,
+      { role: 'assistant', content: at(first.json, 'choices', 0, 'message', 'content') },
+    ];
     const next = await post(engine, '/v1/chat/completions', { messages: [...history, USER], max_tokens: 1 });
     // All of prompt and answer but for the end token, in full blocks.
     const computed = (at(first.json, 'usage', 'total_tokens') as number) - 1;
@@ -65,7 +80,8 @@ describe("the simulated engine's HTTP API", () => {
   it('keeps what adapters and salts cached apart', async () => {
     const engine = await bench.engine({ adapters: ['ad1'] });
     const prompt = Array.from({ length: 40 }, (_, i) => i + 1);
-    const ask = async (extra: object) => cachedTokens(await post(engine, '/v1/completions', { prompt, max_tokens: 1, ...extra }));
+    const ask = async (extra: object) =>
+      cachedTokens(await post(engine, '/v1/completions', { prompt, max_tokens: 1, ...extra }));
     assert.equal(await ask({}), 0);
     assert.equal(await ask({ model: 'ad1' }), 0);
     assert.equal(await ask({ cache_salt: 's' }), 0);
@@ -90,7 +106,10 @@ describe("the simulated engine's HTTP API", () => {
     const chunks = eventStreamData(streamed.text);
     assert.lengthOf(chunks, 6);
     assert.deepEqual(at(chunks[0]!, 'choices', 0, 'delta'), { role: 'assistant', content: '' });
-    const text = chunks.slice(1, 4).map(chunk => at(chunk, 'choices', 0, 'delta', 'content')).join('');
+    const text = chunks
+      .slice(1, 4)
+      .map(chunk => at(chunk, 'choices', 0, 'delta', 'content'))
+      .join('');
     assert.equal(text, at(whole.json, 'choices', 0, 'message', 'content'));
     assert.deepEqual(
       chunks.slice(0, 4).map(chunk => at(chunk, 'choices', 0, 'finish_reason')),
@@ -118,7 +137,10 @@ describe("the simulated engine's HTTP API", () => {
         .map(chunk => at(chunk, 'choices', 0, 'text'));
       assert.equal(text.join(''), at(whole.json, 'choices', index, 'text'));
     }
-    assert.equal((await post(engine, '/v1/completions', { prompt: [[1, 2], [3]], max_tokens: 1 })).status, 200);
+    assert.equal(
+      (await post(engine, '/v1/completions', { prompt: [[1, 2], [3]], max_tokens: 1 })).status,
+      200,
+    );
   });
 
   it('serves responses, whole and streamed, from text and from items', async () => {
@@ -134,12 +156,24 @@ describe("the simulated engine's HTTP API", () => {
     const streamed = await post(engine, '/v1/responses', { ...body, stream: true });
     const events = eventStreamData(streamed.text);
     const deltas = events.filter(event => at(event, 'type') === 'response.output_text.delta');
-    assert.equal(deltas.map(event => at(event, 'delta')).join(''), at(whole.json, 'output', 0, 'content', 0, 'text'));
+    assert.equal(
+      deltas.map(event => at(event, 'delta')).join(''),
+      at(whole.json, 'output', 0, 'content', 0, 'text'),
+    );
     assert.equal(at(events.at(-1)!, 'type'), 'response.completed');
-    assert.isAbove(at(events.at(-1)!, 'response', 'usage', 'input_tokens_details', 'cached_tokens') as number, 0);
+    assert.isAbove(
+      at(events.at(-1)!, 'response', 'usage', 'input_tokens_details', 'cached_tokens') as number,
+      0,
+    );
     const rendered = await post(engine, '/v1/responses/render', body);
-    assert.lengthOf(at(rendered.json, 'token_ids') as Json[], at(whole.json, 'usage', 'input_tokens') as number);
-    assert.equal(at((await post(engine, '/v1/responses', { input: 'x', max_output_tokens: 1 })).json, 'status'), 'incomplete');
+    assert.lengthOf(
+      at(rendered.json, 'token_ids') as Json[],
+      at(whole.json, 'usage', 'input_tokens') as number,
+    );
+    assert.equal(
+      at((await post(engine, '/v1/responses', { input: 'x', max_output_tokens: 1 })).json, 'status'),
+      'incomplete',
+    );
   });
 
   it("serves Anthropic's messages, whole and streamed, with tools", async () => {
@@ -158,7 +192,10 @@ describe("the simulated engine's HTTP API", () => {
     assert.equal(at(whole.json, 'stop_reason'), 'end_turn');
     const streamed = eventStreamData((await post(engine, '/v1/messages', { ...body, stream: true })).text);
     const deltas = streamed.filter(event => at(event, 'type') === 'content_block_delta');
-    assert.equal(deltas.map(event => at(event, 'delta', 'text')).join(''), at(whole.json, 'content', 0, 'text'));
+    assert.equal(
+      deltas.map(event => at(event, 'delta', 'text')).join(''),
+      at(whole.json, 'content', 0, 'text'),
+    );
     assert.equal(at(streamed.at(-1)!, 'type'), 'message_stop');
     const counted = await post(engine, '/v1/messages/count_tokens', body);
     const usage = at(streamed.at(-2)!, 'usage') as { input_tokens: number; cache_read_input_tokens: number };
@@ -175,7 +212,9 @@ describe("the simulated engine's HTTP API", () => {
         },
         { role: 'tool', content: '7 C' },
       ],
-      tools: [{ type: 'function', function: { name: 'f', description: 'd', parameters: { type: 'object' } } }],
+      tools: [
+        { type: 'function', function: { name: 'f', description: 'd', parameters: { type: 'object' } } },
+      ],
     });
     assert.equal(at(openai.json, 'count'), at(counted.json, 'input_tokens'));
   });
@@ -190,15 +229,19 @@ describe("the simulated engine's HTTP API", () => {
     assert.isEmpty(engine.cache.residentBlocks());
   });
 
-  it('is one stop away from nothing when a client leaves: the request ends and its blocks are free', async () => {
-    const engine = await bench.engine({ cost: { prefillTokensPerSecond: 1e6, decodeTokensPerSecond: 1_000, overheadMs: 0 } });
+  it('ends the request of a client that leaves, and frees its blocks', async () => {
+    const engine = await bench.engine({
+      cost: { prefillTokensPerSecond: 1e6, decodeTokensPerSecond: 1_000, overheadMs: 0 },
+    });
     const { outgoing } = await openStream(engine);
     assert.isAbove(engine.cache.usedBlocks, 0);
     assert.isFalse(engine.resetCache());
     outgoing.destroy();
     for (let aborted = false; !aborted; ) {
       const metrics = (await request(engine, 'GET', '/metrics')).text;
-      aborted = metrics.includes('vllm:request_success_total{engine="0",finished_reason="abort",model_name="tiny"} 1');
+      aborted = metrics.includes(
+        'vllm:request_success_total{engine="0",finished_reason="abort",model_name="tiny"} 1',
+      );
     }
     assert.equal(engine.cache.usedBlocks, 0);
     assert.isTrue(engine.resetCache());
@@ -206,9 +249,11 @@ describe("the simulated engine's HTTP API", () => {
 
   for (const how of ['stop', 'kill'] as const) {
     it(`ends streams under way on ${how}, and its ports are free again`, async () => {
-      const engine = await bench.engine({ cost: { prefillTokensPerSecond: 1e6, decodeTokensPerSecond: 1_000, overheadMs: 0 } });
+      const engine = await bench.engine({
+        cost: { prefillTokensPerSecond: 1e6, decodeTokensPerSecond: 1_000, overheadMs: 0 },
+      });
       const { incoming } = await openStream(engine);
-      const closed = once(incoming, 'close');
+      const closed = new Promise(resolve => incoming.once('close', resolve));
       await Promise.all([engine[how](), engine[how](), closed]);
       assert.isFalse(incoming.complete);
       const { httpPort, eventsPort, replayPort } = engine;
@@ -229,7 +274,10 @@ describe("the simulated engine's HTTP API", () => {
   it('lowers the context to what the cache holds', async () => {
     const engine = await bench.engine({ cacheBlocks: 4 });
     assert.equal(at((await post(engine, '/tokenize', { prompt: 'x' })).json, 'max_model_len'), 64);
-    const all = await post(engine, '/v1/completions', { prompt: new Array<number>(60).fill(5), max_tokens: 4 });
+    const all = await post(engine, '/v1/completions', {
+      prompt: new Array<number>(60).fill(5),
+      max_tokens: 4,
+    });
     assert.equal(all.status, 200);
   });
 
@@ -247,7 +295,10 @@ describe("the simulated engine's HTTP API", () => {
     assert.equal(value('num_requests_waiting'), 0);
     assert.equal(value('kv_cache_usage_perc'), 0);
     assert.equal(value('time_to_first_token_seconds_count'), 2);
-    assert.include(text, 'vllm:request_success_total{engine="0",finished_reason="length",model_name="tiny"} 2');
+    assert.include(
+      text,
+      'vllm:request_success_total{engine="0",finished_reason="length",model_name="tiny"} 2',
+    );
     assert.include(text, 'vllm:cache_config_info{block_size="16"');
   });
 
@@ -285,9 +336,26 @@ describe("the simulated engine's HTTP API", () => {
     for (const [path, body, param] of refused) {
       const answer = await post(engine, path, body);
       assert.equal(answer.status, 400, path);
-      assert.deepEqual([at(answer.json, 'error', 'param'), at(answer.json, 'error', 'code')], [param, 400], path);
+      assert.deepEqual(
+        [at(answer.json, 'error', 'param'), at(answer.json, 'error', 'code')],
+        [param, 400],
+        path,
+      );
     }
     assert.equal((await request(engine, 'POST', '/tokenize', { raw: '[1]' })).status, 400);
+  });
+
+  it('has no render endpoints beyond chat and completions in 0.23', async () => {
+    const engine = await bench.engine({ version: '0.23.0' });
+    const paths = ['chat/completions', 'completions', 'responses', 'messages'];
+    const statuses = await Promise.all(
+      paths.map(
+        async path => (await post(engine, `/v1/${path}/render`, { messages: [USER], prompt: 'x' })).status,
+      ),
+    );
+    assert.deepEqual(statuses, [200, 200, 405, 404]);
+    assert.equal((await request(engine, 'GET', '/v1/responses/render')).status, 404);
+    assert.equal((await request(engine, 'GET', '/kv_event_sources')).status, 404);
   });
 
   it('tells where it publishes', async () => {

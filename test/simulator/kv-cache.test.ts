@@ -4,7 +4,10 @@ import { type CacheEvent, KvCache, type Sequence } from '../../src/simulator/kv-
 
 const BLOCK = 4;
 
-function cacheOf(blocks: number, freedPartialBlock: 'taken-first' | 'taken-in-turn' = 'taken-first'): KvCache {
+function cacheOf(
+  blocks: number,
+  freedPartialBlock: 'taken-first' | 'taken-in-turn' = 'taken-first',
+): KvCache {
   return new KvCache({ blockSizeTokens: BLOCK, blocks, hashSeed: 'test', freedPartialBlock });
 }
 
@@ -28,7 +31,12 @@ describe('the paged KV cache', () => {
     serve(cache, tokens(100, 11));
     const [event, ...others] = cache.drainEvents();
     assert.isEmpty(others);
-    assert.deepInclude(event, { kind: 'stored', parent: null, tokenIds: tokens(100, 8), extraKeys: [null, null] });
+    assert.deepInclude(event, {
+      kind: 'stored',
+      parent: null,
+      tokenIds: tokens(100, 8),
+      extraKeys: [null, null],
+    });
     assert.equal(cache.residentCount, 2);
     assert.equal(cache.usedBlocks, 0);
   });
@@ -56,6 +64,19 @@ describe('the paged KV cache', () => {
       [1, 2],
     );
     assert.equal(cache.heldPrefixBlocks(tokens(100, 8)), 2);
+  });
+
+  it('keeps a block of which one of two copies is evicted', () => {
+    const cache = cacheOf(4);
+    const { chain } = serve(cache, tokens(100, 4));
+    serve(cache, tokens(100, 4));
+    cache.drainEvents();
+    serve(cache, tokens(200, 12));
+    assert.deepEqual(cache.drainEvents()[0], { kind: 'removed', hash: chain[0]!.hash });
+    assert.equal(cache.heldPrefixBlocks(tokens(100, 4)), 1);
+    serve(cache, tokens(300, 4));
+    assert.deepEqual(cache.drainEvents()[0], { kind: 'removed', hash: chain[0]!.hash });
+    assert.equal(cache.heldPrefixBlocks(tokens(100, 4)), 0);
   });
 
   it('evicts lazily, the least recently used first and the tail of a sequence before its head', () => {
@@ -100,7 +121,11 @@ describe('the paged KV cache', () => {
     assert.isTrue(cache.reserve(sequence, 9));
     cache.store(sequence, 9);
     const [, grown] = cache.drainEvents();
-    assert.deepInclude(grown, { kind: 'stored', parent: sequence.chain[0]!.hash, tokenIds: [104, 105, 7, 8] });
+    assert.deepInclude(grown, {
+      kind: 'stored',
+      parent: sequence.chain[0]!.hash,
+      tokenIds: [104, 105, 7, 8],
+    });
   });
 
   it('keeps adapters and salts apart and names them in the extra keys', () => {
@@ -190,7 +215,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 function follow(copies: Map<bigint, number>, events: readonly CacheEvent[]): void {
   for (const event of events) {
     if (event.kind === 'cleared') copies.clear();
-    else if (event.kind === 'stored') for (const hash of event.hashes) copies.set(hash, (copies.get(hash) ?? 0) + 1);
+    else if (event.kind === 'stored')
+      for (const hash of event.hashes) copies.set(hash, (copies.get(hash) ?? 0) + 1);
     else {
       const left = (copies.get(event.hash) ?? 0) - 1;
       assert.isAtLeast(left, 0, 'removed what was not stored');
@@ -229,7 +255,10 @@ describe('the paged KV cache, whatever happens to it', () => {
               [...copies.values()].reduce((total, count) => total + count, 0),
               cache.residentCount,
             );
-            assert.deepEqual(new Map(cache.residentBlocks().map(block => [block.hash, block.copies])), copies);
+            assert.deepEqual(
+              new Map(cache.residentBlocks().map(block => [block.hash, block.copies])),
+              copies,
+            );
           }
           for (const sequence of running.splice(0)) cache.free(sequence);
           assert.equal(cache.usedBlocks, 0);

@@ -1,7 +1,7 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
 import { Unpackr } from 'msgpackr';
-import { Float64, pack, type Packable } from '../../src/simulator/msgpack.ts';
+import { Float64, type Packable, pack } from '../../src/simulator/msgpack.ts';
 
 const unpackr = new Unpackr({ int64AsType: 'bigint', mapsAsObjects: true });
 

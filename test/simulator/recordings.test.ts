@@ -1,5 +1,5 @@
 import { assert } from 'chai';
-import { encodeBatch, type EventEncoding } from '../../src/simulator/event-encoding.ts';
+import { type EventEncoding, encodeBatch } from '../../src/simulator/event-encoding.ts';
 import { type CacheEvent, KvCache } from '../../src/simulator/kv-cache.ts';
 import { cacheEventOf, decodeBatch, fixture } from './helpers.ts';
 
@@ -80,7 +80,9 @@ for (const { version, encoding } of VERSIONS) {
 
     for (const [name, scenario] of Object.entries(scenarios)) {
       it(`the cache stores, reuses and evicts the same blocks in the same order: ${name}`, () => {
-        const recorded = scenario.payloads.flatMap(hex => decodeBatch(Buffer.from(hex, 'hex'))[1].map(cacheEventOf));
+        const recorded = scenario.payloads.flatMap(hex =>
+          decodeBatch(Buffer.from(hex, 'hex'))[1].map(cacheEventOf),
+        );
         assert.deepEqual(withoutSeed(replayed(scenario, encoding)), withoutSeed(recorded));
       });
 

@@ -13,7 +13,10 @@ interface Rig {
   /** One per publication. */
   readonly batches: { atMs: number; events: readonly CacheEvent[] }[];
   /** Starts a request; its tokens' times are recorded. */
-  run(prompt: readonly number[], options?: Partial<GenerationRequest>): { done: Promise<Generation>; timesMs: number[] };
+  run(
+    prompt: readonly number[],
+    options?: Partial<GenerationRequest>,
+  ): { done: Promise<Generation>; timesMs: number[] };
 }
 
 /** 1 token per ms of prefill, 10 ms per decoded token, blocks of 4. */
@@ -86,7 +89,10 @@ describe('the scheduler of the simulated engine', () => {
     const { done, timesMs } = run(tokens(0, 10), { maxTokens: 8 });
     await done;
     assert.deepEqual(
-      batches.map(({ atMs, events }) => [atMs, events.map(event => event.kind === 'stored' && event.hashes.length)]),
+      batches.map(({ atMs, events }) => [
+        atMs,
+        events.map(event => event.kind === 'stored' && event.hashes.length),
+      ]),
       // 12 tokens are there at 20 ms and 16 at 60 ms.
       [
         [10, [2]],
@@ -163,7 +169,11 @@ describe('the scheduler of the simulated engine', () => {
 
   it('frees the blocks of an aborted request at once, wherever it is', async () => {
     const { run, cache, scheduler, stats } = rigOf({ blocks: 8 });
-    const aborts = { decode: new AbortController(), prefill: new AbortController(), waiting: new AbortController() };
+    const aborts = {
+      decode: new AbortController(),
+      prefill: new AbortController(),
+      waiting: new AbortController(),
+    };
     const decode = run(tokens(0, 8), {
       maxTokens: 1_000,
       signal: aborts.decode.signal,
@@ -184,6 +194,25 @@ describe('the scheduler of the simulated engine', () => {
     assert.equal(scheduler.running + scheduler.waiting, 0);
     assert.equal(stats.finishedRequests.abort, 3);
     assert.equal((await run(tokens(5_000, 32)).done).finishReason, 'length');
+  });
+
+  it('gives no token to a request that the token of another one has aborted', async () => {
+    const { run, cache } = rigOf();
+    const abort = new AbortController();
+    const options = { maxTokens: 50 };
+    let tokensOfFirst = 0;
+    const first = run(tokens(0, 4), {
+      ...options,
+      onToken: () => {
+        if (++tokensOfFirst === 5) abort.abort();
+      },
+    });
+    const second = run(tokens(1_000, 4), { ...options, signal: abort.signal });
+    await Promise.all([first.done, second.done]);
+    const { finishReason, tokenIds } = await second.done;
+    assert.equal(finishReason, 'abort');
+    assert.lengthOf(tokenIds, second.timesMs.length);
+    assert.equal(cache.usedBlocks, 0);
   });
 
   it('does not start what is aborted already or comes after the stop', async () => {

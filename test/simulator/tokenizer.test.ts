@@ -1,7 +1,14 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
 import { renderChat } from '../../src/simulator/chat-template.ts';
-import { decode, encode, IM_END, IM_START, tokenStrings, WORD_TOKENS } from '../../src/simulator/tokenizer.ts';
+import {
+  decode,
+  encode,
+  IM_END,
+  IM_START,
+  tokenStrings,
+  WORD_TOKENS,
+} from '../../src/simulator/tokenizer.ts';
 
 describe("the simulated engine's tokenizer", () => {
   it('takes the text of a special token for the token, wherever it stands', () => {
@@ -40,7 +47,10 @@ describe("the simulated engine's chat template", () => {
     const tools = [{ type: 'function', function: { name: 'f' } }];
     const system = { role: 'system', content: 'Be brief.', toolCalls: [] };
     const withSystem = renderChat({ ...plain, tools, messages: [system, user] });
-    assert.match(withSystem, /^<\|im_start\|>system\nBe brief\.\n\n# Tools\n[^]*"name":"f"[^]*<\|im_start\|>user\nhi/);
+    assert.match(
+      withSystem,
+      /^<\|im_start\|>system\nBe brief\.\n\n# Tools\n.*"name":"f".*<\|im_start\|>user\nhi/s,
+    );
     assert.match(renderChat({ ...plain, tools, messages: [user] }), /^<\|im_start\|>system\n# Tools/);
   });
 
@@ -49,13 +59,17 @@ describe("the simulated engine's chat template", () => {
     const result = { role: 'tool', content: '7', toolCalls: [] };
     const text = renderChat({ ...plain, messages: [user, call, result] });
     assert.include(text, '<tool_call>\n{"name": "f", "arguments": {"a":1}}\n</tool_call><|im_end|>');
-    assert.include(text, '<|im_start|>user\n<tool_response>\n7\n</tool_response><|im_end|>\n<|im_start|>assistant\n');
+    assert.include(
+      text,
+      '<|im_start|>user\n<tool_response>\n7\n</tool_response><|im_end|>\n<|im_start|>assistant\n',
+    );
   });
 
   it('ends as it is told', () => {
     const answer = { role: 'assistant', content: 'Fine', toolCalls: [] };
     const head = '<|im_start|>user\nhi<|im_end|>\n';
-    const end = (prompt: object, messages = [user]) => renderChat({ ...plain, messages, ...prompt }).slice(head.length);
+    const end = (prompt: object, messages = [user]) =>
+      renderChat({ ...plain, messages, ...prompt }).slice(head.length);
     assert.equal(end({}), '<|im_start|>assistant\n');
     assert.equal(end({ enableThinking: false }), '<|im_start|>assistant\n<think>\n\n</think>\n\n');
     assert.equal(end({ addGenerationPrompt: false }), '');

@@ -1,0 +1,145 @@
+import { globSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { dirname, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { assert } from 'chai';
+
+/** Which parts a part may import, itself aside. A part is a folder of `src/`, or a file at its top. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  domain: [],
+  settings: [],
+  config: ['settings'],
+  'prefix-index': ['domain'],
+  prompt: ['domain'],
+  pods: ['domain'],
+  routing: ['domain', 'prefix-index', 'prompt', 'pods'],
+  events: ['domain', 'prefix-index', 'prompt/blocks', 'pods'],
+  extproc: ['domain', 'routing/route'],
+  ops: ['domain', 'prefix-index', 'prompt', 'routing', 'events', 'pods'],
+  simulator: ['domain'],
+  serve: ['config', 'domain', 'prefix-index', 'prompt', 'routing', 'events', 'extproc', 'pods', 'ops'],
+  commands: ['config', 'settings', 'serve', 'pods', 'ops', 'simulator'],
+  main: ['commands'],
+};
+
+/** Files of a part with a shorter list than the part has. */
+const STRICTER: Readonly<Record<string, readonly string[]>> = {
+  'routing/policy': ['domain'],
+  'routing/load': ['domain'],
+};
+
+/** The only places that may import a library. */
+const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
+  zeromq: ['events/subscriber', 'simulator/events'],
+  msgpackr: ['events/decoder'],
+  '@grpc/grpc-js': ['extproc/server', 'extproc/protos', 'extproc/stream'],
+  '@grpc/proto-loader': ['extproc/protos'],
+  'grpc-health-check': ['extproc/server'],
+  undici: ['prompt/engine-http'],
+  cockatiel: ['prompt/pod-calls'],
+  'lru-cache': ['prompt/token-cache', 'prompt/remote-tokenizer', 'prompt/pod-calls'],
+  'gpt-tokenizer': ['prompt/local-tokenizer', 'simulator/tokenizer'],
+  pino: ['ops/log'],
+  commander: ['main', 'commands/engine'],
+  yaml: ['pods/pods-file'],
+  zod: ['settings', 'pods/pods-file'],
+  '@opentelemetry/api': ['ops/telemetry', 'ops/instruments', 'ops/observed', 'ops/reports'],
+  '@opentelemetry/core': ['ops/observed'],
+  '@opentelemetry/context-async-hooks': ['ops/telemetry'],
+  '@opentelemetry/exporter-prometheus': ['ops/telemetry'],
+  '@opentelemetry/exporter-trace-otlp-grpc': ['ops/telemetry'],
+  '@opentelemetry/exporter-trace-otlp-proto': ['ops/telemetry'],
+  '@opentelemetry/resources': ['ops/telemetry'],
+  '@opentelemetry/sdk-metrics': ['ops/telemetry'],
+  '@opentelemetry/sdk-trace': ['ops/telemetry'],
+};
+
+const SRC = fileURLToPath(new URL('../src/', import.meta.url));
+const BUILT_IN = new Set(builtinModules);
+
+interface Module {
+  /** Relative to `src/`, without extension. */
+  readonly name: string;
+  readonly part: string;
+  readonly source: string;
+  readonly imports: readonly string[];
+  readonly libraries: readonly string[];
+}
+
+const modules: readonly Module[] = globSync('**/*.ts', { cwd: SRC }).sort().map(readModule);
+
+function readModule(file: string): Module {
+  const source = readFileSync(resolve(SRC, file), 'utf8');
+  const specifiers = [...source.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g)].map(match => match[1]!);
+  const local = specifiers.filter(specifier => specifier.startsWith('.'));
+  return {
+    name: nameOf(file),
+    part: partOf(nameOf(file)),
+    source,
+    imports: local.map(specifier => nameOf(relative(SRC, resolve(SRC, dirname(file), specifier)))),
+    libraries: specifiers
+      .filter(specifier => !specifier.startsWith('.') && !isBuiltIn(specifier))
+      .map(packageOf),
+  };
+}
+
+function isBuiltIn(specifier: string): boolean {
+  return specifier.startsWith('node:') || BUILT_IN.has(specifier);
+}
+
+function nameOf(file: string): string {
+  return file.replace(/\.ts$/, '');
+}
+
+function partOf(name: string): string {
+  return name.split('/')[0]!;
+}
+
+function packageOf(specifier: string): string {
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
+}
+
+describe('The architecture', () => {
+  it('has a rule for every part', () => {
+    assert.sameMembers([...new Set(modules.map(({ part }) => part))], Object.keys(MAY_IMPORT));
+  });
+
+  for (const { name, part, imports } of modules) {
+    it(`lets ${name} import only what its part may`, () => {
+      const allowed = STRICTER[name] ?? [...(MAY_IMPORT[part] ?? []), part];
+      const forbidden = imports.filter(
+        target => !allowed.includes(target) && !allowed.includes(partOf(target)),
+      );
+      assert.deepEqual(forbidden, [], `${name} may import ${allowed.join(', ')}`);
+    });
+  }
+
+  it('gives each library one doorway', () => {
+    const users = new Map<string, Set<string>>();
+    for (const { name, libraries } of modules) {
+      for (const library of libraries) users.set(library, (users.get(library) ?? new Set()).add(name));
+    }
+    assert.sameMembers([...users.keys()], Object.keys(DOORWAYS));
+    for (const [library, names] of users) assert.sameMembers([...names], [...DOORWAYS[library]!], library);
+  });
+
+  it('reads the environment in config alone', () => {
+    const readers = modules.filter(({ source }) => source.includes('process.env')).map(({ name }) => name);
+    assert.deepEqual(readers, ['config']);
+  });
+
+  it('has no cycles', () => {
+    const byName = new Map(modules.map(module => [module.name, module]));
+    const done = new Set<string>();
+    const visit = (name: string, path: readonly string[]): void => {
+      assert.notInclude(path, name, `cycle: ${[...path, name].join(' → ')}`);
+      if (done.has(name)) return;
+      for (const target of byName.get(name)?.imports ?? []) visit(target, [...path, name]);
+      done.add(name);
+    };
+    for (const { name } of modules) visit(name, []);
+  });
+});
