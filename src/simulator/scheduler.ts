@@ -6,7 +6,7 @@
 import { type Clock, pause } from './clock.ts';
 import type { CacheContext, CacheEvent, KvCache, Sequence } from './kv-cache.ts';
 import { type Noise, noiseFor } from './noise.ts';
-import type { EngineStats } from './stats.ts';
+import type { Ending, EngineStats } from './stats.ts';
 import { END_OF_SEQUENCE } from './tokenizer.ts';
 
 export interface CostModel {
@@ -32,13 +32,14 @@ export interface GenerationRequest {
   readonly onToken?: (token: number, finishReason: FinishReason | undefined) => void;
 }
 
-export type FinishReason = 'stop' | 'length';
+/** As clients are told it. */
+export type FinishReason = Exclude<Ending, 'abort'>;
 
 export interface Generation {
   /** Generated tokens; the last one is the end token if `finishReason` is `stop`. */
   readonly tokenIds: readonly number[];
   readonly cachedTokens: number;
-  readonly finishReason: FinishReason | 'abort';
+  readonly finishReason: Ending;
 }
 
 export interface SchedulerOptions {

@@ -1,5 +1,7 @@
 /** What the engine counts, with the meaning that vLLM gives to its metrics. */
-import type { Generation } from './scheduler.ts';
+
+/** How a generation ended. */
+export type Ending = 'stop' | 'length' | 'abort';
 
 /** Upper bounds in seconds; vLLM's for `time_to_first_token_seconds`. */
 export const FIRST_TOKEN_BUCKETS: readonly number[] = [
@@ -13,7 +15,7 @@ export class EngineStats {
   cachedTokens = 0;
   generatedTokens = 0;
   preemptions = 0;
-  readonly finishedRequests: Record<Generation['finishReason'], number> = { stop: 0, length: 0, abort: 0 };
+  readonly finishedRequests: Record<Ending, number> = { stop: 0, length: 0, abort: 0 };
   /** One count per bucket, not cumulated; the last is for what exceeds every bound. */
   readonly firstTokenCounts: number[] = new Array<number>(FIRST_TOKEN_BUCKETS.length + 1).fill(0);
   firstTokenSeconds = 0;
@@ -38,7 +40,7 @@ export class EngineStats {
     this.preemptions++;
   }
 
-  finished(reason: Generation['finishReason']): void {
+  finished(reason: Ending): void {
     this.finishedRequests[reason]++;
   }
 }

@@ -1,0 +1,70 @@
+/** A pod that is no engine: answers at once, or as a test says, and remembers exactly what reached it. */
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Pod } from '../../src/domain.ts';
+import { aPod } from './builders.ts';
+
+export interface Received {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly trailers: NodeJS.Dict<string>;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** Tokenizing endpoints go here too. */
+export type AnswerTo = (received: Received, response: ServerResponse) => void;
+
+export interface TinyPod {
+  readonly pod: Pod;
+  /** `127.0.0.1:port` */
+  readonly address: string;
+  readonly requests: readonly Received[];
+  stop(): Promise<void>;
+}
+
+/** A chat completion, as short as can be; for every request. */
+export const answerBriefly: AnswerTo = (_, response) => {
+  response.setHeader('content-type', 'application/json');
+  response.end('{"object":"chat.completion","choices":[]}');
+};
+
+/** Takes requests for tokens and never answers them. */
+export const hangWhenTokenizing: AnswerTo = (received, response) => {
+  if (!/\/(tokenize|render)$/.test(received.path)) answerBriefly(received, response);
+};
+
+export async function startTinyPod(name: string, answer: AnswerTo = answerBriefly): Promise<TinyPod> {
+  const requests: Received[] = [];
+  const server = createServer((request, response) => {
+    const hash = createHash('sha256');
+    let bytes = 0;
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      hash.update(chunk);
+    });
+    request.once('end', () => {
+      const { method = '', url: path = '', headers, trailers } = request;
+      const received = { method, path, headers, trailers, bytes, sha256: hash.digest('hex') };
+      requests.push(received);
+      answer(received, response);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    pod: aPod({ name, port }),
+    address: `127.0.0.1:${port}`,
+    requests,
+    async stop() {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
