@@ -24,6 +24,10 @@ const ENGINES = 3;
 const MODEL = 'demo-model';
 /** A real engine of this size prefills faster and gets longer prompts; the ratio is what counts. */
 const PREFILL_TOKENS_PER_SECOND = '4000';
+/** Long enough for a few blocks of 16 tokens. */
+const QUESTION =
+  'I borrowed the atlas in spring, the cookbook in summer and two novels in autumn. ' +
+  'Which of them have to be back before the library closes for the winter, and which may I keep until the new year?';
 const ENVOY_SEES_ROUTER_TIMEOUT_MS = 20_000;
 
 const { values: flags } = parseArgs({ options: { keep: { type: 'boolean', default: false } } });
@@ -81,8 +85,8 @@ async function main(): Promise<void> {
 }
 
 async function keep(envoy: RunningEnvoy, router: RunningCommand): Promise<void> {
-  const body = JSON.stringify({ model: MODEL, messages: [{ role: 'user', content: 'Where is the atlas?' }] });
-  console.log(`Try it; twice the same prompt of 16 tokens or more goes to the same pod:
+  const body = JSON.stringify({ model: MODEL, messages: [{ role: 'user', content: QUESTION }] });
+  console.log(`Try it. The second time the pod that answered holds the prompt (x-warmroute-matched-blocks):
 
   curl -si ${envoy.url}/v1/chat/completions -H 'content-type: application/json' -H 'x-warmroute-debug: 1' \\
     -d '${body}'

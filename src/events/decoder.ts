@@ -2,7 +2,7 @@
  * KV-cache event batches, MessagePack, as vLLM publishes them (`vllm/distributed/kv_events.py`); SGLang and TensorRT-LLM
  * follow the same layout.
  *
- * Batch: `[ts, events]`, since vLLM 0.9.1 `[ts, events, data_parallel_rank]`.
+ * Batch: `[ts, events]`, since vLLM 0.9.1 `[ts, events, data_parallel_rank]`; a map of the same names is read as well.
  *   ts      float64, seconds, the engine's wall clock
  *
  * An event is a map with a key `type`, or, up to vLLM 0.23, an array that starts with the type. Maps are read by name
@@ -56,8 +56,11 @@ export function decodeBatch(payload: Uint8Array): DecodedBatch {
   } catch {
     return { kind: 'malformed', why: 'not MessagePack' };
   }
-  if (!Array.isArray(batch)) return { kind: 'malformed', why: 'the batch is not an array' };
-  const [at, list] = batch as unknown[];
+  if (typeof batch !== 'object' || batch === null)
+    return { kind: 'malformed', why: 'the batch is neither an array nor a map' };
+  const field = fieldsOf(batch);
+  const at = field('ts', 0);
+  const list = field('events', 1);
   if (typeof at !== 'number' || !Array.isArray(list))
     return { kind: 'malformed', why: 'no time or no events' };
   const events: KvEvent[] = [];
@@ -66,8 +69,7 @@ export function decodeBatch(payload: Uint8Array): DecodedBatch {
     try {
       events.push(decodeEvent(raw));
     } catch (error) {
-      if (!(error instanceof UnreadableEvent)) throw error;
-      skipped.push(error.message);
+      skipped.push(error instanceof UnreadableEvent ? error.message : 'nested too deeply');
     }
   }
   return { kind: 'batch', at, events, skipped };
@@ -93,7 +95,7 @@ function decodeEvent(raw: unknown): KvEvent {
         tokenIds,
         blockSizeTokens: count(field('block_size', 4), 'block_size'),
         loraName: optionalText(field('lora_name', 7), 'lora_name'),
-        place: place(field('medium', 6), field('group_idx', 9), field('kv_cache_spec_kind', 10)),
+        place: storedPlace(field('medium', 6), field('group_idx', 9), field('kv_cache_spec_kind', 10)),
         extraKeys: extraKeys(field('extra_keys', 8)),
       };
     }
@@ -101,7 +103,10 @@ function decodeEvent(raw: unknown): KvEvent {
       return {
         kind: 'removed',
         hashes: hashes(field('block_hashes', 1)),
-        place: place(field('medium', 2), field('group_idx', 3), undefined),
+        place: {
+          kind: onGpu(field('medium', 2)) ? 'gpu' : 'other_medium',
+          group: integer(field('group_idx', 3)),
+        },
       };
     case 'AllBlocksCleared':
       return { kind: 'cleared' };
@@ -134,15 +139,23 @@ function hash(value: unknown): EngineHash {
 
 function tokens(value: unknown): Uint32Array {
   if (!Array.isArray(value)) throw new UnreadableEvent('token_ids is not a list');
-  if (!value.every(id => Number.isInteger(id) && id >= 0 && id <= 0xffffffff)) {
+  return Uint32Array.from(value, (raw: unknown) => {
+    const id = integer(raw);
+    if (id !== undefined && id >= 0 && id <= 0xffffffff) return id;
     throw new UnreadableEvent('token_ids holds something else than token ids');
-  }
-  return Uint32Array.from(value as number[]);
+  });
 }
 
 function count(value: unknown, name: string): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value;
+  const number = integer(value);
+  if (number !== undefined && number >= 0) return number;
   throw new UnreadableEvent(`${name} is not a count`);
+}
+
+/** Some encoders send every integer in 64 bits, which arrive as BigInt. */
+function integer(value: unknown): number | undefined {
+  const number = typeof value === 'bigint' ? Number(value) : value;
+  return Number.isSafeInteger(number) ? (number as number) : undefined;
 }
 
 function optionalText(value: unknown, name: string): string | undefined {
@@ -151,14 +164,19 @@ function optionalText(value: unknown, name: string): string | undefined {
   throw new UnreadableEvent(`${name} is not a text`);
 }
 
-/** An unknown medium is not the GPU, and a group of another kind than full attention cannot carry a prefix alone. */
-function place(medium: unknown, group: unknown, specKind: unknown): CachePlace {
-  const onGpu = isNil(medium) || medium === 'GPU';
-  const carriesPrefix = isNil(specKind) || FULL_ATTENTION.has(String(specKind));
-  return {
-    kind: onGpu && carriesPrefix ? 'gpu' : 'other',
-    group: typeof group === 'number' ? group : undefined,
-  };
+/** An unknown medium is not the GPU. */
+function onGpu(medium: unknown): boolean {
+  return isNil(medium) || medium === 'GPU';
+}
+
+/** Before the kind of a group was sent (vLLM 0.20), only the first group could be taken for the main one. */
+function storedPlace(medium: unknown, groupIndex: unknown, specKind: unknown): CachePlace {
+  const group = integer(groupIndex);
+  if (!onGpu(medium)) return { kind: 'other_medium', group };
+  const carriesPrefix = isNil(specKind)
+    ? group === undefined || group === 0
+    : typeof specKind === 'string' && FULL_ATTENTION.has(specKind);
+  return { kind: carriesPrefix ? 'gpu' : 'other_group', group };
 }
 
 function extraKeys(value: unknown): (readonly ExtraKey[] | undefined)[] {

@@ -65,8 +65,8 @@ export class HolderFeed {
   }
 
   #isElsewhere({ kind, group }: CachePlace): boolean {
-    if (kind === 'other' && group !== undefined) this.#otherGroups.add(group);
-    return kind === 'other' || (group !== undefined && this.#otherGroups.has(group));
+    if (kind === 'other_group' && group !== undefined) this.#otherGroups.add(group);
+    return kind !== 'gpu' || (group !== undefined && this.#otherGroups.has(group));
   }
 
   #store(event: StoredEvent): Applied {
@@ -110,7 +110,10 @@ export class HolderFeed {
     const model = loraName ?? this.#options.model;
     let salt = '';
     const extras: BlockExtras = extraKeys.map((keys, position) => {
-      const own = (keys ?? []).filter(key => !(key.kind === 'text' && key.text === loraName));
+      const own = [...(keys ?? [])];
+      const [first] = own;
+      // The first one only: a salt may have the adapter's name.
+      if (first?.kind === 'text' && first.text === loraName) own.shift();
       const last = own.at(-1);
       if (position === 0 && parent === undefined && last?.kind === 'text') {
         salt = last.text;

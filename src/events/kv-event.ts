@@ -29,7 +29,12 @@ export type ExtraKey =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'other'; readonly json: string };
 
-/** Which cache of the engine: only the GPU's full-attention blocks save prefill where they are. */
-export type CachePlace =
-  | { readonly kind: 'gpu'; readonly group: number | undefined }
-  | { readonly kind: 'other'; readonly group: number | undefined };
+/**
+ * Which cache of the engine: only the GPU's full-attention blocks save prefill where they are. `other_group` is a KV-cache
+ * group on the GPU that cannot carry a prefix alone (sliding window, Mamba, …), `other_medium` any group elsewhere.
+ */
+export interface CachePlace {
+  readonly kind: 'gpu' | 'other_group' | 'other_medium';
+  /** The group of a hybrid model; undefined from engines that do not name it. */
+  readonly group: number | undefined;
+}

@@ -77,6 +77,7 @@ export class BlockSets implements PrefixIndex {
   }
 
   size(): IndexSize {
+    this.#expire();
     return { blocks: this.#blocks.size, entries: this.#oldestFirst.size };
   }
 

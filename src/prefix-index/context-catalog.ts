@@ -32,6 +32,11 @@ export class ContextCatalog {
     return [...(this.#sizes.get(model)?.keys() ?? [])];
   }
 
+  /** Whether this holder has shown this block size for this cache model. */
+  uses(holder: HolderId, model: string, blockSizeTokens: number): boolean {
+    return this.#sizes.get(model)?.get(blockSizeTokens)?.has(holder) ?? false;
+  }
+
   isAdapter(name: string): boolean {
     return this.#adapters.has(name);
   }

@@ -49,7 +49,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
 
   return (tokens, { model, salt }, pods) => {
     const chains = new Map<string, BlockChain[]>();
-    const held = new Map<string, { matchedBlocks: number; totalBlocks: number }>();
+    const held = new Map<string, { depth: number; chain: BlockChain }>();
     for (const cacheModel of new Set(pods.map(pod => cacheModelOf(pod, model)))) {
       const chainsOfModel = blockSizes(cacheModel, tokens.space).map(blockSizeTokens => {
         const root = rootOf({ space: tokens.space, model: cacheModel, salt }, blockSizeTokens, seed);
@@ -59,25 +59,41 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       for (const chain of chainsOfModel) for (const index of indexes) note(index, chain);
     }
 
+    /** Blocks of different sizes are compared by the tokens that they cover. */
     function note(index: PrefixIndex, chain: BlockChain): void {
       for (const { depth, holders: ids } of index.match(chain)) {
         for (const id of ids) {
           const pod = holders.get(id)?.pod;
-          if (pod === undefined || (held.get(pod)?.matchedBlocks ?? 0) >= depth) continue;
-          held.set(pod, { matchedBlocks: depth, totalBlocks: chain.length });
+          if (pod === undefined) continue;
+          const best = held.get(pod);
+          if (best && best.depth * best.chain.blockSizeTokens >= depth * chain.blockSizeTokens) continue;
+          held.set(pod, { depth, chain });
         }
       }
     }
 
+    /** In the block size of this pod; in all sizes that its model has while its own is not known. */
+    function chainsOf(pod: Pod): readonly BlockChain[] {
+      const cacheModel = cacheModelOf(pod, model);
+      const all = chains.get(cacheModel) ?? [];
+      if (!engines || all.length === 1) return all;
+      const ranks = holders.of(pod.name);
+      const own = all.filter(chain =>
+        ranks.some(rank => engines.catalog.uses(rank, cacheModel, chain.blockSizeTokens)),
+      );
+      return own.length > 0 ? own : all;
+    }
+
     return {
-      of: pod =>
-        held.get(pod.name) ?? {
-          matchedBlocks: 0,
-          totalBlocks: chains.get(cacheModelOf(pod, model))?.[0]?.length ?? 0,
-        },
+      of: pod => {
+        const best = held.get(pod.name);
+        return best
+          ? { matchedBlocks: best.depth, totalBlocks: best.chain.length }
+          : { matchedBlocks: 0, totalBlocks: chainsOf(pod)[0]?.length ?? 0 };
+      },
       remember: pod => {
         const holder = holders.ensure(pod.name, ANY_RANK);
-        for (const chain of chains.get(cacheModelOf(pod, model)) ?? []) history.store(holder, chain);
+        for (const chain of chainsOf(pod)) history.store(holder, chain);
       },
     };
   };
