@@ -9,7 +9,7 @@ import { parseArgs, promisify } from 'node:util';
 import { request } from 'undici';
 import { until } from './until.ts';
 
-const ENVOY = 'http://127.0.0.1:10080';
+const ENVOY = 'http://127.0.0.1:10000';
 const ENVOY_ADMIN = 'http://127.0.0.1:9901';
 const PROMETHEUS = 'http://127.0.0.1:9090';
 const ENGINES = ['engine-0', 'engine-1', 'engine-2'] as const;
@@ -78,7 +78,7 @@ async function chat(prefix: string, question: string): Promise<Answer> {
     { role: 'system', content: prefix },
     { role: 'user', content: question },
   ];
-  // Not by fetch, to which 10080 is a forbidden port.
+  // Not by fetch, to which 10000 is a forbidden port.
   const { statusCode, headers, body } = await request(`${ENVOY}/v1/chat/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'x-warmroute-debug': '1' },

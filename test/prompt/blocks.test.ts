@@ -1,0 +1,224 @@
+import { assert } from 'chai';
+import fc from 'fast-check';
+import type { BlockChain, CacheContext } from '../../src/domain.ts';
+import { blockAt, chainBlocks, rootOf } from '../../src/prompt/blocks.ts';
+import { aContext, chainOf, SEED } from '../support/blocks.ts';
+
+const tokenId = fc.integer({ min: 0, max: 0xffffffff });
+const ids = fc.array(tokenId, { maxLength: 40 }).map(list => Uint32Array.from(list));
+const blockSize = fc.integer({ min: 1, max: 9 });
+const seed = fc.integer({ min: 0, max: 0xffffffff });
+const text = fc.oneof(fc.constantFrom('', 'a', 'ab', 'b', 'demo'), fc.string());
+const context: fc.Arbitrary<CacheContext> = fc.record({
+  space: fc.constantFrom('engine', 'character', 'tiktoken'),
+  model: text,
+  salt: text,
+});
+
+function hashesOf(chain: BlockChain): string[] {
+  return Array.from({ length: chain.length }, (_, position) => JSON.stringify(blockAt(chain, position)));
+}
+
+describe('chainBlocks', () => {
+  it('has two lanes for every full block and leaves a partial last block out', () => {
+    fc.assert(
+      fc.property(ids, blockSize, (tokens, size) => {
+        const chain = chainOf(tokens, size);
+        assert.equal(chain.blockSizeTokens, size);
+        assert.equal(chain.length, Math.floor(tokens.length / size));
+        assert.equal(chain.lanes.length, 2 * chain.length);
+        const full = tokens.subarray(0, chain.length * size);
+        assert.deepEqual(chainOf(full, size), chain);
+      }),
+    );
+  });
+
+  it('gives the same chain wherever it is cut and continued', () => {
+    fc.assert(
+      fc.property(ids, blockSize, context, seed, fc.nat(), (tokens, size, from, anySeed, anyCut) => {
+        const root = rootOf(from, size, anySeed);
+        const whole = chainBlocks(root, tokens, size);
+        fc.pre(whole.length > 1);
+        const cut = 1 + (anyCut % (whole.length - 1));
+        const head = chainBlocks(root, tokens.subarray(0, cut * size), size);
+        const tail = chainBlocks(blockAt(head, head.length - 1), tokens.subarray(cut * size), size);
+        assert.deepEqual([...hashesOf(head), ...hashesOf(tail)], hashesOf(whole));
+      }),
+    );
+  });
+
+  it('changes every hash from the block of a changed token on, and none before it', () => {
+    fc.assert(
+      fc.property(ids, blockSize, fc.nat(), tokenId, (tokens, size, anyPosition, other) => {
+        const before = chainOf(tokens, size);
+        fc.pre(before.length > 0);
+        const position = anyPosition % (before.length * size);
+        fc.pre(tokens[position] !== other);
+        const after = chainOf(tokens.with(position, other), size);
+        const changed = Math.floor(position / size);
+        for (let block = 0; block < before.length; block++) {
+          const same = hashesOf(before)[block] === hashesOf(after)[block];
+          assert.equal(same, block < changed, `block ${block}`);
+        }
+      }),
+    );
+  });
+
+  it('lets an extra enter the hash of its block and of all later ones', () => {
+    fc.assert(
+      fc.property(
+        ids,
+        blockSize,
+        fc.nat(),
+        fc.string(),
+        fc.string(),
+        (tokens, size, anyBlock, one, other) => {
+          const root = rootOf(aContext(), size, SEED);
+          const bare = hashesOf(chainBlocks(root, tokens, size));
+          fc.pre(bare.length > 0 && one !== other);
+          const block = anyBlock % bare.length;
+          const withExtra = (extra: string) =>
+            hashesOf(
+              chainBlocks(root, tokens, size, [...new Array<undefined>(block).fill(undefined), extra]),
+            );
+          for (let at = 0; at < bare.length; at++) {
+            const distinct = new Set([bare[at], withExtra(one)[at], withExtra(other)[at]]).size;
+            assert.equal(distinct, at < block ? 1 : 3, `block ${at}`);
+          }
+        },
+      ),
+    );
+  });
+
+  it('does not confuse an extra of one block with the same extra of the next', () => {
+    const root = rootOf(aContext(), 1, SEED);
+    const tokens = Uint32Array.of(1, 2);
+    const first = hashesOf(chainBlocks(root, tokens, 1, ['x']));
+    const second = hashesOf(chainBlocks(root, tokens, 1, [undefined, 'x']));
+    assert.notEqual(first[1], second[1]);
+  });
+
+  it('has the hashes of one token at two positions apart', () => {
+    const hashes = hashesOf(chainOf(new Uint32Array(1_000)));
+    assert.equal(new Set(hashes).size, 1_000);
+  });
+});
+
+describe('rootOf', () => {
+  const key = (from: CacheContext, size: number) => JSON.stringify([from.space, from.model, from.salt, size]);
+
+  it('gives each context and block size a start of its own', () => {
+    fc.assert(
+      fc.property(context, context, blockSize, blockSize, (one, other, oneSize, otherSize) => {
+        const equal = key(one, oneSize) === key(other, otherSize);
+        const roots = [rootOf(one, oneSize, SEED), rootOf(other, otherSize, SEED)];
+        assert.equal(JSON.stringify(roots[0]) === JSON.stringify(roots[1]), equal);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  const texts = ['', 'a', 'b', 'ab', 'ba', 'aa', '\0', 'a\0', '\0a', 'é', 'é', '日', '🙂'];
+
+  it('keeps texts apart that would run together', () => {
+    const roots = new Set<string>();
+    for (const model of texts) {
+      for (const salt of texts) roots.add(JSON.stringify(rootOf(aContext({ model, salt }), 16, SEED)));
+    }
+    assert.equal(roots.size, texts.length ** 2);
+  });
+
+  it('keeps contexts apart in every block of their chains', () => {
+    const tokens = Uint32Array.from({ length: 64 }, (_, i) => i);
+    const contexts = [
+      aContext(),
+      aContext({ space: 'character' }),
+      aContext({ space: 'tiktoken' }),
+      aContext({ model: 'adapter' }),
+      aContext({ salt: 'tenant' }),
+    ];
+    const hashes = contexts.flatMap(from => hashesOf(chainOf(tokens, 16, from)));
+    assert.equal(new Set([...hashes, ...hashesOf(chainOf(tokens, 8))]).size, 5 * 4 + 8);
+  });
+
+  it('depends on the seed, and on nothing else of the process', () => {
+    assert.notDeepEqual(rootOf(aContext(), 16, 1), rootOf(aContext(), 16, 2));
+    assert.deepEqual(rootOf(aContext(), 16, 0xffffffff), rootOf(aContext(), 16, -1));
+  });
+});
+
+describe('64-bit block hashes of prompts with little in them', function () {
+  this.timeout(20_000);
+  const BLOCKS = 300_000;
+  const SIZE = 16;
+
+  /** Fills one block of tokens for the n-th prompt. */
+  const shapes: Record<string, (n: number, block: Uint32Array) => void> = {
+    'a counter in the last token': (n, block) => {
+      block[SIZE - 1] = n;
+    },
+    'a counter in the first token': (n, block) => {
+      block[0] = n;
+    },
+    'consecutive tokens from a counter': (n, block) => {
+      for (let i = 0; i < SIZE; i++) block[i] = n + i;
+    },
+    'tokens 0 and 1 only': (n, block) => {
+      for (let i = 0; i < 16; i++) block[i] = (n >>> i) & 1;
+      block[15] = block[15]! | ((n >>> 16) << 1);
+    },
+    'high bits of the vocabulary only': (n, block) => {
+      for (let i = 0; i < 10; i++) block[i] = ((n >>> (2 * i)) & 3) << 16;
+    },
+    'two tokens that make up for each other': (n, block) => {
+      block[6] = n & 0x3ff;
+      block[7] = 0x20000 ^ (n >>> 10);
+      block[8] = n & 0x3ff;
+    },
+    'the same tokens in another order': (n, block) => {
+      for (let i = 0; i < SIZE; i++) block[i] = i;
+      for (let i = SIZE - 1, rest = n; i > 0; i--) {
+        const j = rest % (i + 1);
+        rest = Math.floor(rest / (i + 1));
+        [block[i], block[j]] = [block[j]!, block[i]!];
+      }
+    },
+  };
+
+  for (const [name, fill] of Object.entries(shapes)) {
+    it(`do not collide and are spread well: ${name}`, () => {
+      const root = rootOf(aContext(), SIZE, SEED);
+      const seen = new BigUint64Array(BLOCKS);
+      const block = new Uint32Array(SIZE);
+      const counts = Array.from({ length: 4 }, () => new Uint32Array(256));
+      for (let n = 0; n < BLOCKS; n++) {
+        block.fill(0);
+        fill(n, block);
+        const { hi, lo } = blockAt(chainBlocks(root, block, SIZE), 0);
+        seen[n] = (BigInt(hi) << 32n) | BigInt(lo);
+        for (const [byte, value] of [hi >>> 24, hi & 0xff, lo >>> 24, lo & 0xff].entries()) {
+          counts[byte]![value]!++;
+        }
+      }
+      seen.sort();
+      assert.equal(repeats(seen), 0, 'collisions in 64 bits');
+      // Of n values in 2^32, n² / 2^33 = 10.5 pairs are equal by chance.
+      const hi = Uint32Array.from(seen, hash => Number(hash >> 32n)).sort();
+      const lo = Uint32Array.from(seen, hash => Number(hash & 0xffffffffn)).sort();
+      assert.isBelow(repeats(hi), 40, 'collisions in the high lane');
+      assert.isBelow(repeats(lo), 40, 'collisions in the low lane');
+      // χ² with 255 degrees of freedom: mean 255, standard deviation 23.
+      for (const count of counts) assert.isBelow(chiSquare(count, BLOCKS / 256), 255 + 6 * 23);
+    });
+  }
+});
+
+function repeats(sorted: ArrayLike<number> | ArrayLike<bigint>): number {
+  let count = 0;
+  for (let i = 1; i < sorted.length; i++) if (sorted[i] === sorted[i - 1]) count++;
+  return count;
+}
+
+function chiSquare(counts: Uint32Array, expected: number): number {
+  return counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
+}

@@ -1,0 +1,52 @@
+/** Small chains and holders for tests of what deals in blocks. */
+import type { BlockChain, CacheContext, HolderId, Matches } from '../../src/domain.ts';
+import { chainBlocks, rootOf } from '../../src/prompt/blocks.ts';
+
+export const SEED = 7;
+
+export function holder(id: number): HolderId {
+  return id as HolderId;
+}
+
+export function aContext(given: Partial<CacheContext> = {}): CacheContext {
+  return { space: 'engine', model: 'demo', salt: '', ...given };
+}
+
+/** `count` token ids, each different from those of another `start`. */
+export function tokenIds(count: number, start = 0): Uint32Array {
+  return Uint32Array.from({ length: count }, (_, position) => start * 100_000 + position);
+}
+
+export function chainOf(
+  ids: Iterable<number>,
+  blockSizeTokens = 1,
+  context: Partial<CacheContext> = {},
+): BlockChain {
+  return chainBlocks(
+    rootOf(aContext(context), blockSizeTokens, SEED),
+    Uint32Array.from(ids),
+    blockSizeTokens,
+  );
+}
+
+/** The part of a chain from block `start` to before block `end`. */
+export function slice(chain: BlockChain, start: number, end = chain.length): BlockChain {
+  const lanes = chain.lanes.slice(2 * start, 2 * end);
+  return { blockSizeTokens: chain.blockSizeTokens, length: lanes.length / 2, lanes };
+}
+
+/** Holder → depth. Fails the shape that layers promise: deepest first, none empty, each holder in one only. */
+export function depthsOf(matches: Matches): Map<number, number> {
+  const depths = new Map<number, number>();
+  let last = Number.POSITIVE_INFINITY;
+  for (const { depth, holders } of matches) {
+    if (depth >= last || depth < 1) throw new Error(`a layer of depth ${depth} after one of ${last}`);
+    if (holders.length === 0) throw new Error('a layer without holders');
+    last = depth;
+    for (const id of holders) {
+      if (depths.has(id)) throw new Error(`holder ${id} stands in two layers`);
+      depths.set(id, depth);
+    }
+  }
+  return depths;
+}
