@@ -6,7 +6,6 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
-import { request } from 'undici';
 import { until } from './until.ts';
 
 const ENVOY = 'http://127.0.0.1:10000';
@@ -78,23 +77,21 @@ async function chat(prefix: string, question: string): Promise<Answer> {
     { role: 'system', content: prefix },
     { role: 'user', content: question },
   ];
-  // Not by fetch, to which 10000 is a forbidden port.
-  const { statusCode, headers, body } = await request(`${ENVOY}/v1/chat/completions`, {
+  const response = await fetch(`${ENVOY}/v1/chat/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'x-warmroute-debug': '1' },
     body: JSON.stringify({ model: 'demo-model', max_tokens: 4, messages }),
     signal: AbortSignal.timeout(30_000),
   });
-  const text = await body.text();
-  expect(statusCode === 200, `chat answered ${statusCode}: ${text.slice(0, 200)}`);
+  const text = await response.text();
+  expect(response.status === 200, `chat answered ${response.status}: ${text.slice(0, 200)}`);
   const { usage } = JSON.parse(text) as {
     usage?: { prompt_tokens_details?: { cached_tokens?: number } | null };
   };
-  const header = (name: string) => headers[name]?.toString();
   return {
-    pod: header('x-target-pod') ?? '',
+    pod: response.headers.get('x-target-pod') ?? '',
     cachedTokens: usage?.prompt_tokens_details?.cached_tokens ?? 0,
-    reason: header('x-warmroute-reason'),
+    reason: response.headers.get('x-warmroute-reason') ?? undefined,
   };
 }
 

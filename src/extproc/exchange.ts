@@ -31,7 +31,9 @@ export class Exchange {
       case 'response_headers':
       case 'response_body':
       case 'response_trailers':
-        return this.#request.rejected ? [] : this.#respond(message);
+        if (this.#request.rejected) return [];
+        this.#request.responseStarted();
+        return this.#respond(message);
       case 'unknown':
         return [];
     }
@@ -42,6 +44,7 @@ export class Exchange {
     return this.#request.decided(decision);
   }
 
+  /** Nothing will be decided, or not in time: the request goes on as it is. Harmless to repeat. */
   late(): Action[] {
     return this.#request.late();
   }

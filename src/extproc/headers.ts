@@ -48,5 +48,6 @@ export function headerValue(text: string): string {
   return text
     .replace(/[^\x20-\x7e]/g, '?')
     .trim()
-    .slice(0, MAX_VALUE_LENGTH);
+    .slice(0, MAX_VALUE_LENGTH)
+    .trimEnd();
 }

@@ -60,6 +60,7 @@ export class RequestSide {
   requestId = '';
   /** The client asked for the debug headers, and may. */
   wantsDebug = false;
+  #responseStarted = false;
 
   constructor(modes: Modes, options: ExchangeOptions) {
     this.#modes = modes;
@@ -68,6 +69,11 @@ export class RequestSide {
 
   get rejected(): boolean {
     return this.#state.at === 'rejected';
+  }
+
+  /** The upstream, or Envoy itself, has begun to answer: an answer of ours would now reset the client's stream. */
+  responseStarted(): void {
+    this.#responseStarted = true;
   }
 
   receive(message: RequestMessage): Action[] {
@@ -90,13 +96,14 @@ export class RequestSide {
 
   decided(decision: Decision): Action[] {
     if (this.#state.at !== 'deciding') return [];
-    if (decision.kind === 'rejected') return this.#reject(decision.error);
+    if (decision.kind === 'rejected') return this.#reject(decision.error, this.#state.owed);
     return this.#settle(this.#state.owed, reply.mutationOf(decision, this.requestId));
   }
 
-  /** Envoy will not wait longer for the reply to the headers: go on without a decision. */
+  /** There will be no decision in time, or none at all: what is owed is answered, and the request goes on without one. */
   late(): Action[] {
-    return this.#state.at === 'collecting' ? this.#settle(this.#state.owed, undefined) : [];
+    const undecided = this.#state.at === 'collecting' || this.#state.at === 'deciding';
+    return undecided ? this.#settle(this.#state.owed, undefined) : [];
   }
 
   #open(headers: name.Headers, endOfStream: boolean): Action[] {
@@ -108,9 +115,9 @@ export class RequestSide {
       return [send(reply.requestHeaders(undefined, this.#skipTheRest()))];
     }
     if (Number(headers.get('content-length')) > this.#options.maxBodyBytes)
-      return this.#reject(this.#tooLarge());
+      return this.#reject(this.#tooLarge(), []);
     if (endOfStream)
-      return this.#reject({ kind: 'malformed_body', message: 'the request has no body', param: null });
+      return this.#reject({ kind: 'malformed_body', message: 'the request has no body', param: null }, []);
     const request: Ask = {
       path,
       contentType: headers.get('content-type'),
@@ -130,7 +137,7 @@ export class RequestSide {
     const { request, owed } = state;
     owed.push(owedFor(message));
     if (message.kind === 'request_body') state.bytes += message.body.length;
-    if (state.bytes > this.#options.maxBodyBytes) return this.#reject(this.#tooLarge());
+    if (state.bytes > this.#options.maxBodyBytes) return this.#reject(this.#tooLarge(), owed);
     if (this.#isWhole(message)) {
       this.#state = { at: 'deciding', owed };
       return [{ kind: 'route', request: { ...request, body: bodyOf(owed) } }];
@@ -177,7 +184,8 @@ export class RequestSide {
     ];
   }
 
-  #reject(error: ClientError): Action[] {
+  #reject(error: ClientError, owed: readonly Owed[]): Action[] {
+    if (this.#responseStarted) return this.#settle(owed, undefined);
     this.#state = { at: 'rejected' };
     return [send(reply.immediate(error))];
   }

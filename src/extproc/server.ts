@@ -79,7 +79,10 @@ export async function startExtProcServer(options: ExtProcServerOptions): Promise
       const shutdown = new Promise<void>(resolve => server.tryShutdown(() => resolve()));
       await Promise.all([...open].map(stream => stream.idle()));
       for (const stream of open) stream.end();
-      await Promise.race([shutdown, new Promise(resolve => setTimeout(resolve, LAST_FRAMES_MS))]);
+      const last = Promise.withResolvers<void>();
+      const timer = setTimeout(last.resolve, LAST_FRAMES_MS);
+      await Promise.race([shutdown, last.promise]);
+      clearTimeout(timer);
       server.forceShutdown();
     },
   };

@@ -40,7 +40,7 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
         step(...args);
       } catch (error) {
         options.onUnexpected(error);
-        call.end();
+        leave();
       }
     };
   }
@@ -84,9 +84,24 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
     onClosed();
   }
 
+  /**
+   * Ends the stream before Envoy does. What Envoy is owed goes out first: it keeps no copy of a FULL_DUPLEX_STREAMED body,
+   * and headers that it still holds would go on with whatever the client forged.
+   */
+  function leave(): void {
+    try {
+      if (exchange) perform(exchange.late());
+    } catch (error) {
+      options.onUnexpected(error);
+    }
+    close();
+    call.end();
+  }
+
   call.on(
     'data',
     guarded((wire: WireRequest) => {
+      if (gone.signal.aborted) return;
       exchange ??= new Exchange(readModes(wire), options.exchange);
       perform(exchange.receive(readMessage(wire)));
     }),
@@ -99,10 +114,7 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
 
   return {
     idle: () => deciding,
-    end: () => {
-      close();
-      call.end();
-    },
+    end: leave,
   };
 }
 

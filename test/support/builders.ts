@@ -1,6 +1,6 @@
 /** Small values that many tests need. Each takes what matters to the test and fills in the rest. */
 import { type Config, type Environment, readConfig } from '../../src/config.ts';
-import type { Pod } from '../../src/domain.ts';
+import type { Pod, RoutedDecision } from '../../src/domain.ts';
 import type { Logger } from '../../src/ops/log.ts';
 
 export function aPod(given: Partial<Pod> = {}): Pod {
@@ -12,6 +12,19 @@ export function aPod(given: Partial<Pod> = {}): Pod {
     aliases: [],
     kvEvents: { kind: 'none' },
     labels: {},
+    ...given,
+  };
+}
+
+export function aRoutedDecision(given: Partial<RoutedDecision> = {}): RoutedDecision {
+  return {
+    kind: 'routed',
+    pod: aPod(),
+    strategy: 'prefix-cache',
+    reason: 'prefix_match',
+    model: 'demo',
+    matchedBlocks: 3,
+    totalBlocks: 4,
     ...given,
   };
 }

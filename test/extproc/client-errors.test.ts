@@ -1,0 +1,100 @@
+import { assert } from 'chai';
+import type { ClientError } from '../../src/domain.ts';
+import { answerTo } from '../../src/extproc/client-errors.ts';
+import { immediate } from '../../src/extproc/replies.ts';
+
+interface Row {
+  readonly error: ClientError;
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: object;
+}
+
+const ROWS: readonly Row[] = [
+  {
+    error: { kind: 'malformed_body', message: 'no messages in the request body', param: 'messages' },
+    status: 400,
+    headers: { 'x-error-request-body-processing': 'true' },
+    body: {
+      message: 'no messages in the request body',
+      type: 'invalid_request_error',
+      code: null,
+      param: 'messages',
+    },
+  },
+  {
+    error: { kind: 'unknown_model', model: 'gpt-0' },
+    status: 400,
+    headers: { 'x-error-no-model-backends': 'gpt-0' },
+    body: {
+      message: 'model gpt-0 does not exist',
+      type: 'invalid_request_error',
+      code: 'model_not_found',
+      param: 'model',
+    },
+  },
+  {
+    error: { kind: 'bad_strategy', strategy: 'fastest' },
+    status: 400,
+    headers: { 'x-error-routing': 'true' },
+    body: {
+      message: 'incorrect routing strategy fastest',
+      type: 'invalid_request_error',
+      code: null,
+      param: null,
+    },
+  },
+  {
+    error: { kind: 'no_ready_pod', model: 'demo' },
+    status: 503,
+    headers: { 'x-error-no-model-backends': 'true', 'retry-after': '10' },
+    body: {
+      message: 'error on getting pods for model demo',
+      type: 'overloaded_error',
+      code: 'service_unavailable',
+      param: null,
+    },
+  },
+  {
+    error: { kind: 'body_too_large', limitBytes: 1024 },
+    status: 413,
+    headers: { 'x-error-request-body-processing': 'true' },
+    body: {
+      message: 'the request body is larger than 1024 bytes',
+      type: 'invalid_request_error',
+      code: null,
+      param: null,
+    },
+  },
+];
+
+describe('A client error', () => {
+  for (const { error, status, headers, body } of ROWS) {
+    it(`${error.kind} is answered ${status} in the OpenAI shape`, () => {
+      const answer = answerTo(error);
+      assert.equal(answer.status, status);
+      assert.deepEqual(answer.headers, { 'content-type': 'application/json', ...headers });
+      assert.deepEqual(JSON.parse(answer.body), { error: body });
+      assert.equal(answer.details, `warmroute_${error.kind}`);
+    });
+  }
+
+  const NAMES: readonly (readonly [what: string, model: string, value: string])[] = [
+    ['a line break', 'a\r\nset-cookie: b', 'a??set-cookie: b'],
+    ['a zero byte', 'a\0b', 'a?b'],
+    ['text outside ASCII', 'modèle-é', 'mod?le-?'],
+    ['an emoji', 'a😀', 'a??'],
+    ['spaces around it', ' a ', 'a'],
+    ['nothing in it', '', ''],
+    ['256 characters and a space', `${'a'.repeat(255)} b`, 'a'.repeat(255)],
+    ['very many characters', 'a'.repeat(10_000), 'a'.repeat(256)],
+  ];
+  for (const [what, model, value] of NAMES) {
+    it(`names a model with ${what} in full in the body and validly in the header`, () => {
+      const { immediate_response: sent } = immediate({ kind: 'unknown_model', model });
+      assert.equal(JSON.parse(String(sent!.body)).error.message, `model ${model} does not exist`);
+      const header = sent!.headers.set_headers?.find(one => one.header.key === 'x-error-no-model-backends');
+      assert.equal(String(header!.header.raw_value), value);
+    });
+  }
+});

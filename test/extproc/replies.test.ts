@@ -1,0 +1,168 @@
+import { assert } from 'chai';
+import fc from 'fast-check';
+import { FORGEABLE } from '../../src/extproc/headers.ts';
+import { loadExternalProcessor } from '../../src/extproc/protos.ts';
+import * as reply from '../../src/extproc/replies.ts';
+import type { WireResponse } from '../../src/extproc/wire.ts';
+import { aPod, aRoutedDecision } from '../support/builders.ts';
+
+const { Process } = loadExternalProcessor();
+const MUTATION = reply.mutationOf(aRoutedDecision({ matchedBlocks: 0, totalBlocks: 7 }), 'request-1');
+const PHASES: readonly reply.Phase[] = [
+  'request_headers',
+  'request_body',
+  'request_trailers',
+  'response_headers',
+  'response_body',
+  'response_trailers',
+];
+
+const BUILT: Readonly<Record<string, WireResponse>> = {
+  ...Object.fromEntries(PHASES.map(phase => [`the neutral reply to ${phase}`, reply.neutral(phase)])),
+  'a reply to the headers without a decision': reply.requestHeaders(undefined),
+  'a reply to the headers with a decision': reply.requestHeaders(MUTATION),
+  'a reply to the headers that asks for the body': reply.requestHeaders(undefined, {
+    request_body_mode: 'BUFFERED',
+    response_body_mode: 'NONE',
+    response_header_mode: 'SEND',
+  }),
+  'a reply to the headers that declines the rest': reply.requestHeaders(undefined, {
+    request_body_mode: 'NONE',
+    response_body_mode: 'NONE',
+    response_header_mode: 'SKIP',
+    request_trailer_mode: 'SKIP',
+    response_trailer_mode: 'SKIP',
+  }),
+  'a reply to the body with a decision': reply.requestBody(MUTATION),
+  'a piece of an echoed request': reply.streamedBody('request_body', Buffer.from('ab'), 'more_follows')[0]!,
+  'the end of an echoed response': reply.streamedBody(
+    'response_body',
+    Buffer.from([0, 255]),
+    'end_of_stream',
+  )[0]!,
+  'a reply to the response headers': reply.responseHeaders({ 'target-pod': 'engine-0' }),
+  'an answer to the client': reply.immediate({ kind: 'unknown_model', model: 'é' }),
+};
+
+/** Fails unless `read` holds all of `built`, and beyond it only the names of set oneof members, which the reader adds. */
+function assertKept(read: unknown, built: unknown, at: string): void {
+  if (Buffer.isBuffer(built)) {
+    assert.isTrue(Buffer.isBuffer(read) && read.equals(built), `bytes at ${at}`);
+  } else if (typeof built === 'object' && built !== null) {
+    assert.isObject(Array.isArray(read) ? {} : read, at);
+    const [was, is] = [built as Record<string, unknown>, read as Record<string, unknown>];
+    for (const key of Object.keys(was)) assertKept(is[key], was[key], `${at}.${key}`);
+    for (const key of Object.keys(is)) {
+      if (!Object.hasOwn(was, key)) assert.property(was, String(is[key]), `${at}.${key} is new`);
+    }
+  } else {
+    assert.strictEqual(read, built, at);
+  }
+}
+
+function names(value: unknown): string[] {
+  if (Buffer.isBuffer(value) || typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => [key, ...names(inner)]);
+}
+
+describe('A reply', () => {
+  for (const [what, built] of Object.entries(BUILT)) {
+    it(`keeps every field on the wire: ${what}`, () => {
+      const read = Process.responseDeserialize(Process.responseSerialize(built));
+      assertKept(read, built, 'reply');
+    });
+  }
+
+  it('that is misspelt is noticed by this test', () => {
+    for (const built of [
+      {
+        ...BUILT['a reply to the body with a decision'],
+        dynamic_metadata: { fields: { a: { string_value: 'b' } } },
+      },
+      { request_headers: { response: { header_mutations: {} } } },
+      { request_headers: {}, request_body: {} },
+    ]) {
+      const read = Process.responseDeserialize(Process.responseSerialize(built as WireResponse));
+      assert.throws(() => assertKept(read, built, 'reply'));
+    }
+  });
+
+  it('never uses `value` for a header, and overwrites what is there', () => {
+    let options = 0;
+    for (const built of Object.values(BUILT)) {
+      const common = built.request_headers ?? built.request_body ?? built.response_headers;
+      const mutation = common?.response?.header_mutation ?? built.immediate_response?.headers;
+      for (const option of mutation?.set_headers ?? []) {
+        options++;
+        assert.hasAllKeys(option.header, ['key', 'raw_value']);
+        assert.deepEqual(option.append, { value: false });
+        assert.equal(option.append_action, 'OVERWRITE_IF_EXISTS_OR_ADD');
+      }
+    }
+    assert.isAbove(options, 10);
+    assert.notInclude(names(BUILT['an answer to the client']), 'value_bytes');
+  });
+
+  it('with a decision carries headers, route refresh and metadata in one message', () => {
+    const decision = aRoutedDecision({ pod: aPod({ name: 'engine-6', ip: 'fd00::1', port: 9000 }) });
+    const mutation = reply.mutationOf(decision, 'request-1');
+    const told = mutation.response.header_mutation!.set_headers!.map(({ header }) => [
+      header.key,
+      String(header.raw_value),
+    ]);
+    assert.deepEqual(Object.fromEntries(told), {
+      'target-pod': '[fd00::1]:9000',
+      'x-gateway-destination-endpoint': '[fd00::1]:9000',
+      'routing-strategy': 'prefix-cache',
+      'x-request-id': 'request-1',
+    });
+    assert.isTrue(mutation.response.clear_route_cache);
+    assert.deepEqual(mutation.metadata, {
+      fields: {
+        'envoy.lb': {
+          structValue: { fields: { 'x-gateway-destination-endpoint': { stringValue: '[fd00::1]:9000' } } },
+        },
+        warmroute: {
+          structValue: {
+            fields: {
+              decision: { stringValue: 'prefix_match' },
+              pod: { stringValue: 'engine-6' },
+              matched_blocks: { numberValue: 3 },
+              total_blocks: { numberValue: 4 },
+            },
+          },
+        },
+      },
+    });
+    const { header_mutation } = reply.requestHeaders(mutation).request_headers!.response!;
+    assert.deepEqual(header_mutation, { ...mutation.response.header_mutation, remove_headers: FORGEABLE });
+  });
+});
+
+describe('An echoed body', () => {
+  it('comes in chunks of 62,000 bytes at most, whole, with the end on the last one only', () => {
+    const sizes = fc.oneof(
+      fc.nat(200_000),
+      fc.constantFrom(0, 1, 61_999, 62_000, 62_001, 123_999, 124_000, 124_001),
+    );
+    fc.assert(
+      fc.property(
+        sizes,
+        fc.constantFrom('end_of_stream' as const, 'more_follows' as const),
+        fc.constantFrom('request_body' as const, 'response_body' as const),
+        (size, end, phase) => {
+          const body = Buffer.alloc(size, 'the quick brown fox');
+          const replies = reply.streamedBody(phase, body, end);
+          const chunks = replies.map(one => one[phase]!.response!.body_mutation!.streamed_response);
+          assert.isTrue(Buffer.concat(chunks.map(chunk => chunk.body)).equals(body));
+          assert.lengthOf(chunks, Math.max(1, Math.ceil(size / 62_000)));
+          for (const [i, chunk] of chunks.entries()) {
+            assert.isAtMost(chunk.body.length, 62_000);
+            assert.equal(chunk.end_of_stream, end === 'end_of_stream' && i === chunks.length - 1);
+          }
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+});
