@@ -22,6 +22,7 @@ import { Load } from './routing/load.ts';
 import { policies } from './routing/policy.ts';
 import { createPrefixLookup } from './routing/prefix-lookup.ts';
 import { createRoute } from './routing/route.ts';
+import { SETTINGS, type Setting } from './settings.ts';
 
 /** Tokens per block until an engine's events have shown its own size: vLLM's default. */
 const ENGINE_BLOCK_SIZE_TOKENS = 16;
@@ -141,30 +142,36 @@ export async function serve(
     });
     stops.push(() => discovery.stop());
 
-    const admin = await startAdmin({
-      ...hostAndPort(config.adminAddress),
-      metrics: (request, response) => telemetry.serveMetrics(request, response),
-      isReady: () => readiness(phase, registry),
-      models: () => registry.models(),
-    });
+    const admin = await binding(
+      SETTINGS.adminAddress,
+      startAdmin({
+        ...hostAndPort(config.adminAddress),
+        metrics: (request, response) => telemetry.serveMetrics(request, response),
+        isReady: () => readiness(phase, registry),
+        models: () => registry.models(),
+      }),
+    );
     stops.push(() => admin.stop());
 
-    const grpc = await startExtProcServer({
-      address: config.grpcAddress,
-      maxMessageBytes: config.grpcMaxMessageBytes,
-      route: observed.route(route),
-      bodyDeadlineMs: config.decisionTimeoutMs,
-      exchange: {
-        maxBodyBytes: config.maxBodyBytes,
-        debugHeaders: config.debugHeaders ? 'allowed' : 'off',
-        isRouted: isRoutedPath,
-        newRequestId: randomUUID,
-      },
-      onUnexpected: error => {
-        instruments.unexpected.add(1);
-        log.error({ err: error }, 'unexpected error; the request went on unrouted');
-      },
-    });
+    const grpc = await binding(
+      SETTINGS.grpcAddress,
+      startExtProcServer({
+        address: config.grpcAddress,
+        maxMessageBytes: config.grpcMaxMessageBytes,
+        route: observed.route(route),
+        bodyDeadlineMs: config.decisionTimeoutMs,
+        exchange: {
+          maxBodyBytes: config.maxBodyBytes,
+          debugHeaders: config.debugHeaders ? 'allowed' : 'off',
+          isRouted: isRoutedPath,
+          newRequestId: randomUUID,
+        },
+        onUnexpected: error => {
+          instruments.unexpected.add(1);
+          log.error({ err: error }, 'unexpected error; the request went on unrouted');
+        },
+      }),
+    );
     stops.push(() => grpc.drain(config.drainMs));
     const showHealth = () => grpc.setHealth(registry.ready ? 'SERVING' : 'NOT_SERVING');
     showHealth();
@@ -184,6 +191,13 @@ export async function serve(
       },
     };
   }
+}
+
+/** A port that is taken is the operator's to free: the message says which setting chose it. */
+function binding<T>({ names }: Setting<string>, starting: Promise<T>): Promise<T> {
+  return starting.catch((error: Error) => {
+    throw new Error(`cannot listen on ${names[0]}: ${error.message}`, { cause: error });
+  });
 }
 
 function readiness(phase: 'starting' | 'serving' | 'stopping', registry: PodRegistry) {

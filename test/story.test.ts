@@ -1,14 +1,14 @@
 import { assert } from 'chai';
-import { ENVOY_TEST_TIMEOUT_MS } from './support/envoy.ts';
-import { type EngineFleet, MODEL, startEngineFleet } from './support/fleet.ts';
+import { type EngineFleet, envoyReady, MODEL, startEngineFleet } from './support/fleet.ts';
 import type { Answer } from './support/llm-client.ts';
 
 /** Three engines with real KV caches, the program, and Envoy in front: what the README promises. */
 describe('The story', function () {
-  this.timeout(ENVOY_TEST_TIMEOUT_MS);
+  this.timeout(20_000);
   let fleet: EngineFleet;
 
-  before(async () => {
+  before(async function () {
+    await envoyReady.call(this);
     fleet = await startEngineFleet();
   });
   after(() => fleet?.stop());

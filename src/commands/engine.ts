@@ -105,8 +105,9 @@ async function runEngine(flags: EngineFlags): Promise<void> {
     },
   });
   const { name, url, eventsPort, replayPort } = engine;
+  const terminated = untilTerminated();
   console.log(JSON.stringify({ msg: 'engine ready', name, url, eventsPort, replayPort }));
-  await untilTerminated();
+  await terminated;
   await engine.stop();
 }
 

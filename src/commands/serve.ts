@@ -19,8 +19,9 @@ export async function serveCommand(): Promise<void> {
   const server = await serve({ ...config, podsFile }, { log }).catch((error: unknown) => {
     throw error instanceof DiscoveryError ? new CommandError([error.message]) : error;
   });
+  const terminated = untilTerminated();
   log.info({ grpcPort: server.grpcPort, adminPort: server.adminPort, mode: config.mode.kind }, 'ready');
-  const signal = await untilTerminated();
+  const signal = await terminated;
   log.info({ signal, drainMs: config.drainMs }, 'draining');
   await server.stop();
   log.info({}, 'stopped');

@@ -102,8 +102,8 @@ export class RequestSide {
 
   /** There will be no decision in time, or none at all: what is owed is answered, and the request goes on without one. */
   late(): Action[] {
-    const undecided = this.#state.at === 'collecting' || this.#state.at === 'deciding';
-    return undecided ? this.#settle(this.#state.owed, undefined) : [];
+    const state = this.#state;
+    return state.at === 'collecting' || state.at === 'deciding' ? this.#settle(state.owed, undefined) : [];
   }
 
   #open(headers: name.Headers, endOfStream: boolean): Action[] {

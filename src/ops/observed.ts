@@ -7,6 +7,7 @@ import {
   context,
   ROOT_CONTEXT,
   SpanKind,
+  type SpanStatus,
   SpanStatusCode,
   type Tracer,
   trace,
@@ -79,10 +80,7 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
         span.end();
       };
       const fail = (error: unknown): never => {
-        span.setStatus({
-          code: SpanStatusCode.ERROR,
-          message: error instanceof Error ? error.message : String(error),
-        });
+        span.setStatus(failedWith(error));
         finish();
         throw error;
       };
@@ -108,10 +106,14 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
         const parent = propagator.extract(ROOT_CONTEXT, request.trace, carrier);
         return tracer.startActiveSpan('warmroute.route', { kind: SpanKind.SERVER }, parent, async span => {
           const started = performance.now();
-          const outcome = await route(request, signal);
-          const { decision } = outcome;
           const ids = { requestId: request.requestId, traceId: span.spanContext().traceId };
           span.setAttribute('warmroute.request_id', request.requestId);
+          const outcome = await route(request, signal).catch(error => {
+            span.setStatus(failedWith(error));
+            span.end();
+            throw error;
+          });
+          const { decision } = outcome;
           if (decision.kind === 'rejected') {
             instruments.rejections.add(1, { kind: decision.error.kind });
             span.setAttribute('error.type', decision.error.kind);
@@ -164,6 +166,12 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
       ) as unknown as Record<Strategy, Policy>;
     },
   };
+}
+
+/** Name and kind only: the message of an error may hold a piece of the prompt that it is about. */
+function failedWith(error: unknown): SpanStatus {
+  const { name = 'unknown', kind } = error as { readonly name?: string; readonly kind?: string };
+  return { code: SpanStatusCode.ERROR, message: kind === undefined ? name : `${name}: ${kind}` };
 }
 
 /** AIBrix's buckets of the matched share. */

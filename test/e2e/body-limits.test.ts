@@ -1,16 +1,16 @@
 import { assert } from 'chai';
-import { ENVOY_TEST_TIMEOUT_MS } from '../support/envoy.ts';
-import { startFleet, withFleet } from '../support/fleet.ts';
+import { envoyReady, startFleet, withFleet } from '../support/fleet.ts';
 import { startTinyPod, type TinyPod } from '../support/tiny-pod.ts';
 
 const MIB = 1024 * 1024;
 const promptOf = (bytes: number) => ({ model: 'demo', prompt: 'lorem ipsum dolor '.repeat(bytes / 18) });
 
 describe('Large bodies', function () {
-  this.timeout(ENVOY_TEST_TIMEOUT_MS);
+  this.timeout(20_000);
   let pods: TinyPod[];
 
-  before(async () => {
+  before(async function () {
+    await envoyReady.call(this);
     pods = [await startTinyPod('pod-0'), await startTinyPod('pod-1')];
   });
   after(() => Promise.all(pods.map(pod => pod.stop())));
@@ -63,7 +63,9 @@ describe('Large bodies', function () {
 
   for (const file of ['warmroute.yaml', 'original-dst.yaml', 'endpoint-picker.yaml'] as const) {
     it(`of 5 MB are routed like any other (${file})`, async () => {
-      await withFleet(startFleet({ pods, file }), async fleet => {
+      // The characters' blocks are as large as those of tokens, by and large.
+      const environment = { AIBRIX_PREFIX_CACHE_BLOCK_SIZE: '64' };
+      await withFleet(startFleet({ pods, file, environment }), async fleet => {
         const { status, decision } = await fleet.post('/v1/completions', promptOf(5_000_000));
         assert.equal(status, 200);
         assert.include(['no_match', 'prefix_match'], decision?.reason);

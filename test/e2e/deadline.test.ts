@@ -1,15 +1,15 @@
 import { assert } from 'chai';
-import { ENVOY_TEST_TIMEOUT_MS } from '../support/envoy.ts';
-import { startFleet, WITH_EVENTS, withFleet } from '../support/fleet.ts';
+import { envoyReady, startFleet, WITH_EVENTS, withFleet } from '../support/fleet.ts';
 import { hangWhenTokenizing, startTinyPod, type TinyPod } from '../support/tiny-pod.ts';
 
 const CHAT = { model: 'demo', messages: [{ role: 'user', content: 'Hello there' }] };
 
 describe('Engines whose tokenizer hangs', function () {
-  this.timeout(ENVOY_TEST_TIMEOUT_MS);
+  this.timeout(20_000);
   let pods: TinyPod[];
 
-  before(async () => {
+  before(async function () {
+    await envoyReady.call(this);
     pods = await Promise.all(['pod-0', 'pod-1', 'pod-2'].map(name => startTinyPod(name, hangWhenTokenizing)));
   });
   after(() => Promise.all(pods.map(pod => pod.stop())));

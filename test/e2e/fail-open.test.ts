@@ -1,13 +1,13 @@
 import { assert } from 'chai';
-import { ENVOY_TEST_TIMEOUT_MS } from '../support/envoy.ts';
 import { eventually } from '../support/eventually.ts';
-import { startFleetWithProcess, withFleet } from '../support/fleet.ts';
+import { envoyReady, startFleetWithProcess, withFleet } from '../support/fleet.ts';
 import { startTinyPod, type TinyPod } from '../support/tiny-pod.ts';
 
 const CHAT = { model: 'demo', messages: [{ role: 'user', content: 'Hello there, how are you today?' }] };
 
 describe('A router that is killed', function () {
-  this.timeout(ENVOY_TEST_TIMEOUT_MS);
+  this.timeout(20_000);
+  before(envoyReady);
   let pods: TinyPod[];
   let goOn: (() => void)[];
 

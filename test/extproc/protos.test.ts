@@ -68,9 +68,6 @@ describe('The vendored protocol definitions', () => {
     const sent = requestHeaders({ config: { request_body_mode: 'FULL_DUPLEX_STREAMED' } });
     const read = Process.requestDeserialize(Process.requestSerialize(sent));
     assert.equal(read.protocol_config?.request_body_mode, 'FULL_DUPLEX_STREAMED');
-    assert.deepEqual(
-      read.request_headers?.headers?.headers?.map(({ key, raw_value }) => [key, String(raw_value)]),
-      sent.request_headers?.headers?.headers?.map(({ key, raw_value }) => [key, String(raw_value)]),
-    );
+    assert.deepEqual(read.request_headers?.headers?.headers, sent.request_headers?.headers?.headers);
   });
 });

@@ -9,13 +9,26 @@ describe('a block table', () => {
 
   it('tells hashes with the same low lane apart', () => {
     const table = new BlockTable<string>();
-    for (const [hash, value] of [[one, 'one'], [twin, 'twin'], [third, 'third']] as const) {
-      assert.equal(table.ensure(hash, () => value), value);
+    for (const [hash, value] of [
+      [one, 'one'],
+      [twin, 'twin'],
+      [third, 'third'],
+    ] as const) {
+      assert.equal(
+        table.ensure(hash, () => value),
+        value,
+      );
     }
     assert.equal(table.size, 3);
-    assert.deepEqual([1, 2, 3, 4].map(hi => table.get(hi, 7)), ['one', 'twin', 'third', undefined]);
+    assert.deepEqual(
+      [1, 2, 3, 4].map(hi => table.get(hi, 7)),
+      ['one', 'twin', 'third', undefined],
+    );
     table.delete(twin);
-    assert.deepEqual([1, 2, 3].map(hi => table.get(hi, 7)), ['one', undefined, 'third']);
+    assert.deepEqual(
+      [1, 2, 3].map(hi => table.get(hi, 7)),
+      ['one', undefined, 'third'],
+    );
     table.delete(one);
     table.delete(third);
     assert.equal(table.size, 0);
@@ -25,7 +38,10 @@ describe('a block table', () => {
   it('makes a value once', () => {
     const table = new BlockTable<object>();
     const made = table.ensure(one, () => ({}));
-    assert.strictEqual(table.ensure({ ...one }, () => assert.fail('made twice')), made);
+    assert.strictEqual(
+      table.ensure({ ...one }, () => assert.fail('made twice')),
+      made,
+    );
     assert.equal(table.size, 1);
   });
 

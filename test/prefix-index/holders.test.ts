@@ -19,7 +19,11 @@ describe('holders', () => {
     const id = holders.ensure('a', 1);
     assert.equal(holders.find('a', 1), id);
     assert.deepEqual(holders.get(id), { pod: 'a', rank: 1 });
-    for (const [pod, rank] of [['a', 0], ['a', ANY_RANK], ['b', 1]] as const) {
+    for (const [pod, rank] of [
+      ['a', 0],
+      ['a', ANY_RANK],
+      ['b', 1],
+    ] as const) {
       assert.isUndefined(holders.find(pod, rank));
     }
     assert.isUndefined(holders.get(holder(99)));

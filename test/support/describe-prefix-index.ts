@@ -170,7 +170,10 @@ export function describePrefixIndex(name: string, make: (capacityEntries: number
         assert.equal(depth(prompt(1, 4)), 2);
         assert.equal(depth(prompt(2, 4)), 4);
         index.store(A, prompt(3, 3));
-        assert.deepEqual([1, 2, 3].map(start => depth(prompt(start, 4))), [0, 3, 3]);
+        assert.deepEqual(
+          [1, 2, 3].map(start => depth(prompt(start, 4))),
+          [0, 3, 3],
+        );
       });
 
       it('keeps what was stored again longer than what was not', () => {
@@ -178,7 +181,10 @@ export function describePrefixIndex(name: string, make: (capacityEntries: number
         index.store(A, prompt(2, 3));
         index.store(A, prompt(1, 3));
         index.store(A, prompt(3, 3));
-        assert.deepEqual([1, 2, 3].map(start => depth(prompt(start, 3))), [3, 0, 3]);
+        assert.deepEqual(
+          [1, 2, 3].map(start => depth(prompt(start, 3))),
+          [3, 0, 3],
+        );
       });
 
       it('counts each holder of a block', () => {

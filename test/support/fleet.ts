@@ -6,7 +6,7 @@ import type { Pod } from '../../src/domain.ts';
 import type { TraceSink } from '../../src/ops/telemetry.ts';
 import { type EngineOptions, type SimulatedEngine, startEngine } from '../../src/simulator/engine.ts';
 import { aPod } from './builders.ts';
-import { type EnvoyFile, envoyFile, envoyForTests } from './envoy.ts';
+import { ENVOY_TEST_TIMEOUT_MS, type EnvoyFile, envoyFile, envoyForTests } from './envoy.ts';
 import { eventually } from './eventually.ts';
 import { createLlmClient, type LlmClient } from './llm-client.ts';
 import { type Program, type ProgramProcess, startProgram, startProgramProcess } from './program.ts';
@@ -25,6 +25,12 @@ export const WITH_EVENTS: Environment = {
   AIBRIX_USE_REMOTE_TOKENIZER: 'true',
   AIBRIX_KV_EVENT_SYNC_ENABLED: 'true',
 };
+
+/** `before(envoyReady)`: the first call on a machine may fetch Envoy, which no test's own timeout should have to cover. */
+export async function envoyReady(this: Mocha.Context): Promise<void> {
+  this.timeout(ENVOY_TEST_TIMEOUT_MS);
+  await envoyForTests();
+}
 
 interface Common {
   readonly file?: EnvoyFile;

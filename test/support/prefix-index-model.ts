@@ -110,18 +110,13 @@ const part = fc
   .tuple(chain, fc.nat({ max: 4 }))
   .map(([whole, start]) => slice(whole, Math.min(start, whole.length - 1)));
 
-export function describePrefixIndexModel(
-  name: string,
-  make: (capacityEntries: number) => PrefixIndex,
-): void {
+export function describePrefixIndexModel(name: string, make: (capacityEntries: number) => PrefixIndex): void {
   describe(`a prefix index (${name}), after any history`, () => {
     it('holds what a map of sets holds', function () {
       this.timeout(20_000);
       const commands = [
         fc.tuple(id, fc.oneof(chain, chain, part)).map(([by, of]) => new Store(by, of)),
-        fc
-          .tuple(id, chain, fc.nat())
-          .map(([by, of, position]) => new Remove(by, of, position % of.length)),
+        fc.tuple(id, chain, fc.nat()).map(([by, of, position]) => new Remove(by, of, position % of.length)),
         fc.tuple(id, chain).map(([by, of]) => new Remove(by, of, of.length - 1)),
         id.map(by => new Clear(by)),
         chain.map(of => new Match(of)),

@@ -68,3 +68,10 @@ export async function startTinyPod(name: string, answer: AnswerTo = answerBriefl
     },
   };
 }
+
+/** A port that nothing listens on, for something that has to be named before it is started. */
+export async function freePort(): Promise<number> {
+  const { pod, stop } = await startTinyPod('nobody');
+  await stop();
+  return pod.port;
+}

@@ -1,0 +1,293 @@
+import { assert } from 'chai';
+import { type Environment, loadConfig, readConfig } from '../src/config.ts';
+import { SETTINGS, type Setting } from '../src/settings.ts';
+import { aConfig } from './support/builders.ts';
+
+function problemsOf(environment: Environment): readonly string[] {
+  const loaded = readConfig(environment);
+  return loaded.kind === 'invalid' ? loaded.problems : [];
+}
+
+const SWITCHES = {
+  useRemoteTokenizer: ['AIBRIX_USE_REMOTE_TOKENIZER', 'AIBRIX_PREFIX_CACHE_USE_REMOTE_TOKENIZER'],
+  kvEventSync: ['AIBRIX_KV_EVENT_SYNC_ENABLED', 'AIBRIX_PREFIX_CACHE_KV_EVENT_SYNC_ENABLED'],
+} as const;
+const [TOKENIZER, TOKENIZER_IN_AIBRIX] = SWITCHES.useRemoteTokenizer;
+const [SYNC, SYNC_IN_AIBRIX] = SWITCHES.kvEventSync;
+
+describe('configuration', () => {
+  it('is valid without any variable, with these defaults', () => {
+    assert.deepEqual({ ...aConfig() } as object, {
+      grpcAddress: '0.0.0.0:50052',
+      adminAddress: '0.0.0.0:8080',
+      debugHeaders: false,
+      logLevel: 'info',
+      maxBodyBytes: 32 * 1024 * 1024,
+      decisionTimeoutMs: 800,
+      drainMs: 5000,
+      tokenizerCacheBytes: 64 * 1024 * 1024,
+      tokenizerConnections: 16,
+      indexCapacityBlocks: 5_000_000,
+      expectedBlocksTtlMs: 5000,
+      kvEventsTopic: '',
+      dnsRefreshMs: 5000,
+      // AIBrix's own.
+      useRemoteTokenizer: false,
+      kvEventSync: false,
+      localTokenizer: 'character',
+      blockSizeBytes: 4,
+      historyBlocks: 200_000,
+      historyMinutes: 20,
+      imbalanceRequests: 8,
+      standardDeviationFactor: 1,
+      tokenizerTimeoutMs: 5000,
+      grpcMaxMessageBytes: 4 * 1024 * 1024,
+      // AIBrix leaves this one unset.
+      strategy: 'prefix-cache',
+      otlpProtocol: 'grpc',
+      serviceName: 'warmroute',
+      mode: { kind: 'local', tokenizer: 'character' },
+    });
+  });
+
+  it('cannot be changed once it is read', () => {
+    const config = aConfig() as { drainMs: number; mode: { kind: string } };
+    assert.throws(() => {
+      config.drainMs = 1;
+    }, TypeError);
+    assert.throws(() => {
+      config.mode.kind = 'remote';
+    }, TypeError);
+  });
+
+  it('of this process comes from its environment', () => {
+    const before = process.env.WARMROUTE_DRAIN_MS;
+    process.env.WARMROUTE_DRAIN_MS = '1234';
+    try {
+      const loaded = loadConfig();
+      assert.equal(loaded.kind === 'valid' && loaded.config.drainMs, 1234);
+    } finally {
+      if (before === undefined) delete process.env.WARMROUTE_DRAIN_MS;
+      else process.env.WARMROUTE_DRAIN_MS = before;
+    }
+  });
+
+  it('takes an empty variable for an unset one, and spaces around a value for nothing', () => {
+    const config = aConfig({
+      WARMROUTE_DRAIN_MS: '',
+      WARMROUTE_LOG_LEVEL: '  ',
+      ROUTING_ALGORITHM: ' random ',
+    });
+    assert.equal(config.drainMs, 5000);
+    assert.equal(config.logLevel, 'info');
+    assert.equal(config.strategy, 'random');
+  });
+
+  it('says of every setting what is in force and where it comes from', () => {
+    const loaded = readConfig({ ROUTING_ALGORITHM: 'random', [TOKENIZER_IN_AIBRIX]: '1' });
+    assert(loaded.kind === 'valid');
+    assert.lengthOf(loaded.effective, Object.keys(SETTINGS).length);
+    assert.deepInclude(loaded.effective, {
+      name: 'ROUTING_ALGORITHM',
+      value: 'random',
+      source: 'environment',
+    });
+    assert.deepInclude(loaded.effective, { name: TOKENIZER_IN_AIBRIX, value: '1', source: 'environment' });
+    assert.deepInclude(loaded.effective, {
+      name: 'WARMROUTE_LOG_LEVEL',
+      value: 'info',
+      source: 'default',
+    });
+    assert.deepInclude(loaded.effective, { name: 'WARMROUTE_PODS_FILE', value: '', source: 'unset' });
+  });
+
+  describe('modes', () => {
+    const modes = [
+      [{}, { kind: 'local', tokenizer: 'character' }],
+      [{ AIBRIX_PREFIX_CACHE_TOKENIZER_TYPE: 'tiktoken' }, { kind: 'local', tokenizer: 'tiktoken' }],
+      [{ AIBRIX_PREFIX_CACHE_TOKENIZER_TYPE: 'remote' }, { kind: 'local', tokenizer: 'character' }],
+      [{ [TOKENIZER]: 'true' }, { kind: 'remote', fallback: 'character' }],
+      [
+        { [TOKENIZER]: 'true', AIBRIX_PREFIX_CACHE_TOKENIZER_TYPE: 'tiktoken' },
+        { kind: 'remote', fallback: 'tiktoken' },
+      ],
+      [{ [TOKENIZER]: 'true', [SYNC]: 'true' }, { kind: 'remote_with_events' }],
+      [{ [TOKENIZER_IN_AIBRIX]: 'true', [SYNC_IN_AIBRIX]: 'true' }, { kind: 'remote_with_events' }],
+      [{ [TOKENIZER]: 'true', [SYNC_IN_AIBRIX]: 'true' }, { kind: 'remote_with_events' }],
+    ] as const;
+    for (const [environment, mode] of modes) {
+      it(`${JSON.stringify(environment)} is ${JSON.stringify(mode)}`, () => {
+        assert.deepEqual(aConfig(environment).mode as object, mode);
+      });
+    }
+
+    for (const sync of SWITCHES.kvEventSync) {
+      it(`${sync} without the remote tokenizer is refused, naming both settings`, () => {
+        const [problem, ...others] = problemsOf({ [sync]: 'true' });
+        assert.isEmpty(others);
+        for (const name of [TOKENIZER, TOKENIZER_IN_AIBRIX, SYNC, SYNC_IN_AIBRIX])
+          assert.include(problem, name);
+      });
+    }
+  });
+
+  describe('switches with two spellings', () => {
+    for (const [key, [ours, theirs]] of Object.entries(SWITCHES)) {
+      // The tokenizer is on, so that the only question is the one asked.
+      const base = key === 'kvEventSync' ? { [TOKENIZER]: 'true' } : {};
+      const read = (environment: Environment) =>
+        aConfig({ ...base, ...environment })[key as keyof typeof SWITCHES];
+
+      it(`${ours} and ${theirs} do the same`, () => {
+        assert.isTrue(read({ [ours]: 'true' }));
+        assert.isTrue(read({ [theirs]: 'true' }));
+        assert.isFalse(read({ [ours]: '', [theirs]: 'false' }));
+      });
+
+      it(`${ours} and ${theirs} may both be set if they agree, in whatever words`, () => {
+        assert.isTrue(read({ [ours]: '1', [theirs]: 'True' }));
+      });
+
+      it(`${ours} and ${theirs} may not contradict each other`, () => {
+        assert.deepEqual(problemsOf({ ...base, [ours]: 'true', [theirs]: 'false' }), [
+          `${ours} and ${theirs} contradict each other: set one of them`,
+        ]);
+      });
+
+      it(`a mistake in either spelling of ${ours} is reported`, () => {
+        assert.deepEqual(problemsOf({ ...base, [ours]: 'true', [theirs]: 'on' }), [
+          `${theirs}=on: must be true or false`,
+        ]);
+      });
+    }
+
+    for (const [text, value] of Object.entries({
+      ...{ '1': true, t: true, T: true, true: true, TRUE: true, True: true },
+      ...{ '0': false, f: false, F: false, false: false, FALSE: false, False: false },
+    })) {
+      it(`read ${text} as ${value}, as Go's ParseBool does`, () => {
+        assert.equal(aConfig({ WARMROUTE_DEBUG_HEADERS: text }).debugHeaders, value);
+      });
+    }
+  });
+
+  describe('values', () => {
+    const good: [string, string, keyof typeof SETTINGS, unknown][] = [
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '7', 'tokenizerTimeoutMs', 7000],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '7s', 'tokenizerTimeoutMs', 7000],
+      ['WARMROUTE_GRPC_ADDRESS', '[::]:50052', 'grpcAddress', '[::]:50052'],
+      ['WARMROUTE_ADMIN_ADDRESS', '[fe80::1]:0', 'adminAddress', '[fe80::1]:0'],
+      ['WARMROUTE_ADMIN_ADDRESS', 'localhost:65535', 'adminAddress', 'localhost:65535'],
+      ['AIBRIX_PREFIX_CACHE_HASH_SEED', '4294967295', 'hashSeed', 0xffffffff],
+      ['AIBRIX_PREFIX_CACHE_HASH_SEED', '18446744073709551615', 'hashSeed', 0xffffffff],
+      ['WARMROUTE_DRAIN_MS', '0', 'drainMs', 0],
+      ['WARMROUTE_DRAIN_MS', '2147483647', 'drainMs', 2 ** 31 - 1],
+      [
+        'AIBRIX_VLLM_TOKENIZER_ENDPOINT_TEMPLATE',
+        'http://%s:8000',
+        'tokenizerEndpointTemplate',
+        'http://%s:8000',
+      ],
+      ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://[::1]:4317', 'otlpEndpoint', 'http://[::1]:4317'],
+      ['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'http/protobuf', 'otlpProtocol', 'http/protobuf'],
+      ['OTEL_SERVICE_NAME', 'router', 'serviceName', 'router'],
+      ['WARMROUTE_KV_EVENTS_TOPIC', 'kv@', 'kvEventsTopic', 'kv@'],
+      ['WARMROUTE_PODS_FILE', '/etc/warmroute/pods.yaml', 'podsFile', '/etc/warmroute/pods.yaml'],
+    ];
+    for (const [name, text, key, value] of good) {
+      it(`${name}=${text} is good`, () => assert.equal(aConfig({ [name]: text })[key], value));
+    }
+
+    it('of OpenTelemetry’s two spellings the one for traces wins', () => {
+      const { otlpEndpoint } = aConfig({
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'http://all:4317',
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://traces:4317',
+      });
+      assert.equal(otlpEndpoint, 'http://traces:4317');
+    });
+
+    const flag = 'must be true or false';
+    const whole = 'must be a whole number';
+    const timer = 'must be from 1 to 2147483647';
+    const host = 'must be host:port, an IPv6 host in brackets';
+    const url = 'must be an http or https URL';
+    const bad: [string, string, string][] = [
+      ['WARMROUTE_GRPC_ADDRESS', '50052', host],
+      ['WARMROUTE_GRPC_ADDRESS', ':50052', host],
+      ['WARMROUTE_GRPC_ADDRESS', '::1:50052', host],
+      ['WARMROUTE_GRPC_ADDRESS', '[pod]:1', 'the host in brackets must be an IPv6 address'],
+      ['WARMROUTE_ADMIN_ADDRESS', '0.0.0.0:65536', 'port must be at most 65535'],
+      ['WARMROUTE_ADMIN_ADDRESS', '0.0.0.0:', host],
+      ['WARMROUTE_DEBUG_HEADERS', 'yes', flag],
+      ['WARMROUTE_LOG_LEVEL', 'trace', 'must be one of debug, info, warn, error'],
+      ['WARMROUTE_MAX_BODY_BYTES', '1023', 'must be from 1024 to 1073741824'],
+      ['WARMROUTE_DECISION_TIMEOUT_MS', '0', timer],
+      ['WARMROUTE_DECISION_TIMEOUT_MS', '2147483648', timer],
+      ['WARMROUTE_DRAIN_MS', '5s', whole],
+      ['WARMROUTE_TOKENIZER_CACHE_BYTES', '-1', whole],
+      ['WARMROUTE_TOKENIZER_CONNECTIONS_PER_POD', '0', 'must be from 1 to 1000000'],
+      ['WARMROUTE_INDEX_CAPACITY_BLOCKS', '16000001', 'must be from 1 to 16000000'],
+      ['WARMROUTE_EXPECTED_BLOCKS_TTL_MS', '1.5', whole],
+      ['WARMROUTE_DNS_REFRESH_MS', '99', 'must be from 100 to 2147483647'],
+      [TOKENIZER, 'on', flag],
+      [TOKENIZER_IN_AIBRIX, '2', flag],
+      [SYNC, 'enabled', flag],
+      [SYNC_IN_AIBRIX, 'no', flag],
+      ['AIBRIX_PREFIX_CACHE_TOKENIZER_TYPE', 'bpe', 'must be one of character, tiktoken, remote'],
+      ['AIBRIX_PREFIX_CACHE_BLOCK_SIZE', '0', 'must be from 1 to 1000000'],
+      ['AIBRIX_PREFIX_CACHE_BLOCK_NUMBER', '1e5', whole],
+      ['AIBRIX_PREFIX_CACHE_EVICTION_DURATION_MINS', '20m', whole],
+      ['AIBRIX_PREFIX_CACHE_HASH_SEED', '0x1', whole],
+      ['AIBRIX_PREFIX_CACHE_HASH_SEED', '18446744073709551616', 'must be below 2^64'],
+      ['AIBRIX_PREFIX_CACHE_POD_RUNNING_REQUEST_IMBALANCE_ABS_COUNT', 'eight', whole],
+      ['AIBRIX_PREFIX_CACHE_STANDARD_DEVIATION_FACTOR', '1.5', whole],
+      [
+        'AIBRIX_VLLM_TOKENIZER_ENDPOINT_TEMPLATE',
+        'http://engine:8000',
+        `${url} with %s for the IP address of the pod`,
+      ],
+      [
+        'AIBRIX_VLLM_TOKENIZER_ENDPOINT_TEMPLATE',
+        'http://%s:port',
+        `${url} with %s for the IP address of the pod`,
+      ],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '500ms', 'must be whole seconds, as 5 or 5s'],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '0', 'must be from 1 to 2147483'],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '2147484s', 'must be from 1 to 2147483'],
+      [
+        'ROUTING_ALGORITHM',
+        'slo',
+        'must be one of prefix-cache, least-request, random, round-robin, power-of-two',
+      ],
+      ['AIBRIX_GRPC_MAX_MESSAGE_SIZE_BYTES', '4Mi', whole],
+      ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4317', url],
+      ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'http://', url],
+      ['OTEL_EXPORTER_OTLP_PROTOCOL', 'http/json', 'must be one of grpc, http/protobuf'],
+      ['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'udp', 'must be one of grpc, http/protobuf'],
+    ];
+    for (const [name, text, reason] of bad) {
+      it(`${name}=${text} is refused`, () => {
+        assert.deepEqual(problemsOf({ [name]: text }), [`${name}=${text}: ${reason}`]);
+      });
+    }
+
+    it('that can be wrong are all in the table above', () => {
+      const free = ['WARMROUTE_PODS_FILE', 'WARMROUTE_KV_EVENTS_TOPIC', 'OTEL_SERVICE_NAME'];
+      const names = Object.values<Setting<unknown>>(SETTINGS).flatMap(setting => setting.names);
+      assert.sameMembers([...new Set([...bad.map(([name]) => name), ...free])], names);
+    });
+
+    it('that are wrong are all reported at once', () => {
+      const last = new Map(bad.map(([name, text, reason]) => [name, { text, reason }]));
+      const problems = problemsOf(Object.fromEntries(Array.from(last, ([name, { text }]) => [name, text])));
+      // Of OpenTelemetry's two spellings only the one in force is looked at.
+      const ignored = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_PROTOCOL'];
+      assert.sameMembers(
+        [...problems],
+        Array.from(last)
+          .filter(([name]) => !ignored.includes(name))
+          .map(([name, { text, reason }]) => `${name}=${text}: ${reason}`),
+      );
+    });
+  });
+});

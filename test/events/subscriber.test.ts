@@ -1,0 +1,147 @@
+import { assert } from 'chai';
+import { type Published, type Subscription, subscribe } from '../../src/events/subscriber.ts';
+import { FakePublisher, freePort, sequenceFrame } from '../support/fake-publisher.ts';
+import { Inbox } from '../support/inbox.ts';
+
+describe('a subscription', () => {
+  let open: { close(): Promise<void> }[];
+  let inbox: Inbox<Published | 'malformed'>;
+
+  beforeEach(() => {
+    open = [];
+    inbox = new Inbox();
+  });
+
+  afterEach(async () => {
+    for (const each of open.reverse()) await each.close();
+  });
+
+  async function bind(port?: number): Promise<FakePublisher> {
+    const publisher = await FakePublisher.bind(port);
+    open.push(publisher);
+    return publisher;
+  }
+
+  function follow(port: number, topic = '', host = '127.0.0.1'): Subscription {
+    const subscription = subscribe({
+      endpoint: `tcp://${host}:${port}`,
+      topic,
+      onMessage: inbox.push,
+      onMalformed: () => inbox.push('malformed'),
+    });
+    open.push({ close: () => subscription.stop() });
+    return subscription;
+  }
+
+  async function next(): Promise<[bigint, string]> {
+    const message = await inbox.next();
+    if (message === 'malformed') assert.fail('malformed');
+    return [message.sequence, Buffer.from(message.payload).toString()];
+  }
+
+  it('hands over sequence and payload of every message, in order', async () => {
+    const publisher = await bind();
+    follow(publisher.port);
+    await publisher.joined();
+    await publisher.publish(Buffer.from('one'), { sequence: 2n ** 63n });
+    await publisher.publish(Buffer.from('two'));
+    await publisher.publish(Buffer.from(''));
+    assert.deepEqual(await next(), [2n ** 63n, 'one']);
+    assert.deepEqual(await next(), [2n ** 63n + 1n, 'two']);
+    assert.deepEqual(await next(), [2n ** 63n + 2n, '']);
+  });
+
+  it('joins a publisher that starts later', async () => {
+    const port = await freePort();
+    follow(port);
+    const publisher = await bind(port);
+    await publisher.joined();
+    await publisher.publish(Buffer.from('one'));
+    assert.deepEqual(await next(), [0n, 'one']);
+  });
+
+  it('joins a publisher again that starts anew on its port', async () => {
+    const first = await FakePublisher.bind();
+    follow(first.port);
+    await first.joined();
+    await first.publish(Buffer.from('one'));
+    await next();
+    await first.close();
+    const second = await bind(first.port);
+    await second.joined();
+    await second.publish(Buffer.from('two'));
+    assert.deepEqual(await next(), [0n, 'two']);
+  });
+
+  it('hears topics that start with its own, and no others', async () => {
+    const publisher = await bind();
+    follow(publisher.port, 'kv@');
+    assert.equal(await publisher.joined(), 'kv@');
+    await publisher.publish(Buffer.from('other'), { topic: 'metrics' });
+    await publisher.publish(Buffer.from('mine'), { topic: 'kv@10.0.0.1:8000@demo' });
+    assert.deepEqual(await next(), [1n, 'mine']);
+  });
+
+  it('connects to an address in brackets', async () => {
+    const publisher = await bind();
+    follow(publisher.port, '', '[::ffff:127.0.0.1]');
+    await publisher.joined();
+    await publisher.publish(Buffer.from('one'));
+    assert.deepEqual(await next(), [0n, 'one']);
+  });
+
+  const malformed: [title: string, frames: (string | Uint8Array)[]][] = [
+    ['a topic alone', ['']],
+    ['no payload', ['', sequenceFrame(0n)]],
+    ['a frame too many', ['', sequenceFrame(0n), 'payload', 'more']],
+    ['a short sequence', ['', Buffer.alloc(4), 'payload']],
+    ['a long sequence', ['', Buffer.alloc(9), 'payload']],
+    ['no sequence', ['', '', 'payload']],
+  ];
+  for (const [title, frames] of malformed) {
+    it(`skips a message with ${title}, and says so`, async () => {
+      const publisher = await bind();
+      follow(publisher.port);
+      await publisher.joined();
+      await publisher.send(frames);
+      await publisher.publish(Buffer.from('one'), { sequence: 7n });
+      assert.equal(await inbox.next(), 'malformed');
+      assert.deepEqual(await next(), [7n, 'one']);
+    });
+  }
+
+  it('hands nothing over after it is stopped, not even what has arrived', async () => {
+    const publisher = await bind();
+    let stopped: Promise<void> | undefined;
+    const subscription: Subscription = subscribe({
+      endpoint: `tcp://127.0.0.1:${publisher.port}`,
+      topic: '',
+      onMessage: message => {
+        inbox.push(message);
+        stopped = subscription.stop();
+      },
+      onMalformed: () => assert.fail('malformed'),
+    });
+    await publisher.joined();
+    for (let i = 0; i < 100; i++) await publisher.publish(Buffer.from('one'));
+    await inbox.next();
+    await stopped;
+    await publisher.left();
+    assert.lengthOf(inbox.all, 1);
+  });
+
+  it('leaves the publisher when it is stopped', async () => {
+    const publisher = await bind();
+    const subscription = follow(publisher.port);
+    await publisher.joined();
+    await subscription.stop();
+    await publisher.left();
+    await subscription.stop();
+    assert.isEmpty(inbox.all);
+  });
+
+  it('may be stopped before it has ever connected', async () => {
+    await follow(await freePort()).stop();
+    assert.isEmpty(inbox.all);
+  });
+});

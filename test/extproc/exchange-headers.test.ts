@@ -1,0 +1,141 @@
+import { assert } from 'chai';
+import type { ExchangeOptions } from '../../src/extproc/request-side.ts';
+import type { RouteRequest } from '../../src/routing/route.ts';
+import { aPod, aRoutedDecision } from '../support/builders.ts';
+import { CHAT_PATH, requestBody, requestHeaders, responseHeaders } from '../support/envoy-messages.ts';
+import { anExchange, happen, PICK } from './dialogue.ts';
+import { headersSet } from './told.ts';
+
+type HeadersGiven = Readonly<Record<string, string>>;
+
+/** The request that the exchange asks a decision for. */
+function asked(headers: HeadersGiven): RouteRequest {
+  const exchange = anExchange();
+  happen(exchange, requestHeaders({ headers }));
+  const [action] = happen(exchange, requestBody('hello', 'end'));
+  assert(action?.kind === 'route');
+  return action.request;
+}
+
+/** The headers set on the request by the decision, and on the response. */
+function headersAfterPick(headers: HeadersGiven, options?: Partial<ExchangeOptions>, decision = PICK) {
+  const exchange = anExchange(undefined, options);
+  happen(exchange, requestHeaders({ headers }));
+  happen(exchange, requestBody('hello', 'end'));
+  const [onRequest] = happen(exchange, decision);
+  const [onResponse] = happen(exchange, responseHeaders());
+  assert(onRequest?.kind === 'send' && onResponse?.kind === 'send');
+  return {
+    request: headersSet(onRequest.reply.request_body?.response?.header_mutation),
+    response: Object.fromEntries(headersSet(onResponse.reply.response_headers?.response?.header_mutation)),
+  };
+}
+
+describe('The headers of an exchange', () => {
+  it('tell the route what it needs', () => {
+    const request = asked({
+      ':path': `${CHAT_PATH}?trace=1`,
+      'content-type': 'application/json; charset=utf-8',
+      'routing-strategy': 'random',
+      'x-request-id': 'abc',
+      traceparent: '00-a-b-01',
+      tracestate: 'c=d',
+    });
+    assert.deepEqual(request, {
+      path: CHAT_PATH,
+      contentType: 'application/json; charset=utf-8',
+      strategy: 'random',
+      requestId: 'abc',
+      trace: { traceparent: '00-a-b-01', tracestate: 'c=d' },
+      body: Buffer.from('hello'),
+    });
+  });
+
+  it('tell nothing that is not there', () => {
+    const exchange = anExchange();
+    const bare = [':method', ':path'].map((key, i) => ({
+      key,
+      raw_value: Buffer.from(['POST', CHAT_PATH][i]!),
+    }));
+    happen(exchange, { request_headers: { headers: { headers: bare } } });
+    const [action] = happen(exchange, { request_body: {} });
+    assert.deepEqual(action, {
+      kind: 'route',
+      request: {
+        path: CHAT_PATH,
+        contentType: undefined,
+        strategy: undefined,
+        requestId: 'made-up',
+        trace: {},
+        body: Buffer.alloc(0),
+      },
+    });
+  });
+
+  it('are read in any case, from either field, the first of a name', () => {
+    const exchange = anExchange();
+    const headers = [
+      { key: ':method', value: 'POST' },
+      { key: ':Path', value: CHAT_PATH, raw_value: Buffer.alloc(0) },
+      { key: 'X-Request-Id', raw_value: Buffer.from('first') },
+      { key: 'x-request-id', raw_value: Buffer.from('second') },
+      { key: 'content-type' },
+    ];
+    happen(exchange, { request_headers: { headers: { headers } } });
+    const [action] = happen(exchange, requestBody('hello', 'end'));
+    assert(action?.kind === 'route');
+    assert.equal(action.request.requestId, 'first');
+    assert.equal(action.request.contentType, '');
+  });
+
+  const IDS: readonly (readonly [what: string, sent: HeadersGiven, used: string])[] = [
+    ['is kept', { 'x-request-id': 'abc-1' }, 'abc-1'],
+    ['is made valid', { 'x-request-id': 'a\nb é' }, 'a?b ?'],
+    ['is made up when there is none', {}, 'made-up'],
+    ['is made up when it is blank', { 'x-request-id': '  ' }, 'made-up'],
+  ];
+  for (const [what, sent, used] of IDS) {
+    it(`name the request by an id that ${what}, on both ways`, () => {
+      assert.equal(asked(sent).requestId, used);
+      const { request, response } = headersAfterPick(sent);
+      assert.equal(request.get('x-request-id'), used);
+      assert.equal(response['request-id'], used);
+    });
+  }
+
+  it('name the pod on the response', () => {
+    const decision = aRoutedDecision({ pod: aPod({ name: 'engine-6', ip: 'fd00::1', port: 9000 }) });
+    assert.deepEqual(headersAfterPick({ 'x-request-id': 'abc' }, {}, decision).response, {
+      'target-pod': 'engine-6',
+      'target-pod-ip': '[fd00::1]:9000',
+      'routing-strategy': 'prefix-cache',
+      'request-id': 'abc',
+    });
+  });
+
+  const DEBUGGING: readonly (readonly [ExchangeOptions['debugHeaders'], string | undefined, boolean])[] = [
+    ['allowed', '1', true],
+    ['allowed', '0', false],
+    ['allowed', undefined, false],
+    ['off', '1', false],
+    ['off', undefined, false],
+  ];
+  for (const [debugHeaders, value, shown] of DEBUGGING) {
+    it(`${shown ? 'show' : 'hide'} the decision when that is ${debugHeaders} and x-warmroute-debug is ${value}`, () => {
+      const { response } = headersAfterPick(value === undefined ? {} : { 'x-warmroute-debug': value }, {
+        debugHeaders,
+      });
+      const debug = Object.entries(response).filter(([key]) => key.startsWith('x-warmroute-'));
+      assert.deepEqual(
+        Object.fromEntries(debug),
+        shown
+          ? {
+              'x-warmroute-matched-blocks': '3',
+              'x-warmroute-total-blocks': '4',
+              'x-warmroute-reason': 'prefix_match',
+            }
+          : {},
+      );
+    });
+  }
+});

@@ -1,0 +1,57 @@
+import { afterEach, beforeEach } from 'mocha';
+import {
+  type ExtProcServer,
+  type ExtProcServerOptions,
+  startExtProcServer,
+} from '../../src/extproc/server.ts';
+import { CHAT_PATH } from '../support/envoy-messages.ts';
+import { FakeEnvoy } from '../support/fake-envoy.ts';
+import { FakeRoute } from './fake-route.ts';
+
+/** A server with a route that the test controls, and an Envoy on it; made for each test, and gone after it. */
+export interface ServerFixture {
+  readonly server: ExtProcServer;
+  readonly envoy: FakeEnvoy;
+  readonly route: FakeRoute;
+  /** What `onUnexpected` was told. */
+  readonly unexpected: unknown[];
+  /** Settles with the next thing that `onUnexpected` is told. */
+  nextUnexpected(): Promise<unknown>;
+}
+
+export function useServer(given: Partial<ExtProcServerOptions> = {}): () => ServerFixture {
+  let fixture: ServerFixture;
+
+  beforeEach(async () => {
+    const route = new FakeRoute();
+    const unexpected: unknown[] = [];
+    let heard = Promise.withResolvers<unknown>();
+    const server = await startExtProcServer({
+      address: '127.0.0.1:0',
+      maxMessageBytes: 1024 * 1024,
+      bodyDeadlineMs: 60_000,
+      route: route.route,
+      exchange: {
+        maxBodyBytes: 8 * 1024 * 1024,
+        debugHeaders: 'off',
+        isRouted: path => path === CHAT_PATH,
+        newRequestId: () => 'made-up',
+      },
+      onUnexpected: error => {
+        unexpected.push(error);
+        heard.resolve(error);
+        heard = Promise.withResolvers();
+      },
+      ...given,
+    });
+    const envoy = new FakeEnvoy(server.port);
+    fixture = { server, envoy, route, unexpected, nextUnexpected: () => heard.promise };
+  });
+
+  afterEach(async () => {
+    fixture.envoy.close();
+    await fixture.server.drain(0);
+  });
+
+  return () => fixture;
+}

@@ -1,0 +1,125 @@
+import { once } from 'node:events';
+import { status as Status } from '@grpc/grpc-js';
+import { assert } from 'chai';
+import { HEALTH_SERVICES, startExtProcServer } from '../../src/extproc/server.ts';
+import { requestBody, requestHeaders } from '../support/envoy-messages.ts';
+import { RawEnvoy } from '../support/fake-envoy.ts';
+import { useServer } from './server-fixture.ts';
+import { toldReply } from './told.ts';
+
+const MIB = 1024 * 1024;
+
+describe('The ext_proc server', () => {
+  const given = useServer();
+
+  it('answers health checks by every name, NOT_SERVING until it is told otherwise', async () => {
+    const { server, envoy } = given();
+    assert.deepEqual(
+      [...HEALTH_SERVICES],
+      ['', 'gateway-plugin', 'liveness', 'readiness', 'envoy.service.ext_proc.v3.ExternalProcessor'],
+    );
+    const asked = () => Promise.all(HEALTH_SERVICES.map(name => envoy.health(name)));
+    assert.deepEqual(await asked(), Array(5).fill('NOT_SERVING'));
+    server.setHealth('SERVING');
+    assert.deepEqual(await asked(), Array(5).fill('SERVING'));
+    server.setHealth('NOT_SERVING');
+    assert.deepEqual(await asked(), Array(5).fill('NOT_SERVING'));
+    const unknown = await envoy.health('other').catch((error: { code: number }) => error.code);
+    assert.equal(unknown, Status.NOT_FOUND);
+  });
+
+  it('counts the streams that are open', async () => {
+    const { server, envoy } = given();
+    assert.equal(server.openStreams, 0);
+    const [one, two] = [envoy.open().send(requestHeaders()), envoy.open().send(requestHeaders())];
+    await Promise.all([one.reply(), two.reply()]);
+    assert.equal(server.openStreams, 2);
+    await one.halfClose();
+    assert.equal(server.openStreams, 1);
+    await two.halfClose();
+    assert.equal(server.openStreams, 0);
+  });
+
+  it('refuses to start on an address that is taken', async () => {
+    const { server, route } = given();
+    const refused = await startExtProcServer({
+      address: `127.0.0.1:${server.port}`,
+      maxMessageBytes: MIB,
+      bodyDeadlineMs: 1,
+      route: route.route,
+      exchange: { maxBodyBytes: 1, debugHeaders: 'off', isRouted: () => true, newRequestId: () => '' },
+      onUnexpected: () => {},
+    }).catch((error: unknown) => error);
+    assert.instanceOf(refused, Error);
+    assert.include(String(refused), 'EADDRINUSE');
+  });
+
+  it('takes a body of more than 4 MiB, the limit that grpc-js has by default', async () => {
+    const { envoy, route } = given();
+    const body = Buffer.alloc(5 * MIB, 'warm ');
+    const stream = envoy.open().send(requestHeaders());
+    await stream.reply();
+    stream.send(requestBody(body, 'end'));
+    const call = await route.asked();
+    assert.isTrue(body.equals(call.request.body));
+    call.decide();
+    assert.equal(toldReply(await stream.reply()), 'request_body pick');
+    await stream.halfClose();
+  });
+
+  it('hands back a body of more than 4 MiB', async () => {
+    const { envoy, route } = given();
+    const body = Buffer.alloc(5 * MIB, 'warm ');
+    const stream = envoy.open();
+    stream.send(
+      requestHeaders({ config: { request_body_mode: 'FULL_DUPLEX_STREAMED' } }),
+      requestBody(body.subarray(0, MIB)),
+      requestBody(body.subarray(MIB), 'end'),
+    );
+    (await route.asked()).decide();
+    assert.equal(toldReply(await stream.reply()), 'request_headers pick');
+    const echoed: Buffer[] = [];
+    for (let ended = false; !ended; ) {
+      const chunk = (await stream.reply()).request_body!.response!.body_mutation!.streamed_response;
+      echoed.push(chunk.body);
+      ended = chunk.end_of_stream;
+    }
+    assert.isTrue(body.equals(Buffer.concat(echoed)));
+    await stream.halfClose();
+  });
+
+  it('answers a body just over its own limit itself, instead of having gRPC refuse it', async () => {
+    const { envoy } = given();
+    const stream = envoy.open().send(requestHeaders());
+    await stream.reply();
+    stream.send(requestBody(Buffer.alloc(8 * MIB + 1), 'end'));
+    assert.equal(httpStatus(await stream.reply()), 'PayloadTooLarge');
+    assert.equal((await stream.halfClose()).code, Status.OK);
+  });
+
+  it('keeps a connection on which 3,000 streams were reset', async () => {
+    const { server, route } = given();
+    const raw = await RawEnvoy.connect(server.port);
+    try {
+      for (let reset = 0; reset < 3_000; reset += 100) {
+        await Promise.all(Array.from({ length: 100 }, () => raw.openAndReset(requestHeaders())));
+      }
+      const stream = raw.open(requestHeaders(), requestBody('hello', 'end'));
+      const call = await route.asked();
+      assert.equal(String(call.request.body), 'hello');
+      call.decide();
+      await once(stream, 'data');
+      stream.end();
+      await Promise.all([call.released, once(stream.resume(), 'end')]);
+      assert.deepEqual(raw.goaways, []);
+    } finally {
+      raw.drop();
+    }
+  });
+});
+
+function httpStatus(reply: object): string {
+  return String(
+    (reply as { immediate_response: { status: { code: unknown } } }).immediate_response.status.code,
+  );
+}

@@ -1,0 +1,217 @@
+import { once } from 'node:events';
+import { status as Status } from '@grpc/grpc-js';
+import { assert } from 'chai';
+import type { WireRequest } from '../../src/extproc/wire.ts';
+import { requestBody, requestHeaders, responseHeaders } from '../support/envoy-messages.ts';
+import { type FakeEnvoyStream, RawEnvoy } from '../support/fake-envoy.ts';
+import type { RouteCall } from './fake-route.ts';
+import { type ServerFixture, useServer } from './server-fixture.ts';
+import { toldReply } from './told.ts';
+
+const HELLO: readonly WireRequest[] = [requestHeaders(), requestBody('hello', 'end')];
+const HELD = { request_body_mode: 'STREAMED', send_body_without_waiting_for_header_response: true } as const;
+
+/** A stream whose decision is being made. */
+async function deciding({ envoy, route }: ServerFixture): Promise<[FakeEnvoyStream, RouteCall]> {
+  const stream = envoy.open().send(...HELLO);
+  const call = await route.asked();
+  assert.equal(toldReply(await stream.reply()), 'request_headers');
+  return [stream, call];
+}
+
+/** A stream whose request was sent to a pod. */
+async function decided(fixture: ServerFixture): Promise<[FakeEnvoyStream, RouteCall]> {
+  const [stream, call] = await deciding(fixture);
+  call.decide();
+  assert.equal(toldReply(await stream.reply()), 'request_body pick');
+  return [stream, call];
+}
+
+/** After this, everything that was under way on the server has been seen to its end. */
+async function roundTrip({ envoy }: ServerFixture): Promise<void> {
+  const stream = envoy.open().send(requestHeaders());
+  await stream.reply();
+  await stream.halfClose();
+}
+
+describe('An ext_proc stream', () => {
+  const given = useServer();
+
+  it('is ended by the server when Envoy has half-closed, and not before', async () => {
+    const fixture = given();
+    const [stream, call] = await decided(fixture);
+    let ended = false;
+    void stream.status.then(() => {
+      ended = true;
+    });
+    await roundTrip(fixture);
+    assert.isFalse(ended);
+    assert.equal(call.releases, 0);
+    assert.equal((await stream.halfClose()).code, Status.OK);
+    assert.isEmpty(stream.unreadReplies);
+  });
+
+  it('stays open after an answer of our own', async () => {
+    const fixture = given();
+    const [stream, call] = await deciding(fixture);
+    call.decide({ kind: 'rejected', error: { kind: 'no_ready_pod', model: 'demo' } });
+    assert.property(await stream.reply(), 'immediate_response');
+    stream.send(responseHeaders());
+    await roundTrip(fixture);
+    assert.equal(fixture.server.openStreams, 1);
+    assert.equal((await stream.halfClose()).code, Status.OK);
+    assert.isEmpty(stream.unreadReplies);
+  });
+
+  it('releases its load once when Envoy half-closes', async () => {
+    const fixture = given();
+    const [stream, call] = await decided(fixture);
+    await stream.halfClose();
+    await call.released;
+    await roundTrip(fixture);
+    assert.equal(call.releases, 1);
+    assert.equal(fixture.server.openStreams, 0);
+  });
+
+  it('releases its load once when Envoy resets it', async () => {
+    const fixture = given();
+    const [stream, call] = await decided(fixture);
+    assert.equal((await stream.reset()).code, Status.CANCELLED);
+    await call.released;
+    await roundTrip(fixture);
+    assert.equal(call.releases, 1);
+    assert.equal(fixture.server.openStreams, 0);
+  });
+
+  it('releases its load once when the connection is lost', async () => {
+    const fixture = given();
+    const raw = await RawEnvoy.connect(fixture.server.port);
+    const stream = raw.open(...HELLO);
+    const call = await fixture.route.asked();
+    call.decide();
+    await once(stream, 'data');
+    raw.drop();
+    await call.released;
+    await roundTrip(fixture);
+    assert.equal(call.releases, 1);
+    assert.equal(fixture.server.openStreams, 0);
+  });
+
+  it('releases the load of a rejected request too', async () => {
+    const [stream, call] = await deciding(given());
+    call.decide({ kind: 'rejected', error: { kind: 'no_ready_pod', model: 'demo' } });
+    await stream.reply();
+    await stream.halfClose();
+    await call.released;
+    assert.equal(call.releases, 1);
+  });
+
+  const GONE: Readonly<Record<string, (fixture: ServerFixture) => Promise<RouteCall>>> = {
+    'Envoy has half-closed': async fixture => {
+      const [stream, call] = await deciding(fixture);
+      assert.equal((await stream.halfClose()).code, Status.OK);
+      return call;
+    },
+    'Envoy has reset the stream': async fixture => {
+      const [stream, call] = await deciding(fixture);
+      await stream.reset();
+      return call;
+    },
+    'the connection is lost': async fixture => {
+      const raw = await RawEnvoy.connect(fixture.server.port);
+      raw.open(...HELLO);
+      const call = await fixture.route.asked();
+      raw.drop();
+      return call;
+    },
+  };
+  for (const [what, leave] of Object.entries(GONE)) {
+    it(`releases the load of a decision that comes after ${what}, and tells the route to hurry`, async () => {
+      const fixture = given();
+      const call = await leave(fixture);
+      if (!call.signal.aborted) await once(call.signal, 'abort');
+      call.decide();
+      await call.released;
+      await roundTrip(fixture);
+      assert.equal(call.releases, 1);
+      assert.isEmpty(fixture.unexpected);
+    });
+  }
+
+  it('gives the route the trace of the gRPC call before that of the HTTP request', async () => {
+    const { envoy, route } = given();
+    const http = requestHeaders({ headers: { traceparent: '00-http-1-01', tracestate: 'from=http' } });
+    const TRACES: readonly (readonly [metadata: Record<string, string>, trace: object])[] = [
+      [{}, { traceparent: '00-http-1-01', tracestate: 'from=http' }],
+      [{ traceparent: '00-grpc-2-01' }, { traceparent: '00-grpc-2-01' }],
+      [
+        { traceparent: '00-grpc-2-01', tracestate: 'from=grpc' },
+        { traceparent: '00-grpc-2-01', tracestate: 'from=grpc' },
+      ],
+    ];
+    for (const [metadata, trace] of TRACES) {
+      const stream = envoy.open(metadata).send(http, requestBody('hello', 'end'));
+      const call = await route.asked();
+      assert.deepEqual(call.request.trace, trace);
+      call.decide();
+      await stream.halfClose();
+    }
+  });
+
+  it('goes on unrouted and ends OK when the route rejects, and says so', async () => {
+    const fixture = given();
+    const [stream, call] = await deciding(fixture);
+    const heard = fixture.nextUnexpected();
+    const failure = new Error('no luck');
+    call.fail(failure);
+    assert.equal(await heard, failure);
+    assert.equal(toldReply(await stream.reply()), 'request_body');
+    assert.equal((await stream.status).code, Status.OK);
+    assert.deepEqual(fixture.unexpected, [failure]);
+    assert.equal(fixture.server.openStreams, 0);
+  });
+
+  it('hands the body back and removes forged headers when the route rejects', async () => {
+    const { envoy, route } = given();
+    const config = { request_body_mode: 'FULL_DUPLEX_STREAMED' } as const;
+    const stream = envoy.open().send(requestHeaders({ config }), requestBody('hello', 'end'));
+    (await route.asked()).fail(new Error('no luck'));
+    assert.equal(toldReply(await stream.reply()), 'request_headers');
+    assert.equal(toldReply(await stream.reply()), 'request_body "hello" end');
+    assert.equal((await stream.status).code, Status.OK);
+  });
+});
+
+describe('An ext_proc stream with a short deadline for bodies', () => {
+  const given = useServer({ bodyDeadlineMs: 1 });
+
+  it('lets a request go on whose body does not come to its end', async () => {
+    const { envoy } = given();
+    const stream = envoy.open().send(requestHeaders({ config: HELD }), requestBody('he'));
+    assert.equal(toldReply(await stream.reply()), 'request_headers');
+    assert.equal(toldReply(await stream.reply()), 'request_body');
+    stream.send(requestBody('llo', 'end'));
+    assert.equal(toldReply(await stream.reply()), 'request_body');
+    assert.equal((await stream.halfClose()).code, Status.OK);
+  });
+});
+
+describe('An ext_proc stream on a route that throws', () => {
+  const failure = new Error('thrown');
+  const given = useServer({
+    route: () => {
+      throw failure;
+    },
+  });
+
+  it('goes on unrouted and ends OK, and says so once, whatever else is under way', async () => {
+    const fixture = given();
+    const stream = fixture.envoy.open().send(...HELLO, responseHeaders(), responseHeaders());
+    assert.equal(toldReply(await stream.reply()), 'request_headers');
+    assert.equal(toldReply(await stream.reply()), 'request_body');
+    assert.equal((await stream.status).code, Status.OK);
+    await roundTrip(fixture);
+    assert.deepEqual(fixture.unexpected, [failure]);
+    assert.equal(fixture.server.openStreams, 0);
+  });
+});

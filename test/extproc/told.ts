@@ -1,0 +1,54 @@
+/** Actions and replies in one line each, so that an exchange reads as a dialogue. */
+import { assert } from 'chai';
+import { FORGEABLE, TARGET_POD } from '../../src/extproc/headers.ts';
+import type { Action } from '../../src/extproc/request-side.ts';
+import type { WireHeaderMutation, WireResponse } from '../../src/extproc/wire.ts';
+
+export function told(action: Action): string {
+  switch (action.kind) {
+    case 'send':
+      return toldReply(action.reply);
+    case 'route':
+      return `route ${JSON.stringify(Buffer.from(action.request.body).toString())}`;
+    case 'start_body_deadline':
+      return 'start the body deadline';
+  }
+}
+
+/**
+ * `<kind> [pick] [override …] ["echo"] [end]`. Fails for a reply that Envoy would refuse or half ignore: of two kinds, a pick
+ * without its metadata or route refresh, metadata without a pick, request headers that keep what a client may forge.
+ */
+export function toldReply(reply: WireResponse): string {
+  const { dynamic_metadata, mode_override, immediate_response, ...phases } = reply;
+  const [kind, ...others] = Object.keys(phases);
+  if (immediate_response) {
+    assert.isUndefined(kind);
+    return `immediate ${immediate_response.status.code}`;
+  }
+  assert.isEmpty(others);
+  const words = [kind];
+  const common = reply.request_headers?.response ?? reply.request_body?.response;
+  const picked = kind?.startsWith('request_') === true && headersSet(common?.header_mutation).has(TARGET_POD);
+  assert.equal(common?.clear_route_cache === true, picked, 'route refresh');
+  assert.equal(dynamic_metadata !== undefined, picked, 'metadata');
+  if (picked) words.push('pick');
+  if (kind === 'request_headers') {
+    assert.deepEqual(common?.header_mutation?.remove_headers, FORGEABLE, 'forged headers are removed');
+  }
+  if (mode_override) {
+    const { request_body_mode, response_body_mode, response_header_mode = 'as configured' } = mode_override;
+    assert.equal(response_body_mode, 'NONE');
+    words.push('override', request_body_mode, `(response headers ${response_header_mode})`);
+  }
+  const echo = (reply.request_body ?? reply.response_body)?.response?.body_mutation?.streamed_response;
+  if (echo) words.push(JSON.stringify(echo.body.toString()), ...(echo.end_of_stream ? ['end'] : []));
+  return words.join(' ');
+}
+
+/** Name → value of the headers that a mutation sets. */
+export function headersSet(mutation: WireHeaderMutation | undefined): Map<string, string> {
+  return new Map(
+    (mutation?.set_headers ?? []).map(({ header }) => [header.key, header.raw_value.toString()]),
+  );
+}

@@ -1,0 +1,44 @@
+import { assert } from 'chai';
+import { createWarnThrottle } from '../../src/ops/log-throttle.ts';
+import { recordingLog } from '../support/builders.ts';
+
+describe('throttled warnings', () => {
+  function throttled() {
+    const clock = { ms: 0 };
+    const { log, lines } = recordingLog();
+    return { clock, lines, warn: createWarnThrottle(log, { everyMs: 1000, now: () => clock.ms }) };
+  }
+
+  it('write the first of a kind at once', () => {
+    const { warn, lines } = throttled();
+    warn('deadline', { model: 'demo' }, 'late');
+    assert.deepEqual(lines, [{ level: 'warn', fields: { model: 'demo' }, message: 'late' }]);
+  });
+
+  it('leave out what follows within the time, and say later how many that were', () => {
+    const { clock, warn, lines } = throttled();
+    for (const ms of [0, 1, 999, 1000, 1001, 2001]) {
+      clock.ms = ms;
+      warn('deadline', { ms }, 'late');
+    }
+    assert.deepEqual(
+      lines.map(line => line.fields),
+      [{ ms: 0 }, { ms: 1000, leftOut: 2 }, { ms: 2001, leftOut: 1 }],
+    );
+  });
+
+  it('count each kind on its own', () => {
+    const { warn, lines } = throttled();
+    warn('deadline', {}, 'late');
+    warn('tokenizer_failed', {}, 'no tokens');
+    assert.lengthOf(lines, 2);
+  });
+
+  it('have a clock of their own', () => {
+    const { log, lines } = recordingLog();
+    const warn = createWarnThrottle(log, { everyMs: 60_000 });
+    warn('deadline', {}, 'late');
+    warn('deadline', {}, 'late');
+    assert.lengthOf(lines, 1);
+  });
+});

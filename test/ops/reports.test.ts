@@ -1,0 +1,178 @@
+import { assert } from 'chai';
+import type { FeedFact } from '../../src/events/event-feed.ts';
+import { reportFeed, reportPods, reportState, reportTokenizer } from '../../src/ops/reports.ts';
+import type { DiscoveryProblem } from '../../src/pods/discovery.ts';
+import { PodRegistry } from '../../src/pods/registry.ts';
+import { createCacheState } from '../../src/prefix-index/cache-state.ts';
+import { chainBlocks, rootOf } from '../../src/prompt/blocks.ts';
+import type { TokenizeFact } from '../../src/prompt/remote-tokenizer.ts';
+import { Load } from '../../src/routing/load.ts';
+import { aPod, type LogLine, recordingLog } from '../support/builders.ts';
+import { samplesOf, type TestTelemetry, testTelemetry } from '../support/telemetry.ts';
+
+describe('reports of the parts', () => {
+  let telemetry: TestTelemetry;
+  let logged: ReturnType<typeof recordingLog>;
+
+  beforeEach(() => {
+    telemetry = testTelemetry();
+    logged = recordingLog();
+  });
+  afterEach(() => telemetry.stop());
+
+  const levels = () => logged.lines.map((line: LogLine) => line.level);
+  const metric = async (name: string) => samplesOf(name, await telemetry.scrape());
+
+  describe('of the event feed', () => {
+    const from = { pod: 'engine-0', rank: 1 };
+    const facts: [FeedFact, readonly string[], readonly LogLine['level'][]][] = [
+      ...(
+        [
+          { kind: 'stored', blocks: 2 },
+          { kind: 'removed', blocks: 0 },
+          { kind: 'cleared' },
+          { kind: 'orphaned' },
+          { kind: 'inconsistent' },
+          { kind: 'elsewhere' },
+        ] as const
+      ).map((applied): [FeedFact, string[], []] => [
+        { ...from, kind: 'applied', applied },
+        [`warmroute_kv_events_total{pod="engine-0",outcome="${applied.kind}"} 1`],
+        [],
+      ]),
+      [
+        { ...from, kind: 'skipped_event', why: 'unknown type' },
+        ['warmroute_kv_events_total{pod="engine-0",outcome="skipped_event"} 1'],
+        ['warn'],
+      ],
+      [
+        { ...from, kind: 'malformed_message', why: 'unexpected frames' },
+        ['warmroute_kv_events_total{pod="engine-0",outcome="malformed_message"} 1'],
+        ['warn'],
+      ],
+      [
+        { ...from, kind: 'forgotten', why: 'gap' },
+        ['warmroute_holders_forgotten_total{pod="engine-0",why="gap"} 1'],
+        ['warn'],
+      ],
+      [{ ...from, kind: 'batch', sequence: 7n, at: 1, blocks: 3 }, [], []],
+    ];
+    for (const [fact, samples, lines] of facts) {
+      const name = fact.kind === 'applied' ? fact.applied.kind : fact.kind;
+      it(`${name}: ${samples.length} metric, ${lines.length} log line`, async () => {
+        reportFeed(telemetry.instruments, logged.log)(fact);
+        const events = await metric('warmroute_kv_events_total');
+        assert.deepEqual([...events, ...(await metric('warmroute_holders_forgotten_total'))], samples);
+        assert.deepEqual(levels(), lines);
+        for (const line of logged.lines) assert.deepInclude(line.fields, from);
+      });
+    }
+
+    it('what is not understood is logged once per publisher and reason, and counted always', async () => {
+      const report = reportFeed(telemetry.instruments, logged.log);
+      for (const rank of [0, 1, 1])
+        report({ pod: 'engine-0', rank, kind: 'skipped_event', why: 'unknown type' });
+      assert.lengthOf(logged.lines, 2);
+      assert.deepEqual(await metric('warmroute_kv_events_total'), [
+        'warmroute_kv_events_total{pod="engine-0",outcome="skipped_event"} 3',
+      ]);
+    });
+  });
+
+  describe('of the remote tokenizer', () => {
+    const pod = aPod();
+    const facts: [TokenizeFact, string][] = [
+      [{ kind: 'hit' }, 'kind="hit"'],
+      [{ kind: 'shared' }, 'kind="shared"'],
+      [{ kind: 'retry', pod }, 'kind="retry"'],
+      [
+        { kind: 'call', route: 'render', pod, outcome: 'tokens', durationMs: 1 },
+        'kind="tokens",route="render"',
+      ],
+      [
+        { kind: 'call', route: 'tokenize', pod, outcome: 'timeout', durationMs: 1 },
+        'kind="timeout",route="tokenize"',
+      ],
+    ];
+    for (const [fact, labels] of facts) {
+      it(`${labels} is counted`, async () => {
+        reportTokenizer(telemetry.instruments, logged.log)(fact);
+        assert.deepEqual(await metric('warmroute_tokenize_calls_total'), [
+          `warmroute_tokenize_calls_total{${labels}} 1`,
+        ]);
+        assert.isEmpty(logged.lines);
+      });
+    }
+
+    it('a circuit that opens or closes is logged', () => {
+      reportTokenizer(telemetry.instruments, logged.log)({ kind: 'breaker', pod, state: 'open' });
+      assert.deepInclude(logged.lines[0], { level: 'warn', fields: { pod: 'engine-0', state: 'open' } });
+    });
+  });
+
+  describe('of the discovery', () => {
+    const problems: DiscoveryProblem[] = [
+      { kind: 'invalid_file', path: '/pods', problems: [{ place: 'pods', reason: 'is required' }] },
+      { kind: 'unreadable_file', path: '/pods', code: 'ENOENT', reason: 'no such file' },
+      { kind: 'unresolved_host', host: 'engine', reason: 'not found', keptAddresses: [] },
+    ];
+    for (const problem of problems) {
+      it(`${problem.kind} is an error in the log, and counted`, async () => {
+        reportPods(telemetry.instruments, logged.log).onProblem(problem);
+        assert.deepEqual(levels(), ['error']);
+        assert.deepEqual(await metric('warmroute_pod_discovery_problems_total'), [
+          `warmroute_pod_discovery_problems_total{kind="${problem.kind}"} 1`,
+        ]);
+      });
+    }
+
+    it('a new pods file is logged', () => {
+      reportPods(telemetry.instruments, logged.log).onReload(3);
+      assert.deepEqual(levels(), ['info']);
+      assert.deepEqual(logged.lines[0]?.fields, { entries: 3 });
+    });
+  });
+
+  describe('of the state, when it is scraped', () => {
+    it('are what is so at that moment', async () => {
+      const registry = new PodRegistry();
+      const pod = aPod();
+      registry.replace([{ spec: { ...pod, address: pod.ip }, pods: [pod] }]);
+      const load = new Load();
+      const cache = createCacheState({ indexEntries: 10, historyEntries: 10, historyTtlMs: 1e9 });
+      const grpc = { openStreams: 0 };
+      reportState(telemetry.instruments, { cache, registry, load, grpc, usesKvEvents: true });
+
+      const chain = chainBlocks(
+        rootOf({ space: 'engine', model: 'demo', salt: '' }, 1, 0),
+        Uint32Array.of(1, 2),
+        1,
+      );
+      cache.index.store(cache.holders.ensure('engine-0', 0), chain);
+      cache.index.store(cache.holders.ensure('engine-1', 0), chain);
+      load.begin(pod);
+      grpc.openStreams = 5;
+
+      const text = await telemetry.scrape();
+      const lines = text.split('\n');
+      assert.includeMembers(lines, [
+        'warmroute_index_blocks{index="events"} 2',
+        'warmroute_index_blocks{index="history"} 0',
+        'warmroute_index_entries{index="events"} 4',
+        'warmroute_requests_in_flight{pod="engine-0"} 1',
+        'warmroute_ready_pods 1',
+        'warmroute_extproc_streams 5',
+        'aibrix_prefix_cache_indexer_status{model="_init_",indexer_type="sync"} 1',
+      ]);
+    });
+
+    it('name the local index where no events are synced', async () => {
+      const cache = createCacheState({ indexEntries: 1, historyEntries: 1, historyTtlMs: 1 });
+      const parts = { registry: new PodRegistry(), load: new Load(), grpc: { openStreams: 0 } };
+      reportState(telemetry.instruments, { cache, ...parts, usesKvEvents: false });
+      assert.deepEqual(await metric('aibrix_prefix_cache_indexer_status'), [
+        'aibrix_prefix_cache_indexer_status{model="_init_",indexer_type="local"} 1',
+      ]);
+    });
+  });
+});

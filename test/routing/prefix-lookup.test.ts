@@ -1,0 +1,221 @@
+import { assert } from 'chai';
+import type { Pod, TokenSpace, Tokens } from '../../src/domain.ts';
+import { type CacheState, createCacheState } from '../../src/prefix-index/cache-state.ts';
+import { ANY_RANK } from '../../src/prefix-index/holders.ts';
+import { blockAt } from '../../src/prompt/blocks.ts';
+import {
+  createPrefixLookup,
+  type PrefixLookup,
+  type PromptContext,
+} from '../../src/routing/prefix-lookup.ts';
+import { chainOf, SEED, slice, tokenIds } from '../support/blocks.ts';
+import { aPod } from '../support/builders.ts';
+
+const a = aPod({ name: 'a', port: 1, aliases: ['alias', 'sql'] });
+const b = aPod({ name: 'b', port: 2, aliases: ['alias', 'sql'] });
+const PODS = [a, b];
+const BASE: PromptContext = { model: 'demo', salt: '' };
+const defaultBlockSizeTokens = { engine: 16, character: 32, tiktoken: 8 };
+
+function engineTokens(ids: Uint32Array): Tokens {
+  return { space: 'engine', ids };
+}
+
+let cache: CacheState;
+let withEvents: PrefixLookup;
+let withoutEvents: PrefixLookup;
+
+beforeEach(() => {
+  cache = createCacheState({ indexEntries: 10_000, historyEntries: 10_000, historyTtlMs: 3_600_000 });
+  const parts = { history: cache.history, holders: cache.holders, seed: SEED, defaultBlockSizeTokens };
+  withEvents = createPrefixLookup({ ...parts, engines: cache });
+  withoutEvents = createPrefixLookup({ ...parts, engines: undefined });
+});
+
+/** As an engine's events would: these tokens are held by this rank of the pod. */
+function announce(pod: Pod, ids: Uint32Array, { rank = 0, model = 'demo', salt = '', size = 16 } = {}): void {
+  const holder = cache.holders.ensure(pod.name, rank);
+  cache.fed.store(holder, chainOf(ids, size, { model, salt }));
+  cache.catalog.note(holder, model, size);
+  if (model !== 'demo') cache.catalog.noteAdapter(holder, model);
+}
+
+function look(ids: Uint32Array, context = BASE, lookup = withEvents) {
+  const found = lookup(engineTokens(ids), context, PODS);
+  return [found.of(a), found.of(b)].map(
+    ({ matchedBlocks, totalBlocks }) => `${matchedBlocks}/${totalBlocks}`,
+  );
+}
+
+describe('the prefix lookup, with events', () => {
+  const prompt = tokenIds(70);
+
+  it('finds how much of a prompt each pod holds', () => {
+    assert.deepEqual(look(prompt), ['0/4', '0/4']);
+    announce(a, prompt);
+    announce(b, prompt.subarray(0, 32));
+    assert.deepEqual(look(prompt), ['4/4', '2/4']);
+    assert.deepEqual(look(tokenIds(70, 1)), ['0/4', '0/4']);
+  });
+
+  it('takes the best rank of a pod, and does not add ranks up', () => {
+    announce(a, prompt.subarray(0, 16), { rank: 0 });
+    announce(a, prompt.subarray(0, 48), { rank: 1 });
+    announce(a, prompt.subarray(0, 32), { rank: 2 });
+    assert.deepEqual(look(prompt), ['3/4', '0/4']);
+  });
+
+  it('says nothing of a pod that was not asked about', () => {
+    announce(a, prompt);
+    const found = withEvents(engineTokens(prompt), BASE, [b]);
+    const stranger = aPod({ name: 'c', model: 'another' });
+    assert.deepEqual(found.of(stranger), { matchedBlocks: 0, totalBlocks: 0 });
+    found.remember(stranger);
+    assert.equal(cache.history.size().entries, 0);
+  });
+
+  it('keeps an adapter apart from its base model', () => {
+    announce(a, prompt, { model: 'sql' });
+    announce(b, prompt.subarray(0, 32));
+    assert.deepEqual(look(prompt, { model: 'sql', salt: '' }), ['4/4', '0/4']);
+    assert.deepEqual(look(prompt), ['0/4', '2/4']);
+  });
+
+  it('takes a name that is no adapter for the base model', () => {
+    announce(a, prompt);
+    assert.deepEqual(look(prompt, { model: 'alias', salt: '' }), ['4/4', '0/4']);
+  });
+
+  it('keeps salts apart', () => {
+    announce(a, prompt, { salt: 'tenant-a' });
+    announce(b, prompt.subarray(0, 48), { salt: 'tenant-b' });
+    assert.deepEqual(look(prompt, { model: 'demo', salt: 'tenant-a' }), ['4/4', '0/4']);
+    assert.deepEqual(look(prompt, { model: 'demo', salt: 'tenant-b' }), ['0/4', '3/4']);
+    assert.deepEqual(look(prompt), ['0/4', '0/4']);
+  });
+
+  it('cuts prompts as the events show, for two block sizes at once', () => {
+    announce(a, prompt, { size: 16 });
+    announce(b, prompt.subarray(0, 64), { size: 32 });
+    assert.deepEqual(look(prompt), ['4/4', '2/2']);
+    assert.deepEqual(look(prompt.subarray(0, 40)), ['2/2', '1/1']);
+    assert.deepEqual(look(tokenIds(70, 1)), ['0/4', '0/2']);
+  });
+
+  it('remembers a prompt in the block size of its pod', () => {
+    announce(a, tokenIds(64, 1), { size: 16 });
+    announce(b, tokenIds(64, 1), { size: 32 });
+    const found = withEvents(engineTokens(prompt), BASE, PODS);
+    found.remember(a);
+    assert.equal(cache.history.size().entries, 4);
+    found.remember(b);
+    assert.equal(cache.history.size().entries, 4 + 2);
+    assert.deepEqual(look(prompt), ['4/4', '2/2']);
+  });
+
+  it('compares blocks of different sizes by the tokens that they cover', () => {
+    const [engine, expected] = [0, ANY_RANK].map(rank => cache.holders.ensure('a', rank));
+    cache.catalog.note(engine!, 'demo', 4);
+    cache.catalog.note(engine!, 'demo', 32);
+    cache.index.store(engine!, chainOf(prompt, 32));
+    cache.history.store(expected!, slice(chainOf(prompt, 4), 0, 6));
+    assert.equal(look(prompt)[0], '2/2');
+  });
+
+  it('cuts in the default size until an event has shown another, and remembers in every known size', () => {
+    const found = withEvents(engineTokens(prompt), BASE, PODS);
+    assert.deepEqual(found.of(a), { matchedBlocks: 0, totalBlocks: 4 });
+    found.remember(a);
+    assert.deepEqual(look(prompt), ['4/4', '0/4']);
+    announce(b, tokenIds(64, 1), { size: 32 });
+    assert.equal(look(prompt)[0], '0/2');
+  });
+
+  it('merges what was routed with what was announced: the longer of both', () => {
+    announce(a, prompt.subarray(0, 16));
+    withEvents(engineTokens(prompt.subarray(0, 48)), BASE, PODS).remember(a);
+    assert.deepEqual(look(prompt), ['3/4', '0/4']);
+    announce(a, prompt);
+    assert.deepEqual(look(prompt), ['4/4', '0/4']);
+  });
+
+  it('remembers in the context of the request', () => {
+    announce(b, tokenIds(16, 1), { model: 'sql' });
+    withEvents(engineTokens(prompt), { model: 'sql', salt: 's' }, PODS).remember(a);
+    assert.deepEqual(look(prompt, { model: 'sql', salt: 's' }), ['4/4', '0/4']);
+    for (const context of [BASE, { model: 'sql', salt: '' }, { model: 'demo', salt: 's' }]) {
+      assert.deepEqual(look(prompt, context), ['0/4', '0/4']);
+    }
+  });
+
+  it('no longer expects what the engine has evicted', () => {
+    announce(a, prompt);
+    withEvents(engineTokens(prompt), BASE, PODS).remember(a);
+    cache.fed.remove(cache.holders.find('a', 0)!, blockAt(chainOf(prompt, 16), 2));
+    assert.deepEqual(look(prompt), ['2/4', '0/4']);
+  });
+
+  it('has pods of different base models each look for its own', () => {
+    const other = aPod({ name: 'c', port: 3, model: 'finetune', aliases: ['alias'] });
+    announce(a, prompt);
+    const holder = cache.holders.ensure('c', 0);
+    cache.fed.store(holder, chainOf(prompt.subarray(0, 32), 16, { model: 'finetune' }));
+    const found = withEvents(engineTokens(prompt), { model: 'alias', salt: '' }, [a, other]);
+    assert.deepEqual(found.of(a), { matchedBlocks: 4, totalBlocks: 4 });
+    assert.deepEqual(found.of(other), { matchedBlocks: 2, totalBlocks: 4 });
+  });
+});
+
+describe('the prefix lookup, without events', () => {
+  const prompt = tokenIds(70);
+
+  it('knows what was routed where', () => {
+    withoutEvents(engineTokens(prompt.subarray(0, 40)), BASE, PODS).remember(a);
+    withoutEvents(engineTokens(prompt), BASE, PODS).remember(b);
+    assert.deepEqual(look(prompt, BASE, withoutEvents), ['2/4', '4/4']);
+  });
+
+  it('does not look at what engines announce', () => {
+    announce(a, prompt);
+    assert.deepEqual(look(prompt, BASE, withoutEvents), ['0/4', '0/4']);
+  });
+
+  it('has every requested name for a context of its own', () => {
+    withoutEvents(engineTokens(prompt), { model: 'sql', salt: '' }, PODS).remember(a);
+    assert.deepEqual(look(prompt, { model: 'sql', salt: '' }, withoutEvents), ['4/4', '0/4']);
+    assert.deepEqual(look(prompt, BASE, withoutEvents), ['0/4', '0/4']);
+  });
+
+  it('never mixes token spaces, and cuts each in its own block size', () => {
+    const spaces: TokenSpace[] = ['engine', 'character', 'tiktoken'];
+    for (const [i, space] of spaces.entries()) {
+      const before = withoutEvents({ space, ids: prompt }, BASE, PODS);
+      const total = Math.floor(70 / defaultBlockSizeTokens[space]);
+      assert.deepEqual(before.of(a), { matchedBlocks: 0, totalBlocks: total }, `${i}`);
+      before.remember(a);
+      const after = withoutEvents({ space, ids: prompt }, BASE, PODS);
+      assert.deepEqual(after.of(a), { matchedBlocks: total, totalBlocks: total });
+    }
+  });
+
+  it('has spaces apart even in one block size', () => {
+    const lookup = createPrefixLookup({
+      engines: undefined,
+      history: cache.history,
+      holders: cache.holders,
+      seed: SEED,
+      defaultBlockSizeTokens: { engine: 16, character: 16, tiktoken: 16 },
+    });
+    lookup({ space: 'character', ids: prompt }, BASE, PODS).remember(a);
+    assert.equal(lookup({ space: 'engine', ids: prompt }, BASE, PODS).of(a).matchedBlocks, 0);
+    assert.equal(lookup({ space: 'tiktoken', ids: prompt }, BASE, PODS).of(a).matchedBlocks, 0);
+    assert.equal(lookup({ space: 'character', ids: prompt }, BASE, PODS).of(a).matchedBlocks, 4);
+  });
+
+  it('finds nothing for a prompt without a full block', () => {
+    const found = withoutEvents(engineTokens(tokenIds(15)), BASE, PODS);
+    found.remember(a);
+    assert.deepEqual(found.of(a), { matchedBlocks: 0, totalBlocks: 0 });
+    assert.equal(cache.history.size().entries, 0);
+  });
+});

@@ -1,0 +1,211 @@
+import { assert } from 'chai';
+import type { ClientError, Pod, Strategy } from '../../src/domain.ts';
+import { STRATEGIES } from '../../src/domain.ts';
+import type { PromptRequest } from '../../src/prompt/request.ts';
+import type { RouteRequest } from '../../src/routing/route.ts';
+import { aPod } from '../support/builders.ts';
+import { a, aRequest, b, c, NEVER, RouteBench, rejected, routed, TOKENS } from '../support/route-bench.ts';
+
+let bench: RouteBench;
+beforeEach(() => {
+  bench = new RouteBench();
+});
+
+describe('a route', () => {
+  it('goes to the pod that holds the most, and says so', async () => {
+    const decision = routed(await bench.route(aRequest(), NEVER));
+    assert.deepEqual(decision, {
+      kind: 'routed',
+      pod: b,
+      strategy: 'prefix-cache',
+      reason: 'prefix_match',
+      model: 'demo',
+      matchedBlocks: 7,
+      totalBlocks: 10,
+    });
+  });
+
+  it('tokenizes the prompt with the ready pods and looks its tokens up', async () => {
+    await bench.route(aRequest({}, { model: 'demo', prompt: 'Hi', cache_salt: 's' }), NEVER);
+    const [{ prompt, pods }] = bench.tokenized as [{ prompt: PromptRequest; pods: readonly Pod[] }];
+    assert.deepEqual([prompt.content, pods], [{ kind: 'text', text: 'Hi' }, [a, b, c]]);
+    assert.lengthOf(bench.looked, 1);
+    assert.strictEqual(bench.looked[0]!.tokens, TOKENS);
+    assert.include(bench.looked[0]!.prompt, { model: 'demo', salt: 's' });
+    assert.deepEqual(bench.looked[0]!.pods, [a, b, c]);
+  });
+
+  it('remembers the prompt for the pod that was picked, and for no other', async () => {
+    await bench.route(aRequest(), NEVER);
+    assert.deepEqual(bench.remembered, ['b']);
+  });
+
+  it('has no match when nobody holds anything', async () => {
+    bench.held = {};
+    bench.load.begin(a);
+    bench.load.begin(b);
+    const decision = routed(await bench.route(aRequest(), NEVER));
+    assert.deepEqual(
+      [decision.pod, decision.reason, decision.matchedBlocks, decision.totalBlocks],
+      [c, 'no_match', 0, 10],
+    );
+    assert.deepEqual(bench.remembered, ['c']);
+  });
+
+  it('passes over a holder that is too busy', async () => {
+    for (let i = 0; i < 6; i++) bench.load.begin(b);
+    const decision = routed(await bench.route(aRequest(), NEVER));
+    assert.notEqual(decision.pod, b);
+    assert.equal(decision.reason, 'prefix_match_skipped');
+  });
+
+  it('draws at random where no source of chance is given', async () => {
+    bench.held = {};
+    const route = bench.create({});
+    assert.include([a, b, c], routed(await route(aRequest(), NEVER)).pod);
+  });
+});
+
+describe('the load that a route counts', () => {
+  it('is there from the decision to the release, once', async () => {
+    const outcome = await bench.route(aRequest(), NEVER);
+    assert.deepEqual([bench.load.running(b), bench.load.total()], [1, 1]);
+    outcome.release();
+    assert.equal(bench.load.total(), 0);
+    const next = await bench.route(aRequest(), NEVER);
+    outcome.release();
+    assert.equal(bench.load.total(), 1);
+    next.release();
+    assert.equal(bench.load.total(), 0);
+  });
+
+  it('is back at zero after many requests at once', async () => {
+    const outcomes = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => bench.route(aRequest({ strategy: STRATEGIES[i % 5] }), NEVER)),
+    );
+    assert.equal(bench.load.total(), 50);
+    for (const outcome of outcomes) outcome.release();
+    assert.equal(bench.load.total(), 0);
+  });
+
+  it('is seen by the next decision', async () => {
+    const route = bench.create({ defaultStrategy: 'least-request' });
+    const names = [];
+    for (let i = 0; i < 3; i++) names.push(routed(await route(aRequest(), NEVER)).pod.name);
+    assert.sameMembers(names, ['a', 'b', 'c']);
+  });
+
+  it('is not touched by a rejected request', async () => {
+    const outcome = await bench.route(aRequest({}, { model: 'nobody', prompt: 'Hi' }), NEVER);
+    assert.equal(bench.load.total(), 0);
+    outcome.release();
+    assert.equal(bench.load.total(), 0);
+  });
+});
+
+describe('a request is rejected', () => {
+  const BAD = 'fastest';
+  const cases: { title: string; request: RouteRequest; error: Partial<ClientError> }[] = [
+    {
+      title: 'when its body is malformed',
+      request: aRequest({ body: Buffer.from('{'), strategy: BAD }),
+      error: { kind: 'malformed_body' },
+    },
+    {
+      title: 'when nobody knows its model, before its strategy is looked at',
+      request: aRequest({ strategy: BAD }, { model: 'nobody', prompt: 'Hi' }),
+      error: { kind: 'unknown_model', model: 'nobody' },
+    },
+    {
+      title: 'when its strategy is unknown, before pods are looked for',
+      request: aRequest({ strategy: BAD }, { model: 'asleep', prompt: 'Hi' }),
+      error: { kind: 'bad_strategy', strategy: BAD },
+    },
+    {
+      title: 'when its strategy is known but in capitals',
+      request: aRequest({ strategy: 'RANDOM' }),
+      error: { kind: 'bad_strategy', strategy: 'RANDOM' },
+    },
+    {
+      title: 'when no pod of its model is ready',
+      request: aRequest({}, { model: 'asleep', prompt: 'Hi' }),
+      error: { kind: 'no_ready_pod', model: 'asleep' },
+    },
+  ];
+  for (const { title, request, error } of cases) {
+    it(title, async () => {
+      assert.include(rejected(await bench.route(request, NEVER)), error);
+      assert.isEmpty(bench.tokenized);
+    });
+  }
+
+  it('when the last pod leaves while its prompt is tokenized', async () => {
+    bench.tokenize = async () => {
+      bench.serving = [];
+      return TOKENS;
+    };
+    assert.deepEqual(rejected(await bench.route(aRequest(), NEVER)), { kind: 'no_ready_pod', model: 'demo' });
+    assert.equal(bench.load.total(), 0);
+    assert.isEmpty(bench.remembered);
+  });
+});
+
+describe('the strategy of a request', () => {
+  for (const strategy of STRATEGIES.filter(name => name !== 'prefix-cache')) {
+    it(`may be ${strategy}, which does not tokenize`, async () => {
+      const decision = routed(await bench.route(aRequest({ strategy }), NEVER));
+      assert.deepEqual(
+        [decision.strategy, decision.reason, decision.matchedBlocks, decision.totalBlocks],
+        [strategy, strategy, 0, 0],
+      );
+      assert.isEmpty(bench.tokenized);
+      assert.isEmpty(bench.remembered);
+    });
+  }
+
+  const precedence: [header: string | undefined, configured: Strategy, expected: Strategy][] = [
+    [undefined, 'random', 'random'],
+    ['', 'random', 'random'],
+    [' \t ', 'random', 'random'],
+    ['least-request', 'random', 'least-request'],
+    ['  least-request ', 'random', 'least-request'],
+    ['prefix-cache', 'random', 'prefix-cache'],
+    [undefined, 'prefix-cache', 'prefix-cache'],
+  ];
+  for (const [strategy, defaultStrategy, expected] of precedence) {
+    it(`is ${expected} for the header ${JSON.stringify(strategy)} and the setting ${defaultStrategy}`, async () => {
+      const route = bench.create({ defaultStrategy });
+      assert.equal(routed(await route(aRequest({ strategy }), NEVER)).strategy, expected);
+    });
+  }
+
+  it('takes turns when it is round-robin', async () => {
+    const names = [];
+    for (let i = 0; i < 6; i++) {
+      names.push(routed(await bench.route(aRequest({ strategy: 'round-robin' }), NEVER)).pod.name);
+    }
+    assert.equal(names.join(''), 'abcabc');
+  });
+});
+
+describe('pods that change while a prompt is tokenized', () => {
+  it('are routed to as they are then: the holder has left', async () => {
+    bench.tokenize = async () => {
+      bench.serving = [a, c];
+      return TOKENS;
+    };
+    bench.load.begin(a);
+    const decision = routed(await bench.route(aRequest(), NEVER));
+    assert.deepEqual([decision.pod, decision.reason], [c, 'no_match']);
+  });
+
+  it('are routed to as they are then: a pod has joined', async () => {
+    const late = aPod({ name: 'late', port: 9 });
+    bench.held = { late: 9 };
+    bench.tokenize = async () => {
+      bench.serving = [a, b, late];
+      return TOKENS;
+    };
+    assert.equal(routed(await bench.route(aRequest(), NEVER)).pod, late);
+  });
+});

@@ -1,0 +1,83 @@
+/** The PUB side of an engine's event stream, which knows when somebody has joined or left. */
+import { XPublisher } from 'zeromq';
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const publisher = await FakePublisher.bind();
+  await publisher.close();
+  return publisher.port;
+}
+
+export class FakePublisher {
+  readonly port: number;
+  readonly #socket: XPublisher;
+  #sequence = 0n;
+
+  private constructor(socket: XPublisher) {
+    this.#socket = socket;
+    this.port = Number(socket.lastEndpoint!.split(':').at(-1));
+  }
+
+  /** Port 0 lets the system choose. Rejects if the port is taken. */
+  static async bind(port = 0): Promise<FakePublisher> {
+    const socket = new XPublisher({ linger: 0, sendHighWaterMark: 0 });
+    try {
+      await socket.bind(`tcp://127.0.0.1:${port === 0 ? '*' : port}`);
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+    return new FakePublisher(socket);
+  }
+
+  /** Publishers on consecutive ports, as the data-parallel ranks of one engine. */
+  static async bindRanks(ranks: number): Promise<FakePublisher[]> {
+    for (;;) {
+      const bound = [await FakePublisher.bind()];
+      try {
+        while (bound.length < ranks) bound.push(await FakePublisher.bind(bound[0]!.port + bound.length));
+        return bound;
+      } catch {
+        for (const publisher of bound) await publisher.close();
+      }
+    }
+  }
+
+  /** Resolves to the topic when somebody has subscribed to a topic that nobody else had. */
+  async joined(): Promise<string> {
+    return this.#notice(1);
+  }
+
+  /** Resolves to the topic when its last subscriber has gone. */
+  async left(): Promise<string> {
+    return this.#notice(0);
+  }
+
+  /** Sends one message with the next sequence number, or the one given, from where it goes on. */
+  async publish(payload: Uint8Array, { sequence = this.#sequence, topic = '' } = {}): Promise<void> {
+    this.#sequence = sequence + 1n;
+    await this.send([topic, sequenceFrame(sequence), payload]);
+  }
+
+  async send(frames: (string | Uint8Array)[]): Promise<void> {
+    await this.#socket.send(frames.map(frame => Buffer.from(frame as Uint8Array)));
+  }
+
+  async close(): Promise<void> {
+    await this.#socket.unbind(this.#socket.lastEndpoint!);
+    this.#socket.close();
+  }
+
+  async #notice(kind: 0 | 1): Promise<string> {
+    for (;;) {
+      const [notice] = await this.#socket.receive();
+      if (notice![0] === kind) return notice!.subarray(1).toString();
+    }
+  }
+}
+
+export function sequenceFrame(sequence: bigint): Buffer {
+  const frame = Buffer.alloc(8);
+  frame.writeBigUInt64BE(sequence);
+  return frame;
+}

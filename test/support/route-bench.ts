@@ -1,0 +1,88 @@
+/** A router over fakes. */
+import { assert } from 'chai';
+import type { ClientError, Pod, RoutedDecision, Tokens } from '../../src/domain.ts';
+import { type PromptRequest, parsePrompt } from '../../src/prompt/request.ts';
+import { Load } from '../../src/routing/load.ts';
+import { policies } from '../../src/routing/policy.ts';
+import type { PrefixFound } from '../../src/routing/prefix-lookup.ts';
+import {
+  createRoute,
+  type RouteOutcome,
+  type RouteParts,
+  type RouteRequest,
+} from '../../src/routing/route.ts';
+import { aPod } from './builders.ts';
+
+export const a = aPod({ name: 'a', port: 1 });
+export const b = aPod({ name: 'b', port: 2 });
+export const c = aPod({ name: 'c', port: 3 });
+export const TOKENS: Tokens = { space: 'engine', ids: Uint32Array.of(1, 2, 3) };
+/** Nobody hangs up. */
+export const NEVER = new AbortController().signal;
+
+/** A router over fakes; everything that it does to them is kept. */
+export class RouteBench {
+  serving: readonly Pod[] = [a, b, c];
+  /** Blocks of 10 that a pod holds, by its name. */
+  held: Record<string, number> = { b: 7 };
+  readonly load = new Load();
+  readonly tokenized: { prompt: PromptRequest; pods: readonly Pod[] }[] = [];
+  readonly looked: { tokens: Tokens; prompt: unknown; pods: readonly Pod[] }[] = [];
+  readonly remembered: string[] = [];
+  tokenize: RouteParts['tokenize'] = async () => TOKENS;
+  lookup: () => void = () => {};
+  readonly route = this.create({ random: () => 0 });
+
+  create(given: Partial<RouteParts>) {
+    const found: PrefixFound = {
+      of: pod => ({ matchedBlocks: this.held[pod.name] ?? 0, totalBlocks: 10 }),
+      remember: pod => void this.remembered.push(pod.name),
+    };
+    return createRoute({
+      parse: parsePrompt,
+      registry: {
+        knows: model => model === 'demo' || model === 'asleep',
+        serving: model => (model === 'demo' ? this.serving : []),
+      },
+      tokenize: (prompt, pods, signal) => {
+        this.tokenized.push({ prompt, pods });
+        return this.tokenize(prompt, pods, signal);
+      },
+      lookup: (tokens, prompt, pods) => {
+        this.looked.push({ tokens, prompt, pods });
+        this.lookup();
+        return found;
+      },
+      policies: policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
+      load: this.load,
+      defaultStrategy: 'prefix-cache',
+      deadlineMs: 60_000,
+      ...given,
+    });
+  }
+}
+
+export function aRequest(
+  given: Partial<RouteRequest> = {},
+  body: unknown = { model: 'demo', prompt: 'Hi' },
+): RouteRequest {
+  return {
+    path: '/v1/completions',
+    contentType: 'application/json',
+    strategy: undefined,
+    body: Buffer.from(JSON.stringify(body)),
+    requestId: 'r1',
+    trace: {},
+    ...given,
+  };
+}
+
+export function routed({ decision }: RouteOutcome): RoutedDecision {
+  if (decision.kind !== 'routed') assert.fail(`rejected: ${JSON.stringify(decision.error)}`);
+  return decision;
+}
+
+export function rejected({ decision }: RouteOutcome): ClientError {
+  if (decision.kind !== 'rejected') assert.fail(`routed: ${JSON.stringify(decision)}`);
+  return decision.error;
+}
