@@ -38,16 +38,18 @@ describe('Requests in flight', function () {
     it(`are counted from the decision until the answer has ended, or the client has gone (${file})`, async () => {
       await withFleet(startFleet({ file, pods }), async fleet => {
         assert.equal(await fleet.inFlight(), 0);
-        const [finished, ...aborted] = [
+        // Asking for the decision makes the router part of the response too; both ways are to be counted.
+        const [finished, alsoFinished, ...aborted] = [
           await fleet.stream('/v1/chat/completions', CHAT),
+          await fleet.stream('/v1/chat/completions', CHAT, { 'x-warmroute-debug': '0' }),
           await fleet.stream('/v1/chat/completions', CHAT),
-          await fleet.stream('/v1/chat/completions', CHAT),
+          await fleet.stream('/v1/chat/completions', CHAT, { 'x-warmroute-debug': '0' }),
         ];
-        assert.equal(await fleet.inFlight(), 3);
+        assert.equal(await fleet.inFlight(), 4);
         for (const generation of aborted) generation.abort();
-        await untilInFlight(fleet, 1);
+        await untilInFlight(fleet, 2);
         for (const each of finish) each();
-        assert.include(await finished.text, '[DONE]');
+        for (const { text } of [finished, alsoFinished]) assert.include(await text, '[DONE]');
         await untilInFlight(fleet, 0);
         await eventually('no stream is left', async () => {
           return (await fleet.program.metrics())('warmroute_extproc_streams') === 0;

@@ -38,16 +38,23 @@ export class RouteCall {
 }
 
 export class FakeRoute {
+  readonly #all: RouteCall[] = [];
   readonly #calls: RouteCall[] = [];
   readonly #waiting: ((call: RouteCall) => void)[] = [];
 
   readonly route: Route = (request, signal) => {
     const call = new RouteCall(request, signal);
+    this.#all.push(call);
     const waiting = this.#waiting.shift();
     if (waiting) waiting(call);
     else this.#calls.push(call);
     return call.outcome;
   };
+
+  /** Makes every decision that is still pending, so that a server can be drained. */
+  decideAll(): void {
+    for (const call of this.#all) call.decide();
+  }
 
   /** The next decision that is asked for. */
   asked(): Promise<RouteCall> {

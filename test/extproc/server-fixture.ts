@@ -50,6 +50,7 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
 
   afterEach(async () => {
     fixture.envoy.close();
+    fixture.route.decideAll();
     await fixture.server.drain(0);
   });
 

@@ -20,13 +20,10 @@ export function told(action: Action): string {
  * without its metadata or route refresh, metadata without a pick, request headers that keep what a client may forge.
  */
 export function toldReply(reply: WireResponse): string {
-  const { dynamic_metadata, mode_override, immediate_response, ...phases } = reply;
-  const [kind, ...others] = Object.keys(phases);
-  if (immediate_response) {
-    assert.isUndefined(kind);
-    return `immediate ${immediate_response.status.code}`;
-  }
+  const { dynamic_metadata, mode_override, immediate_response } = reply;
+  const [kind, ...others] = Object.keys(reply).filter(key => /^(request|response|immediate)_/.test(key));
   assert.isEmpty(others);
+  if (immediate_response) return `immediate ${immediate_response.status.code}`;
   const words = [kind];
   const common = reply.request_headers?.response ?? reply.request_body?.response;
   const picked = kind?.startsWith('request_') === true && headersSet(common?.header_mutation).has(TARGET_POD);

@@ -165,14 +165,13 @@ describe('the metrics', () => {
     const created: string[] = [];
     const telemetry = startTelemetry({ serviceName: 'test', traces: { kind: 'none' } });
     const { meter } = telemetry;
-    createInstruments({
-      ...meter,
-      createCounter: (name, options) => (created.push(name), meter.createCounter(name, options)),
-      createHistogram: (name, options) => (created.push(name), meter.createHistogram(name, options)),
-      createObservableGauge: (name, options) => (
-        created.push(name), meter.createObservableGauge(name, options)
-      ),
-    } as typeof meter);
+    const noting = new Proxy(meter, {
+      get: (target, method: keyof typeof meter) => (name: string, options: object) => {
+        created.push(name);
+        return (target[method] as (name: string, options: object) => unknown).call(target, name, options);
+      },
+    });
+    createInstruments(noting);
     assert.sameMembers(
       metadata(await everything(), 'TYPE').map(([name]) => name),
       created,

@@ -14,7 +14,12 @@ import { loadExternalProcessor } from '../../src/extproc/protos.ts';
 import type { WireRequest, WireResponse } from '../../src/extproc/wire.ts';
 
 const { Process } = loadExternalProcessor();
-const { Check, Watch } = healthService as Record<'Check' | 'Watch', (typeof healthService)[string]>;
+interface HealthMethod {
+  readonly path: string;
+  readonly requestSerialize: (request: { service: string }) => Buffer;
+  readonly responseDeserialize: (bytes: Buffer) => { status: string };
+}
+const { Check, Watch } = healthService as unknown as Record<'Check' | 'Watch', HealthMethod>;
 
 /** Values in order of arrival, for one reader. Reading fails once nothing more can come. */
 class Inbox<T> {
@@ -141,7 +146,7 @@ export class FakeEnvoy {
   /** Rejects for a name that the server does not know. */
   health(service: string): Promise<string> {
     return new Promise((resolve, reject) =>
-      this.#client.makeUnaryRequest<{ service: string }, { status: string }>(
+      this.#client.makeUnaryRequest(
         Check.path,
         Check.requestSerialize,
         Check.responseDeserialize,

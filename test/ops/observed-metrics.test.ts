@@ -1,0 +1,139 @@
+import { assert } from 'chai';
+import type { Decision, Reason } from '../../src/domain.ts';
+import { matchBucket } from '../../src/ops/observed.ts';
+import { policies } from '../../src/routing/policy.ts';
+import { samplesOf } from '../support/telemetry.ts';
+import { aDecision, aRequest, deciding, type Observing, observing, PODS, SECRET } from './observing.ts';
+
+describe('observed decisions', () => {
+  const never = new AbortController().signal;
+  let observed: Observing;
+
+  beforeEach(() => {
+    observed = observing();
+  });
+  afterEach(() => observed.telemetry.stop());
+
+  describe('as metrics', () => {
+    async function metricsAfter(decision: Decision): Promise<(name: string) => string[]> {
+      await observed.observer.route(deciding(decision))(aRequest(), never);
+      const text = await observed.telemetry.scrape();
+      return name => samplesOf(name, text);
+    }
+
+    it('count under AIBrix’s names and labels', async () => {
+      const metric = await metricsAfter(aDecision());
+      assert.deepEqual(metric('aibrix_prefix_cache_routing_decisions_total'), [
+        'aibrix_prefix_cache_routing_decisions_total{model="demo",match_percent_bucket="26-50",using_kv_sync="true"} 1',
+      ]);
+      assert.deepEqual(metric('aibrix_prefix_cache_routing_selection_total'), [
+        'aibrix_prefix_cache_routing_selection_total{model="demo",selection="prefix_match",using_kv_sync="true"} 1',
+      ]);
+      assert.deepEqual(metric('aibrix_prefix_cache_routing_latency_seconds_count'), [
+        'aibrix_prefix_cache_routing_latency_seconds_count{model="demo",using_kv_sync="true"} 1',
+      ]);
+      assert.lengthOf(metric('aibrix_prefix_cache_routing_latency_seconds_bucket'), 16);
+      assert.isEmpty(metric('aibrix_prefix_cache_routing_errors_total'));
+    });
+
+    it('count under our own', async () => {
+      const metric = await metricsAfter(aDecision({ matchedBlocks: 3, totalBlocks: 4 }));
+      assert.deepEqual(
+        [
+          ...metric('warmroute_decisions_total'),
+          ...metric('warmroute_matched_blocks_total'),
+          ...metric('warmroute_prompt_blocks_total'),
+        ],
+        [
+          'warmroute_decisions_total{model="demo",strategy="prefix-cache",reason="prefix_match"} 1',
+          'warmroute_matched_blocks_total{model="demo"} 3',
+          'warmroute_prompt_blocks_total{model="demo"} 4',
+        ],
+      );
+    });
+
+    const selections: [Reason, string, string | undefined][] = [
+      ['prefix_match', 'prefix_match', undefined],
+      ['prefix_match_skipped', 'prefix_match_skipped', undefined],
+      ['no_match', 'least_request_fallback', undefined],
+      ['only_pod', 'least_request_fallback', undefined],
+      ['no_prompt', 'least_request_fallback', undefined],
+      ['tokenizer_failed', 'least_request_fallback', 'tokenize_failed'],
+      ['deadline', 'least_request_fallback', 'deadline'],
+      ['index_failed', 'least_request_fallback', 'sync_indexer_unavailable'],
+    ];
+    for (const [reason, selection, failure] of selections) {
+      it(`count ${reason} as selection ${selection} and error ${failure ?? 'none'}`, async () => {
+        const metric = await metricsAfter(aDecision({ reason }));
+        assert.include(metric('aibrix_prefix_cache_routing_selection_total')[0], `selection="${selection}"`);
+        const errors = metric('aibrix_prefix_cache_routing_errors_total');
+        assert.lengthOf(errors, failure === undefined ? 0 : 1);
+        if (failure !== undefined) assert.include(errors[0], `reason="${failure}"`);
+      });
+    }
+
+    it('of other strategies do not count as AIBrix’s prefix-cache ones', async () => {
+      const metric = await metricsAfter(aDecision({ strategy: 'random', reason: 'random' }));
+      assert.lengthOf(metric('warmroute_decisions_total'), 1);
+      assert.isEmpty(metric('aibrix_prefix_cache_routing_decisions_total'));
+      assert.isEmpty(metric('aibrix_prefix_cache_routing_latency_seconds_count'));
+    });
+
+    it('count rejections by kind, never by what the client wrote', async () => {
+      const metric = await metricsAfter({
+        kind: 'rejected',
+        error: { kind: 'unknown_model', model: SECRET },
+      });
+      assert.deepEqual(metric('warmroute_rejections_total'), [
+        'warmroute_rejections_total{kind="unknown_model"} 1',
+      ]);
+      assert.notInclude(await observed.telemetry.scrape(), SECRET);
+    });
+
+    it('time each stage', async () => {
+      await observed.route()(aRequest(), never);
+      const text = await observed.telemetry.scrape();
+      for (const stage of ['tokenize', 'match', 'decide']) {
+        assert.include(text, `warmroute_stage_seconds_count{stage="${stage}"} 1`);
+      }
+    });
+
+    it('count where the load was too uneven for the prefix', async () => {
+      const observedPolicies = observed.observer.policies(
+        policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
+      );
+      const candidates = PODS.map((pod, i) => ({ pod, running: 9 * i, matchedBlocks: 0, totalBlocks: 0 }));
+      observedPolicies['prefix-cache']({ candidates, random: () => 0, turn: 0 });
+      observedPolicies.random({ candidates, random: () => 0, turn: 0 });
+      assert.deepEqual(
+        samplesOf('aibrix_prefix_cache_load_imbalance_total', await observed.telemetry.scrape()),
+        ['aibrix_prefix_cache_load_imbalance_total{model="demo",using_kv_sync="true"} 1'],
+      );
+    });
+  });
+});
+
+describe('AIBrix’s buckets of the matched share', () => {
+  const table: [number, number, string][] = [
+    ...([
+      [0, 0, '0'],
+      [0, 10, '0'],
+      [1, 200, '0'],
+      [1, 100, '1-25'],
+      [25, 100, '1-25'],
+    ] as const),
+    ...([
+      [26, 100, '26-50'],
+      [1, 2, '26-50'],
+      [51, 100, '51-75'],
+      [3, 4, '51-75'],
+    ] as const),
+    ...([
+      [76, 100, '76-100'],
+      [4, 4, '76-100'],
+    ] as const),
+  ].map(([matched, total, bucket]) => [matched, total, bucket]);
+  for (const [matched, total, bucket] of table) {
+    it(`${matched} of ${total} blocks: ${bucket}`, () => assert.equal(matchBucket(matched, total), bucket));
+  }
+});

@@ -1,0 +1,79 @@
+/** The read path with an observer around it, and everything that it records. */
+import type { Decision, RoutedDecision } from '../../src/domain.ts';
+import { createObserver } from '../../src/ops/observed.ts';
+import { PodRegistry } from '../../src/pods/registry.ts';
+import { parsePrompt } from '../../src/prompt/request.ts';
+import { Load } from '../../src/routing/load.ts';
+import { policies } from '../../src/routing/policy.ts';
+import type { PrefixLookup } from '../../src/routing/prefix-lookup.ts';
+import { createRoute, type Route, type RouteRequest } from '../../src/routing/route.ts';
+import { aPod, type LogLine, recordingLog } from '../support/builders.ts';
+import { type TestTelemetry, testTelemetry } from '../support/telemetry.ts';
+
+export const SECRET = 'my diagnosis is private';
+export const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
+export const PARENT_ID = 'b7ad6b7169203331';
+export const PODS = [aPod({ name: 'engine-0', port: 8000 }), aPod({ name: 'engine-1', port: 8001 })];
+
+export function aRequest(given: Partial<RouteRequest> = {}): RouteRequest {
+  return {
+    path: '/v1/completions',
+    contentType: 'application/json',
+    strategy: undefined,
+    body: Buffer.from(JSON.stringify({ model: 'demo', prompt: SECRET })),
+    requestId: 'request-1',
+    trace: {},
+    ...given,
+  };
+}
+
+export const aDecision = (given: Partial<RoutedDecision> = {}): RoutedDecision => ({
+  ...{ kind: 'routed', pod: PODS[0]!, strategy: 'prefix-cache', reason: 'prefix_match' },
+  ...{ model: 'demo', matchedBlocks: 1, totalBlocks: 2 },
+  ...given,
+});
+
+export const deciding =
+  (decision: Decision): Route =>
+  async () => ({ decision, release: () => {} });
+
+/** Where the prefix is: three of four blocks on the second pod. */
+export const lookup: PrefixLookup = () => ({
+  of: pod => ({ matchedBlocks: pod === PODS[1] ? 3 : 0, totalBlocks: 4 }),
+  remember: () => {},
+});
+
+export interface Observing {
+  readonly telemetry: TestTelemetry;
+  readonly lines: readonly LogLine[];
+  readonly observer: ReturnType<typeof createObserver>;
+  /** The real read path, with stages that the test chooses. */
+  route(stages?: { readonly tokenize?: () => Promise<never>; readonly lookup?: PrefixLookup }): Route;
+}
+
+export function observing(): Observing {
+  const telemetry = testTelemetry();
+  const { log, lines } = recordingLog();
+  const { tracer, instruments } = telemetry;
+  const observer = createObserver({ tracer, instruments, log, usesKvEvents: true });
+  function route(stages: { tokenize?: () => Promise<never>; lookup?: PrefixLookup } = {}): Route {
+    const registry = new PodRegistry();
+    registry.replace(PODS.map(pod => ({ spec: { ...pod, address: pod.ip }, pods: [pod] })));
+    return observer.route(
+      createRoute({
+        parse: parsePrompt,
+        registry,
+        tokenize: observer.tokenize(
+          stages.tokenize ?? (async () => ({ space: 'engine', ids: new Uint32Array(70) })),
+        ),
+        lookup: observer.lookup(stages.lookup ?? lookup),
+        policies: observer.policies(policies({ imbalanceRequests: 8, standardDeviationFactor: 1 })),
+        load: new Load(),
+        defaultStrategy: 'prefix-cache',
+        deadlineMs: 60_000,
+      }),
+    );
+  }
+
+  return { telemetry, lines, observer, route };
+}
