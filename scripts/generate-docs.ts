@@ -98,8 +98,9 @@ const DIFFERENCES = `### Differences from AIBrix
 - \`AIBRIX_GRPC_MAX_MESSAGE_SIZE_BYTES\` is raised to what \`${SETTINGS.maxBodyBytes.names[0]}\` needs: Envoy sends a request's
   body in one message.
 - \`AIBRIX_TOKENIZER_REQUEST_TIMEOUT\` takes \`5\` and \`5s\` for five seconds.
-- Not here: API keys (\`AIBRIX_AUTH_BEARER_TOKEN\`), rate limits and Redis. **Whoever moves from AIBrix and relied on its
-  API key must let Envoy check it** (\`jwt_authn\`, \`ext_authz\` or an Envoy Gateway SecurityPolicy).`;
+- Not here: rate limits, Redis and API keys. With \`AIBRIX_AUTH_BEARER_TOKEN\` set the program refuses to start, so that
+  nobody loses that check unnoticed: let Envoy check keys (\`api_key_auth\`, \`jwt_authn\`, \`ext_authz\` or an Envoy
+  Gateway SecurityPolicy).`;
 
 const PODS_FILE = `## The pods file
 

@@ -31,6 +31,9 @@ export type LoadedConfig =
       readonly podsFile: string | undefined;
     };
 
+/** AIBrix's own check of clients. Whoever relied on it must not lose it unnoticed. */
+const CLIENT_KEY = 'AIBRIX_AUTH_BEARER_TOKEN';
+
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The configuration of this process. */
@@ -58,6 +61,12 @@ export function readConfig(environment: Environment): LoadedConfig {
     problems.push(
       `${SETTINGS.kvEventSync.names.join(' / ')} is on but ${SETTINGS.useRemoteTokenizer.names.join(' / ')} is off: ` +
         'blocks are announced in the engines’ tokens, which only the engines’ tokenizer gives. Turn both on, or both off',
+    );
+  }
+  if (environment[CLIENT_KEY]) {
+    problems.push(
+      `${CLIENT_KEY} is set, but client keys are not checked here and every request would pass: let Envoy check them ` +
+        '(its API key, JWT or ext_authz filter before ext_proc), and unset it',
     );
   }
   if (problems.length > 0) return { kind: 'invalid', problems, podsFile: settings.podsFile };

@@ -105,6 +105,7 @@ export type Strategy = (typeof STRATEGIES)[number];
  * Why a pod was picked. A metric label: keep the set small.
  * - `prefix_match`, `prefix_match_skipped` (held, but every holder is too busy), `no_match`: what the index said;
  * - `only_pod`: there was no choice; `no_prompt`: this endpoint or body has no prompt to look up;
+ * - `prompt_refused`: the engine will not tokenize this prompt and will tell the client why; picked by load;
  * - `tokenizer_failed`, `deadline`, `index_failed`: a dependency failed, so the pick was by load;
  * - the name of the strategy, for those that do not look at the cache.
  */
@@ -114,6 +115,7 @@ export type Reason =
   | 'no_match'
   | 'only_pod'
   | 'no_prompt'
+  | 'prompt_refused'
   | 'tokenizer_failed'
   | 'deadline'
   | 'index_failed'

@@ -50,6 +50,13 @@ describe('configuration', () => {
     });
   });
 
+  it('refuses AIBrix’s client key, which is not checked here, without repeating it', () => {
+    const [problem, ...more] = problemsOf({ AIBRIX_AUTH_BEARER_TOKEN: 'hunter2' });
+    assert.match(problem ?? '', /AIBRIX_AUTH_BEARER_TOKEN.*Envoy/);
+    assert.notInclude(problem, 'hunter2');
+    assert.isEmpty(more);
+  });
+
   it('cannot be changed once it is read', () => {
     const config = aConfig() as { drainMs: number; mode: { kind: string } };
     assert.throws(() => {

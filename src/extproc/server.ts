@@ -1,4 +1,4 @@
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { EXTERNAL_PROCESSOR, loadExternalProcessor } from './protos.ts';
 import { type OpenStream, type ProcessCall, type StreamOptions, serveStream } from './stream.ts';
@@ -41,6 +41,8 @@ export async function startExtProcServer(options: ExtProcServerOptions): Promise
     options.maxMessageBytes,
     options.exchange.maxBodyBytes + MESSAGE_OVERHEAD_BYTES,
   );
+  // What goes wrong is told by rejections and callbacks; grpc-js would write it to stderr as well.
+  setLogVerbosity(logVerbosity.NONE);
   const server = new Server({
     'grpc.max_receive_message_length': maxMessage,
     'grpc.max_send_message_length': maxMessage,

@@ -147,7 +147,15 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
     },
 
     lookup(lookup: PrefixLookup): PrefixLookup {
-      return (tokens, promptContext, pods) => stage('match', () => lookup(tokens, promptContext, pods));
+      return (tokens, promptContext, pods) =>
+        stage('match', () => {
+          try {
+            return lookup(tokens, promptContext, pods);
+          } catch (error) {
+            log.error({ err: error }, 'unexpected error in the index; the request is routed by load');
+            throw error;
+          }
+        });
     },
 
     policies(policies: Readonly<Record<Strategy, Policy>>): Readonly<Record<Strategy, Policy>> {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { context, type Meter, type Tracer } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
@@ -7,6 +8,9 @@ import { OTLPTraceExporter as HttpExporter } from '@opentelemetry/exporter-trace
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace';
+
+/** A collector that does not answer must not keep the process from ending. */
+const LAST_SPANS_MS = 2_000;
 
 /** Where spans go. The exporters read their endpoint, headers and TLS from the standard `OTEL_EXPORTER_OTLP_*` variables. */
 export type TraceSink =
@@ -47,7 +51,12 @@ export function startTelemetry(options: {
     meter: meters.getMeter('warmroute'),
     serveMetrics: (request, response) => prometheus.getMetricsRequestHandler(request, response),
     async stop() {
-      await Promise.allSettled([tracers.shutdown(), meters.shutdown()]);
+      const late = new AbortController();
+      await Promise.race([
+        Promise.allSettled([tracers.shutdown(), meters.shutdown()]),
+        delay(LAST_SPANS_MS, undefined, { signal: late.signal }).catch(() => {}),
+      ]);
+      late.abort();
     },
   };
 }

@@ -91,10 +91,8 @@ export function createRoute(parts: RouteParts): Route {
       return { kind: 'found', prefix: parts.lookup(tokens, prompt, pods) };
     } catch (error) {
       if (deadline.signal.aborted) return { kind: 'unknown', reason: 'deadline' };
-      return {
-        kind: 'unknown',
-        reason: error instanceof TokenizerError ? 'tokenizer_failed' : 'index_failed',
-      };
+      if (!(error instanceof TokenizerError)) return { kind: 'unknown', reason: 'index_failed' };
+      return { kind: 'unknown', reason: error.kind === 'refused' ? 'prompt_refused' : 'tokenizer_failed' };
     } finally {
       deadline.clear();
     }

@@ -155,6 +155,12 @@ describe('the prefix lookup, with events', () => {
     assert.deepEqual(look(prompt), ['2/4', '0/4']);
   });
 
+  it('does not cut tokens of another space as the engines do', () => {
+    announce(a, prompt);
+    const found = withEvents({ space: 'character', ids: prompt }, BASE, PODS);
+    assert.deepEqual(found.of(a), { matchedBlocks: 0, totalBlocks: 2 });
+  });
+
   it('has pods of different base models each look for its own', () => {
     const other = aPod({ name: 'c', port: 3, model: 'finetune', aliases: ['alias'] });
     announce(a, prompt);

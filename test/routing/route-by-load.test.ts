@@ -1,7 +1,8 @@
+import { getEventListeners } from 'node:events';
 import { assert } from 'chai';
 import type { Tokens } from '../../src/domain.ts';
 import { TokenizerError, type TokenizerErrorKind } from '../../src/prompt/tokenizer.ts';
-import { a, aRequest, b, c, NEVER, RouteBench, routed } from '../support/route-bench.ts';
+import { a, aRequest, b, c, NEVER, RouteBench, routed, TOKENS } from '../support/route-bench.ts';
 
 /** Never answers and does not listen. */
 const deaf = () => new Promise<Tokens>(() => {});
@@ -42,13 +43,18 @@ describe('a request is routed by load', () => {
     assert.isEmpty(bench.tokenized);
   });
 
-  for (const kind of ['unavailable', 'refused', 'timeout', 'aborted'] satisfies TokenizerErrorKind[]) {
+  for (const kind of ['unavailable', 'timeout', 'aborted'] satisfies TokenizerErrorKind[]) {
     it(`when the tokenizer fails: ${kind}`, async () => {
       bench.tokenize = () => Promise.reject(new TokenizerError(kind, 'no'));
       await assertByLoad('tokenizer_failed');
       assert.isEmpty(bench.looked);
     });
   }
+
+  it('when the engine refuses the prompt, which is nobody’s failure', async () => {
+    bench.tokenize = () => Promise.reject(new TokenizerError('refused', 'too long'));
+    await assertByLoad('prompt_refused');
+  });
 
   it('when the lookup fails', async () => {
     bench.lookup = () => {
@@ -109,5 +115,25 @@ describe('a request is routed by load', () => {
     };
     await assertByLoad('deadline', { signal: AbortSignal.abort() });
     assert.isTrue(told);
+  });
+
+  it('and leaves neither a timer nor a listener behind, whatever the outcome', async () => {
+    const timers = () => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length;
+    const client = new AbortController();
+    const before = timers();
+    const outcomes: (typeof bench.tokenize)[] = [
+      async () => TOKENS,
+      () => Promise.reject(new TokenizerError('refused', 'no')),
+      () => {
+        client.abort();
+        return deaf();
+      },
+    ];
+    for (const tokenize of outcomes) {
+      bench.tokenize = tokenize;
+      await bench.route(aRequest(), client.signal);
+      assert.equal(timers(), before);
+      assert.isEmpty(getEventListeners(client.signal, 'abort'));
+    }
   });
 });
