@@ -25,7 +25,7 @@ class Upstream {
       else this.#held.emit(String(hold));
     });
   });
-  readonly #held = new EventEmitter();
+  readonly #held = new EventEmitter().setMaxListeners(0);
 
   /** Resolves when the request with `x-hold: id` is here. */
   async holds(id: string): Promise<void> {
@@ -65,12 +65,13 @@ describe('A flood of requests', function () {
   before(async function () {
     await envoyReady.call(this);
     upstream = new Upstream();
-    // One server as two pods would be one pod: their addresses are what tells pods apart.
     pods = [await upstream.listen('pod-0')];
   });
   after(() => upstream.stop());
 
   async function flood(fleet: Fleet, requests: number): Promise<Outcome> {
+    // A process that has just started takes its time for a burst, and this is not about that.
+    for (let i = 0; i < CONCURRENCY; i++) await fleet.post('/v1/completions', Buffer.from(BODY));
     const pool = new Pool(fleet.envoy.url, { connections: CONCURRENCY });
     const statuses = new Map<number, number>();
     let cancelled = 0;
@@ -142,10 +143,7 @@ describe('A flood of requests', function () {
   for (const { file, fallback, prove } of FLOODED) {
     it(`of ${FLOOD}, one in ${CANCELLED_EVERY} cancelled, is all answered and routed (${file})`, async () => {
       await withFleet(startFleetWithProcess({ file, pods, environment: ENVIRONMENT }), async fleet => {
-        const started = performance.now();
         const { statuses, cancelled } = await flood(fleet, FLOOD);
-        console.log(Math.round(FLOOD / ((performance.now() - started) / 1000)), 'rps', statuses, cancelled);
-        console.log(await fleet.envoy.stats('warmroute_ext_proc.*(cx_|rq_|reset|goaway)|ext_proc.warmroute'));
         assert.deepEqual(Object.fromEntries(statuses), { 200: FLOOD - FLOOD / CANCELLED_EVERY });
         assert.equal(cancelled, FLOOD / CANCELLED_EVERY);
 
@@ -164,6 +162,8 @@ describe('A flood of requests', function () {
           const stat = `cluster.${fallback}.upstream_rq_total`;
           assert.equal((await fleet.envoy.stats(stat)).get(stat), 0);
         }
+        const decisions = (await fleet.program.metrics())('warmroute_decisions_total');
+        assert.isAtLeast(decisions, FLOOD - FLOOD / CANCELLED_EVERY);
         await eventually('nothing is in flight', async () => {
           const metrics = await fleet.program.metrics();
           return metrics('warmroute_requests_in_flight') + metrics('warmroute_extproc_streams') === 0;

@@ -1,11 +1,23 @@
-import { InMemorySpanExporter, type ReadableSpan } from '@opentelemetry/sdk-trace';
+import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
 import { assert } from 'chai';
-import { envoyReady, type Fleet, startFleet, withFleet } from '../support/fleet.ts';
+import { envoyReady, startFleet, withFleet } from '../support/fleet.ts';
 import { freePort, startTinyPod, type TinyPod } from '../support/tiny-pod.ts';
 
 const COMPLETION = { model: 'demo', prompt: 'Where has this request been all the time?' };
 const CLIENT = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7' };
 const TRACEPARENT = `00-${CLIENT.traceId}-${CLIENT.spanId}-01`;
+
+function recordingExporter(): { readonly exporter: SpanExporter; readonly spans: ReadableSpan[] } {
+  const spans: ReadableSpan[] = [];
+  const exporter: SpanExporter = {
+    export(batch, done) {
+      spans.push(...batch);
+      done({ code: 0 });
+    },
+    shutdown: async () => {},
+  };
+  return { exporter, spans };
+}
 
 describe('One trace from the client to the pod', function () {
   this.timeout(20_000);
@@ -17,25 +29,12 @@ describe('One trace from the client to the pod', function () {
   });
   after(() => Promise.all(pods.map(pod => pod.stop())));
 
-  /** The spans of one request, which the program exports when it stops at the latest. */
-  async function spansOf(fleet: Fleet, exporter: InMemorySpanExporter): Promise<ReadableSpan[]> {
-    // The exporter forgets on shutdown, so what it has got is noted as it comes.
-    const spans: ReadableSpan[] = [];
-    const keep = exporter.export.bind(exporter);
-    exporter.export = (batch, done) => {
-      spans.push(...batch);
-      keep(batch, done);
-    };
-    await fleet.program.stop();
-    return spans;
-  }
-
   for (const [whose, headers] of [
     ['Envoy’s own', {}],
     ['the client’s', { traceparent: TRACEPARENT }],
   ] as const) {
     it(`with Envoy’s tracer on, the router’s span is a child of Envoy’s, in ${whose} trace`, async () => {
-      const exporter = new InMemorySpanExporter();
+      const { exporter, spans } = recordingExporter();
       const collector = `127.0.0.1:${await freePort()}`;
       const traces = { kind: 'exporter', exporter } as const;
       await withFleet(startFleet({ pods, collector, traces }), async fleet => {
@@ -51,7 +50,8 @@ describe('One trace from the client to the pod', function () {
           ?.headers.traceparent;
         assert.equal(String(upstream).split('-')[1], trace_id);
 
-        const spans = await spansOf(fleet, exporter);
+        // Spans are sent in batches, the last one when the program stops.
+        await fleet.program.stop();
         assert.sameMembers(
           spans.map(({ name }) => name),
           ['warmroute.route', 'tokenize', 'match', 'decide'],
@@ -66,10 +66,11 @@ describe('One trace from the client to the pod', function () {
   }
 
   it('with Envoy’s tracer off, the router’s span is a child of the client’s', async () => {
-    const exporter = new InMemorySpanExporter();
+    const { exporter, spans } = recordingExporter();
     await withFleet(startFleet({ pods, traces: { kind: 'exporter', exporter } }), async fleet => {
       await fleet.post('/v1/completions', COMPLETION, { traceparent: TRACEPARENT });
-      const route = (await spansOf(fleet, exporter)).find(({ name }) => name === 'warmroute.route');
+      await fleet.program.stop();
+      const route = spans.find(({ name }) => name === 'warmroute.route');
       assert.equal(route?.spanContext().traceId, CLIENT.traceId);
       assert.equal(route?.parentSpanContext?.spanId, CLIENT.spanId);
     });

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { status as Status } from '@grpc/grpc-js';
 import { assert } from 'chai';
 import { requestBody, requestHeaders } from '../support/envoy-messages.ts';
+import { RawEnvoy } from '../support/fake-envoy.ts';
 import { useServer } from './server-fixture.ts';
 import { toldReply } from './told.ts';
 
@@ -24,9 +25,12 @@ describe('Draining the ext_proc server', () => {
     const second = await route.asked();
     await deciding.reply();
 
+    const raw = await RawEnvoy.connect(server.port);
+    const told = raw.goaway();
     const drained = server.drain(0);
     assert.equal(await health.next(), 'NOT_SERVING');
     health.stop();
+    await told;
     assert.equal(server.openStreams, 2);
     assert.equal(first.releases, 0);
     second.decide();

@@ -1,9 +1,11 @@
-import { once } from 'node:events';
-import { status as Status } from '@grpc/grpc-js';
+import { EventEmitter, once } from 'node:events';
+import { Metadata, status as Status } from '@grpc/grpc-js';
 import { assert } from 'chai';
+import { type ProcessCall, serveStream } from '../../src/extproc/stream.ts';
 import type { WireRequest } from '../../src/extproc/wire.ts';
 import { requestBody, requestHeaders, responseHeaders } from '../support/envoy-messages.ts';
 import { type FakeEnvoyStream, RawEnvoy } from '../support/fake-envoy.ts';
+import { OPTIONS } from './dialogue.ts';
 import type { RouteCall } from './fake-route.ts';
 import { type ServerFixture, useServer } from './server-fixture.ts';
 import { toldReply } from './told.ts';
@@ -183,7 +185,19 @@ describe('An ext_proc stream', () => {
 });
 
 describe('An ext_proc stream with a short deadline for bodies', () => {
-  const given = useServer({ bodyDeadlineMs: 1 });
+  const given = useServer({ bodyDeadlineMs: 100 });
+
+  it('has no deadline for a decision once the body is whole', async () => {
+    const { envoy, route } = given();
+    const stream = envoy.open().send(requestHeaders({ config: HELD }), requestBody('hello', 'end'));
+    const call = await route.asked();
+    const later = envoy.open().send(requestHeaders({ config: HELD }));
+    await later.reply();
+    assert.isEmpty(stream.unreadReplies);
+    call.decide();
+    assert.equal(toldReply(await stream.reply()), 'request_headers pick');
+    await Promise.all([stream.halfClose(), later.halfClose()]);
+  });
 
   it('lets a request go on whose body does not come to its end', async () => {
     const { envoy } = given();
@@ -213,5 +227,81 @@ describe('An ext_proc stream on a route that throws', () => {
     await roundTrip(fixture);
     assert.deepEqual(fixture.unexpected, [failure]);
     assert.equal(fixture.server.openStreams, 0);
+  });
+});
+
+/** A gRPC call as the server sees it, without a connection. */
+class FakeCall extends EventEmitter {
+  readonly metadata = new Metadata();
+  readonly written: unknown[] = [];
+  ended = 0;
+
+  write(reply: unknown): void {
+    this.written.push(reply);
+  }
+
+  end(): void {
+    this.ended++;
+  }
+}
+
+describe('Serving an ext_proc stream', () => {
+  const serve = (call: FakeCall, onUnexpected: (error: unknown) => void, onClosed: () => void) =>
+    serveStream(
+      call as unknown as ProcessCall,
+      {
+        exchange: OPTIONS,
+        bodyDeadlineMs: 60_000,
+        route: () => Promise.reject(new Error('no route')),
+        onUnexpected,
+      },
+      onClosed,
+    );
+  const raise = (error: unknown) => {
+    throw error;
+  };
+  const ENDS = ['end', 'cancelled', 'close', 'error'];
+
+  for (const first of ENDS) {
+    it(`is over once, with the first of its ends: ${first}`, () => {
+      const call = new FakeCall();
+      let closed = 0;
+      serve(call, raise, () => closed++);
+      call.emit('data', requestHeaders({ config: HELD }));
+      call.emit(first);
+      assert.equal(closed, 1);
+      for (const further of ENDS) call.emit(further);
+      assert.equal(closed, 1);
+      call.emit('data', requestBody('hello'));
+      assert.isEmpty(call.written);
+    });
+  }
+
+  it('asks for no decision once the server has ended the stream', async () => {
+    const call = new FakeCall();
+    const stream = serve(call, raise, () => {});
+    stream.end();
+    for (const message of HELLO) call.emit('data', message);
+    await stream.idle();
+    assert.equal(call.ended, 1);
+    assert.isEmpty(call.written);
+  });
+
+  it('ends the stream even when the last replies cannot be written', async () => {
+    const call = new FakeCall();
+    const unexpected: string[] = [];
+    const stream = serve(
+      call,
+      error => unexpected.push(String(error)),
+      () => {},
+    );
+    call.write = () => {
+      throw new Error('no pen');
+    };
+    call.emit('data', requestHeaders({ config: HELD }));
+    call.emit('data', requestBody('hello', 'end'));
+    await stream.idle();
+    assert.deepEqual(unexpected, ['Error: no route', 'Error: no pen']);
+    assert.equal(call.ended, 1);
   });
 });

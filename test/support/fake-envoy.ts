@@ -207,6 +207,11 @@ export class RawEnvoy {
     await closed;
   }
 
+  /** The next GOAWAY: the server takes no new streams on this connection. */
+  async goaway(): Promise<void> {
+    await once(this.#session, 'goaway');
+  }
+
   /** The connection is gone without a word. */
   drop(): void {
     this.#session.destroy();
