@@ -172,7 +172,7 @@ export async function serve(
         },
       }),
     );
-    stops.push(() => grpc.drain(config.drainMs));
+    stops.push(() => grpc.drain(config.drainMs, config.drainBodiesMs));
     const showHealth = () => grpc.setHealth(registry.ready ? 'SERVING' : 'NOT_SERVING');
     showHealth();
     stops.push(registry.subscribe({ joined: () => {}, left: () => {}, changed: showHealth }));

@@ -160,6 +160,14 @@ export const SETTINGS = {
     wholeNumber(0, MAX_TIMER_MS),
     'Between NOT_SERVING and the end of the server on SIGTERM: time for the health checks of Envoy to notice.',
   ),
+  drainBodiesMs: setting(
+    'Warmroute',
+    ['WARMROUTE_DRAIN_BODIES_MS'],
+    '20000',
+    'ms',
+    wholeNumber(0, MAX_TIMER_MS),
+    'How much longer, on SIGTERM, exchanges may go on whose bodies pass through the router (FULL_DUPLEX_STREAMED): ending them earlier cuts the body. Others are not waited for; their generations go on without the router.',
+  ),
   tokenizerCacheBytes: setting(
     'Warmroute',
     ['WARMROUTE_TOKENIZER_CACHE_BYTES'],

@@ -15,6 +15,8 @@ export class Exchange {
   readonly #modes: Modes;
   readonly #request: RequestSide;
   #routed: RoutedDecision | undefined;
+  /** Directions whose body passes through us (FULL_DUPLEX_STREAMED) and has not ended. */
+  readonly #carried = new Set<'request' | 'response'>();
 
   constructor(modes: Modes, options: ExchangeOptions) {
     this.#modes = modes;
@@ -23,6 +25,7 @@ export class Exchange {
 
   /** One reply per message, in order; none after the request was answered by us. */
   receive(message: Incoming): Action[] {
+    this.#noteCarried(message);
     switch (message.kind) {
       case 'request_headers':
       case 'request_body':
@@ -39,6 +42,11 @@ export class Exchange {
     }
   }
 
+  /** Envoy has given us a body that it keeps no copy of: to end the stream now would cut it. */
+  get carriesBody(): boolean {
+    return this.#carried.size > 0 && !this.#request.rejected;
+  }
+
   decided(decision: Decision): Action[] {
     if (decision.kind === 'routed') this.#routed = decision;
     return this.#request.decided(decision);
@@ -47,6 +55,14 @@ export class Exchange {
   /** Nothing will be decided, or not in time: the request goes on as it is. Harmless to repeat. */
   late(): Action[] {
     return this.#request.late();
+  }
+
+  #noteCarried(message: Incoming): void {
+    if (message.kind === 'unknown') return;
+    const direction = message.kind.startsWith('request') ? 'request' : 'response';
+    if (this.#modes[direction] !== 'FULL_DUPLEX_STREAMED') return;
+    if (!('endOfStream' in message) || message.endOfStream) this.#carried.delete(direction);
+    else this.#carried.add(direction);
   }
 
   #respond(message: ResponseMessage): Action[] {

@@ -8,7 +8,7 @@ export type RequestMessage =
   | { readonly kind: 'request_trailers' };
 
 export type ResponseMessage =
-  | { readonly kind: 'response_headers' }
+  | { readonly kind: 'response_headers'; readonly endOfStream: boolean }
   | { readonly kind: 'response_body'; readonly body: Buffer; readonly endOfStream: boolean }
   | { readonly kind: 'response_trailers' };
 
@@ -54,7 +54,9 @@ export function readMessage(wire: WireRequest): Incoming {
   }
   if (wire.request_body) return { kind: 'request_body', ...readBody(wire.request_body) };
   if (wire.request_trailers) return { kind: 'request_trailers' };
-  if (wire.response_headers) return { kind: 'response_headers' };
+  if (wire.response_headers) {
+    return { kind: 'response_headers', endOfStream: wire.response_headers.end_of_stream === true };
+  }
   if (wire.response_body) return { kind: 'response_body', ...readBody(wire.response_body) };
   if (wire.response_trailers) return { kind: 'response_trailers' };
   return { kind: 'unknown' };

@@ -30,9 +30,10 @@ export interface ExtProcServer {
   setHealth(status: 'SERVING' | 'NOT_SERVING'): void;
   /**
    * Leaves without harming a request: NOT_SERVING, `waitMs` for Envoy's health check to notice, no new streams, decisions
-   * under way are answered, then streams end OK, so that generations in flight go on without us.
+   * under way are answered, then streams end OK, so that generations in flight go on without us. Streams that carry a body
+   * (FULL_DUPLEX_STREAMED) would cut it: they get up to `bodiesMs` to end by themselves.
    */
-  drain(waitMs: number): Promise<void>;
+  drain(waitMs: number, bodiesMs?: number): Promise<void>;
 }
 
 /** Binds the ext_proc and health services. Starts NOT_SERVING. Rejects when the address cannot be bound. */
@@ -75,16 +76,15 @@ export async function startExtProcServer(options: ExtProcServerOptions): Promise
       return open.size;
     },
     setHealth,
-    async drain(waitMs) {
+    async drain(waitMs, bodiesMs = 0) {
       setHealth('NOT_SERVING');
       await new Promise(resolve => setTimeout(resolve, waitMs));
       const shutdown = new Promise<void>(resolve => server.tryShutdown(() => resolve()));
       await Promise.all([...open].map(stream => stream.idle()));
+      for (const stream of open) if (!stream.carriesBody) stream.end();
+      await within(bodiesMs, Promise.all([...open].map(stream => stream.closed)));
       for (const stream of open) stream.end();
-      const last = Promise.withResolvers<void>();
-      const timer = setTimeout(last.resolve, LAST_FRAMES_MS);
-      await Promise.race([shutdown, last.promise]);
-      clearTimeout(timer);
+      await within(LAST_FRAMES_MS, shutdown);
       server.forceShutdown();
     },
   };
@@ -92,3 +92,11 @@ export async function startExtProcServer(options: ExtProcServerOptions): Promise
 
 /** For the last replies and trailers to leave before connections are cut: health watchers may stay open for ever. */
 const LAST_FRAMES_MS = 500;
+
+/** Waits for `work`, but no longer than `ms`. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, ms);
+  await Promise.race([work, late.promise]);
+  clearTimeout(timer);
+}

@@ -19,6 +19,10 @@ export interface StreamOptions {
 export interface OpenStream {
   /** Settles when no decision is under way. */
   idle(): Promise<void>;
+  /** A body passes through us and has not ended: ending the stream would cut it. */
+  readonly carriesBody: boolean;
+  /** Settles when the stream has ended, whoever ended it. */
+  readonly closed: Promise<void>;
   /** Ends the stream with OK, after which Envoy goes on without us and touches nothing. */
   end(): void;
 }
@@ -32,6 +36,7 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
   let exchange: Exchange | undefined;
   let outcome: RouteOutcome | undefined;
   let deciding: Promise<void> = Promise.resolve();
+  const closed = Promise.withResolvers<void>();
   let bodyDeadline: NodeJS.Timeout | undefined;
 
   function guarded<Args extends unknown[]>(step: (...args: Args) => void): (...args: Args) => void {
@@ -82,6 +87,7 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
     clearTimeout(bodyDeadline);
     outcome?.release();
     onClosed();
+    closed.resolve();
   }
 
   /**
@@ -114,6 +120,10 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
 
   return {
     idle: () => deciding,
+    get carriesBody() {
+      return exchange?.carriesBody ?? false;
+    },
+    closed: closed.promise,
     end: leave,
   };
 }

@@ -21,6 +21,7 @@ describe('A client that names its own upstream', function () {
   this.timeout(20_000);
   let pods: TinyPod[];
   let decoy: TinyPod;
+  let reachedBefore: number;
   let forged: Record<string, string>;
 
   before(async function () {
@@ -34,6 +35,9 @@ describe('A client that names its own upstream', function () {
       'x-warmroute-reason': 'forged',
       'x-warmroute-matched-blocks': '99',
     };
+  });
+  beforeEach(() => {
+    reachedBefore = decoy.requests.length;
   });
   after(() => Promise.all([...pods, decoy].map(pod => pod.stop())));
 
@@ -60,7 +64,7 @@ describe('A client that names its own upstream', function () {
             400,
           );
 
-          assert.isEmpty(decoy.requests);
+          assert.lengthOf(decoy.requests, reachedBefore);
           const seen = pods.flatMap(({ requests }) => requests).slice(before);
           assert.lengthOf(seen, 5);
           for (const { headers } of seen) {
@@ -81,7 +85,7 @@ describe('A client that names its own upstream', function () {
           assert.equal((await fleet.post('/v1/completions', COMPLETION, forged)).status, 200);
           assert.equal((await fleet.get('/v1/models', forged)).status, 200);
         }
-        assert.isEmpty(decoy.requests);
+        assert.lengthOf(decoy.requests, reachedBefore);
         assert.isAtLeast(await fleet.filterStat('failure_mode_allowed'), 8);
       });
     });

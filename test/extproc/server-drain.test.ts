@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { status as Status } from '@grpc/grpc-js';
 import { assert } from 'chai';
-import { requestBody, requestHeaders } from '../support/envoy-messages.ts';
+import { requestBody, requestHeaders, responseBody, responseHeaders } from '../support/envoy-messages.ts';
 import { RawEnvoy } from '../support/fake-envoy.ts';
 import { useServer } from './server-fixture.ts';
 import { toldReply } from './told.ts';
@@ -61,6 +61,42 @@ describe('Draining the ext_proc server', () => {
     const drained = server.drain(0);
     assert.equal(toldReply(await stream.reply()), 'request_headers');
     assert.equal(toldReply(await stream.reply()), 'request_body');
+    assert.equal((await stream.status).code, Status.OK);
+    await drained;
+  });
+
+  const DUPLEX = {
+    request_body_mode: 'FULL_DUPLEX_STREAMED',
+    response_body_mode: 'FULL_DUPLEX_STREAMED',
+  } as const;
+
+  it('lets a body that passes through it come to its end', async () => {
+    const { server, envoy, route } = given();
+    const stream = envoy.open().send(requestHeaders({ config: DUPLEX }), requestBody('he'));
+    const other = envoy.open().send(requestHeaders());
+    await other.reply();
+    const drained = server.drain(0, 60_000);
+    assert.equal((await other.status).code, Status.OK);
+    stream.send(requestBody('llo', 'end'));
+    (await route.asked()).decide();
+    assert.equal(toldReply(await stream.reply()), 'request_headers pick');
+    assert.equal(toldReply(await stream.reply()), 'request_body "hello" end');
+    stream.send(responseHeaders(), responseBody('wor'), responseBody('ld', 'end')).halfClose();
+    assert.equal(toldReply(await stream.reply()), 'response_headers');
+    assert.equal(toldReply(await stream.reply()), 'response_body "wor"');
+    assert.equal(toldReply(await stream.reply()), 'response_body "ld" end');
+    assert.equal((await stream.status).code, Status.OK);
+    await drained;
+  });
+
+  it('gives back what it has of a body that does not end in time', async () => {
+    const { server, envoy } = given();
+    const other = envoy.open().send(requestHeaders());
+    const stream = envoy.open().send(requestHeaders({ config: DUPLEX }), requestBody('he'));
+    await other.reply();
+    const drained = server.drain(0, 1);
+    assert.equal(toldReply(await stream.reply()), 'request_headers');
+    assert.equal(toldReply(await stream.reply()), 'request_body "he"');
     assert.equal((await stream.status).code, Status.OK);
     await drained;
   });
