@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { assert } from 'chai';
 import { eventually } from '../support/eventually.ts';
 import { envoyReady, type Fleet, startFleetWithProcess, withFleet } from '../support/fleet.ts';
@@ -88,6 +90,37 @@ describe('A rolling restart', function () {
     }
   });
 
+  it('waits for the bodies that pass through the router, which its end would cut', async () => {
+    // Tokens without a pause, so that some of them are always with the router.
+    let left = Number.POSITIVE_INFINITY;
+    let sent = 0;
+    const pod = await startTinyPod('pod-0', (_, response) => {
+      const next = () => {
+        if (left-- === 0) return void response.end('data: [DONE]\n\n');
+        if (response.destroyed) return;
+        response.write(`data: ${sent++}\n\n`, () => setImmediate(next));
+      };
+      next();
+    });
+    try {
+      await withFleet(startFleetWithProcess({ file: 'endpoint-picker.yaml', pods: [pod] }), async fleet => {
+        const generation = await fleet.stream('/v1/chat/completions', CHAT);
+        const { program } = fleet;
+        program.kill('SIGTERM');
+        // When the port is closed, the time in which Envoy was to notice is over, and only bodies are waited for.
+        await eventually('the program takes no new connections', () => refuses(program.grpcPort));
+        left = 100;
+        const tokens = (await generation.text).match(/^data: .+$/gm) ?? [];
+        assert.equal(tokens.at(-1), 'data: [DONE]');
+        const outOfPlace = tokens.findIndex((token, position) => token !== `data: ${position}`);
+        assert.equal(outOfPlace, sent, 'none is missing');
+        assert.deepEqual(await program.exited, { code: 0, signal: null });
+      });
+    } finally {
+      await pod.stop();
+    }
+  });
+
   it('of the only router fails no request either: they go round robin while there is none', async () => {
     await withFleet(startFleetWithProcess({ pods }), async fleet => {
       const generation = await fleet.stream('/v1/chat/completions', CHAT);
@@ -101,3 +134,15 @@ describe('A rolling restart', function () {
     });
   });
 });
+
+async function refuses(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    return await once(socket, 'connect').then(
+      () => false,
+      () => true,
+    );
+  } finally {
+    socket.destroy();
+  }
+}
