@@ -28,6 +28,11 @@ import { SETTINGS, type Setting } from './settings.ts';
 const ENGINE_BLOCK_SIZE_TOKENS = 16;
 /** AIBrix counts four bytes per token id. */
 const BYTES_PER_TOKEN = 4;
+/**
+ * AIBrix's default block is four bytes: a prompt of megabytes has hundreds of thousands, each of which costs time and
+ * displaces other prompts, while its first 8,192 tell the pods apart as well.
+ */
+const MAX_HISTORY_BLOCKS_PER_PROMPT = 8_192;
 /** A pod whose tokenizer fails this often in a row is left alone for a while. */
 const BREAKER = { failures: 5, halfOpenAfterMs: 5_000 };
 
@@ -113,6 +118,7 @@ export async function serve(
           holders: cache.holders,
           seed,
           defaultBlockSizeTokens: blockSizes(config, usesKvEvents),
+          maxBlocksPerPrompt: usesKvEvents ? Number.POSITIVE_INFINITY : MAX_HISTORY_BLOCKS_PER_PROMPT,
         }),
       ),
       policies: observed.policies(policies(config)),

@@ -1,4 +1,5 @@
 import type { BlockChain, BlockHash, HolderId, Matches, MatchLayer } from '../domain.ts';
+import { type Aged, AgeList } from './age-list.ts';
 import { BlockTable } from './block-table.ts';
 import type { IndexSize, PrefixIndex } from './prefix-index.ts';
 
@@ -19,7 +20,7 @@ interface Block {
   readonly entries: Map<HolderId, Entry>;
 }
 
-interface Entry {
+interface Entry extends Aged {
   readonly block: Block;
   readonly holder: HolderId;
   storedAt: number;
@@ -33,8 +34,8 @@ export class BlockSets implements PrefixIndex {
   readonly #options: Required<BlockSetsOptions>;
   readonly #blocks = new BlockTable<Block>();
   readonly #entriesOf = new Map<HolderId, Set<Entry>>();
-  /** In the order of storing: a Set keeps insertion order, and storing again moves an entry to its end. */
-  readonly #oldestFirst = new Set<Entry>();
+  /** In the order of storing; storing again makes an entry the newest. */
+  readonly #ages = new AgeList<Entry>();
 
   constructor(options: BlockSetsOptions) {
     this.#options = { now: () => performance.now(), ...options };
@@ -42,13 +43,14 @@ export class BlockSets implements PrefixIndex {
 
   store(holder: HolderId, { lanes, length }: BlockChain): void {
     const storedAt = this.#options.now();
-    for (let position = length - 1; position >= 0; position--) {
+    // What lies beyond the capacity would be the first to go.
+    for (let position = Math.min(length, this.#options.capacityEntries) - 1; position >= 0; position--) {
       const hash = { hi: lanes[2 * position]!, lo: lanes[2 * position + 1]! };
       const block = this.#blocks.ensure(hash, () => ({ hash, entries: new Map() }));
       this.#touch(block, holder, storedAt);
     }
     this.#expire();
-    while (this.#oldestFirst.size > this.#options.capacityEntries) this.#drop(first(this.#oldestFirst));
+    while (this.#ages.size > this.#options.capacityEntries) this.#drop(this.#ages.oldest!);
   }
 
   remove(holder: HolderId, { hi, lo }: BlockHash): void {
@@ -78,7 +80,7 @@ export class BlockSets implements PrefixIndex {
 
   size(): IndexSize {
     this.#expire();
-    return { blocks: this.#blocks.size, entries: this.#oldestFirst.size };
+    return { blocks: this.#blocks.size, entries: this.#ages.size };
   }
 
   #holdersAt(lanes: Uint32Array, position: number, length: number): HolderId[] {
@@ -89,41 +91,34 @@ export class BlockSets implements PrefixIndex {
   #touch(block: Block, holder: HolderId, storedAt: number): void {
     let entry = block.entries.get(holder);
     if (entry) {
-      this.#oldestFirst.delete(entry);
+      this.#ages.remove(entry);
       entry.storedAt = storedAt;
     } else {
-      entry = { block, holder, storedAt };
+      entry = { block, holder, storedAt, older: undefined, newer: undefined };
       block.entries.set(holder, entry);
       const held = this.#entriesOf.get(holder);
       if (held) held.add(entry);
       else this.#entriesOf.set(holder, new Set([entry]));
     }
-    this.#oldestFirst.add(entry);
+    this.#ages.append(entry);
   }
 
   #expire(): void {
     const { timeToLiveMs, now } = this.#options;
     if (timeToLiveMs === Number.POSITIVE_INFINITY) return;
     const bound = now() - timeToLiveMs;
-    for (const entry of this.#oldestFirst) {
-      if (entry.storedAt > bound) return;
+    for (let entry = this.#ages.oldest; entry && entry.storedAt <= bound; entry = this.#ages.oldest) {
       this.#drop(entry);
     }
   }
 
   #drop(entry: Entry): void {
     const { block, holder } = entry;
-    this.#oldestFirst.delete(entry);
+    this.#ages.remove(entry);
     block.entries.delete(holder);
     if (block.entries.size === 0) this.#blocks.delete(block.hash);
     const held = this.#entriesOf.get(holder)!;
     held.delete(entry);
     if (held.size === 0) this.#entriesOf.delete(holder);
   }
-}
-
-function first<T>(values: Iterable<T>): T {
-  const { value, done } = values[Symbol.iterator]().next();
-  if (done) throw new RangeError('first of nothing');
-  return value;
 }

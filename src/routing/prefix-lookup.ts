@@ -30,11 +30,13 @@ export interface PrefixLookupParts {
   readonly seed: number;
   /** For token spaces, or models, whose block size no event has shown. */
   readonly defaultBlockSizeTokens: Readonly<Record<TokenSpace, number>>;
+  /** Of longer prompts only so many blocks from the start are looked up and remembered. */
+  readonly maxBlocksPerPrompt: number;
 }
 
 /** Cuts a prompt into chains, one per cache model and block size in use, and looks each up in the indexes. */
 export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
-  const { engines, history, holders, seed, defaultBlockSizeTokens } = parts;
+  const { engines, history, holders, seed, defaultBlockSizeTokens, maxBlocksPerPrompt } = parts;
   const indexes = engines ? [engines.index, history] : [history];
 
   /** Under which name an engine caches this request: blocks of an adapter are not blocks of its base model. */
@@ -53,7 +55,8 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     for (const cacheModel of new Set(pods.map(pod => cacheModelOf(pod, model)))) {
       const chainsOfModel = blockSizes(cacheModel, tokens.space).map(blockSizeTokens => {
         const root = rootOf({ space: tokens.space, model: cacheModel, salt }, blockSizeTokens, seed);
-        return chainBlocks(root, tokens.ids, blockSizeTokens);
+        const ids = tokens.ids.subarray(0, maxBlocksPerPrompt * blockSizeTokens);
+        return chainBlocks(root, ids, blockSizeTokens);
       });
       chains.set(cacheModel, chainsOfModel);
       for (const chain of chainsOfModel) for (const index of indexes) note(index, chain);

@@ -63,9 +63,7 @@ describe('Large bodies', function () {
 
   for (const file of ['warmroute.yaml', 'original-dst.yaml', 'endpoint-picker.yaml'] as const) {
     it(`of 5 MB are routed like any other (${file})`, async () => {
-      // The characters' blocks are as large as those of tokens, by and large.
-      const environment = { AIBRIX_PREFIX_CACHE_BLOCK_SIZE: '64' };
-      await withFleet(startFleet({ pods, file, environment }), async fleet => {
+      await withFleet(startFleet({ pods, file }), async fleet => {
         const { status, decision } = await fleet.post('/v1/completions', promptOf(5_000_000));
         assert.equal(status, 200);
         assert.include(['no_match', 'prefix_match'], decision?.reason);

@@ -38,9 +38,7 @@ describe('Bodies streamed through the router (endpoint-picker.yaml)', function (
       goOn = () => response.end('data: {"n":2}\n\ndata: [DONE]\n\n');
     };
     pods = [await startTinyPod('pod-0', answer), await startTinyPod('pod-1', answer)];
-    // Large prompts are not to cost the local tokenizer's index much.
-    const environment = { AIBRIX_PREFIX_CACHE_BLOCK_SIZE: '64' };
-    fleet = await startFleet({ file: 'endpoint-picker.yaml', pods, environment });
+    fleet = await startFleet({ file: 'endpoint-picker.yaml', pods });
   });
   after(async () => {
     await fleet?.stop();

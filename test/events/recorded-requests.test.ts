@@ -31,6 +31,7 @@ class Listener {
       holders,
       seed: SEED,
       defaultBlockSizeTokens: { engine: 16, character: 1, tiktoken: 1 },
+      maxBlocksPerPrompt: Number.POSITIVE_INFINITY,
     });
   }
 

@@ -27,7 +27,13 @@ let withoutEvents: PrefixLookup;
 
 beforeEach(() => {
   cache = createCacheState({ indexEntries: 10_000, historyEntries: 10_000, historyTtlMs: 3_600_000 });
-  const parts = { history: cache.history, holders: cache.holders, seed: SEED, defaultBlockSizeTokens };
+  const parts = {
+    history: cache.history,
+    holders: cache.holders,
+    seed: SEED,
+    defaultBlockSizeTokens,
+    maxBlocksPerPrompt: Number.POSITIVE_INFINITY,
+  };
   withEvents = createPrefixLookup({ ...parts, engines: cache });
   withoutEvents = createPrefixLookup({ ...parts, engines: undefined });
 });
@@ -211,11 +217,23 @@ describe('the prefix lookup, without events', () => {
       holders: cache.holders,
       seed: SEED,
       defaultBlockSizeTokens: { engine: 16, character: 16, tiktoken: 16 },
+      maxBlocksPerPrompt: 1_000,
     });
     lookup({ space: 'character', ids: prompt }, BASE, PODS).remember(a);
     assert.equal(lookup({ space: 'engine', ids: prompt }, BASE, PODS).of(a).matchedBlocks, 0);
     assert.equal(lookup({ space: 'tiktoken', ids: prompt }, BASE, PODS).of(a).matchedBlocks, 0);
     assert.equal(lookup({ space: 'character', ids: prompt }, BASE, PODS).of(a).matchedBlocks, 4);
+  });
+
+  it('looks at the start of a long prompt only, where told so', () => {
+    const lookup = createPrefixLookup({
+      ...{ engines: undefined, history: cache.history, holders: cache.holders, seed: SEED },
+      defaultBlockSizeTokens,
+      maxBlocksPerPrompt: 3,
+    });
+    lookup(engineTokens(prompt), BASE, PODS).remember(a);
+    assert.deepEqual(look(prompt, BASE, lookup), ['3/3', '0/3']);
+    assert.equal(cache.history.size().entries, 3);
   });
 
   it('finds nothing for a prompt without a full block', () => {
