@@ -34,11 +34,23 @@ export type LoadedConfig =
 /** AIBrix's own check of clients. Whoever relied on it must not lose it unnoticed. */
 const CLIENT_KEY = 'AIBRIX_AUTH_BEARER_TOKEN';
 
+/** What Kubernetes puts into every container for a Service that is called warmroute, or warmroute-something. */
+const FROM_KUBERNETES =
+  /^WARMROUTE(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/;
+
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The configuration of this process. */
 export function loadConfig(): LoadedConfig {
   return readConfig(process.env);
+}
+
+/** Variables that look like ours and are not: most likely misspelt. They change nothing. */
+export function unknownNames(environment: Environment = process.env): string[] {
+  const known = new Set(Object.values<Setting<unknown>>(SETTINGS).flatMap(({ names }) => names));
+  return Object.keys(environment).filter(
+    name => name.startsWith('WARMROUTE_') && !known.has(name) && !FROM_KUBERNETES.test(name),
+  );
 }
 
 export function readConfig(environment: Environment): LoadedConfig {
@@ -50,7 +62,7 @@ export function readConfig(environment: Environment): LoadedConfig {
     const name = given[0]?.name ?? setting.names[0];
     const text = given[0]?.value ?? setting.fallback;
     const source = given.length > 0 ? 'environment' : text === undefined ? 'unset' : 'default';
-    effective.push({ name, value: text ?? '', source });
+    effective.push({ name, value: withoutPassword(text ?? ''), source });
     if (text === undefined) continue;
     const read = readAll(setting, given.length > 0 ? given : [{ name, value: text }]);
     problems.push(...read.problems);
@@ -89,7 +101,10 @@ function readAll(
   for (const { name, value } of setting.group === 'OpenTelemetry' ? given.slice(0, 1) : given) {
     const read = setting.read.safeParse(value);
     if (read.success) values.add(read.data);
-    else problems.push(`${name}=${value}: ${read.error.issues.map(issue => issue.message).join(', ')}`);
+    else
+      problems.push(
+        `${name}=${withoutPassword(value)}: ${read.error.issues.map(issue => issue.message).join(', ')}`,
+      );
   }
   if (problems.length > 0) return { problems };
   const [value, ...others] = values;
@@ -97,6 +112,11 @@ function readAll(
   return {
     problems: [`${given.map(({ name }) => name).join(' and ')} contradict each other: set one of them`],
   };
+}
+
+/** What is printed must not hold the password of a URL. */
+function withoutPassword(value: string): string {
+  return value.replace(/\/\/[^/@\s]*@/, '//***@');
 }
 
 /** An empty variable is an unset one, as docker-compose and Helm write it. */

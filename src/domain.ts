@@ -32,11 +32,16 @@ export interface Pod {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+/** An address as URLs and `host:port` want it: IPv6 in brackets. */
+export function hostOf(ip: string): string {
+  return ip.includes(':') ? `[${ip}]` : ip;
+}
+
 /** `ip:port`, IPv6 in brackets: the form that Envoy's ORIGINAL_DST and override_host clusters parse. */
 export type Endpoint = Branded<string, 'Endpoint'>;
 
 export function endpointOf(pod: Pick<Pod, 'ip' | 'port'>): Endpoint {
-  return (pod.ip.includes(':') ? `[${pod.ip}]:${pod.port}` : `${pod.ip}:${pod.port}`) as Endpoint;
+  return `${hostOf(pod.ip)}:${pod.port}` as Endpoint;
 }
 
 /** What holds a cache: one data-parallel rank of one pod. A small integer, given out by the index and used again. */
@@ -107,6 +112,7 @@ export type Strategy = (typeof STRATEGIES)[number];
  * - `only_pod`: there was no choice; `no_prompt`: this endpoint or body has no prompt to look up;
  * - `prompt_refused`: the engine will not tokenize this prompt and will tell the client why; picked by load;
  * - `tokenizer_failed`, `deadline`, `index_failed`: a dependency failed, so the pick was by load;
+ * - `cancelled`: the client has gone while it was looked for;
  * - the name of the strategy, for those that do not look at the cache.
  */
 export type Reason =
@@ -119,6 +125,7 @@ export type Reason =
   | 'tokenizer_failed'
   | 'deadline'
   | 'index_failed'
+  | 'cancelled'
   | Exclude<Strategy, 'prefix-cache'>;
 
 /** A pod for one request. `matchedBlocks` of `totalBlocks` full prompt blocks are held by it. */

@@ -1,14 +1,14 @@
 /** The composition root of `warmroute serve`: every part is made, joined and stopped here. */
 import { randomInt, randomUUID } from 'node:crypto';
 import type { Config } from './config.ts';
-import type { Pod, TokenSpace } from './domain.ts';
+import { hostOf, type Pod, type TokenSpace } from './domain.ts';
 import { EventFeed } from './events/event-feed.ts';
 import { startExtProcServer } from './extproc/server.ts';
 import { startAdmin } from './ops/admin.ts';
 import { createInstruments } from './ops/instruments.ts';
 import type { Logger } from './ops/log.ts';
 import { createObserver } from './ops/observed.ts';
-import { reportFeed, reportPods, reportState, reportTokenizer } from './ops/reports.ts';
+import { reportDoor, reportFeed, reportPods, reportState, reportTokenizer } from './ops/reports.ts';
 import { startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { followPodsFile } from './pods/discovery.ts';
 import { PodRegistry } from './pods/registry.ts';
@@ -33,6 +33,8 @@ const BYTES_PER_TOKEN = 4;
  * displaces other prompts, while its first 8,192 tell the pods apart as well.
  */
 const MAX_HISTORY_BLOCKS_PER_PROMPT = 8_192;
+/** Of a decision's time: a pod that hangs must leave enough for another one, and for the rest of the decision. */
+const ATTEMPT_SHARE = 0.4;
 /** A pod whose tokenizer fails this often in a row is left alone for a while. */
 const BREAKER = { failures: 5, halfOpenAfterMs: 5_000 };
 
@@ -172,6 +174,7 @@ export async function serve(
           isRouted: isRoutedPath,
           newRequestId: randomUUID,
         },
+        onFact: reportDoor(instruments, log),
         onUnexpected: error => {
           instruments.unexpected.add(1);
           log.error({ err: error }, 'unexpected error; the request went on unrouted');
@@ -212,19 +215,28 @@ function readiness(phase: 'starting' | 'serving' | 'stopping', registry: PodRegi
 }
 
 function createTokenizer(config: Config, onCall: (fact: TokenizeFact) => void): Tokenizer {
-  if (config.mode.kind === 'local') return createLocalTokenizer(config.mode.tokenizer);
+  if (config.mode.kind === 'local')
+    return createLocalTokenizer(config.mode.tokenizer, maxLocalTokens(config, config.mode.tokenizer));
   const template = config.tokenizerEndpointTemplate;
   const remote = createRemoteTokenizer({
-    timeoutMs: config.tokenizerTimeoutMs,
+    attemptTimeoutMs: Math.min(config.tokenizerTimeoutMs, ATTEMPT_SHARE * config.decisionTimeoutMs),
     cacheBytes: config.tokenizerCacheBytes,
     maxConnectionsPerPod: config.tokenizerConnections,
     breaker: BREAKER,
-    ...(template !== undefined && { urlOf: (pod: Pod) => template.replace('%s', urlHost(pod.ip)) }),
+    ...(template !== undefined && { urlOf: (pod: Pod) => template.replace('%s', hostOf(pod.ip)) }),
     onCall,
   });
   return config.mode.kind === 'remote'
-    ? withFallback(remote, createLocalTokenizer(config.mode.fallback))
+    ? withFallback(
+        remote,
+        createLocalTokenizer(config.mode.fallback, maxLocalTokens(config, config.mode.fallback)),
+      )
     : remote;
+}
+
+/** More are not looked at. */
+function maxLocalTokens(config: Config, kind: 'character' | 'tiktoken'): number {
+  return MAX_HISTORY_BLOCKS_PER_PROMPT * blockSizes(config, false)[kind];
 }
 
 function blockSizes(config: Config, usesKvEvents: boolean): Record<TokenSpace, number> {
@@ -245,10 +257,6 @@ function traceSink(config: Config): TraceSink {
 function hostAndPort(address: string): { host: string; port: number } {
   const colon = address.lastIndexOf(':');
   return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) };
-}
-
-function urlHost(ip: string): string {
-  return ip.includes(':') ? `[${ip}]` : ip;
 }
 
 function podFields(pod: Pod) {

@@ -4,6 +4,7 @@
  */
 import { isIPv6 } from 'node:net';
 import { z } from 'zod';
+import { STRATEGIES } from './domain.ts';
 
 export interface Setting<T, Fallback extends string | undefined = string | undefined> {
   /** The first is the name we print; the others are accepted spellings. */
@@ -309,7 +310,7 @@ export const SETTINGS = {
     ['ROUTING_ALGORITHM'],
     'prefix-cache',
     'strategy',
-    choice(['prefix-cache', 'least-request', 'random', 'round-robin', 'power-of-two']),
+    choice(STRATEGIES),
     'Strategy of requests without a `routing-strategy` header.',
   ),
   grpcMaxMessageBytes: setting(

@@ -7,7 +7,7 @@ import { assert } from 'chai';
 /** Which parts a part may import, itself aside. A part is a folder of `src/`, or a file at its top. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   domain: [],
-  settings: [],
+  settings: ['domain'],
   config: ['settings'],
   'prefix-index': ['domain'],
   prompt: ['domain'],
@@ -15,7 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   routing: ['domain', 'prefix-index', 'prompt', 'pods'],
   events: ['domain', 'prefix-index', 'prompt/blocks', 'pods'],
   extproc: ['domain', 'routing/route'],
-  ops: ['domain', 'prefix-index', 'prompt', 'routing', 'events', 'pods'],
+  ops: ['domain', 'prefix-index', 'prompt', 'routing', 'events', 'extproc', 'pods'],
   simulator: ['domain'],
   serve: [
     'config',

@@ -58,6 +58,16 @@ describe('configuration', () => {
     assert.isEmpty(more);
   });
 
+  it('is shown without the passwords of URLs, be they right or wrong', () => {
+    const name = 'OTEL_EXPORTER_OTLP_ENDPOINT';
+    const loaded = readConfig({ [name]: 'http://user:hunter2@collector:4317' });
+    const shown = loaded.kind === 'valid' && loaded.effective.find(setting => setting.name === name)?.value;
+    assert.equal(shown, 'http://***@collector:4317');
+    const [problem] = problemsOf({ [name]: 'ftp://user:hunter2@collector' });
+    assert.include(problem, '***@collector');
+    assert.notInclude(problem, 'hunter2');
+  });
+
   it('cannot be changed once it is read', () => {
     const config = aConfig() as { drainMs: number; mode: { kind: string } };
     assert.throws(() => {

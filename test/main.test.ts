@@ -117,6 +117,20 @@ describe('warmroute', function () {
       assert.lengthOf(stderr.match(/^warmroute: /gm) ?? [], 4);
     });
 
+    it('finds a setting that is missing, and one that does not exist', async () => {
+      const { code, stderr } = await runCli(['check-config'], {
+        WARMROUTE_DRIAN_MS: '7',
+        // Kubernetes' own, for a Service called warmroute.
+        WARMROUTE_SERVICE_HOST: '10.0.0.1',
+        WARMROUTE_PORT_50052_TCP_ADDR: '10.0.0.1',
+      });
+      assert.equal(code, 1);
+      assert.match(
+        stderr,
+        /^warmroute: WARMROUTE_DRIAN_MS: there is no such setting\nwarmroute: WARMROUTE_PODS_FILE is not set: .*\n$/,
+      );
+    });
+
     it('finds a mistake in the pods file alone', async () => {
       const { code, stderr } = await runCli(['check-config'], {
         WARMROUTE_PODS_FILE: join(folder, 'none.yaml'),

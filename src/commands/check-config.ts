@@ -1,14 +1,20 @@
-import { loadConfig } from '../config.ts';
+import { loadConfig, unknownNames } from '../config.ts';
 import { checkPodsFile, describeProblem } from '../pods/discovery.ts';
 import { CommandError } from './command-error.ts';
+import { PODS_FILE_MISSING } from './serve.ts';
 
 /** `warmroute check-config`: prints what is in force; throws CommandError with every mistake there is. */
 export async function checkConfigCommand(): Promise<void> {
   const loaded = loadConfig();
   const problems = loaded.kind === 'invalid' ? [...loaded.problems] : [];
   const { podsFile } = loaded.kind === 'valid' ? loaded.config : loaded;
-  const podsProblem = podsFile === undefined ? undefined : await checkPodsFile(podsFile);
-  if (podsProblem) problems.push(describeProblem(podsProblem));
+  for (const name of unknownNames()) problems.push(`${name}: there is no such setting`);
+  if (podsFile === undefined) {
+    problems.push(PODS_FILE_MISSING);
+  } else {
+    const podsProblem = await checkPodsFile(podsFile);
+    if (podsProblem) problems.push(describeProblem(podsProblem));
+  }
   if (loaded.kind === 'invalid' || problems.length > 0) throw new CommandError(problems);
   const width = Math.max(...loaded.effective.map(({ name }) => name.length));
   for (const { name, value, source } of loaded.effective) {

@@ -28,17 +28,17 @@ export function addEngineCommand(program: Command): void {
     .description('Run a simulated vLLM engine: OpenAI API, tokenizer, KV cache and its events, no GPU')
     .option('--name <name>', 'shown in its log lines', defaults.name)
     .option('--host <ip>', 'address to listen on', defaults.host)
-    .option('--port <port>', 'OpenAI API; 0 for any free port', wholeNumber, defaults.httpPort)
+    .option('--port <port>', 'OpenAI API; 0 for any free port', portNumber, defaults.httpPort)
     .option(
       '--events-port <port>',
       'KV-cache events (ZeroMQ PUB); 0 for any free port',
-      wholeNumber,
+      portNumber,
       defaults.eventsPort,
     )
     .option(
       '--replay-port <port>',
       'event replay (ZeroMQ ROUTER); 0 for any free port, "off" for none',
-      text => (text === 'off' ? text : wholeNumber(text)),
+      text => (text === 'off' ? text : portNumber(text)),
       defaults.replayPort,
     )
     .option('--model <name>', 'model that it serves', defaults.model)
@@ -114,4 +114,10 @@ async function runEngine(flags: EngineFlags): Promise<void> {
 function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('must be a whole number.');
   return Number(text);
+}
+
+function portNumber(text: string): number {
+  const port = wholeNumber(text);
+  if (port > 65_535) throw new InvalidArgumentError('must be at most 65535.');
+  return port;
 }

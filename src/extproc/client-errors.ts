@@ -18,6 +18,7 @@ interface Described {
 }
 
 const RETRY_AFTER_SECONDS = 10;
+const MAX_QUOTED = 256;
 
 /** The OpenAI error shape, with AIBrix's status and header for each condition (its gateway plugin, `gateway_req_body.go`). */
 export function answerTo(error: ClientError): ErrorAnswer {
@@ -43,7 +44,7 @@ function describe(error: ClientError): Described {
     case 'unknown_model':
       return {
         status: 400,
-        message: `model ${error.model} does not exist`,
+        message: `model ${shortened(error.model)} does not exist`,
         code: 'model_not_found',
         param: 'model',
         headers: { 'x-error-no-model-backends': error.model },
@@ -51,7 +52,7 @@ function describe(error: ClientError): Described {
     case 'bad_strategy':
       return {
         status: 400,
-        message: `incorrect routing strategy ${error.strategy}`,
+        message: `incorrect routing strategy ${shortened(error.strategy)}`,
         code: null,
         param: null,
         headers: { 'x-error-routing': 'true' },
@@ -59,7 +60,7 @@ function describe(error: ClientError): Described {
     case 'no_ready_pod':
       return {
         status: 503,
-        message: `error on getting pods for model ${error.model}`,
+        message: `error on getting pods for model ${shortened(error.model)}`,
         code: 'service_unavailable',
         param: null,
         headers: { 'x-error-no-model-backends': 'true', 'retry-after': String(RETRY_AFTER_SECONDS) },
@@ -73,6 +74,11 @@ function describe(error: ClientError): Described {
         headers: { 'x-error-request-body-processing': 'true' },
       };
   }
+}
+
+/** A client's own words are given back, but not megabytes of them. */
+function shortened(text: string): string {
+  return text.length <= MAX_QUOTED ? text : `${text.slice(0, MAX_QUOTED)}…`;
 }
 
 function typeOf(status: number): string {

@@ -7,9 +7,9 @@ import { endpointOf } from '../domain.ts';
 import * as name from './headers.ts';
 import type { Incoming, Modes, ResponseMessage } from './incoming.ts';
 import * as reply from './replies.ts';
-import { type Action, type ExchangeOptions, RequestSide } from './request-side.ts';
+import { type Action, type DoorFact, type ExchangeOptions, RequestSide } from './request-side.ts';
 
-export type { Action, ExchangeOptions } from './request-side.ts';
+export type { Action, DoorFact, ExchangeOptions } from './request-side.ts';
 
 export class Exchange {
   readonly #modes: Modes;
@@ -45,6 +45,11 @@ export class Exchange {
   /** Envoy has given us a body that it keeps no copy of: to end the stream now would cut it. */
   get carriesBody(): boolean {
     return this.#carried.size > 0 && !this.#request.rejected;
+  }
+
+  /** What was settled without a decision since this was last called. */
+  takeFacts(): DoorFact[] {
+    return this.#request.takeFacts();
   }
 
   decided(decision: Decision): Action[] {

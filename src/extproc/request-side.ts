@@ -26,6 +26,12 @@ export type Action =
   /** Envoy holds the headers and waits for us while the body trickles in: tell the exchange when it took too long (`late`). */
   | { readonly kind: 'start_body_deadline' };
 
+/** What was settled here without asking for a decision. */
+export type DoorFact =
+  | { readonly kind: 'rejected'; readonly error: ClientError }
+  /** The request goes on without a pick: Envoy's own load balancing serves it. */
+  | { readonly kind: 'undecided'; readonly why: 'late_body' | 'body_out_of_reach' };
+
 export interface ExchangeOptions {
   /** Larger bodies are answered 413. */
   readonly maxBodyBytes: number;
@@ -58,6 +64,7 @@ export class RequestSide {
   #state: State = { at: 'start' };
   /** Set by the headers; the response side echoes it. */
   requestId = '';
+  readonly #facts: DoorFact[] = [];
   /** The client asked for the debug headers, and may. */
   wantsDebug = false;
   #responseStarted = false;
@@ -65,6 +72,11 @@ export class RequestSide {
   constructor(modes: Modes, options: ExchangeOptions) {
     this.#modes = modes;
     this.#options = options;
+  }
+
+  /** What has happened since this was last called. */
+  takeFacts(): DoorFact[] {
+    return this.#facts.splice(0);
   }
 
   get rejected(): boolean {
@@ -115,9 +127,9 @@ export class RequestSide {
       return [send(reply.requestHeaders(undefined, this.#skipTheRest()))];
     }
     if (Number(headers.get('content-length')) > this.#options.maxBodyBytes)
-      return this.#reject(this.#tooLarge(), []);
+      return this.#refuse(this.#tooLarge(), []);
     if (endOfStream)
-      return this.#reject({ kind: 'malformed_body', message: 'the request has no body', param: null }, []);
+      return this.#refuse({ kind: 'malformed_body', message: 'the request has no body', param: null }, []);
     const request: Ask = {
       path,
       contentType: headers.get('content-type'),
@@ -137,12 +149,14 @@ export class RequestSide {
     const { request, owed } = state;
     owed.push(owedFor(message));
     if (message.kind === 'request_body') state.bytes += message.body.length;
-    if (state.bytes > this.#options.maxBodyBytes) return this.#reject(this.#tooLarge(), owed);
+    if (state.bytes > this.#options.maxBodyBytes) return this.#refuse(this.#tooLarge(), owed);
     if (this.#isWhole(message)) {
       this.#state = { at: 'deciding', owed };
       return [{ kind: 'route', request: { ...request, body: bodyOf(owed) } }];
     }
-    return this.#modes.requestHeaders === 'held' ? [] : this.#settle(owed, undefined);
+    if (this.#modes.requestHeaders === 'held') return [];
+    this.#facts.push({ kind: 'undecided', why: 'body_out_of_reach' });
+    return this.#settle(owed, undefined);
   }
 
   /** Whether this message completes the body. In BUFFERED mode it is the only one, and `false` announces trailers. */
@@ -182,6 +196,12 @@ export class RequestSide {
         message.kind === 'request_headers' ? reply.requestHeaders(undefined) : reply.neutral(message.kind),
       ),
     ];
+  }
+
+  /** Answers without asking for a decision. */
+  #refuse(error: ClientError, owed: readonly Owed[]): Action[] {
+    this.#facts.push({ kind: 'rejected', error });
+    return this.#reject(error, owed);
   }
 
   #reject(error: ClientError, owed: readonly Owed[]): Action[] {

@@ -1,6 +1,6 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { Route, RouteOutcome } from '../routing/route.ts';
-import { type Action, Exchange, type ExchangeOptions } from './exchange.ts';
+import { type Action, type DoorFact, Exchange, type ExchangeOptions } from './exchange.ts';
 import { readMessage, readModes } from './incoming.ts';
 import type { WireRequest, WireResponse } from './wire.ts';
 
@@ -11,6 +11,8 @@ export interface StreamOptions {
   readonly route: Route;
   /** How long Envoy may hold a request's headers while its body comes in; below its `message_timeout`. */
   readonly bodyDeadlineMs: number;
+  /** For metrics: what was settled here, without `route`. */
+  readonly onFact: (fact: DoorFact) => void;
   /** Something that should never happen, and did: the request went on without us. */
   readonly onUnexpected: (error: unknown) => void;
 }
@@ -64,7 +66,10 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
           break;
         case 'start_body_deadline':
           bodyDeadline = setTimeout(
-            guarded(() => perform(exchange!.late())),
+            guarded(() => {
+              options.onFact({ kind: 'undecided', why: 'late_body' });
+              perform(exchange!.late());
+            }),
             options.bodyDeadlineMs,
           );
       }
@@ -110,6 +115,7 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
       if (gone.signal.aborted) return;
       exchange ??= new Exchange(readModes(wire), options.exchange);
       perform(exchange.receive(readMessage(wire)));
+      for (const fact of exchange.takeFacts()) options.onFact(fact);
     }),
   );
   call.on('end', () => {

@@ -44,6 +44,7 @@ export function createInstruments(meter: Meter) {
     },
     decisions: counter('warmroute_decisions_total', 'Requests routed, by strategy and reason'),
     rejections: counter('warmroute_rejections_total', 'Requests answered with an error, by kind'),
+    undecided: counter('warmroute_undecided_total', 'Requests that went on without a pick, by why'),
     matchedBlocks: counter('warmroute_matched_blocks_total', 'Prompt blocks that the chosen pod held'),
     promptBlocks: counter('warmroute_prompt_blocks_total', 'Full prompt blocks of routed requests'),
     stageSeconds: seconds(

@@ -44,6 +44,9 @@ const FAILURES: Partial<Record<Reason, string>> = {
   index_failed: 'sync_indexer_unavailable',
 };
 
+/** Where AIBrix does not ask its prefix router either: not part of its hit rate. */
+const UNASKED: ReadonlySet<Reason> = new Set<Reason>(['only_pod', 'no_prompt']);
+
 /** Per reason: a dead tokenizer must not bury everything else. */
 const WARN_EVERY_MS = 10_000;
 
@@ -59,10 +62,11 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
 
   function recordDecision(decision: RoutedDecision): void {
     const { model, strategy, reason, matchedBlocks, totalBlocks } = decision;
+    if (reason === 'cancelled') return;
     instruments.decisions.add(1, { model, strategy, reason });
     instruments.matchedBlocks.add(matchedBlocks, { model });
     instruments.promptBlocks.add(totalBlocks, { model });
-    if (strategy !== 'prefix-cache') return;
+    if (strategy !== 'prefix-cache' || UNASKED.has(reason)) return;
     const bucket = matchBucket(matchedBlocks, totalBlocks);
     instruments.aibrix.decisions.add(1, { model, match_percent_bucket: bucket, using_kv_sync });
     const selection = SELECTIONS[reason] ?? 'least_request_fallback';

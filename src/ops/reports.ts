@@ -1,6 +1,7 @@
 /** What the parts report, as metrics and log lines. */
 import type { ObservableResult } from '@opentelemetry/api';
 import type { FeedFact } from '../events/event-feed.ts';
+import type { DoorFact } from '../extproc/exchange.ts';
 import { type DiscoveryProblem, describeProblem } from '../pods/discovery.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import type { CacheState } from '../prefix-index/cache-state.ts';
@@ -35,6 +36,23 @@ export function reportFeed(instruments: Instruments, log: Logger): (fact: FeedFa
         break;
       case 'batch':
         break;
+    }
+  };
+}
+
+export function reportDoor(instruments: Instruments, log: Logger): (fact: DoorFact) => void {
+  const warnOnce = createWarnOnce(log);
+  return fact => {
+    if (fact.kind === 'rejected') {
+      instruments.rejections.add(1, { kind: fact.error.kind });
+      log.info({ error: fact.error.kind }, 'request rejected');
+    } else {
+      instruments.undecided.add(1, { why: fact.why });
+      warnOnce(
+        fact.why,
+        { why: fact.why },
+        'requests go on without a pick: their bodies come too late, or not at all',
+      );
     }
   };
 }

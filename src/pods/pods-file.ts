@@ -25,7 +25,7 @@ export function parsePodsFile(text: string): ParsedPodsFile {
   const parsed = fileSchema.safeParse(content.value);
   const problems = [
     ...(parsed.success ? [] : parsed.error.issues.flatMap(problemsOf)),
-    ...duplicateNames(content.value),
+    ...duplicates(content.value),
   ];
   if (!parsed.success || problems.length > 0) return { kind: 'invalid', problems };
   return { kind: 'valid', specs: parsed.data.pods };
@@ -137,20 +137,70 @@ function placeOf(path: readonly PropertyKey[]): string {
   return place === '' ? 'file' : place;
 }
 
-/** Looks at the unchecked content, so that duplicates are reported together with whatever else is wrong. */
-function duplicateNames(value: unknown): PodsFileProblem[] {
+/** What a pod says before it is checked: duplicates are reported together with whatever else is wrong. */
+interface Unchecked {
+  readonly name?: unknown;
+  readonly address?: unknown;
+  readonly port?: unknown;
+  readonly model?: unknown;
+  readonly aliases?: unknown;
+}
+
+function uncheckedPods(value: unknown): readonly (Unchecked | null)[] {
   const pods = (value as { pods?: unknown } | null)?.pods;
-  if (!Array.isArray(pods)) return [];
+  return Array.isArray(pods) ? pods : [];
+}
+
+function duplicates(value: unknown): PodsFileProblem[] {
+  const pods = uncheckedPods(value);
+  return [
+    ...repeated(pods, 'name', ({ name }) => (typeof name === 'string' ? name : undefined), 'the name'),
+    ...repeated(
+      pods,
+      'port',
+      ({ address, port }) =>
+        typeof address === 'string' && port !== undefined ? `${address} ${port}` : undefined,
+      'the address and port',
+    ),
+    ...aliasesOfTwo(pods),
+  ];
+}
+
+function repeated(
+  pods: readonly (Unchecked | null)[],
+  key: string,
+  identify: (pod: Unchecked) => string | undefined,
+  what: string,
+): PodsFileProblem[] {
   const first = new Map<string, number>();
-  return pods.flatMap((pod: { name?: unknown } | null, index) => {
-    const name = pod?.name;
-    if (typeof name !== 'string') return [];
-    const earlier = first.get(name);
+  return pods.flatMap((pod, index) => {
+    const value = pod ? identify(pod) : undefined;
+    if (value === undefined) return [];
+    const earlier = first.get(value);
     if (earlier === undefined) {
-      first.set(name, index);
+      first.set(value, index);
       return [];
     }
-    const reason = `${JSON.stringify(name)} is already the name of pods[${earlier}]`;
-    return [{ place: `pods[${index}].name`, reason }];
+    return [
+      {
+        place: `pods[${index}].${key}`,
+        reason: `${JSON.stringify(value)} is already ${what} of pods[${earlier}]`,
+      },
+    ];
+  });
+}
+
+/** Requests for one name go to pods of one model: another one would see other tokens, and give other answers. */
+function aliasesOfTwo(pods: readonly (Unchecked | null)[]): PodsFileProblem[] {
+  const rootOf = new Map<unknown, unknown>(pods.map(pod => [pod?.model, pod?.model]));
+  return pods.flatMap((pod, index) => {
+    if (!pod || !Array.isArray(pod.aliases)) return [];
+    return pod.aliases.flatMap((alias: unknown, position) => {
+      const root = rootOf.get(alias) ?? pod.model;
+      rootOf.set(alias, root);
+      if (root === pod.model) return [];
+      const reason = `${JSON.stringify(alias)} already stands for ${JSON.stringify(root)}`;
+      return [{ place: `pods[${index}].aliases[${position}]`, reason }];
+    });
   });
 }

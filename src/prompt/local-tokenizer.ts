@@ -8,15 +8,25 @@ import type { Tokenizer } from './tokenizer.ts';
 
 export type LocalTokenizerKind = 'character' | 'tiktoken';
 
+/** More than tokens have on average in any language that cl100k_base was made for. */
+const CHARACTERS_PER_TOKEN = 8;
+
 type Encode = (text: string) => Uint32Array;
 
 /**
  * - `character`: every UTF-8 byte of the text is a token;
  * - `tiktoken`: OpenAI's cl100k_base. Its table of 100,000 merges (some 40 MB once read) is loaded with the first prompt.
  *
+ * Encoding runs on the thread that serves everyone, so only the start of a long text is encoded: enough for `maxTokens`
+ * tokens of ordinary text. Two texts that agree that far get the same tokens.
+ *
  * Prompts of token ids keep their ids. Text that looks like a special token (`<|endoftext|>`) is encoded as text.
  */
-export function createLocalTokenizer(kind: LocalTokenizerKind): Tokenizer {
+export function createLocalTokenizer(
+  kind: LocalTokenizerKind,
+  maxTokens = Number.POSITIVE_INFINITY,
+): Tokenizer {
+  const maxLength = kind === 'character' ? maxTokens : maxTokens * CHARACTERS_PER_TOKEN;
   let encode: Promise<Encode> | undefined;
   return {
     async tokenize(prompt: PromptRequest) {
@@ -24,7 +34,7 @@ export function createLocalTokenizer(kind: LocalTokenizerKind): Tokenizer {
       if (content.kind === 'none') throw new TypeError('a request without a prompt has no tokens');
       if (content.kind === 'tokens') return { space: kind, ids: content.ids };
       encode ??= kind === 'character' ? Promise.resolve(encodeBytes) : loadTiktoken();
-      return { space: kind, ids: (await encode)(promptText(prompt)) };
+      return { space: kind, ids: (await encode)(promptText(prompt).slice(0, maxLength)) };
     },
     async close() {},
   };

@@ -35,7 +35,7 @@ export interface PodCallsOptions {
 
 export interface PodCalls {
   /**
-   * Runs `call` on one of `pods`, and on another one if the first was unavailable. Rejects with the last call's
+   * Runs `call` on one of `pods`, and on another one if the first was unavailable or late. Rejects with the last call's
    * TokenizerError, or with `unavailable` if no pod may be asked. Only `unavailable` and `timeout` count against a pod.
    */
   run<T>(pods: readonly Pod[], call: (pod: Pod) => Promise<T>): Promise<T>;
@@ -98,7 +98,8 @@ export function createPodCalls(options: PodCallsOptions): PodCalls {
           return outcome.value;
         } catch (error) {
           if (error instanceof BrokenCircuitError) continue;
-          if (!isKind(error, 'unavailable') || attempts === MAX_ATTEMPTS) throw error;
+          if (!(isKind(error, 'unavailable') || isKind(error, 'timeout')) || attempts === MAX_ATTEMPTS)
+            throw error;
           failed = { pod, error };
         }
       }

@@ -20,8 +20,8 @@ const DEFAULT_FORGET_MISSING_RENDER_AFTER_MS = 10 * 60 * 1000;
 const MAX_REMEMBERED_ROUTES = 16_384;
 
 export interface RemoteTokenizerOptions {
-  /** For one prompt, from the first request to the last answer, the retry included. */
-  readonly timeoutMs: number;
+  /** For each of at most two attempts on different pods. */
+  readonly attemptTimeoutMs: number;
   /** Bound of the results that are kept; 0 keeps none. */
   readonly cacheBytes: number;
   readonly breaker: BreakerOptions;
@@ -32,7 +32,7 @@ export interface RemoteTokenizerOptions {
   readonly forgetMissingRenderAfterMs?: number;
   /** Where a pod's HTTP API is, e.g. `http://10.0.0.1:8000`; a path is kept as prefix. Default: `http://` + endpointOf(pod). */
   readonly urlOf?: (pod: Pod) => string;
-  /** Milliseconds; for the breakers and for forgetting, not for `timeoutMs`. */
+  /** Milliseconds; for the breakers and for forgetting, not for `attemptTimeoutMs`. */
   readonly now?: () => number;
   readonly onCall?: (fact: TokenizeFact) => void;
 }
@@ -132,8 +132,8 @@ export function createRemoteTokenizer(options: RemoteTokenizerOptions): Tokenize
         cacheKey(prompt),
         signal,
         shared =>
-          withDeadline(shared, options.timeoutMs, bounded =>
-            calls.run(pods, pod => askPod(pod, prompt, bounded)),
+          calls.run(pods, pod =>
+            withDeadline(shared, options.attemptTimeoutMs, bounded => askPod(pod, prompt, bounded)),
           ),
         outcome => {
           if (outcome !== 'computed') onCall({ kind: outcome });

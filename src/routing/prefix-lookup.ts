@@ -95,6 +95,8 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
           : { matchedBlocks: 0, totalBlocks: chainsOf(pod)[0]?.length ?? 0 };
       },
       remember: pod => {
+        // Whether a name that no event has shown is an alias or an adapter is not known, and neither is what will be held.
+        if (cacheModelOf(pod, model) !== model) return;
         const holder = holders.ensure(pod.name, ANY_RANK);
         for (const chain of chainsOf(pod)) history.store(holder, chain);
       },

@@ -4,7 +4,7 @@ import type { PodRegistry } from '../pods/registry.ts';
 import type { ParsedPrompt, PromptRequest } from '../prompt/request.ts';
 import { type Tokenizer, TokenizerError } from '../prompt/tokenizer.ts';
 import type { Load } from './load.ts';
-import { type Candidate, leastRequest, type Policy } from './policy.ts';
+import type { Candidate, Policy } from './policy.ts';
 import type { PrefixFound, PrefixLookup } from './prefix-lookup.ts';
 
 /** One request as Envoy's door hands it over: path and headers that matter, and the whole body. */
@@ -90,6 +90,7 @@ export function createRoute(parts: RouteParts): Route {
       const tokens = await deadline.race(parts.tokenize(prompt, pods, deadline.signal));
       return { kind: 'found', prefix: parts.lookup(tokens, prompt, pods) };
     } catch (error) {
+      if (signal.aborted) return { kind: 'unknown', reason: 'cancelled' };
       if (deadline.signal.aborted) return { kind: 'unknown', reason: 'deadline' };
       if (!(error instanceof TokenizerError)) return { kind: 'unknown', reason: 'index_failed' };
       return { kind: 'unknown', reason: error.kind === 'refused' ? 'prompt_refused' : 'tokenizer_failed' };
@@ -105,8 +106,9 @@ export function createRoute(parts: RouteParts): Route {
       return { pod, running: load.running(pod), ...held };
     });
     const snapshot = { candidates, random, turn };
-    if (whereabouts.kind === 'unknown')
-      return { candidate: leastRequest(snapshot), reason: whereabouts.reason };
+    if (whereabouts.kind === 'unknown') {
+      return { candidate: parts.policies['least-request'](snapshot).candidate, reason: whereabouts.reason };
+    }
     return parts.policies[strategy](snapshot);
   }
 

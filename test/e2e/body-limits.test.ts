@@ -49,12 +49,14 @@ describe('Large bodies', function () {
     });
   });
 
-  it('above Envoy’s limit are answered 413 by Envoy', async () => {
+  it('above Envoy’s limit are answered 413 by Envoy, in the same shape', async () => {
     const environment = { WARMROUTE_MAX_BODY_BYTES: String(64 * MIB) };
     await withFleet(startFleet({ pods, environment }), async fleet => {
       const before = received();
-      const { status } = await fleet.post('/v1/completions', promptOf(34 * MIB));
+      const { status, headers, text } = await fleet.post('/v1/completions', promptOf(34 * MIB));
       assert.equal(status, 413);
+      assert.equal(headers['content-type'], 'application/json');
+      assert.deepInclude(JSON.parse(text).error, { type: 'invalid_request_error', param: null, code: null });
       const { details } = await fleet.envoy.accessLogged(entry => entry.status === 413);
       assert.equal(details, 'request_payload_too_large');
       assert.equal(received(), before);

@@ -22,7 +22,7 @@ describe('Engines whose tokenizer hangs', function () {
         );
         for (const { status, decision } of answers) {
           assert.equal(status, 200);
-          assert.equal(decision?.reason, 'deadline');
+          assert.equal(decision?.reason, 'tokenizer_failed');
         }
         const served = pods.map(
           ({ address }) => answers.filter(({ servedBy }) => servedBy === address).length,
@@ -32,8 +32,8 @@ describe('Engines whose tokenizer hangs', function () {
         assert.equal(await fleet.filterStat('message_timeouts'), 0);
         assert.equal(await fleet.filterStat('failure_mode_allowed'), 0);
         const metrics = await fleet.program.metrics();
-        assert.equal(metrics('warmroute_decisions_total', { reason: 'deadline' }), 9);
-        assert.equal(metrics('aibrix_prefix_cache_routing_errors_total', { reason: 'deadline' }), 9);
+        assert.equal(metrics('warmroute_decisions_total', { reason: 'tokenizer_failed' }), 9);
+        assert.equal(metrics('aibrix_prefix_cache_routing_errors_total', { reason: 'tokenize_failed' }), 9);
       });
     });
   }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach } from 'mocha';
+import type { DoorFact } from '../../src/extproc/exchange.ts';
 import {
   type ExtProcServer,
   type ExtProcServerOptions,
@@ -15,6 +16,8 @@ export interface ServerFixture {
   readonly route: FakeRoute;
   /** What `onUnexpected` was told. */
   readonly unexpected: unknown[];
+  /** What `onFact` was told. */
+  readonly facts: DoorFact[];
   /** Settles with the next thing that `onUnexpected` is told. */
   nextUnexpected(): Promise<unknown>;
 }
@@ -25,6 +28,7 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
   beforeEach(async () => {
     const route = new FakeRoute();
     const unexpected: unknown[] = [];
+    const facts: DoorFact[] = [];
     let heard = Promise.withResolvers<unknown>();
     const server = await startExtProcServer({
       address: '127.0.0.1:0',
@@ -37,6 +41,7 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
         isRouted: path => path === CHAT_PATH,
         newRequestId: () => 'made-up',
       },
+      onFact: fact => facts.push(fact),
       onUnexpected: error => {
         unexpected.push(error);
         heard.resolve(error);
@@ -45,7 +50,7 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
       ...given,
     });
     const envoy = new FakeEnvoy(server.port);
-    fixture = { server, envoy, route, unexpected, nextUnexpected: () => heard.promise };
+    fixture = { server, envoy, route, unexpected, facts, nextUnexpected: () => heard.promise };
   });
 
   afterEach(async () => {

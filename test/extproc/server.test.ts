@@ -48,10 +48,29 @@ describe('The ext_proc server', () => {
       bodyDeadlineMs: 1,
       route: route.route,
       exchange: { maxBodyBytes: 1, debugHeaders: 'off', isRouted: () => true, newRequestId: () => '' },
+      onFact: () => {},
       onUnexpected: () => {},
     }).catch((error: unknown) => error);
     assert.instanceOf(refused, Error);
     assert.include(String(refused), 'EADDRINUSE');
+  });
+
+  it('tells what it settles without a decision', async () => {
+    const { envoy, route, facts } = given();
+    const empty = envoy.open().send(requestHeaders({ endOfStream: true }));
+    await empty.reply();
+    const config = { request_body_mode: 'BUFFERED_PARTIAL' } as const;
+    const partial = envoy.open().send(requestHeaders({ config }), requestBody('he'));
+    await partial.reply();
+    await partial.reply();
+    const routed = envoy.open().send(requestHeaders(), requestBody('hello', 'end'));
+    await routed.reply();
+    (await route.asked()).decide();
+    await routed.reply();
+    assert.deepEqual(
+      facts.map(fact => (fact.kind === 'rejected' ? fact.error.kind : fact.why)),
+      ['malformed_body', 'body_out_of_reach'],
+    );
   });
 
   it('takes a body of more than 4 MiB, the limit that grpc-js has by default', async () => {

@@ -253,6 +253,7 @@ describe('Serving an ext_proc stream', () => {
         exchange: OPTIONS,
         bodyDeadlineMs: 60_000,
         route: () => Promise.reject(new Error('no route')),
+        onFact: () => {},
         onUnexpected,
       },
       onClosed,

@@ -56,8 +56,7 @@ describe('observed decisions', () => {
       ['prefix_match', 'prefix_match', undefined],
       ['prefix_match_skipped', 'prefix_match_skipped', undefined],
       ['no_match', 'least_request_fallback', undefined],
-      ['only_pod', 'least_request_fallback', undefined],
-      ['no_prompt', 'least_request_fallback', undefined],
+      ['prompt_refused', 'least_request_fallback', undefined],
       ['tokenizer_failed', 'least_request_fallback', 'tokenize_failed'],
       ['deadline', 'least_request_fallback', 'deadline'],
       ['index_failed', 'least_request_fallback', 'sync_indexer_unavailable'],
@@ -71,6 +70,20 @@ describe('observed decisions', () => {
         if (failure !== undefined) assert.include(errors[0], `reason="${failure}"`);
       });
     }
+
+    for (const reason of ['only_pod', 'no_prompt'] as const) {
+      it(`do not count in AIBrix’s hit rate when its prefix router would not be asked: ${reason}`, async () => {
+        const metric = await metricsAfter(aDecision({ reason }));
+        assert.lengthOf(metric('warmroute_decisions_total'), 1);
+        assert.isEmpty(metric('aibrix_prefix_cache_routing_decisions_total'));
+      });
+    }
+
+    it('do not count when the client has gone', async () => {
+      const metric = await metricsAfter(aDecision({ reason: 'cancelled' }));
+      assert.isEmpty(metric('warmroute_decisions_total'));
+      assert.isEmpty(metric('aibrix_prefix_cache_routing_errors_total'));
+    });
 
     it('of other strategies do not count as AIBrix’s prefix-cache ones', async () => {
       const metric = await metricsAfter(aDecision({ strategy: 'random', reason: 'random' }));

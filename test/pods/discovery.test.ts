@@ -19,7 +19,7 @@ const NEVER_MS = 1_000_000;
 function file(...lines: string[]): string {
   const pods = lines.map(line => {
     const [name, address] = line.split(' ');
-    return { name, address, port: 8000, model: 'm' };
+    return { name, address, port: 8000 + name!.charCodeAt(0), model: 'm' };
   });
   return JSON.stringify({ pods });
 }

@@ -198,7 +198,7 @@ describe('parsePodsFile', () => {
         pod({}),
         null,
         pod({ port: 0 }),
-        pod({ name: 'b', kvEvents: { port: 1, replayPort: 1 } }),
+        pod({ name: 'b', port: 8001, kvEvents: { port: 1, replayPort: 1 } }),
         pod({}),
       ),
     );
@@ -208,6 +208,21 @@ describe('parsePodsFile', () => {
       'pods[3].kvEvents.replayPort: must differ from port',
       'pods[2].name: "a" is already the name of pods[0]',
       'pods[4].name: "a" is already the name of pods[0]',
+      'pods[4].port: "10.0.0.1 8000" is already the address and port of pods[0]',
+    ]);
+  });
+
+  it('refuses an alias that stands for two models', () => {
+    const problems = problemsOf(
+      fileWith(
+        pod({ aliases: ['chat', 'sql'] }),
+        pod({ name: 'b', port: 8001, aliases: ['chat'] }),
+        pod({ name: 'c', port: 8002, model: 'other', aliases: ['mine', 'chat', 'm'] }),
+      ),
+    );
+    assert.deepEqual(problems, [
+      'pods[2].aliases[1]: "chat" already stands for "m"',
+      'pods[2].aliases[2]: "m" already stands for "m"',
     ]);
   });
 

@@ -13,6 +13,20 @@ function promptOf(path: string, body: object) {
 
 const text = (prompt: unknown) => promptOf('/v1/completions', { prompt });
 
+describe('a local tokenizer with a bound', () => {
+  for (const kind of ['character', 'tiktoken'] as const) {
+    it(`encodes the start of a long text only, the same for all that begin with it (${kind})`, async () => {
+      const tokenizer = createLocalTokenizer(kind, 100);
+      const start = 'Warm blocks are found. '.repeat(40);
+      const one = await tokenizer.tokenize(text(`${start}One end`), [], signal);
+      const other = await tokenizer.tokenize(text(`${start}${'and another '.repeat(10_000)}`), [], signal);
+      assert.deepEqual(one.ids, other.ids);
+      assert.isAtLeast(one.ids.length, 100);
+      assert.isAtMost(one.ids.length, 800);
+    });
+  }
+});
+
 describe('createLocalTokenizer', () => {
   it('makes every UTF-8 byte a token in character mode', async () => {
     const tokenizer = createLocalTokenizer('character');

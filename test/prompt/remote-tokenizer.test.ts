@@ -66,7 +66,7 @@ describe('createRemoteTokenizer', () => {
 
   function create(options: Partial<RemoteTokenizerOptions> = {}): Tokenizer {
     const tokenizer = createRemoteTokenizer({
-      timeoutMs: 4000,
+      attemptTimeoutMs: 4000,
       cacheBytes: 0,
       breaker: { failures: 3, halfOpenAfterMs: 1000 },
       maxConnectionsPerPod: 4,
@@ -269,6 +269,14 @@ describe('createRemoteTokenizer', () => {
       assert.equal(a.requests.length + b.requests.length + c.requests.length, 2);
     });
 
+    it('tries another pod when one is late, and leaves the late one alone after a few times', async () => {
+      a.answer = () => HANG;
+      const tokenizer = create({ attemptTimeoutMs: 50, breaker: { failures: 2, halfOpenAfterMs: 1000 } });
+      for (const name of ['1', '2', '3', '4', '5', '6']) await ask(tokenizer, chat(name), [a.pod, b.pod]);
+      assert.lengthOf(b.requests, 6);
+      assert.lengthOf(a.requests, 2);
+    });
+
     it('does not try the only pod twice', async () => {
       a.answer = () => json(503, {});
       assert.equal((await failure(ask(create(), chat('x')))).kind, 'unavailable');
@@ -284,7 +292,10 @@ describe('createRemoteTokenizer', () => {
         a.answer = async request => (request.path === '/tokenize' ? HANG : hang(request));
         const before = a.requests.length;
         const gone = a.abandoned(before === 0 ? 1 : 2);
-        assert.equal((await failure(ask(create({ timeoutMs: 50 }), chat('x'), [a.pod]))).kind, 'timeout');
+        assert.equal(
+          (await failure(ask(create({ attemptTimeoutMs: 50 }), chat('x'), [a.pod]))).kind,
+          'timeout',
+        );
         await gone;
       }
       assert.equal(facts.filter(fact => fact.kind === 'call' && fact.outcome === 'timeout').length, 2);
@@ -312,7 +323,7 @@ describe('createRemoteTokenizer', () => {
     });
 
     it('counts timeouts', async () => {
-      const tokenizer = create({ breaker: { failures: 1, halfOpenAfterMs: 1000 }, timeoutMs: 20 });
+      const tokenizer = create({ breaker: { failures: 1, halfOpenAfterMs: 1000 }, attemptTimeoutMs: 20 });
       a.answer = () => HANG;
       assert.equal((await failure(ask(tokenizer, chat('x')))).kind, 'timeout');
       assert.lengthOf(callsOf('breaker'), 1);
@@ -521,7 +532,7 @@ describe('createRemoteTokenizer', () => {
 
   it('works with nothing but the settings that have no default', async () => {
     const tokenizer = createRemoteTokenizer({
-      timeoutMs: 4000,
+      attemptTimeoutMs: 4000,
       cacheBytes: 1000,
       breaker: { failures: 1, halfOpenAfterMs: 1000 },
       maxConnectionsPerPod: 1,

@@ -105,7 +105,7 @@ describe('a request is routed by load', () => {
       client.abort();
       return deaf();
     };
-    await assertByLoad('deadline', { signal: client.signal });
+    await assertByLoad('cancelled', { signal: client.signal });
   });
 
   it('when the client has gone before, and the tokenizer is told', async () => {
@@ -114,7 +114,7 @@ describe('a request is routed by load', () => {
       told = signal.aborted;
       return deaf();
     };
-    await assertByLoad('deadline', { signal: AbortSignal.abort() });
+    await assertByLoad('cancelled', { signal: AbortSignal.abort() });
     assert.isTrue(told);
   });
 
