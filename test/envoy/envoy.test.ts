@@ -11,7 +11,6 @@ const ROUTER_HEADERS = [
   'target-pod-ip',
   'request-id',
   'x-gateway-destination-endpoint',
-  'x-warmroute-decision',
   'x-warmroute-reason',
   'x-warmroute-matched-blocks',
   'x-warmroute-total-blocks',
