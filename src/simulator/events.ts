@@ -1,5 +1,6 @@
 /** Publishes KV-cache events as vLLM's ZmqEventPublisher does: PUB for the live stream, ROUTER for replay. */
 import { Publisher, Router } from 'zeromq';
+import { closeBound } from './bound-socket.ts';
 import { type EventShape, encodeBatch } from './event-encoding.ts';
 import type { CacheEvent } from './kv-cache.ts';
 
@@ -84,7 +85,7 @@ export class EventPublisher {
 
   async close(): Promise<void> {
     await this.#sending;
-    await Promise.all([release(this.#publisher), release(this.#router)]);
+    await Promise.all([closeBound(this.#publisher), closeBound(this.#router)]);
     await this.#replaying;
   }
 
@@ -121,14 +122,6 @@ export class EventPublisher {
 async function bind(socket: Publisher | Router, host: string, port: number): Promise<number> {
   await socket.bind(`tcp://${host}:${port === 0 ? '*' : port}`);
   return Number(socket.lastEndpoint!.slice(socket.lastEndpoint!.lastIndexOf(':') + 1));
-}
-
-/** Resolves when the port is free again; `close()` alone frees it some time later. */
-async function release(socket: Publisher | Router): Promise<void> {
-  const ended = new Promise<void>(resolve => socket.events.on('end', () => resolve()));
-  if (socket.lastEndpoint !== null) await socket.unbind(socket.lastEndpoint);
-  socket.close();
-  await ended;
 }
 
 function sequenceFrame(sequence: bigint): Buffer {

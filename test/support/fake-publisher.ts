@@ -1,5 +1,6 @@
 /** The PUB side of an engine's event stream, which knows when somebody has joined or left. */
 import { XPublisher } from 'zeromq';
+import { closeBound } from '../../src/simulator/bound-socket.ts';
 
 /** A port that was free a moment ago. */
 export async function freePort(): Promise<number> {
@@ -64,8 +65,7 @@ export class FakePublisher {
   }
 
   async close(): Promise<void> {
-    await this.#socket.unbind(this.#socket.lastEndpoint!);
-    this.#socket.close();
+    await closeBound(this.#socket);
   }
 
   async #notice(kind: 0 | 1): Promise<string> {
