@@ -87,9 +87,6 @@ export interface BlockHash {
   readonly lo: number;
 }
 
-/** The engine's own 64-bit block hash, unsigned. Opaque: only ever compared with hashes of the same holder. */
-export type EngineHash = Branded<bigint, 'EngineHash'>;
-
 // ---- who holds it ----------------------------------------------------------------------------------------------
 
 /** Holders whose longest held prefix of a chain is exactly `depth` blocks. */

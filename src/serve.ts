@@ -5,10 +5,11 @@ import { hostOf, type Pod, type TokenSpace } from './domain.ts';
 import { EventFeed } from './events/event-feed.ts';
 import { startExtProcServer } from './extproc/server.ts';
 import { startAdmin } from './ops/admin.ts';
+import { reportFeed } from './ops/feed-report.ts';
 import { createInstruments } from './ops/instruments.ts';
 import type { Logger } from './ops/log.ts';
 import { createObserver } from './ops/observed.ts';
-import { reportDoor, reportFeed, reportPods, reportState, reportTokenizer } from './ops/reports.ts';
+import { reportDoor, reportPods, reportState, reportTokenizer } from './ops/reports.ts';
 import { startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { followPodsFile } from './pods/discovery.ts';
 import { PodRegistry } from './pods/registry.ts';
@@ -102,9 +103,12 @@ export async function serve(
       catalog: cache.catalog,
       seed,
       topic: config.kvEventsTopic,
+      ...(config.kvEventsBind && { mode: { kind: 'bind', addresses: config.kvEventsBind } as const }),
       onFact: reportFeed(instruments, log),
+      onUnknownPublisher: () => instruments.unknownPublishers.add(1),
     });
     stops.push(() => feed.stop());
+    if (usesKvEvents) await binding(SETTINGS.kvEventsBind, feed.listen());
 
     const tokenizer = createTokenizer(config, reportTokenizer(instruments, log));
     stops.push(() => tokenizer.close());
@@ -157,6 +161,7 @@ export async function serve(
         metrics: (request, response) => telemetry.serveMetrics(request, response),
         isReady: () => readiness(phase, registry),
         models: () => registry.models(),
+        publishers: () => feed.snapshot(),
       }),
     );
     stops.push(() => admin.stop());
@@ -185,7 +190,14 @@ export async function serve(
     const showHealth = () => grpc.setHealth(registry.ready ? 'SERVING' : 'NOT_SERVING');
     showHealth();
     stops.push(registry.subscribe({ joined: () => {}, left: () => {}, changed: showHealth }));
-    reportState(instruments, { cache, registry, load, grpc, usesKvEvents });
+    reportState(instruments, {
+      cache,
+      registry,
+      load,
+      grpc,
+      publishers: () => feed.snapshot(),
+      usesKvEvents,
+    });
     phase = 'serving';
 
     let stopped: Promise<void> | undefined;
@@ -203,7 +215,7 @@ export async function serve(
 }
 
 /** A port that is taken is the operator's to free: the message says which setting chose it. */
-function binding<T>({ names }: Setting<string>, starting: Promise<T>): Promise<T> {
+function binding<T>({ names }: Pick<Setting<unknown>, 'names'>, starting: Promise<T>): Promise<T> {
   return starting.catch((error: Error) => {
     throw new Error(`cannot listen on ${names[0]}: ${error.message}`, { cause: error });
   });

@@ -209,6 +209,20 @@ export const SETTINGS = {
     anyText,
     'Prefix of the ZeroMQ topics subscribed to; empty for all.',
   ),
+  kvEventsBind: setting(
+    'Warmroute',
+    ['WARMROUTE_KV_EVENTS_BIND'],
+    undefined,
+    'addresses',
+    z
+      .string()
+      .regex(
+        /^tcp:\/\/[^\s,]+:(\d+|\*)(,tcp:\/\/[^\s,]+:(\d+|\*))*$/,
+        'must be tcp://host:port, several with commas',
+      )
+      .transform(text => text.split(',')),
+    'Where engines that dial connect to, one address per data-parallel rank, as `tcp://*:5557`; their topics, `kv@<pod>@<model>`, name the pod. Unset: Warmroute dials the pods.',
+  ),
   dnsRefreshMs: setting(
     'Warmroute',
     ['WARMROUTE_DNS_REFRESH_MS'],

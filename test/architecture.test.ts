@@ -41,13 +41,12 @@ const STRICTER: Readonly<Record<string, readonly string[]>> = {
 
 /** The only places that may import a library. */
 const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
-  zeromq: ['events/subscriber', 'simulator/events', 'simulator/bound-socket'],
-  msgpackr: ['events/decoder'],
+  zeromq: ['events/subscriber', 'events/replay', 'simulator/events', 'simulator/bound-socket'],
   '@grpc/grpc-js': ['extproc/server', 'extproc/protos', 'extproc/stream'],
   '@grpc/proto-loader': ['extproc/protos'],
   'grpc-health-check': ['extproc/server'],
   undici: ['prompt/engine-http'],
-  cockatiel: ['prompt/pod-calls'],
+  cockatiel: ['prompt/pod-calls', 'events/publisher', 'events/replay-breaker'],
   'lru-cache': ['prompt/token-cache', 'prompt/remote-tokenizer', 'prompt/pod-calls'],
   'gpt-tokenizer': ['prompt/local-tokenizer', 'simulator/tokenizer'],
   pino: ['ops/log'],

@@ -243,6 +243,7 @@ describe('configuration', () => {
       ['WARMROUTE_DECISION_TIMEOUT_MS', '2147483648', timer],
       ['WARMROUTE_DRAIN_MS', '5s', whole],
       ['WARMROUTE_DRAIN_BODIES_MS', '20s', whole],
+      ['WARMROUTE_KV_EVENTS_BIND', '*:5557', 'must be tcp://host:port, several with commas'],
       ['WARMROUTE_TOKENIZER_CACHE_BYTES', '-1', whole],
       ['WARMROUTE_TOKENIZER_CONNECTIONS_PER_POD', '0', 'must be from 1 to 1000000'],
       ['WARMROUTE_INDEX_CAPACITY_BLOCKS', '16000001', 'must be from 1 to 16000000'],

@@ -1,198 +1,157 @@
 /**
- * KV-cache event batches, MessagePack, as vLLM publishes them (`vllm/distributed/kv_events.py`); SGLang and TensorRT-LLM
- * follow the same layout.
+ * KV-cache event batches in MessagePack, as vLLM publishes them (`vllm/distributed/kv_events.py`). SGLang
+ * (`sglang/srt/disaggregation/kv_events.py`) and TensorRT-LLM (since its #17023) follow the same layout.
  *
- * Batch: `[ts, events]`, since vLLM 0.9.1 `[ts, events, data_parallel_rank]`; a map of the same names is read as well.
- *   ts      float64, seconds, the engine's wall clock
+ * Batch: an array in every release; a map of the same names is read as well.
+ *   ts                  0   float64, seconds, the engine's wall clock
+ *   events              1   list
+ *   data_parallel_rank  2   since 0.9.1 (#18925). SGLang: `attn_dp_rank`, sent as nil without data parallelism
  *
- * An event is a map with a key `type`, or, up to vLLM 0.23, an array that starts with the type. Maps are read by name
- * (unknown keys and any order are fine), arrays by position (they may end early, or be longer).
+ * An event is a map with a key `type` since vLLM 0.24 (#42892; SGLang #37482), before that an array that starts with the
+ * type. Maps are read by name: unknown keys and any order are fine, the type may come last. Arrays are read by position:
+ * they may end early (older versions) or be longer (later ones).
  *
- * BlockStored              position   since
- *   block_hashes               1      0.9: signed 64-bit; 0.10.2: unsigned, or bytes when
- *                                     VLLM_KV_EVENTS_USE_INT_BLOCK_HASHES=0 (the integer is their last 8 bytes, big-endian)
- *   parent_block_hash          2      hash of the block before the first one, nil for the first of a prompt
- *   token_ids                  3      tokens of all blocks of the event
- *   block_size                 4      tokens per block
- *   lora_id                    5      not used: the name identifies the adapter
- *   medium                     6      0.10.2: "GPU", "CPU", "STORAGE", …; nil or absent in older versions means GPU
- *   lora_name                  7      0.15
- *   extra_keys                 8      0.16: per block nil or a list: LoRA name, multimodal identifiers, salt (block 0)
- *   group_idx                  9      0.16: KV-cache group of a hybrid model
- *   kv_cache_spec_kind        10      0.20: "full_attention", "sliding_window", …
- *   kv_cache_spec_sliding_window 11   not used
- *   locality, ownership, session_id   0.26, 0.27, 0.30, maps only: not used
+ * BlockStored                position   since vLLM
+ *   block_hashes                1   0.9     list of hashes; of hybrid models fewer than the tokens make blocks
+ *   parent_block_hash           2   0.9     hash of the block before the first one; nil for the first of a prompt
+ *                                           (llm-d-inference-sim's arrays: 0)
+ *   token_ids                   3   0.9     tokens of all blocks; [] in placeholders of offloaded blocks. Pairs of tokens
+ *                                           with SGLang's EAGLE: such an event cannot be matched and is skipped
+ *   block_size                  4   0.9     tokens per block; 0 in placeholders
+ *   lora_id                     5   0.9     small integer or nil. Only says whether the blocks belong to an adapter: if so
+ *                                           and there is no name (before 0.15), the event is skipped as `unnamed_adapter`
+ *   medium                      6   0.11    (#19737; perhaps 0.10.2) nil or absent: GPU. "CPU"; "FS" and
+ *                                           "OBJ" (0.26, #47923), since 0.27 "STORAGE" (#48123). SGLang: "GPU",
+ *                                           "CPU_PINNED", "DISK", "EXTERNAL"
+ *   lora_name                   7   0.15    (#27577). SGLang's arrays have a map {cache_salt} here (#30827)
+ *   extra_keys                  8   0.16    (#33304) per block nil or a list: LoRA name, multimodal identifiers (a text, or
+ *                                           [text, offset]), the salt (block 0 only), digests of prompt embeddings (bytes)
+ *   group_idx                   9   0.16    (#37688) KV-cache group of a hybrid model
+ *   kv_cache_spec_kind         10   0.20    (#40984) "full_attention", "sliding_window", "mamba", …
+ *   kv_cache_spec_sliding_window 11 0.20    not used
+ *   cache_salt                maps  SGLang  (#37482) a text
+ *   locality, ownership, session_id, lookahead_token_ids: maps, 0.26, 0.27, 0.30, 0.33; not used
  * BlockRemoved
- *   block_hashes 1, medium 2, group_idx 3
- * AllBlocksCleared
+ *   block_hashes                1   0.9
+ *   medium                      2   0.11
+ *   group_idx                   3   0.16
+ * AllBlocksCleared: no fields
  *
- * Sources: vLLM pull requests #42892 (maps), #18925 (rank), #23673 (hashes), #27577, #33304, #37688, #40984.
+ * Hashes are 64-bit: signed integers (Python's `hash()`) up to 0.10.1 and in SGLang; since 0.10.2 (#23673) unsigned ones,
+ * the last 8 bytes of a digest, or the whole digest as bytes with VLLM_KV_EVENTS_USE_INT_BLOCK_HASHES=0. One hash comes
+ * out as the same unsigned bits from all of them. Fewer than 8 bytes are no engine's hash: the event is skipped.
+ *
+ * Integers may be sent in any width, and as floats if they are whole.
  */
-import { Unpackr } from 'msgpackr';
-import type { EngineHash } from '../domain.ts';
-import type { CachePlace, ExtraKey, KvEvent } from './kv-event.ts';
+import { decodeEvent, isEvent, type SkippedKind } from './event-decoder.ts';
+import type { KvEvent } from './kv-event.ts';
+import { MsgpackReader } from './msgpack-reader.ts';
+import { Names } from './names.ts';
 
 export type DecodedBatch =
   | {
       readonly kind: 'batch';
       /** Seconds, the engine's wall clock. */
       readonly at: number;
+      /** The publisher's data-parallel rank; undefined if it does not say. */
+      readonly rank: number | undefined;
       readonly events: readonly KvEvent[];
       /** Events of the batch that could not be read: why, each. Their neighbours are not affected. */
-      readonly skipped: readonly string[];
+      readonly skipped: readonly SkippedKind[];
+      /**
+       * false: the payload is no well-formed MessagePack, or goes on, behind the events given. They are valid, but others
+       * may be lost, so what the publisher holds is no longer known.
+       */
+      readonly whole: boolean;
     }
-  | { readonly kind: 'malformed'; readonly why: string };
+  /** Nothing could be read: what the publisher holds is no longer known. */
+  | { readonly kind: 'malformed'; readonly why: MalformedKind };
 
-/** 64-bit integers arrive as BigInt, so that no bit of a hash is lost. */
-const unpackr = new Unpackr({ useRecords: false, int64AsType: 'bigint' });
+/** Why a payload is no batch. A metric label. `broken`: it ends too early or is not MessagePack. */
+export const MALFORMED_KINDS = ['broken', 'not_a_batch', 'no_time', 'no_events'] as const;
+export type MalformedKind = (typeof MALFORMED_KINDS)[number];
 
-const FULL_ATTENTION = new Set(['full_attention', 'mla_attention', 'sink_full_attention']);
+const POSITIONS = ['ts', 'events', 'data_parallel_rank'] as const;
+const NAMES = new Names([...POSITIONS, 'attn_dp_rank']);
+
+interface Draft {
+  at: number | undefined;
+  rank: number | undefined;
+  events: KvEvent[] | undefined;
+  skipped: SkippedKind[];
+}
 
 /** Never throws: what cannot be read is said in the result. */
 export function decodeBatch(payload: Uint8Array): DecodedBatch {
-  let batch: unknown;
-  try {
-    batch = unpackr.unpack(payload);
-  } catch {
-    return { kind: 'malformed', why: 'not MessagePack' };
-  }
-  if (typeof batch !== 'object' || batch === null)
-    return { kind: 'malformed', why: 'the batch is neither an array nor a map' };
-  const field = fieldsOf(batch);
-  const at = field('ts', 0);
-  const list = field('events', 1);
-  if (typeof at !== 'number' || !Array.isArray(list))
-    return { kind: 'malformed', why: 'no time or no events' };
-  const events: KvEvent[] = [];
-  const skipped: string[] = [];
-  for (const raw of list) {
-    try {
-      events.push(decodeEvent(raw));
-    } catch (error) {
-      skipped.push(error instanceof UnreadableEvent ? error.message : 'nested too deeply');
-    }
-  }
-  return { kind: 'batch', at, events, skipped };
+  const reader = new MsgpackReader(payload);
+  const draft: Draft = { at: undefined, rank: undefined, events: undefined, skipped: [] };
+  const whole = readBatch(reader, draft);
+  if (whole === 'not_a_batch') return { kind: 'malformed', why: whole };
+  const { at, rank, events, skipped } = draft;
+  if (at === undefined) return { kind: 'malformed', why: whole ? 'no_time' : 'broken' };
+  if (events === undefined) return { kind: 'malformed', why: whole ? 'no_events' : 'broken' };
+  return { kind: 'batch', at, rank, events, skipped, whole: whole && reader.atEnd };
 }
 
-/** Not terminal: costs this one event. */
-class UnreadableEvent extends Error {}
-
-/** Reads a field by its name in a map, or by its position in an array. */
-type Field = (name: string, position: number) => unknown;
-
-function decodeEvent(raw: unknown): KvEvent {
-  const field = fieldsOf(raw);
-  const type = field('type', 0);
-  switch (type) {
-    case 'BlockStored': {
-      const tokenIds = tokens(field('token_ids', 3));
-      const parent = field('parent_block_hash', 2);
-      return {
-        kind: 'stored',
-        hashes: hashes(field('block_hashes', 1)),
-        parent: isNil(parent) ? undefined : hash(parent),
-        tokenIds,
-        blockSizeTokens: count(field('block_size', 4), 'block_size'),
-        loraName: optionalText(field('lora_name', 7), 'lora_name'),
-        place: storedPlace(field('medium', 6), field('group_idx', 9), field('kv_cache_spec_kind', 10)),
-        extraKeys: extraKeys(field('extra_keys', 8)),
-      };
+/** Whether the payload is well-formed; if not, the draft has what came before. */
+function readBatch(reader: MsgpackReader, draft: Draft): boolean | 'not_a_batch' {
+  const length = reader.readArrayLength();
+  if (length !== undefined) {
+    for (let i = 0; i < length; i++) {
+      if (!readField(reader, draft, POSITIONS[i])) return false;
     }
-    case 'BlockRemoved':
-      return {
-        kind: 'removed',
-        hashes: hashes(field('block_hashes', 1)),
-        place: {
-          kind: onGpu(field('medium', 2)) ? 'gpu' : 'other_medium',
-          group: integer(field('group_idx', 3)),
-        },
-      };
-    case 'AllBlocksCleared':
-      return { kind: 'cleared' };
+    return true;
+  }
+  const pairs = reader.readMapLength();
+  if (pairs === undefined) return reader.skip() && 'not_a_batch';
+  for (let i = 0; i < pairs; i++) {
+    const name = reader.readOneOf(NAMES);
+    if (name === undefined && !reader.skip()) return false;
+    if (!readField(reader, draft, name)) return false;
+  }
+  return true;
+}
+
+/** false if the payload is broken inside of the field. One of the wrong type is passed over. */
+function readField(
+  reader: MsgpackReader,
+  draft: Draft,
+  name: 'ts' | 'events' | 'data_parallel_rank' | 'attn_dp_rank' | undefined,
+): boolean {
+  switch (name) {
+    case 'ts': {
+      const at = reader.readFloat() ?? reader.readInteger();
+      if (at === undefined) return reader.skip();
+      draft.at = Number.isFinite(at) ? at : undefined;
+      return true;
+    }
+    case 'events': {
+      const length = reader.readArrayLength();
+      return length === undefined ? reader.skip() : readEvents(reader, draft, length);
+    }
+    case 'data_parallel_rank':
+    case 'attn_dp_rank':
+      draft.rank = reader.readInteger();
+      return draft.rank !== undefined || reader.skip();
     default:
-      throw new UnreadableEvent('unknown event type');
+      return reader.skip();
   }
 }
 
-function fieldsOf(raw: unknown): Field {
-  if (Array.isArray(raw)) return (_name, position) => raw[position];
-  if (typeof raw === 'object' && raw !== null) return name => (raw as Record<string, unknown>)[name];
-  throw new UnreadableEvent('neither a map nor an array');
-}
-
-function hashes(value: unknown): EngineHash[] {
-  if (!Array.isArray(value)) throw new UnreadableEvent('block_hashes is not a list');
-  return value.map(hash);
-}
-
-function hash(value: unknown): EngineHash {
-  if (typeof value === 'bigint') return BigInt.asUintN(64, value) as EngineHash;
-  if (typeof value === 'number' && Number.isInteger(value))
-    return BigInt.asUintN(64, BigInt(value)) as EngineHash;
-  if (value instanceof Uint8Array && value.length >= 8) {
-    const view = new DataView(value.buffer, value.byteOffset, value.length);
-    return view.getBigUint64(value.length - 8) as EngineHash;
+/** false if the payload is broken inside of the list. */
+function readEvents(reader: MsgpackReader, draft: Draft, length: number): boolean {
+  draft.events = [];
+  draft.skipped = [];
+  for (let i = 0; i < length; i++) {
+    const start = reader.position;
+    const event = decodeEvent(reader);
+    if (isEvent(event)) {
+      draft.events.push(event);
+      continue;
+    }
+    reader.seek(start);
+    if (!reader.skip()) return false;
+    draft.skipped.push(event);
   }
-  throw new UnreadableEvent('a block hash is neither an integer nor 8 bytes or more');
-}
-
-function tokens(value: unknown): Uint32Array {
-  if (!Array.isArray(value)) throw new UnreadableEvent('token_ids is not a list');
-  return Uint32Array.from(value, (raw: unknown) => {
-    const id = integer(raw);
-    if (id !== undefined && id >= 0 && id <= 0xffffffff) return id;
-    throw new UnreadableEvent('token_ids holds something else than token ids');
-  });
-}
-
-function count(value: unknown, name: string): number {
-  const number = integer(value);
-  if (number !== undefined && number >= 0) return number;
-  throw new UnreadableEvent(`${name} is not a count`);
-}
-
-/** Some encoders send every integer in 64 bits, which arrive as BigInt. */
-function integer(value: unknown): number | undefined {
-  const number = typeof value === 'bigint' ? Number(value) : value;
-  return Number.isSafeInteger(number) ? (number as number) : undefined;
-}
-
-function optionalText(value: unknown, name: string): string | undefined {
-  if (isNil(value)) return undefined;
-  if (typeof value === 'string') return value;
-  throw new UnreadableEvent(`${name} is not a text`);
-}
-
-/** An unknown medium is not the GPU. */
-function onGpu(medium: unknown): boolean {
-  return isNil(medium) || medium === 'GPU';
-}
-
-/** Before the kind of a group was sent (vLLM 0.20), only the first group could be taken for the main one. */
-function storedPlace(medium: unknown, groupIndex: unknown, specKind: unknown): CachePlace {
-  const group = integer(groupIndex);
-  if (!onGpu(medium)) return { kind: 'other_medium', group };
-  const carriesPrefix = isNil(specKind)
-    ? group === undefined || group === 0
-    : typeof specKind === 'string' && FULL_ATTENTION.has(specKind);
-  return { kind: carriesPrefix ? 'gpu' : 'other_group', group };
-}
-
-function extraKeys(value: unknown): (readonly ExtraKey[] | undefined)[] {
-  if (!Array.isArray(value)) return [];
-  return value.map(keys => (Array.isArray(keys) ? keys.map(extraKey) : undefined));
-}
-
-function extraKey(value: unknown): ExtraKey {
-  if (typeof value === 'string') return { kind: 'text', text: value };
-  return {
-    kind: 'other',
-    json:
-      JSON.stringify(value, (_key, part) => (typeof part === 'bigint' ? part.toString() : part)) ?? 'null',
-  };
-}
-
-function isNil(value: unknown): value is null | undefined {
-  return value === null || value === undefined;
+  return true;
 }

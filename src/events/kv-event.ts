@@ -1,40 +1,66 @@
-import type { EngineHash } from '../domain.ts';
-
 /** What an engine says about its KV cache, whatever the wire looked like. */
-export type KvEvent = StoredEvent | RemovedEvent | { readonly kind: 'cleared' };
+export type KvEvent = StoredEvent | RemovedEvent | ClearedEvent;
+
+/**
+ * The engine's own 64-bit block hashes, unsigned, two 32-bit lanes each: hash i is `(lanes[2i], lanes[2i + 1])`
+ * = (`hi`, `lo`). Opaque: only ever compared with hashes of the same holder.
+ */
+export interface EngineHashes {
+  readonly length: number;
+  /** `2 * length` elements. */
+  readonly lanes: Uint32Array;
+}
+
+/** One of them. */
+export interface EngineHash {
+  readonly hi: number;
+  readonly lo: number;
+}
+
+/** Where the blocks are. An engine that does not say means the GPU; a medium that is not known is never the GPU. */
+export type Medium = 'gpu' | 'cpu' | 'storage' | 'unknown';
+
+/** The KV-cache group of a hybrid model; undefined from engines that do not say. */
+export interface CacheGroup {
+  readonly index: number | undefined;
+  /** As the engine names it: `full_attention`, `sliding_window`, `mamba`, … Removals do not carry it. */
+  readonly kind: string | undefined;
+}
 
 /** Blocks that are now cached: consecutive, the first one following `parent`. */
 export interface StoredEvent {
   readonly kind: 'stored';
-  readonly hashes: readonly EngineHash[];
+  /** Of hybrid models possibly fewer than the tokens make blocks. */
+  readonly hashes: EngineHashes;
   /** undefined: the first block is the first of its prompt. */
   readonly parent: EngineHash | undefined;
-  /** The tokens of all blocks, in order. */
+  /** The tokens of all blocks, in order; none in a placeholder event. */
   readonly tokenIds: Uint32Array;
+  /** 0 in a placeholder event, which tells of a block on another medium by its hash alone. */
   readonly blockSizeTokens: number;
   readonly loraName: string | undefined;
-  readonly place: CachePlace;
-  /** Per block what else entered the engine's hash: LoRA name, multimodal identifiers, cache salt. */
+  /** SGLang's `cache_salt`; vLLM's is the last of the first block's extra keys. */
+  readonly salt: string | undefined;
+  readonly medium: Medium;
+  readonly group: CacheGroup;
+  /** Per block what else entered the engine's hash: LoRA name, multimodal identifiers, cache salt; [] if not said. */
   readonly extraKeys: readonly (readonly ExtraKey[] | undefined)[];
 }
 
+/** Blocks that one medium no longer holds. */
 export interface RemovedEvent {
   readonly kind: 'removed';
-  readonly hashes: readonly EngineHash[];
-  readonly place: CachePlace;
+  readonly hashes: EngineHashes;
+  readonly medium: Medium;
+  readonly group: CacheGroup;
+}
+
+/** All blocks on the GPU are gone. */
+export interface ClearedEvent {
+  readonly kind: 'cleared';
 }
 
 /** A bare text (a salt, a LoRA name), or anything structured (a multimodal identifier with its offset) as JSON. */
 export type ExtraKey =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'other'; readonly json: string };
-
-/**
- * Which cache of the engine: only the GPU's full-attention blocks save prefill where they are. `other_group` is a KV-cache
- * group on the GPU that cannot carry a prefix alone (sliding window, Mamba, …), `other_medium` any group elsewhere.
- */
-export interface CachePlace {
-  readonly kind: 'gpu' | 'other_group' | 'other_medium';
-  /** The group of a hybrid model; undefined from engines that do not name it. */
-  readonly group: number | undefined;
-}

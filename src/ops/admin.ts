@@ -12,6 +12,8 @@ export interface AdminOptions {
   readonly isReady: () => { readonly ready: boolean; readonly why: string };
   /** Every model name that can be asked for and the base model behind it. */
   readonly models: () => readonly { readonly id: string; readonly root: string }[];
+  /** What `/debug/publishers` shows: anything that is JSON. */
+  readonly publishers: () => readonly unknown[];
   readonly now?: () => number;
   /** How long `stop` lets running answers finish. Default 1000. */
   readonly stopGraceMs?: number;
@@ -30,10 +32,11 @@ const REQUEST_TIMEOUT_MS = 10_000;
 
 /**
  * The operator's HTTP door: `/healthz` (the process runs), `/readyz` (200, or 503 while requests should go elsewhere, and
- * why), `/metrics`, and `/v1/models` in OpenAI's list format. Rejects with the system's error if it cannot listen.
+ * why), `/metrics`, `/debug/publishers` (each event stream: state, sequence, lag, blocks, last errors), and `/v1/models` in
+ * OpenAI's list format. Rejects with the system's error if it cannot listen.
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
-  const { metrics, isReady, models, now = Date.now, stopGraceMs = 1000 } = options;
+  const { metrics, isReady, models, publishers, now = Date.now, stopGraceMs = 1000 } = options;
   // OpenAI clients require a creation time; ours is the same for all models while the process lives.
   const created = Math.floor(now() / 1000);
 
@@ -47,6 +50,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
       },
     ],
     ['/metrics', metrics],
+    ['/debug/publishers', (_, response) => sendJson(response, 200, { publishers: publishers() })],
     [
       '/v1/models',
       (_, response) => {

@@ -1,44 +1,15 @@
 /** What the parts report, as metrics and log lines. */
 import type { ObservableResult } from '@opentelemetry/api';
-import type { FeedFact } from '../events/event-feed.ts';
+import type { PublisherReport } from '../events/event-feed.ts';
 import type { DoorFact } from '../extproc/exchange.ts';
 import { type DiscoveryProblem, describeProblem } from '../pods/discovery.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import type { CacheState } from '../prefix-index/cache-state.ts';
 import type { TokenizeFact } from '../prompt/remote-tokenizer.ts';
 import type { Load } from '../routing/load.ts';
+import { podKey } from './feed-report.ts';
 import type { Instruments } from './instruments.ts';
 import { createWarnOnce, type Logger } from './log.ts';
-
-export function reportFeed(instruments: Instruments, log: Logger): (fact: FeedFact) => void {
-  const warnOnce = createWarnOnce(log);
-  return fact => {
-    const { pod, rank } = fact;
-    switch (fact.kind) {
-      case 'applied':
-        instruments.kvEvents.add(1, { pod, outcome: fact.applied.kind });
-        break;
-      case 'skipped_event':
-      case 'malformed_message':
-        instruments.kvEvents.add(1, { pod, outcome: fact.kind });
-        warnOnce(
-          `${fact.kind} ${pod} ${rank} ${fact.why}`,
-          { pod, rank, why: fact.why },
-          'KV-cache event not understood',
-        );
-        break;
-      case 'forgotten':
-        instruments.holdersForgotten.add(1, { pod, why: fact.why });
-        log.warn(
-          { pod, rank, why: fact.why },
-          'the event stream broke: what this holder holds is learned anew',
-        );
-        break;
-      case 'batch':
-        break;
-    }
-  };
-}
 
 export function reportDoor(instruments: Instruments, log: Logger): (fact: DoorFact) => void {
   const warnOnce = createWarnOnce(log);
@@ -89,12 +60,13 @@ export interface ReportedState {
   readonly registry: PodRegistry;
   readonly load: Load;
   readonly grpc: { readonly openStreams: number };
+  readonly publishers: () => readonly PublisherReport[];
   readonly usesKvEvents: boolean;
 }
 
 /** Gauges are read when somebody scrapes. */
 export function reportState(instruments: Instruments, state: ReportedState): void {
-  const { cache, registry, load, grpc, usesKvEvents } = state;
+  const { cache, registry, load, grpc, publishers, usesKvEvents } = state;
   const indexes = { events: cache.index, history: cache.history };
   const eachIndex = (of: 'blocks' | 'entries') => (result: ObservableResult) => {
     for (const [name, index] of Object.entries(indexes)) result.observe(index.size()[of], { index: name });
@@ -109,4 +81,26 @@ export function reportState(instruments: Instruments, state: ReportedState): voi
   instruments.aibrix.indexer.addCallback(result =>
     result.observe(1, { model: '_init_', indexer_type: usesKvEvents ? 'sync' : 'local' }),
   );
+  instruments.publisherState.addCallback(result => {
+    for (const { pod, rank, state } of publishers()) result.observe(1, { pod, rank, state });
+  });
+  instruments.publisherBlocks.addCallback(result => {
+    for (const { pod, rank, blocks } of publishers()) result.observe(blocks, { pod, rank });
+  });
+  instruments.publisherHeld.addCallback(result => {
+    for (const { pod, rank, held } of publishers()) result.observe(held, { pod, rank });
+  });
+  instruments.orphanBlocks.addCallback(result => {
+    for (const { pod, rank, orphans } of publishers()) result.observe(orphans, { pod, rank });
+  });
+  instruments.aibrix.zmqStatus.addCallback(result => {
+    for (const { pod, rank, state } of publishers()) {
+      result.observe(state === 'connecting' ? 0 : 1, { pod_key: podKey(pod, rank) });
+    }
+  });
+  instruments.aibrix.zmqSequence.addCallback(result => {
+    for (const { pod, rank, sequence } of publishers()) {
+      if (sequence !== undefined) result.observe(sequence, { pod_key: podKey(pod, rank) });
+    }
+  });
 }

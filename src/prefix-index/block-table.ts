@@ -33,6 +33,11 @@ export class BlockTable<V> {
     return value;
   }
 
+  clear(): void {
+    this.#buckets.clear();
+    this.#size = 0;
+  }
+
   delete({ hi, lo }: BlockHash): void {
     const bucket = this.#buckets.get(lo);
     const position = bucket?.findIndex(node => node.hash.hi === hi) ?? -1;

@@ -1,38 +1,33 @@
 import { assert } from 'chai';
-import { type DecodedBatch, decodeBatch } from '../../src/events/decoder.ts';
-import type { KvEvent, StoredEvent } from '../../src/events/kv-event.ts';
+import type { EngineHashes, KvEvent, StoredEvent } from '../../src/events/kv-event.ts';
+import { decoded, only, storedEvent } from '../support/decoded.ts';
 import {
   batchOf,
   engineHash,
+  engineHashes,
+  FULL_ATTENTION,
   hex,
-  pack,
   recordedFrames,
   scenarios,
   storedMap,
   VERSIONS,
 } from '../support/kv-events.ts';
 
-type Batch = Extract<DecodedBatch, { kind: 'batch' }>;
-
-function decoded(payload: Uint8Array): Batch {
-  const batch = decodeBatch(payload);
-  if (batch.kind === 'malformed') assert.fail(batch.why);
-  return batch;
-}
-
-function only(...events: readonly unknown[]): KvEvent {
-  const batch = decoded(batchOf(...events));
-  assert.deepEqual(batch.skipped, []);
-  assert.lengthOf(batch.events, 1);
-  return batch.events[0]!;
-}
-
-function storedEvent(event: KvEvent | undefined): StoredEvent {
-  if (event?.kind !== 'stored') assert.fail(`${event?.kind} instead of stored`);
-  return event;
-}
-
 const text = (value: string) => ({ kind: 'text', text: value });
+
+const NO_GROUP = { index: undefined, kind: undefined };
+
+/** Each hash as 16 digits. */
+function hexOf({ lanes }: EngineHashes): string[] {
+  const digits = Array.from(lanes, lane => lane.toString(16).padStart(8, '0'));
+  return digits.flatMap((hi, i) => (i % 2 === 0 ? [hi + digits[i + 1]] : []));
+}
+
+/** The last of an event's hashes. */
+function lastHash({ hashes }: StoredEvent) {
+  const [hi, lo] = hashes.lanes.subarray(-2);
+  return { hi, lo };
+}
 
 for (const version of VERSIONS) {
   describe(`decoding what vLLM ${version} published`, () => {
@@ -58,11 +53,13 @@ for (const version of VERSIONS) {
           tokenIds: prompt?.kind === 'request' ? prompt.promptTokens.slice(0, 208) : [],
           blockSizeTokens: 16,
           loraName: undefined,
-          place: { kind: 'gpu', group: 0 },
+          salt: undefined,
+          medium: 'gpu',
+          group: FULL_ATTENTION,
           extraKeys: new Array(13).fill(undefined),
         },
       );
-      assert.equal(second!.parent, first!.hashes.at(-1));
+      assert.deepEqual(second!.parent, lastHash(first!) as never);
     });
 
     it('reads hashes to their last bit', () => {
@@ -70,11 +67,10 @@ for (const version of VERSIONS) {
         const events = eventsOf(name as keyof typeof recorded);
         for (const event of events) {
           if (event.kind === 'cleared') continue;
-          for (const hash of event.hashes) {
-            assert.isTrue(hash >= 0n && hash < 2n ** 64n);
-            const bytes = hash.toString(16).padStart(16, '0').replace(/^0{8}/, '');
+          for (const bytes of hexOf(event.hashes)) {
+            const sent = bytes.replace(/^0{8}/, '');
             assert.isTrue(
-              payloads.some(payload => payload.includes(bytes)),
+              payloads.some(payload => payload.includes(sent)),
               `${name}: ${bytes}`,
             );
           }
@@ -85,9 +81,9 @@ for (const version of VERSIONS) {
     it('reads removals, one hash each, and where they were', () => {
       const removed = eventsOf('eviction').filter(event => event.kind === 'removed');
       assert.isAbove(removed.length, 50);
-      for (const { hashes, place } of removed) {
-        assert.lengthOf(hashes, 1);
-        assert.deepEqual(place, { kind: 'gpu', group: 0 });
+      for (const { hashes, medium, group } of removed) {
+        assert.equal(hashes.length, 1);
+        assert.deepEqual([medium, group], ['gpu', { index: 0, kind: undefined }]);
       }
     });
 
@@ -124,10 +120,9 @@ describe('decoding hashes', () => {
   it('takes the last 8 of the bytes that vLLM sends on request', () => {
     for (const [, , payload] of recordedFrames('bytes')) {
       const { hashes } = storedEvent(decoded(payload!).events[0]);
-      assert.lengthOf(hashes, 3);
-      for (const hash of hashes) {
+      assert.equal(hashes.length, 3);
+      for (const last8 of hexOf(hashes)) {
         // bin 8 of 32 bytes: c4 20, 24 bytes, and then these.
-        const last8 = hash.toString(16).padStart(16, '0');
         assert.match(payload!.toString('hex'), new RegExp(`c420[0-9a-f]{48}${last8}`));
       }
     }
@@ -140,20 +135,26 @@ describe('decoding hashes', () => {
     ['a signed integer, as before vLLM 0.10.2', -(2n ** 63n), 2n ** 63n],
     ['a small negative integer', -1, 2n ** 64n - 1n],
     ['8 bytes', Buffer.from('ff00000000000001', 'hex'), 0xff00000000000001n],
+    ['a whole float', 2 ** 40, 2n ** 40n],
     ['16 bytes', Buffer.from(`${'ab'.repeat(8)}0000000000000002`, 'hex'), 2n],
   ];
   for (const [title, sent, hash] of cases) {
     it(`reads ${title} as unsigned, as block and as parent`, () => {
       const event = storedEvent(only(storedMap({ block_hashes: [sent, 1], parent_block_hash: sent })));
-      assert.deepEqual(event.hashes, [hash, 1n] as never);
-      assert.equal(event.parent, hash as never);
+      assert.deepEqual(event.hashes, engineHashes(hash, 1));
+      assert.deepEqual(event.parent, engineHash(hash));
       assert.deepEqual(only(['BlockRemoved', [sent]]), {
         kind: 'removed',
-        hashes: [engineHash(hash)],
-        place: { kind: 'gpu', group: undefined },
+        hashes: engineHashes(hash),
+        medium: 'gpu',
+        group: NO_GROUP,
       });
     });
   }
+
+  it('reads a parent of 0 as none, which llm-d-inference-sim sends so', () => {
+    assert.isUndefined(storedEvent(only(storedMap({ parent_block_hash: 0 }))).parent);
+  });
 });
 
 describe('decoding events of other versions', () => {
@@ -173,17 +174,34 @@ describe('decoding events of other versions', () => {
     null,
   ];
 
-  it('reads arrays that end after the fields of vLLM 0.9, 0.11, 0.15, 0.16 or 0.20', () => {
-    for (const length of [5, 6, 7, 8, 9, 10, 11, 12]) {
+  it('reads arrays that end after the fields of vLLM 0.9, 0.15, 0.16 or 0.20', () => {
+    for (const length of [5, 8, 9, 10, 11, 12]) {
       const event = storedEvent(only(array.slice(0, length)));
-      assert.deepEqual([event.hashes, event.parent], [[11n, 12n], 10n] as never);
+      assert.deepEqual(event.hashes, engineHashes(11, 12));
+      assert.deepEqual(event.parent, engineHash(10));
       assert.deepEqual([...event.tokenIds, event.blockSizeTokens], [1, 2, 3, 4, 2]);
       assert.equal(event.loraName, length > 7 ? 'sql' : undefined);
       assert.deepEqual(event.extraKeys, (length > 8 ? [[text('sql')], undefined] : []) as never);
-      assert.equal(event.place.group, length > 9 ? 1 : undefined);
-      // Without its kind, a second group may be anything.
-      assert.equal(event.place.kind, length === 10 ? 'other_group' : 'gpu');
+      assert.deepEqual(event.group, {
+        index: length > 9 ? 1 : undefined,
+        kind: length > 10 ? 'mla_attention' : undefined,
+      });
+      assert.equal(event.medium, 'gpu');
     }
+  });
+
+  it('takes no block of an adapter that is not named, as up to vLLM 0.14, for one of the base model', () => {
+    for (const length of [6, 7]) {
+      const batch = decoded(batchOf(array.slice(0, length), ['AllBlocksCleared']));
+      assert.deepEqual(batch.skipped, ['unnamed_adapter']);
+      assert.lengthOf(batch.events, 1);
+      for (const none of [null, 0]) {
+        const base = array.with(5, none).slice(0, length);
+        assert.isUndefined(storedEvent(only(base)).loraName);
+      }
+    }
+    const named = storedMap({ lora_id: 3, lora_name: 'sql' });
+    assert.equal(storedEvent(only(named)).loraName, 'sql');
   });
 
   it('reads arrays with more fields than are known', () => {
@@ -204,7 +222,7 @@ describe('decoding events of other versions', () => {
     assert.deepEqual(event, {
       ...only(storedMap()),
       extraKeys: [],
-      place: { kind: 'gpu', group: undefined },
+      group: NO_GROUP,
     } as never);
   });
 
@@ -214,24 +232,34 @@ describe('decoding events of other versions', () => {
   });
 
   it('reads a removal and a clear in both forms', () => {
-    const removed = { kind: 'removed', hashes: [7n, 8n], place: { kind: 'gpu', group: 1 } };
-    assert.deepEqual(only(['BlockRemoved', [7, 8], 'GPU', 1]), removed as never);
-    assert.deepEqual(only({ type: 'BlockRemoved', block_hashes: [7, 8], group_idx: 1 }), removed as never);
+    const removed: KvEvent = {
+      kind: 'removed',
+      hashes: engineHashes(7, 8),
+      medium: 'gpu',
+      group: { index: 1, kind: undefined },
+    };
+    assert.deepEqual(only(['BlockRemoved', [7, 8], 'GPU', 1]), removed);
+    assert.deepEqual(only({ type: 'BlockRemoved', block_hashes: [7, 8], group_idx: 1 }), removed);
+    assert.deepEqual(only({ group_idx: 1, block_hashes: [7, 8], type: 'BlockRemoved' }), removed);
     assert.deepEqual(only(['AllBlocksCleared']), { kind: 'cleared' });
     assert.deepEqual(only({ type: 'AllBlocksCleared', medium: 'GPU' }), { kind: 'cleared' });
   });
 
   it('reads multimodal identifiers among the extra keys, whatever their shape', () => {
     const bytes = Buffer.from([1, 2]);
-    const keys = [['sql', ['image-hash', 5n], 'salt'], [{ a: 1 }], [bytes], []];
+    const large = 2n ** 64n - 1n;
+    const keys = [['sql', ['image-hash', 5n], 'salt'], [{ a: 1, 2: [null, true] }], [bytes, large, 0.5], []];
     const { extraKeys } = storedEvent(only(storedMap({ extra_keys: keys })));
     assert.deepEqual(extraKeys[0], [
       text('sql'),
-      { kind: 'other', json: '["image-hash","5"]' },
+      { kind: 'other', json: '["image-hash",5]' },
       text('salt'),
     ] as never);
-    assert.deepEqual(extraKeys[1], [{ kind: 'other', json: '{"a":1}' }]);
-    assert.equal(extraKeys[2]![0]!.kind, 'other');
+    assert.deepEqual(extraKeys[1], [{ kind: 'other', json: '{"2":[null,true],"a":1}' }]);
+    assert.deepEqual(
+      extraKeys[2]!.map(key => (key.kind === 'other' ? key.json : key)),
+      ['{"bytes":"0102"}', '18446744073709551615', '0.5'],
+    );
     assert.deepEqual(extraKeys[3], []);
   });
 
@@ -240,61 +268,6 @@ describe('decoding events of other versions', () => {
       only(storedMap({ block_hashes: [9], token_ids: [], block_size: 0, medium: 'CPU', extra_keys: null })),
     );
     assert.deepEqual([event.blockSizeTokens, event.tokenIds.length, event.extraKeys], [0, 0, []]);
-    assert.equal(event.place.kind, 'other_medium');
-  });
-});
-
-describe('where a block is', () => {
-  const cases: [medium: unknown, group: unknown, kind: unknown, place: string][] = [
-    ['GPU', 0, 'full_attention', 'gpu'],
-    [null, null, null, 'gpu'],
-    ['GPU', 0, null, 'gpu'],
-    ['GPU', 1, null, 'other_group'],
-    ['GPU', 1, 'full_attention', 'gpu'],
-    ['GPU', 2, 'mla_attention', 'gpu'],
-    ['GPU', 0, 'sink_full_attention', 'gpu'],
-    ['GPU', 0, 'sliding_window', 'other_group'],
-    ['GPU', 1, 'mamba', 'other_group'],
-    ['GPU', 0, 'invented_later', 'other_group'],
-    ['GPU', 0, { toString: 1, valueOf: 2 }, 'other_group'],
-    ['CPU', 0, 'full_attention', 'other_medium'],
-    ['CPU', 0, 'sliding_window', 'other_medium'],
-    ['STORAGE', null, null, 'other_medium'],
-    ['gpu', 0, 'full_attention', 'other_medium'],
-    [7, 0, 'full_attention', 'other_medium'],
-  ];
-  for (const [medium, group_idx, kv_cache_spec_kind, kind] of cases) {
-    it(`is ${kind} for ${JSON.stringify([medium, group_idx, kv_cache_spec_kind])}`, () => {
-      const { place } = storedEvent(only(storedMap({ medium, group_idx, kv_cache_spec_kind })));
-      assert.deepEqual(place, { kind, group: group_idx ?? undefined } as never);
-    });
-  }
-
-  it('is not known of a removal but for its medium', () => {
-    const place = (medium: unknown) => {
-      const event = only({ type: 'BlockRemoved', block_hashes: [1], medium, group_idx: 3 });
-      return event.kind === 'removed' ? event.place : undefined;
-    };
-    assert.deepEqual(place('GPU'), { kind: 'gpu', group: 3 });
-    assert.deepEqual(place('STORAGE'), { kind: 'other_medium', group: 3 });
-  });
-});
-
-describe('decoding a batch', () => {
-  for (const rank of [[], [0], [null], [3, 'later']]) {
-    it(`reads it with ${JSON.stringify(rank)} after its events`, () => {
-      const batch = decoded(pack([12.5, [storedMap()], ...rank]));
-      assert.equal(batch.at, 12.5);
-      assert.lengthOf(batch.events, 1);
-    });
-  }
-
-  it('reads it as a map', () => {
-    const batch = decoded(pack({ data_parallel_rank: 0, events: [storedMap()], ts: 12.5 }));
-    assert.deepEqual([batch.at, batch.events.length], [12.5, 1]);
-  });
-
-  it('reads it without events', () => {
-    assert.deepEqual(decoded(batchOf()).events, []);
+    assert.equal(event.medium, 'cpu');
   });
 });

@@ -95,7 +95,7 @@ describe('the index, after a long load on three engines', function () {
 
   /** A subscription shows only by what comes through. */
   async function join(engine: SimulatedEngine): Promise<void> {
-    while (!facts.all.some(({ pod }) => pod === engine.name)) {
+    while (!facts.all.some(({ pod, kind }) => pod === engine.name && kind === 'batch')) {
       engine.resetCache();
       engine.publishPending();
       await setImmediate();

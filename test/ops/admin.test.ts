@@ -16,6 +16,7 @@ describe('startAdmin', () => {
       metrics: (_, response) => void response.writeHead(200, { 'content-type': 'text/plain' }).end('up 1\n'),
       isReady: () => ({ ready: true, why: 'ready' }),
       models: () => [],
+      publishers: () => [{ pod: 'engine-0', state: 'live' }],
       now: () => 1_700_000_000_999,
       ...options,
     });
@@ -161,6 +162,13 @@ describe('startAdmin', () => {
     });
   }
 
+  it('shows what the event streams are doing', async () => {
+    await start();
+    const { status, body } = await ask('/debug/publishers');
+    assert.equal(status, 200);
+    assert.deepEqual(JSON.parse(body), { publishers: [{ pod: 'engine-0', state: 'live' }] });
+  });
+
   it('rejects when the port is taken', async () => {
     await start();
     const { port } = admin;
@@ -170,6 +178,7 @@ describe('startAdmin', () => {
       metrics: () => {},
       isReady: () => ({ ready: true, why: '' }),
       models: () => [],
+      publishers: () => [{ pod: 'engine-0', state: 'live' }],
     }).then(
       () => assert.fail('started'),
       caught => caught,

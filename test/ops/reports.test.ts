@@ -1,6 +1,6 @@
 import { assert } from 'chai';
-import type { FeedFact } from '../../src/events/event-feed.ts';
-import { reportFeed, reportPods, reportState, reportTokenizer } from '../../src/ops/reports.ts';
+import type { PublisherReport } from '../../src/events/event-feed.ts';
+import { reportDoor, reportPods, reportState, reportTokenizer } from '../../src/ops/reports.ts';
 import type { DiscoveryProblem } from '../../src/pods/discovery.ts';
 import { PodRegistry } from '../../src/pods/registry.ts';
 import { createCacheState } from '../../src/prefix-index/cache-state.ts';
@@ -22,62 +22,6 @@ describe('reports of the parts', () => {
 
   const levels = () => logged.lines.map((line: LogLine) => line.level);
   const metric = async (name: string) => samplesOf(name, await telemetry.scrape());
-
-  describe('of the event feed', () => {
-    const from = { pod: 'engine-0', rank: 1 };
-    const facts: [FeedFact, readonly string[], readonly LogLine['level'][]][] = [
-      ...(
-        [
-          { kind: 'stored', blocks: 2 },
-          { kind: 'removed', blocks: 0 },
-          { kind: 'cleared' },
-          { kind: 'orphaned' },
-          { kind: 'inconsistent' },
-          { kind: 'elsewhere' },
-        ] as const
-      ).map((applied): [FeedFact, string[], []] => [
-        { ...from, kind: 'applied', applied },
-        [`warmroute_kv_events_total{pod="engine-0",outcome="${applied.kind}"} 1`],
-        [],
-      ]),
-      [
-        { ...from, kind: 'skipped_event', why: 'unknown type' },
-        ['warmroute_kv_events_total{pod="engine-0",outcome="skipped_event"} 1'],
-        ['warn'],
-      ],
-      [
-        { ...from, kind: 'malformed_message', why: 'unexpected frames' },
-        ['warmroute_kv_events_total{pod="engine-0",outcome="malformed_message"} 1'],
-        ['warn'],
-      ],
-      [
-        { ...from, kind: 'forgotten', why: 'gap' },
-        ['warmroute_holders_forgotten_total{pod="engine-0",why="gap"} 1'],
-        ['warn'],
-      ],
-      [{ ...from, kind: 'batch', sequence: 7n, at: 1, blocks: 3 }, [], []],
-    ];
-    for (const [fact, samples, lines] of facts) {
-      const name = fact.kind === 'applied' ? fact.applied.kind : fact.kind;
-      it(`${name}: ${samples.length} metric, ${lines.length} log line`, async () => {
-        reportFeed(telemetry.instruments, logged.log)(fact);
-        const events = await metric('warmroute_kv_events_total');
-        assert.deepEqual([...events, ...(await metric('warmroute_holders_forgotten_total'))], samples);
-        assert.deepEqual(levels(), lines);
-        for (const line of logged.lines) assert.deepInclude(line.fields, from);
-      });
-    }
-
-    it('what is not understood is logged once per publisher and reason, and counted always', async () => {
-      const report = reportFeed(telemetry.instruments, logged.log);
-      for (const rank of [0, 1, 1])
-        report({ pod: 'engine-0', rank, kind: 'skipped_event', why: 'unknown type' });
-      assert.lengthOf(logged.lines, 2);
-      assert.deepEqual(await metric('warmroute_kv_events_total'), [
-        'warmroute_kv_events_total{pod="engine-0",outcome="skipped_event"} 3',
-      ]);
-    });
-  });
 
   describe('of the remote tokenizer', () => {
     const pod = aPod();
@@ -133,6 +77,28 @@ describe('reports of the parts', () => {
     });
   });
 
+  describe('of Envoy’s door', () => {
+    it('count and log what it answers itself', async () => {
+      reportDoor(
+        telemetry.instruments,
+        logged.log,
+      )({ kind: 'rejected', error: { kind: 'body_too_large', limitBytes: 1 } });
+      assert.deepEqual(await metric('warmroute_rejections_total'), [
+        'warmroute_rejections_total{kind="body_too_large"} 1',
+      ]);
+      assert.deepEqual(levels(), ['info']);
+    });
+
+    it('count what goes on without a pick, and log it once', async () => {
+      const report = reportDoor(telemetry.instruments, logged.log);
+      for (let i = 0; i < 3; i++) report({ kind: 'undecided', why: 'late_body' });
+      assert.deepEqual(await metric('warmroute_undecided_total'), [
+        'warmroute_undecided_total{why="late_body"} 3',
+      ]);
+      assert.deepEqual(levels(), ['warn']);
+    });
+  });
+
   describe('of the state, when it is scraped', () => {
     it('are what is so at that moment', async () => {
       const registry = new PodRegistry();
@@ -141,7 +107,20 @@ describe('reports of the parts', () => {
       const load = new Load();
       const cache = createCacheState({ indexEntries: 10, historyEntries: 10, historyTtlMs: 1e9 });
       const grpc = { openStreams: 0 };
-      reportState(telemetry.instruments, { cache, registry, load, grpc, usesKvEvents: true });
+      const publisher: PublisherReport = {
+        ...{
+          pod: 'engine-0',
+          rank: 1,
+          endpoint: undefined,
+          state: 'live',
+          why: undefined,
+          circuit: 'closed',
+        },
+        ...{ sequence: 41, lagSeconds: 0, blocks: 7, orphans: 2, held: 3, gaps: 0, replays: 0, restarts: 0 },
+        lastErrors: [],
+      };
+      const publishers = () => [publisher];
+      reportState(telemetry.instruments, { cache, registry, load, grpc, publishers, usesKvEvents: true });
 
       const chain = chainBlocks(
         rootOf({ space: 'engine', model: 'demo', salt: '' }, 1, 0),
@@ -162,13 +141,22 @@ describe('reports of the parts', () => {
         'warmroute_requests_in_flight{pod="engine-0"} 1',
         'warmroute_ready_pods 1',
         'warmroute_extproc_streams 5',
+        'warmroute_publisher_state{pod="engine-0",rank="1",state="live"} 1',
+        'warmroute_publisher_blocks{pod="engine-0",rank="1"} 7',
+        'warmroute_publisher_waiting_messages{pod="engine-0",rank="1"} 3',
+        'warmroute_orphan_blocks{pod="engine-0",rank="1"} 2',
+        'aibrix_kvcache_zmq_connection_status{pod_key="engine-0/1"} 1',
+        'aibrix_kvcache_zmq_last_sequence_id{pod_key="engine-0/1"} 41',
         'aibrix_prefix_cache_indexer_status{model="_init_",indexer_type="sync"} 1',
       ]);
     });
 
     it('name the local index where no events are synced', async () => {
       const cache = createCacheState({ indexEntries: 1, historyEntries: 1, historyTtlMs: 1 });
-      const parts = { registry: new PodRegistry(), load: new Load(), grpc: { openStreams: 0 } };
+      const parts = {
+        ...{ registry: new PodRegistry(), load: new Load(), grpc: { openStreams: 0 } },
+        publishers: () => [],
+      };
       reportState(telemetry.instruments, { cache, ...parts, usesKvEvents: false });
       assert.deepEqual(await metric('aibrix_prefix_cache_indexer_status'), [
         'aibrix_prefix_cache_indexer_status{model="_init_",indexer_type="local"} 1',

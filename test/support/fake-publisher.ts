@@ -10,6 +10,7 @@ export async function freePort(): Promise<number> {
 }
 
 export class FakePublisher {
+  /** Its own, or the one that it dialled. */
   readonly port: number;
   readonly #socket: XPublisher;
   #sequence = 0n;
@@ -17,6 +18,13 @@ export class FakePublisher {
   private constructor(socket: XPublisher) {
     this.#socket = socket;
     this.port = Number(socket.lastEndpoint!.split(':').at(-1));
+  }
+
+  /** As an engine whose endpoint names a host: it connects to the subscriber. */
+  static dial(port: number): FakePublisher {
+    const socket = new XPublisher({ linger: 0, sendHighWaterMark: 0 });
+    socket.connect(`tcp://127.0.0.1:${port}`);
+    return new FakePublisher(socket);
   }
 
   /** Port 0 lets the system choose. Rejects if the port is taken. */
@@ -64,6 +72,7 @@ export class FakePublisher {
     await this.#socket.send(frames.map(frame => Buffer.from(frame as Uint8Array)));
   }
 
+  /** Resolves when its port is free again. */
   async close(): Promise<void> {
     await closeBound(this.#socket);
   }

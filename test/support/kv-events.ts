@@ -1,8 +1,7 @@
 /** KV-cache events: as recorded, as an engine would send them, and as the decoder hands them over. */
 import { readFileSync } from 'node:fs';
 import { Packr } from 'msgpackr';
-import type { EngineHash } from '../../src/domain.ts';
-import type { CachePlace, StoredEvent } from '../../src/events/kv-event.ts';
+import type { CacheGroup, EngineHash, EngineHashes, StoredEvent } from '../../src/events/kv-event.ts';
 
 export const VERSIONS = ['0.32.0', '0.23.0'] as const;
 export type Version = (typeof VERSIONS)[number];
@@ -39,6 +38,12 @@ export function recordedFrames(name: 'bytes' | 'restart'): Buffer[][] {
   return all[name]!.map(parts => parts.map(hex));
 }
 
+/** Payloads of further recordings, named as they are there. */
+export function recordedPayloads(version: Version): Record<string, Buffer[]> {
+  const all = fixture<Record<string, string[]>>(`vllm-${version}-payloads.json`);
+  return Object.fromEntries(Object.entries(all).map(([name, payloads]) => [name, payloads.map(hex)]));
+}
+
 export function hex(text: string): Buffer {
   return Buffer.from(text, 'hex');
 }
@@ -73,10 +78,16 @@ export function storedMap(given: Record<string, unknown> = {}): Record<string, u
 }
 
 export function engineHash(value: number | bigint): EngineHash {
-  return BigInt(value) as EngineHash;
+  const bits = BigInt.asUintN(64, BigInt(value));
+  return { hi: Number(bits >> 32n), lo: Number(bits & 0xffffffffn) };
 }
 
-export const GPU: CachePlace = { kind: 'gpu', group: 0 };
+export function engineHashes(...values: readonly (number | bigint)[]): EngineHashes {
+  const lanes = values.map(engineHash).flatMap(({ hi, lo }) => [hi, lo]);
+  return { length: values.length, lanes: Uint32Array.from(lanes) };
+}
+
+export const FULL_ATTENTION: CacheGroup = { index: 0, kind: 'full_attention' };
 
 /** Blocks of two tokens: `hashes[i]` holds the tokens `[10 * hash, 10 * hash + 1]`. */
 export function stored(
@@ -86,12 +97,14 @@ export function stored(
 ): StoredEvent {
   return {
     kind: 'stored',
-    hashes: hashes.map(engineHash),
+    hashes: engineHashes(...hashes),
     parent: parent === undefined ? undefined : engineHash(parent),
     tokenIds: tokensOf(hashes),
     blockSizeTokens: 2,
     loraName: undefined,
-    place: GPU,
+    salt: undefined,
+    medium: 'gpu',
+    group: FULL_ATTENTION,
     extraKeys: [],
     ...given,
   };

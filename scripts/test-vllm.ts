@@ -1,0 +1,258 @@
+/**
+ * Warmroute and Envoy in front of two real vLLM. `npm run test:vllm -- --engine HTTP:EVENTS:REPLAY --engine …`, all ports on
+ * 127.0.0.1; with `--start 'COMMAND {http} {events} {replay}'` the engines are started, and one of them anew, by that command.
+ */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { findEnvoy, renderBootstrap, startEnvoy } from '../demo/envoy.ts';
+import { type RunningCommand, runCommand } from '../demo/processes.ts';
+import { until } from './until.ts';
+import { Engine, parsePorts } from './vllm-engine.ts';
+import { type Conversation, conversation, type Message, randomFrom } from './vllm-prompts.ts';
+
+const CONVERSATIONS = 100;
+const RANDOM_REQUESTS = 500;
+const EVENTS_TIMEOUT_MS = 10_000;
+
+interface Answer {
+  readonly pod: string;
+  readonly reason: string;
+  readonly matchedTokens: number;
+  readonly cachedTokens: number;
+  readonly promptTokens: number;
+  readonly message: Message;
+}
+
+const { values: flags } = parseArgs({
+  options: { engine: { type: 'string', multiple: true, default: [] }, start: { type: 'string' } },
+});
+const run = `run ${Date.now()}`;
+const stops: (() => Promise<unknown>)[] = [];
+let failed = 0;
+let passed = 0;
+
+try {
+  await main();
+} finally {
+  for (const stop of stops.reverse()) await stop().catch(error => console.error(error));
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
+
+async function main(): Promise<void> {
+  if (flags.engine.length !== 2) throw new Error('name two engines: --engine HTTP:EVENTS:REPLAY, twice');
+  const engines = flags.engine.map(text => new Engine(parsePorts(text), flags.start));
+  for (const engine of engines) {
+    stops.push(() => engine.stop());
+    await engine.start();
+  }
+  const [first] = engines as [Engine, Engine];
+  const model = await first.model();
+  const blockSizeTokens = await first.blockSizeTokens();
+  console.log(`vLLM ${await first.version()}, blocks of ${blockSizeTokens} tokens, two engines`);
+  const router = await startRouter(engines, model);
+  const url = await startEnvoyFor(engines, router);
+  const ask = (messages: readonly Message[], given: Partial<Conversation>) =>
+    chat(url, model, blockSizeTokens, messages, given);
+
+  await step('the second turn lands on the pod that has the first', async () => {
+    let same = 0;
+    let agreed = 0;
+    for (let number = 0; number < CONVERSATIONS; number++) {
+      const { system, ...given } = conversation(number, run);
+      const messages: Message[] = [system, { role: 'user', content: `Hello, this is ${number}.` }];
+      const one = await ask(messages, given);
+      await indexed(router);
+      messages.push(one.message, { role: 'user', content: 'And then?' });
+      const other = await ask(messages, given);
+      await indexed(router);
+      if (other.pod === one.pod) same++;
+      if (other.matchedTokens === other.cachedTokens) agreed++;
+    }
+    expect(same === CONVERSATIONS, `only ${same} of ${CONVERSATIONS}`);
+    expect(
+      agreed === CONVERSATIONS,
+      `cached_tokens agrees with the matched blocks in ${agreed} of ${CONVERSATIONS} only`,
+    );
+    return `${same} of ${CONVERSATIONS}; the engine's cached_tokens equal the matched blocks in ${agreed} of ${CONVERSATIONS}`;
+  });
+
+  const { system } = conversation(2, `${run}, reset`);
+  const prompt: Message[] = [system, { role: 'user', content: 'Who are you?' }];
+
+  await step('a cache reset is seen', async () => {
+    const before = await ask(prompt, {});
+    await indexed(router);
+    await engines[Number(before.pod.at(-1))]!.resetCache();
+    // vLLM publishes the reset with its next step only.
+    for (const engine of engines) await direct(engine, model);
+    await indexed(router);
+    const after = await ask(prompt, {});
+    expect(after.matchedTokens === 0, `${after.matchedTokens} tokens are still taken for cached`);
+    return `${before.pod} held ${before.promptTokens} tokens, now none is claimed`;
+  });
+
+  await step('a restart is seen', async () => {
+    if (!first.canRestart) return 'SKIPPED: the engines were not started by this program (--start)';
+    await indexed(router);
+    const before = await ask(prompt, {});
+    await indexed(router);
+    const engine = engines[Number(before.pod.at(-1))]!;
+    await engine.stop();
+    await engine.start();
+    await direct(engine, model);
+    await indexed(router);
+    const after = await ask(prompt, {});
+    expect(
+      after.matchedTokens === 0,
+      `${after.matchedTokens} tokens of the dead process are still taken for cached`,
+    );
+    return `${before.pod} was started anew, and nothing of its former cache is claimed`;
+  });
+
+  await step(`every match claimed in ${RANDOM_REQUESTS} random requests is a hit`, async () => {
+    const random = randomFrom(1);
+    let claimed = 0;
+    let matches = 0;
+    const wrong: string[] = [];
+    for (let i = 0; i < RANDOM_REQUESTS; i++) {
+      const { system, ...given } = conversation(Math.floor(random() * 40), `${run}, random`);
+      const turns = Array.from(
+        { length: 1 + Math.floor(random() * 3) },
+        (_, turn): Message => ({
+          role: turn % 2 === 0 ? 'user' : 'assistant',
+          content: `${turn} ${Math.floor(random() * 3)} `.repeat(1 + Math.floor(random() * 40)),
+        }),
+      );
+      const { matchedTokens, cachedTokens, pod } = await ask([system, ...turns], given);
+      if (matchedTokens > 0) matches++;
+      claimed += matchedTokens;
+      if (matchedTokens > cachedTokens)
+        wrong.push(`${pod}: claimed ${matchedTokens}, cached ${cachedTokens}`);
+    }
+    expect(wrong.length === 0, `${wrong.length} claims were wrong: ${wrong.slice(0, 3).join('; ')}`);
+    return `${matches} matches, ${claimed} tokens claimed, all of them cached`;
+  });
+}
+
+// ---- the world -------------------------------------------------------------------------------------------------
+
+async function startRouter(engines: readonly Engine[], model: string): Promise<RunningCommand> {
+  const folder = await mkdtemp(join(tmpdir(), 'warmroute-vllm-'));
+  stops.push(() => rm(folder, { recursive: true, force: true }));
+  const podsFile = join(folder, 'pods.json');
+  const pods = engines.map(({ ports }, i) => ({
+    name: `vllm-${i}`,
+    address: '127.0.0.1',
+    port: ports.http,
+    model,
+    kvEvents: { port: ports.events, replayPort: ports.replay },
+  }));
+  await writeFile(podsFile, JSON.stringify({ pods }));
+  const environment = {
+    ...process.env,
+    WARMROUTE_PODS_FILE: podsFile,
+    WARMROUTE_GRPC_ADDRESS: '127.0.0.1:0',
+    WARMROUTE_ADMIN_ADDRESS: '127.0.0.1:0',
+    WARMROUTE_DEBUG_HEADERS: 'true',
+    WARMROUTE_DRAIN_MS: '0',
+    AIBRIX_USE_REMOTE_TOKENIZER: 'true',
+    AIBRIX_KV_EVENT_SYNC_ENABLED: 'true',
+    // Only what the engines have said counts here.
+    WARMROUTE_EXPECTED_BLOCKS_TTL_MS: '0',
+  };
+  const router = await runCommand(['serve'], environment, 'ready');
+  stops.push(() => router.stop());
+  return router;
+}
+
+async function startEnvoyFor(engines: readonly Engine[], router: RunningCommand): Promise<string> {
+  const template = await readFile(new URL('../envoy/warmroute.yaml', import.meta.url), 'utf8');
+  const envoy = await startEnvoy({
+    binary: await findEnvoy({ env: process.env, onProgress: console.log }),
+    bootstrap: renderBootstrap(template, {
+      routers: [`127.0.0.1:${router.ready.grpcPort}`],
+      pods: engines.map(({ ports }) => `127.0.0.1:${ports.http}`),
+    }),
+  });
+  stops.push(() => envoy.stop());
+  const healthy = 'cluster.warmroute_ext_proc.health_check.success';
+  await until('Envoy sees the router', EVENTS_TIMEOUT_MS, async () =>
+    ((await envoy.stats(healthy)).get(healthy) ?? 0) > 0 ? true : undefined,
+  );
+  return envoy.url;
+}
+
+/** Resolves when the events of what has been asked so far are in the index: when it has stopped changing. */
+async function indexed(router: RunningCommand): Promise<void> {
+  let before = -1;
+  await until('the index rests', EVENTS_TIMEOUT_MS, async () => {
+    const metrics = await (await fetch(`http://127.0.0.1:${router.ready.adminPort}/metrics`)).text();
+    const events = [...metrics.matchAll(/^warmroute_kv_events_total\{.*\} (\d+)$/gm)];
+    const now = events.reduce((sum, [, count]) => sum + Number(count), 0);
+    const resting = now === before;
+    before = now;
+    return resting ? true : undefined;
+  });
+}
+
+async function chat(
+  url: string,
+  model: string,
+  blockSizeTokens: number,
+  messages: readonly Message[],
+  { salt, tools }: Partial<Conversation>,
+): Promise<Answer> {
+  const response = await fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-warmroute-debug': '1' },
+    body: JSON.stringify({
+      ...{ model, messages, max_tokens: 8, temperature: 0, seed: 1 },
+      ...(salt !== undefined && { cache_salt: salt }),
+      ...(tools !== undefined && { tools }),
+    }),
+  });
+  const text = await response.text();
+  expect(response.status === 200, `Envoy answered ${response.status}: ${text.slice(0, 300)}`);
+  const body = JSON.parse(text) as {
+    readonly choices: readonly { readonly message: { readonly content: string | null } }[];
+    readonly usage: {
+      readonly prompt_tokens: number;
+      readonly prompt_tokens_details: { readonly cached_tokens?: number } | null;
+    };
+  };
+  return {
+    pod: response.headers.get('target-pod') ?? '',
+    reason: response.headers.get('x-warmroute-reason') ?? '',
+    matchedTokens: Number(response.headers.get('x-warmroute-matched-blocks')) * blockSizeTokens,
+    cachedTokens: body.usage.prompt_tokens_details?.cached_tokens ?? 0,
+    promptTokens: body.usage.prompt_tokens,
+    message: { role: 'assistant', content: body.choices[0]?.message.content ?? '' },
+  };
+}
+
+/** A request past the router: it makes the engine take a step. */
+async function direct(engine: Engine, model: string): Promise<void> {
+  const response = await fetch(`${engine.url}/v1/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model, prompt: `step ${Math.random()} `.repeat(20), max_tokens: 1 }),
+  });
+  await response.arrayBuffer();
+}
+
+async function step(name: string, body: () => Promise<string>): Promise<void> {
+  try {
+    console.log(`ok    ${name}: ${await body()}`);
+    passed++;
+  } catch (error) {
+    failed++;
+    console.log(`FAIL  ${name}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function expect(condition: boolean, otherwise: string): asserts condition {
+  if (!condition) throw new Error(otherwise);
+}

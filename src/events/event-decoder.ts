@@ -1,0 +1,284 @@
+import { readExtraKeys } from './extra-keys.ts';
+import type { EngineHash, EngineHashes, ExtraKey, KvEvent, Medium } from './kv-event.ts';
+import type { MsgpackReader } from './msgpack-reader.ts';
+import { Names } from './names.ts';
+
+/**
+ * Why an event was skipped. A metric label. `unnamed_adapter`: its blocks belong to a LoRA adapter that it does not name;
+ * `token_pairs`: bigrams instead of tokens. Neither could be matched with a prompt.
+ */
+export const SKIPPED_KINDS = [
+  'not_an_event',
+  'unknown_type',
+  'bad_hashes',
+  'bad_parent',
+  'bad_tokens',
+  'token_pairs',
+  'bad_block_size',
+  'bad_lora',
+  'unnamed_adapter',
+  'bad_salt',
+  'bad_group',
+  'bad_extra_keys',
+] as const;
+export type SkippedKind = (typeof SKIPPED_KINDS)[number];
+
+type EventType = 'BlockStored' | 'BlockRemoved' | 'AllBlocksCleared';
+type Field =
+  | 'block_hashes'
+  | 'parent_block_hash'
+  | 'token_ids'
+  | 'block_size'
+  | 'lora_id'
+  | 'medium'
+  | 'lora_name'
+  | 'extra_keys'
+  | 'group_idx'
+  | 'kv_cache_spec_kind'
+  | 'cache_salt';
+
+const TYPES = new Names<EventType>(['BlockStored', 'BlockRemoved', 'AllBlocksCleared']);
+const TYPE_KEY = new Names(['type']);
+const SALT_KEY = new Names(['cache_salt']);
+
+/** The fields of an event that is an array, in order, behind its type. */
+const POSITIONS: Readonly<Record<EventType, readonly Field[]>> = {
+  BlockStored: [
+    'block_hashes',
+    'parent_block_hash',
+    'token_ids',
+    'block_size',
+    'lora_id',
+    'medium',
+    'lora_name',
+    'extra_keys',
+    'group_idx',
+    'kv_cache_spec_kind',
+  ],
+  BlockRemoved: ['block_hashes', 'medium', 'group_idx'],
+  AllBlocksCleared: [],
+};
+
+/** The fields that are read of an event that is a map. */
+const KEYS: Readonly<Record<EventType, Names<Field>>> = {
+  BlockStored: new Names([...POSITIONS.BlockStored, 'cache_salt']),
+  BlockRemoved: new Names([...POSITIONS.BlockRemoved, 'kv_cache_spec_kind']),
+  AllBlocksCleared: new Names(POSITIONS.AllBlocksCleared),
+};
+
+const MEDIA: Readonly<Record<string, Medium>> = {
+  GPU: 'gpu',
+  CPU: 'cpu',
+  CPU_PINNED: 'cpu',
+  STORAGE: 'storage',
+  FS: 'storage',
+  OBJ: 'storage',
+  DISK: 'storage',
+  EXTERNAL: 'storage',
+};
+const MEDIUM_NAMES = new Names(Object.keys(MEDIA));
+
+/** Those that are known, so that no text is made for them; any other is read as well. */
+const GROUP_KINDS = new Names([
+  'full_attention',
+  'mla_attention',
+  'sink_full_attention',
+  'sliding_window',
+  'sliding_window_mla',
+  'mamba',
+  'chunked_local_attention',
+  'encoder_only_attention',
+  'cross_attention',
+]);
+
+const CLEARED: KvEvent = { kind: 'cleared' };
+
+/** The fields read so far; undefined where the event does not have them, or nil. */
+interface Draft {
+  hashes: EngineHashes | undefined;
+  parent: EngineHash | undefined;
+  tokenIds: Uint32Array | undefined;
+  blockSizeTokens: number | undefined;
+  ofAdapter: boolean;
+  loraName: string | undefined;
+  salt: string | undefined;
+  medium: Medium;
+  groupIndex: number | undefined;
+  groupKind: string | undefined;
+  extraKeys: readonly (readonly ExtraKey[] | undefined)[];
+}
+
+export function isEvent(result: KvEvent | SkippedKind): result is KvEvent {
+  return typeof result !== 'string';
+}
+
+/**
+ * Reads the event that is next and leaves the reader behind it. If it cannot be read: why, and the reader is anywhere
+ * inside of it. Whether the frame is broken there is told by the reader's `skip` from the event's start. The format is
+ * described in `decoder.ts`.
+ */
+export function decodeEvent(reader: MsgpackReader): KvEvent | SkippedKind {
+  const draft: Draft = {
+    hashes: undefined,
+    parent: undefined,
+    tokenIds: undefined,
+    blockSizeTokens: undefined,
+    ofAdapter: false,
+    loraName: undefined,
+    salt: undefined,
+    medium: 'gpu',
+    groupIndex: undefined,
+    groupKind: undefined,
+    extraKeys: [],
+  };
+  const length = reader.readArrayLength();
+  if (length !== undefined) {
+    const type = length > 0 ? reader.readOneOf(TYPES) : undefined;
+    if (type === undefined) return 'unknown_type';
+    const positions = POSITIONS[type];
+    for (let i = 0; i < length - 1; i++) {
+      const why = readField(reader, draft, positions[i]);
+      if (why !== undefined) return why;
+    }
+    return complete(type, draft);
+  }
+  const pairs = reader.readMapLength();
+  if (pairs === undefined) return 'not_an_event';
+  const start = reader.position;
+  const type = findType(reader, pairs);
+  if (type === undefined) return 'unknown_type';
+  reader.seek(start);
+  const keys = KEYS[type];
+  for (let i = 0; i < pairs; i++) {
+    const key = reader.readOneOf(keys);
+    if (key === undefined && !reader.skip()) return 'not_an_event';
+    const why = readField(reader, draft, key);
+    if (why !== undefined) return why;
+  }
+  return complete(type, draft);
+}
+
+/** The type of a map decides which of its keys matter; engines send it first, but any place will do. */
+function findType(reader: MsgpackReader, pairs: number): EventType | undefined {
+  for (let i = 0; i < pairs; i++) {
+    if (reader.readOneOf(TYPE_KEY) !== undefined) return reader.readOneOf(TYPES);
+    if (!reader.skip() || !reader.skip()) return undefined;
+  }
+  return undefined;
+}
+
+/** undefined if all is well, also for a field that is not used. */
+function readField(reader: MsgpackReader, draft: Draft, field: Field | undefined): SkippedKind | undefined {
+  switch (field) {
+    case 'block_hashes':
+      draft.hashes = reader.readHashes();
+      return draft.hashes === undefined ? 'bad_hashes' : undefined;
+    case 'parent_block_hash':
+      if (reader.readNil()) return undefined;
+      draft.parent = reader.readHash();
+      return draft.parent === undefined ? 'bad_parent' : undefined;
+    case 'token_ids':
+      draft.tokenIds = reader.readUint32s();
+      return draft.tokenIds === undefined ? whyNoTokens(reader) : undefined;
+    case 'block_size':
+      draft.blockSizeTokens = readCount(reader);
+      return draft.blockSizeTokens === undefined ? 'bad_block_size' : undefined;
+    case 'lora_id':
+      return readAdapterId(reader, draft);
+    case 'medium':
+      return readMedium(reader, draft);
+    case 'lora_name':
+      return readLoraName(reader, draft);
+    case 'cache_salt':
+      if (reader.readNil()) return undefined;
+      draft.salt = reader.readText();
+      return draft.salt === undefined ? 'bad_salt' : undefined;
+    case 'extra_keys': {
+      if (reader.readNil()) return undefined;
+      const keys = readExtraKeys(reader);
+      if (keys === undefined) return 'bad_extra_keys';
+      draft.extraKeys = keys;
+      return undefined;
+    }
+    case 'group_idx':
+      if (reader.readNil()) return undefined;
+      draft.groupIndex = readCount(reader);
+      return draft.groupIndex === undefined ? 'bad_group' : undefined;
+    case 'kv_cache_spec_kind':
+      if (reader.readNil()) return undefined;
+      draft.groupKind = reader.readOneOf(GROUP_KINDS) ?? reader.readText();
+      return draft.groupKind === undefined ? 'bad_group' : undefined;
+    case undefined:
+      return reader.skip() ? undefined : 'not_an_event';
+  }
+}
+
+function complete(type: EventType, draft: Draft): KvEvent | SkippedKind {
+  if (type === 'AllBlocksCleared') return CLEARED;
+  const { hashes, tokenIds, blockSizeTokens, loraName, medium } = draft;
+  if (hashes === undefined) return 'bad_hashes';
+  const group = { index: draft.groupIndex, kind: draft.groupKind };
+  if (type === 'BlockRemoved') return { kind: 'removed', hashes, medium, group };
+  if (tokenIds === undefined) return 'bad_tokens';
+  if (blockSizeTokens === undefined) return 'bad_block_size';
+  if (draft.ofAdapter && loraName === undefined) return 'unnamed_adapter';
+  // No hash is 0: this is how "none" is sent where there is no nil.
+  const parent = draft.parent?.hi === 0 && draft.parent.lo === 0 ? undefined : draft.parent;
+  const { salt, extraKeys } = draft;
+  return {
+    kind: 'stored',
+    hashes,
+    parent,
+    tokenIds,
+    blockSizeTokens,
+    loraName,
+    salt,
+    medium,
+    group,
+    extraKeys,
+  };
+}
+
+function readCount(reader: MsgpackReader): number | undefined {
+  const count = reader.readInteger();
+  return count !== undefined && count >= 0 ? count : undefined;
+}
+
+function whyNoTokens(reader: MsgpackReader): SkippedKind {
+  const isPair = (reader.readArrayLength() ?? 0) > 0 && reader.readArrayLength() !== undefined;
+  return isPair ? 'token_pairs' : 'bad_tokens';
+}
+
+/** nil or 0 for no adapter. */
+function readAdapterId(reader: MsgpackReader, draft: Draft): SkippedKind | undefined {
+  if (reader.readNil()) return undefined;
+  const id = reader.readInteger();
+  draft.ofAdapter = id !== 0;
+  return id !== undefined || reader.skip() ? undefined : 'not_an_event';
+}
+
+/** One that is not known, or no text at all, is certainly not the GPU. */
+function readMedium(reader: MsgpackReader, draft: Draft): SkippedKind | undefined {
+  if (reader.readNil()) return undefined;
+  const name = reader.readOneOf(MEDIUM_NAMES);
+  draft.medium = name === undefined ? 'unknown' : MEDIA[name]!;
+  return name !== undefined || reader.skip() ? undefined : 'not_an_event';
+}
+
+/** A text; in SGLang's arrays a map with the salt. */
+function readLoraName(reader: MsgpackReader, draft: Draft): SkippedKind | undefined {
+  if (reader.readNil()) return undefined;
+  const pairs = reader.readMapLength();
+  if (pairs === undefined) {
+    const name = reader.readText();
+    draft.loraName = name === '' ? undefined : name;
+    return name === undefined ? 'bad_lora' : undefined;
+  }
+  for (let i = 0; i < pairs; i++) {
+    const key = reader.readOneOf(SALT_KEY);
+    if (key === undefined && !reader.skip()) return 'bad_lora';
+    const why = readField(reader, draft, key);
+    if (why !== undefined) return why;
+  }
+  return undefined;
+}

@@ -1,0 +1,49 @@
+import type { MalformedKind } from './decoder.ts';
+import type { SkippedKind } from './event-decoder.ts';
+import type { Applied } from './holder-feed.ts';
+import type { KvEvent } from './kv-event.ts';
+import type { ColdReason, ForgetReason, PublisherState, ReplayReason } from './publisher-state.ts';
+import type { ReplayOutcome } from './replay.ts';
+import type { LinkEvent } from './subscriber.ts';
+
+export type StateName = PublisherState<unknown>['kind'];
+export type Circuit = 'closed' | 'open' | 'half_open';
+
+/** What happened at one publisher, for metrics and logs. */
+export type PublisherFact =
+  | { readonly kind: 'applied'; readonly event: KvEvent['kind']; readonly applied: Applied }
+  | { readonly kind: 'skipped_event'; readonly why: SkippedKind }
+  /** `not_applied`: a fault of ours. */
+  | { readonly kind: 'malformed_message'; readonly why: 'unexpected_frames' | 'not_applied' | MalformedKind }
+  /** What the holder holds is learned anew. */
+  | { readonly kind: 'forgotten'; readonly why: ForgetReason }
+  | {
+      readonly kind: 'batch';
+      readonly sequence: number;
+      /** Seconds, the engine's wall clock. */
+      readonly at: number;
+      /** From the engine's time to ours, both wall clocks; undefined for what was replayed. */
+      readonly lagSeconds: number | undefined;
+      /** Held now. */
+      readonly blocks: number;
+    }
+  | { readonly kind: 'state'; readonly state: StateName; readonly why: ColdReason | ReplayReason | undefined }
+  | { readonly kind: 'gap'; readonly missed: number }
+  | {
+      readonly kind: 'dropped';
+      readonly why: 'duplicate' | 'covered' | 'void' | 'overflow';
+      readonly messages: number;
+    }
+  | {
+      readonly kind: 'replay';
+      readonly why: ReplayReason;
+      readonly outcome: ReplayOutcome | 'circuit_open';
+      readonly from: number;
+      readonly messages: number;
+      readonly milliseconds: number;
+    }
+  | { readonly kind: 'link'; readonly event: LinkEvent }
+  | { readonly kind: 'circuit'; readonly state: Circuit };
+
+/** `pod` is the pod's name. */
+export type FeedFact = { readonly pod: string; readonly rank: number } & PublisherFact;

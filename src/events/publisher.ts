@@ -1,0 +1,358 @@
+import { ExponentialBackoff, type IBackoff } from 'cockatiel';
+import type { Sleep } from '../pods/sleep.ts';
+import { decodeBatch } from './decoder.ts';
+import type { Circuit, PublisherFact, StateName } from './feed-fact.ts';
+import type { HolderFeed } from './holder-feed.ts';
+import {
+  type ColdReason,
+  INITIAL,
+  type Message,
+  type PublisherAction,
+  type PublisherInput,
+  type PublisherRules,
+  type PublisherState,
+  type ReplayReason,
+} from './publisher-state.ts';
+import { mayBeRetried, step } from './publisher-step.ts';
+import { type ReplayOutcome, replay } from './replay.ts';
+import { createReplayBreaker, type ReplayBreaker } from './replay-breaker.ts';
+import { type LinkEvent, type Published, type Subscription, subscribe } from './subscriber.ts';
+
+export interface PublisherLimits {
+  /** Live messages that wait while a replay is applied. */
+  readonly maxHeldMessages: number;
+  readonly maxHeldBytes: number;
+  /** Longest wait for a replay's next message. An idle vLLM answers after 100 ms. */
+  readonly replayIdleTimeoutMs: number;
+  readonly replayTimeoutMs: number;
+  readonly maxReplayBytes: number;
+  /** Replays in a row that may bring nothing new. */
+  readonly maxReplayAttempts: number;
+  /** Before another replay from the start, when one has failed; grows from the first to the second, with jitter. */
+  readonly retryAfterMs: number;
+  readonly maxRetryAfterMs: number;
+  /** Failed replays in a row before the publisher is not asked any more, and for how long. */
+  readonly breakerFailures: number;
+  readonly breakerOpenMs: number;
+  /** How long what is known outlives the connection. */
+  readonly maxLostMs: number;
+  /** How far we may fall behind a publisher before what it said is no longer believed. */
+  readonly maxBehindMs: number;
+}
+
+export const DEFAULT_LIMITS: PublisherLimits = {
+  maxHeldMessages: 50_000,
+  maxHeldBytes: 128 * 1024 * 1024,
+  replayIdleTimeoutMs: 3_000,
+  replayTimeoutMs: 30_000,
+  maxReplayBytes: 1024 * 1024 * 1024,
+  maxReplayAttempts: 3,
+  retryAfterMs: 1_000,
+  maxRetryAfterMs: 60_000,
+  breakerFailures: 5,
+  breakerOpenMs: 60_000,
+  maxLostMs: 30_000,
+  maxBehindMs: 10_000,
+};
+
+export interface PublisherOptions {
+  readonly feed: HolderFeed;
+  /** `dialled`: we connect to it. `received`: its messages are handed in. */
+  readonly source:
+    | { readonly kind: 'dialled'; readonly endpoint: string; readonly topic: string }
+    | { readonly kind: 'received' };
+  /** undefined: it does not replay. */
+  readonly replayEndpoint: string | undefined;
+  readonly limits: PublisherLimits;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly sleep: Sleep;
+  readonly onFact: (fact: PublisherFact) => void;
+}
+
+export interface PublisherError {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly what: string;
+}
+
+export interface PublisherSnapshot {
+  readonly state: StateName;
+  readonly why: ColdReason | ReplayReason | undefined;
+  readonly circuit: Circuit;
+  /** Of the last batch that counts as applied. */
+  readonly sequence: number | undefined;
+  readonly lagSeconds: number | undefined;
+  readonly blocks: number;
+  /** Blocks that wait for their parent. */
+  readonly orphans: number;
+  /** Live messages that wait for a replay. */
+  readonly held: number;
+  readonly gaps: number;
+  readonly replays: number;
+  readonly restarts: number;
+  /** Oldest first. */
+  readonly lastErrors: readonly PublisherError[];
+}
+
+const MAX_ERRORS = 5;
+
+/** Keeps one holder true to its publisher: the machine of `publisher-state`, with sockets and time. */
+export class Publisher {
+  readonly #options: PublisherOptions;
+  readonly #rules: PublisherRules<Uint8Array>;
+  readonly #breaker: ReplayBreaker;
+  readonly #stopping = new AbortController();
+  readonly #subscription: Subscription | undefined;
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #errors: PublisherError[] = [];
+  readonly #counts = { gaps: 0, replays: 0, restarts: 0 };
+  #state: PublisherState<Uint8Array> = INITIAL;
+  #announced: PublisherState<Uint8Array> = INITIAL;
+  #replay: AbortController | undefined;
+  #retry: { readonly backoff: IBackoff<unknown>; readonly pending: boolean } | undefined;
+  #lost: AbortController | undefined;
+  #lagSeconds: number | undefined;
+  /** Of a message that had not waited: two wall clocks' difference, and the way. */
+  #lagWhenCaughtUp: number | undefined;
+
+  constructor(options: PublisherOptions) {
+    const { limits, replayEndpoint, source, now, onFact } = options;
+    this.#options = options;
+    this.#rules = {
+      replay: replayEndpoint === undefined ? 'none' : 'available',
+      maxHeldMessages: limits.maxHeldMessages,
+      maxHeldBytes: limits.maxHeldBytes,
+      maxAttempts: limits.maxReplayAttempts,
+      same: (a, b) => Buffer.compare(a, b) === 0,
+    };
+    this.#breaker = createReplayBreaker({
+      failures: limits.breakerFailures,
+      halfOpenAfterMs: limits.breakerOpenMs,
+      now,
+      onState: state => onFact({ kind: 'circuit', state }),
+    });
+    if (source.kind === 'dialled') {
+      this.#subscription = subscribe({
+        endpoint: source.endpoint,
+        topic: source.topic,
+        onMessage: message => this.receive(message),
+        onMalformed: () => this.#malformed('unexpected_frames'),
+        onLink: event => this.#onLink(event),
+      });
+    }
+  }
+
+  /** One live message, in the order of arrival. */
+  receive({ sequence, payload, waited }: Published): void {
+    this.#feed({ kind: 'live', message: { sequence, payload, bytes: payload.length } });
+    const lag = this.#lagSeconds;
+    if (lag === undefined) return;
+    if (!waited || this.#lagWhenCaughtUp === undefined) this.#lagWhenCaughtUp = lag;
+    else if ((lag - this.#lagWhenCaughtUp) * 1_000 > this.#options.limits.maxBehindMs)
+      this.#feed({ kind: 'overflow' });
+  }
+
+  snapshot(): PublisherSnapshot {
+    const state = this.#state;
+    const known = state.kind === 'connecting' || state.kind === 'replaying' ? state.known : state;
+    return {
+      state: state.kind,
+      why: whyOf(state),
+      circuit: this.#breaker.state,
+      sequence: known?.next === undefined || known.next === 0 ? undefined : known.next - 1,
+      lagSeconds: this.#lagSeconds,
+      blocks: this.#options.feed.size,
+      orphans: this.#options.feed.orphans,
+      held: state.kind === 'replaying' ? state.held.count : 0,
+      ...this.#counts,
+      lastErrors: [...this.#errors],
+    };
+  }
+
+  /** Nothing is applied after this is called. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#replay?.abort();
+    await Promise.all([this.#subscription?.stop(), ...this.#underWay]);
+  }
+
+  #onLink(event: LinkEvent): void {
+    this.#options.onFact({ kind: 'link', event });
+    this.#lost?.abort();
+    this.#feed({ kind: event === 'lost' ? 'disconnected' : 'connected' });
+    if (event === 'lost' && !this.#stopping.signal.aborted) this.#track(this.#expireLater());
+  }
+
+  async #expireLater(): Promise<void> {
+    const { limits, sleep } = this.#options;
+    this.#lost = new AbortController();
+    const signal = AbortSignal.any([this.#lost.signal, this.#stopping.signal]);
+    try {
+      await sleep(limits.maxLostMs, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      throw error;
+    }
+    this.#feed({ kind: 'expired' });
+  }
+
+  #feed(input: PublisherInput<Uint8Array>): void {
+    if (this.#stopping.signal.aborted) return;
+    const { state, actions } = step(this.#state, input, this.#rules);
+    this.#state = state;
+    for (const action of actions) {
+      // Whoever hears a fact may stop us.
+      if (this.#stopping.signal.aborted) return;
+      this.#carryOut(action);
+    }
+    if (!this.#stopping.signal.aborted) this.#announce();
+  }
+
+  #carryOut(action: PublisherAction<Uint8Array>): void {
+    const { feed, onFact } = this.#options;
+    switch (action.kind) {
+      case 'apply':
+        this.#apply(action.message, action.from);
+        break;
+      case 'forget':
+        feed.forget();
+        if (action.why === 'restart') this.#counts.restarts++;
+        onFact({ kind: 'forgotten', why: action.why });
+        break;
+      case 'request_replay':
+        this.#replay?.abort();
+        this.#track(this.#runReplay(action.from, action.why));
+        break;
+      case 'end_replay':
+        this.#replay?.abort();
+        this.#replay = undefined;
+        break;
+      case 'drop':
+        onFact({ kind: 'dropped', why: action.why, messages: action.messages });
+        break;
+      case 'gap':
+        this.#counts.gaps++;
+        onFact({ kind: 'gap', missed: action.missed });
+    }
+  }
+
+  #apply({ sequence, payload }: Message<Uint8Array>, from: 'live' | 'held' | 'replay'): void {
+    const { feed, now, onFact } = this.#options;
+    const batch = decodeBatch(payload);
+    if (batch.kind === 'malformed' || !batch.whole) {
+      this.#malformed(batch.kind === 'malformed' ? batch.why : 'broken');
+      this.#feed({ kind: 'damaged' });
+      return;
+    }
+    for (const why of batch.skipped) {
+      this.#failed(`event skipped: ${why}`);
+      onFact({ kind: 'skipped_event', why });
+    }
+    let cleared = false;
+    try {
+      for (const event of batch.events) {
+        const applied = feed.apply(event);
+        cleared ||= applied.kind === 'cleared';
+        onFact({ kind: 'applied', event: event.kind, applied });
+        if (this.#stopping.signal.aborted) return;
+      }
+    } catch (error) {
+      this.#malformed('not_applied', String(error));
+      this.#feed({ kind: 'damaged' });
+      return;
+    }
+    this.#lagSeconds = from === 'replay' ? this.#lagSeconds : now() / 1_000 - batch.at;
+    const lagSeconds = from === 'replay' ? undefined : this.#lagSeconds;
+    onFact({ kind: 'batch', sequence, at: batch.at, lagSeconds, blocks: feed.size });
+    if (cleared) this.#feed({ kind: 'cleared' });
+  }
+
+  async #runReplay(from: number, why: ReplayReason): Promise<void> {
+    const { limits, now, sleep, onFact, replayEndpoint } = this.#options;
+    const ours = new AbortController();
+    this.#replay = ours;
+    const startedAt = now();
+    let messages = 0;
+    const outcome = await this.#breaker.run(() =>
+      replay({
+        endpoint: replayEndpoint!,
+        from,
+        idleTimeoutMs: limits.replayIdleTimeoutMs,
+        timeoutMs: limits.replayTimeoutMs,
+        maxBytes: limits.maxReplayBytes,
+        signal: ours.signal,
+        sleep,
+        now,
+        onMessage: (sequence, payload) => {
+          messages++;
+          this.#feed({ kind: 'replayed', message: { sequence, payload, bytes: payload.length } });
+        },
+      }).catch((error: unknown): ReplayOutcome => {
+        this.#failed(String(error));
+        return 'error';
+      }),
+    );
+    if (this.#stopping.signal.aborted) return;
+    this.#counts.replays++;
+    onFact({ kind: 'replay', why, outcome, from, messages, milliseconds: now() - startedAt });
+    if (outcome !== 'ended' && outcome !== 'aborted') this.#failed(`replay from ${from}: ${outcome}`);
+    if (this.#replay !== ours) return;
+    this.#replay = undefined;
+    this.#feed(
+      outcome === 'ended'
+        ? { kind: 'replay_ended' }
+        : { kind: 'replay_failed', may: outcome === 'idle' ? 'continue' : 'not_continue' },
+    );
+  }
+
+  /** Tells of a new state, and sees to it that a cold one does not stay so if a replay could help. */
+  #announce(): void {
+    const state = this.#state;
+    const before = this.#announced;
+    this.#announced = state;
+    if (state.kind !== before.kind || whyOf(state) !== whyOf(before))
+      this.#options.onFact({ kind: 'state', state: state.kind, why: whyOf(state) });
+    if (state.kind === 'live') this.#retry = undefined;
+    if (this.#rules.replay === 'available' && mayBeRetried(state) && !this.#retry?.pending)
+      this.#track(this.#retryLater());
+  }
+
+  async #retryLater(): Promise<void> {
+    const { limits, sleep } = this.#options;
+    const backoff =
+      this.#retry?.backoff.next(undefined) ??
+      new ExponentialBackoff({ initialDelay: limits.retryAfterMs, maxDelay: limits.maxRetryAfterMs }).next();
+    const ours = { backoff, pending: true };
+    this.#retry = ours;
+    try {
+      await sleep(backoff.duration, this.#stopping.signal);
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return;
+      throw error;
+    }
+    // A live state in between has forgotten this one.
+    if (this.#retry !== ours) return;
+    this.#retry = { backoff, pending: false };
+    this.#feed({ kind: 'retry' });
+  }
+
+  #track(task: Promise<void>): void {
+    this.#underWay.add(task);
+    void task.finally(() => this.#underWay.delete(task));
+  }
+
+  #malformed(why: (PublisherFact & { readonly kind: 'malformed_message' })['why'], detail?: string): void {
+    this.#failed(`message not understood: ${detail ?? why}`);
+    this.#options.onFact({ kind: 'malformed_message', why });
+  }
+
+  #failed(what: string): void {
+    this.#errors.push({ at: this.#options.now(), what });
+    if (this.#errors.length > MAX_ERRORS) this.#errors.shift();
+  }
+}
+
+function whyOf(state: PublisherState<unknown>): ColdReason | ReplayReason | undefined {
+  return state.kind === 'cold' || state.kind === 'replaying' ? state.why : undefined;
+}

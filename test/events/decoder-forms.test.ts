@@ -1,0 +1,106 @@
+import { assert } from 'chai';
+import { decoded, only, storedEvent } from '../support/decoded.ts';
+import { batchOf, engineHash, engineHashes, pack, storedMap } from '../support/kv-events.ts';
+
+describe('decoding events of SGLang', () => {
+  const [negative, next] = [-1_234_567_890_123_456_789n, 2n ** 62n];
+  const array: unknown[] = ['BlockStored', [negative, next], null, [1, 2], 1, null, 'GPU'];
+
+  it('reads the salt in a map where vLLM has the name of the adapter', () => {
+    const event = storedEvent(only([...array, { later: [1], cache_salt: 'tenant-a' }]));
+    assert.deepEqual([event.salt, event.loraName], ['tenant-a', undefined]);
+    assert.deepEqual(event.hashes, engineHashes(negative, next));
+    assert.isUndefined(storedEvent(only(array)).salt);
+    assert.isUndefined(storedEvent(only([...array, { cache_salt: null }])).salt);
+  });
+
+  it('reads the salt in a map by its key', () => {
+    const event = storedEvent(
+      only({
+        type: 'BlockStored',
+        block_hashes: [negative],
+        parent_block_hash: next,
+        token_ids: [7],
+        block_size: 1,
+        lora_id: null,
+        cache_salt: 'tenant-a',
+      }),
+    );
+    assert.deepEqual([event.salt, event.parent], ['tenant-a', engineHash(next)]);
+  });
+
+  it('skips events whose tokens are pairs', () => {
+    const pairs = array.with(3, [
+      [1, 2],
+      [2, 3],
+    ]);
+    const batch = decoded(pack([1.5, [pairs, array], null]));
+    assert.deepEqual([batch.skipped, batch.rank], [['token_pairs'], undefined]);
+    assert.lengthOf(batch.events, 1);
+  });
+});
+
+describe('where a block is', () => {
+  const media: [sent: unknown, medium: string][] = [
+    ['GPU', 'gpu'],
+    [null, 'gpu'],
+    ['CPU', 'cpu'],
+    ['CPU_PINNED', 'cpu'],
+    ['STORAGE', 'storage'],
+    ['FS', 'storage'],
+    ['OBJ', 'storage'],
+    ['DISK', 'storage'],
+    ['EXTERNAL', 'storage'],
+    ['gpu', 'unknown'],
+    ['TAPE', 'unknown'],
+    ['', 'unknown'],
+    [7, 'unknown'],
+    [['GPU'], 'unknown'],
+  ];
+  for (const [sent, expected] of media) {
+    it(`is ${expected} for ${JSON.stringify(sent)}`, () => {
+      for (const event of [
+        only(storedMap({ medium: sent })),
+        only(['BlockRemoved', [1], sent, 3]),
+        only({ type: 'BlockRemoved', block_hashes: [1], medium: sent, group_idx: 3 }),
+      ]) {
+        assert.equal(event.kind === 'cleared' ? event.kind : event.medium, expected);
+      }
+    });
+  }
+
+  for (const kind of ['full_attention', 'sliding_window_mla', 'mamba', 'invented_later', null]) {
+    it(`names the group as the engine does: ${kind}`, () => {
+      const { group } = storedEvent(only(storedMap({ group_idx: 2, kv_cache_spec_kind: kind })));
+      assert.deepEqual(group, { index: 2, kind: kind ?? undefined });
+    });
+  }
+});
+
+describe('decoding a batch', () => {
+  const ranks: [sent: unknown[], rank: number | undefined][] = [
+    [[], undefined],
+    [[0], 0],
+    [[null], undefined],
+    [[3n, 'later'], 3],
+    [['x'], undefined],
+  ];
+  for (const [sent, rank] of ranks) {
+    it(`reads it with ${sent.length === 0 ? 'nothing' : sent.join()} after its events`, () => {
+      const batch = decoded(pack([12.5, [storedMap()], ...sent]));
+      assert.deepEqual([batch.at, batch.rank], [12.5, rank]);
+      assert.lengthOf(batch.events, 1);
+    });
+  }
+
+  it('reads it as a map', () => {
+    for (const name of ['data_parallel_rank', 'attn_dp_rank']) {
+      const batch = decoded(pack({ [name]: 2, later: {}, events: [storedMap()], ts: 12 }));
+      assert.deepEqual([batch.at, batch.rank, batch.events.length], [12, 2, 1]);
+    }
+  });
+
+  it('reads it without events', () => {
+    assert.deepEqual(decoded(batchOf()).events, []);
+  });
+});

@@ -1,0 +1,166 @@
+/** Engines dial the feed, and their topics say who they are. */
+import { assert } from 'chai';
+import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
+import { type CacheState, createCacheState } from '../../src/prefix-index/cache-state.ts';
+import { SEED } from '../support/blocks.ts';
+import { aPod } from '../support/builders.ts';
+import { FakePublisher } from '../support/fake-publisher.ts';
+import { FakeReplay, SHAPES } from '../support/fake-replay.ts';
+import { Inbox } from '../support/inbox.ts';
+import { batchOf, tokensOf } from '../support/kv-events.ts';
+
+const store = (hash: number) => batchOf(['BlockStored', [hash], null, [...tokensOf([hash])], 2]);
+
+describe('the event feed that engines dial', () => {
+  let dialled: FakePublisher[];
+  let cache: CacheState;
+  let facts: Inbox<FeedFact>;
+  let unknown: Inbox<string | undefined>;
+  let feed: EventFeed;
+
+  beforeEach(() => {
+    dialled = [];
+    cache = createCacheState({ indexEntries: 10_000, historyEntries: 100, historyTtlMs: 60_000 });
+    facts = new Inbox();
+    unknown = new Inbox();
+  });
+
+  afterEach(async () => {
+    for (const publisher of dialled) await publisher.close();
+    await feed.stop();
+  });
+
+  function listen(ranks = 1): Promise<readonly number[]> {
+    const { fed: index, holders, catalog } = cache;
+    feed = new EventFeed({
+      ...{ index, holders, catalog, seed: SEED, topic: '' },
+      mode: { kind: 'bind', addresses: Array.from({ length: ranks }, () => 'tcp://127.0.0.1:*') },
+      onFact: facts.push,
+      onUnknownPublisher: unknown.push,
+    });
+    return feed.listen();
+  }
+
+  async function dial(port: number): Promise<FakePublisher> {
+    const publisher = FakePublisher.dial(port);
+    dialled.push(publisher);
+    await publisher.joined();
+    return publisher;
+  }
+
+  function pod(
+    name: string,
+    ip: string,
+    port: number,
+    { replayPort = undefined as number | undefined, ranks = 1 } = {},
+  ) {
+    return aPod({ name, ip, port, kvEvents: { kind: 'zmq', port: 1, replayPort, ranks } });
+  }
+
+  async function heard(): Promise<[pod: string, rank: number, sequence: number]> {
+    const fact = await facts.until(({ kind }) => kind === 'batch');
+    return [fact.pod, fact.rank, fact.kind === 'batch' ? fact.sequence : -1];
+  }
+
+  it('knows a pod by its name, its address, or both parts of it', async () => {
+    const [port] = await listen();
+    feed.follow(pod('a', '10.0.0.1', 8000));
+    feed.follow(pod('b', 'fd00::2', 8000));
+    const [one, other] = [await dial(port!), await dial(port!)];
+    for (const [i, topic] of ['kv@a@demo', 'kv@10.0.0.1@demo', 'kv@10.0.0.1:8000@org/model@v2'].entries()) {
+      await one.publish(store(i), { topic });
+      assert.deepEqual(await heard(), ['a', 0, i]);
+    }
+    for (const [i, topic] of ['kv@b@demo', 'kv@fd00::2@demo', 'kv@[fd00::2]:8000@demo'].entries()) {
+      await other.publish(store(i), { topic });
+      assert.deepEqual(await heard(), ['b', 0, i]);
+    }
+    assert.deepEqual(
+      feed.snapshot().map(({ pod, endpoint, state, blocks }) => [pod, endpoint, state, blocks]),
+      [
+        ['a', undefined, 'live', 3],
+        ['b', undefined, 'live', 3],
+      ],
+    );
+    assert.isEmpty(unknown.all);
+  });
+
+  it('counts what it cannot tell from whom it is', async () => {
+    const [port] = await listen();
+    feed.follow(pod('a', '10.0.0.1', 8000));
+    feed.follow(pod('b', '10.0.0.1', 8001));
+    const publisher = await dial(port!);
+    const topics = ['', 'kv@c@demo', 'kv@10.0.0.1@demo', 'kv@a', 'metrics'];
+    for (const topic of topics) {
+      await publisher.publish(store(1), { topic });
+      assert.equal(await unknown.next(), topic);
+    }
+    await publisher.send(['kv@a@demo']);
+    assert.isUndefined(await unknown.next());
+    await publisher.publish(store(1), { topic: 'kv@10.0.0.1:8001@demo', sequence: 0n });
+    assert.deepEqual(await heard(), ['b', 0, 0]);
+  });
+
+  it('hears each rank at an address of its own', async () => {
+    const ports = await listen(2);
+    feed.follow(pod('a', '10.0.0.1', 8000, { ranks: 2 }));
+    for (const [rank, port] of ports.entries()) {
+      await (await dial(port)).publish(store(1), { topic: 'kv@a@demo' });
+      assert.deepEqual(await heard(), ['a', rank, 0]);
+    }
+  });
+
+  it('hears nothing of a pod that has left', async () => {
+    const [port] = await listen();
+    feed.follow(pod('a', '10.0.0.1', 8000));
+    const publisher = await dial(port!);
+    await publisher.publish(store(1), { topic: 'kv@a@demo' });
+    await heard();
+    await feed.leave('a');
+    await publisher.publish(store(2), { topic: 'kv@10.0.0.1@demo' });
+    assert.equal(await unknown.next(), 'kv@10.0.0.1@demo');
+  });
+
+  it('asks a pod for what was published before it dialled', async () => {
+    const replay = await FakeReplay.bind();
+    try {
+      const [port] = await listen();
+      feed.follow(pod('a', '127.0.0.1', 8000, { replayPort: replay.port }));
+      const publisher = await dial(port!);
+      await publisher.publish(store(3), { topic: 'kv@a@demo', sequence: 2n });
+      const { from, send } = await replay.asked();
+      assert.equal(from, 0);
+      for (let i = 0; i < 3; i++) await send(SHAPES['vLLM 0.32'].batch(i, store(i + 1)));
+      await send(SHAPES['vLLM 0.32'].end);
+      await facts.until(fact => fact.kind === 'state' && fact.state === 'live');
+      assert.deepInclude(feed.snapshot()[0], { state: 'live', sequence: 2, blocks: 3 });
+    } finally {
+      await replay.close();
+    }
+  });
+
+  it('takes a replay that cannot even be asked for as failed', async () => {
+    const [port] = await listen();
+    feed.follow(pod('a', 'no address', 8000, { replayPort: 1 }));
+    await (await dial(port!)).publish(store(3), { topic: 'kv@a@demo', sequence: 2n });
+    await facts.until(fact => fact.kind === 'replay' && fact.outcome === 'error');
+    await facts.until(fact => fact.kind === 'state' && fact.state === 'cold');
+    assert.lengthOf(feed.snapshot()[0]!.lastErrors, 2);
+  });
+
+  it('binds nothing when one of its addresses is taken', async () => {
+    const [port] = await listen();
+    const { fed: index, holders, catalog } = cache;
+    const second = new EventFeed({
+      ...{ index, holders, catalog, seed: SEED, topic: '', onFact: facts.push },
+      mode: { kind: 'bind', addresses: ['tcp://127.0.0.1:*', `tcp://127.0.0.1:${port}`] },
+    });
+    try {
+      await second.listen();
+      assert.fail('bound twice');
+    } catch (error) {
+      assert.propertyVal(error, 'code', 'EADDRINUSE');
+    }
+    await second.stop();
+  });
+});

@@ -1,0 +1,119 @@
+/** The feed and simulated engines, which replay as vLLM does: what is believed is what they hold. */
+import { assert } from 'chai';
+import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
+import { type CacheState, createCacheState } from '../../src/prefix-index/cache-state.ts';
+import { type EngineOptions, type SimulatedEngine, startEngine } from '../../src/simulator/engine.ts';
+import { chainOf, depthsOf, SEED, slice } from '../support/blocks.ts';
+import { aPod } from '../support/builders.ts';
+import { NO_COST } from '../support/fleet.ts';
+import { Inbox } from '../support/inbox.ts';
+
+const BLOCK = 4;
+
+describe('following a simulated engine', () => {
+  let engine: SimulatedEngine;
+  let cache: CacheState;
+  let facts: Inbox<FeedFact>;
+  let feed: EventFeed;
+  let prompts = 0;
+
+  beforeEach(() => {
+    cache = createCacheState({ indexEntries: 10_000, historyEntries: 10, historyTtlMs: 1_000 });
+    facts = new Inbox();
+    const { fed: index, holders, catalog } = cache;
+    feed = new EventFeed({ index, holders, catalog, seed: SEED, topic: '', onFact: facts.push });
+  });
+
+  afterEach(async () => {
+    await feed.stop();
+    await engine.stop();
+  });
+
+  function start(given: Partial<EngineOptions> = {}): Promise<SimulatedEngine> {
+    return startEngine({
+      ...{ name: 'a', model: 'demo', blockSizeTokens: BLOCK, cacheBlocks: 40, cost: NO_COST },
+      ...given,
+    });
+  }
+
+  function follow(): void {
+    const { eventsPort: port, replayPort } = engine;
+    feed.follow(aPod({ name: 'a', kvEvents: { kind: 'zmq', port: port!, replayPort, ranks: 1 } }));
+  }
+
+  /** Requests of three full blocks each, none like another. */
+  async function serve(requests: number): Promise<void> {
+    for (let i = 0; i < requests; i++) {
+      const first = 100 * ++prompts;
+      const prompt = Array.from({ length: 3 * BLOCK + 1 }, (_, token) => first + token);
+      const response = await fetch(`${engine.url}/v1/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ model: 'demo', prompt, max_tokens: 1 }),
+      });
+      assert.equal(response.status, 200, await response.text());
+    }
+  }
+
+  const until = (state: string) => facts.until(fact => fact.kind === 'state' && fact.state === state);
+
+  /** The engine's blocks that are believed, and how many are believed in all. */
+  function believed(): [right: number, all: number] {
+    const holder = cache.holders.find('a', 0)!;
+    const right = engine.cache.residentBlocks().filter(block => {
+      const chain = chainOf(Uint32Array.from(block.prefix()), BLOCK);
+      return depthsOf(cache.index.match(slice(chain, block.index))).get(holder) === 1;
+    });
+    return [right.length, cache.index.size().entries];
+  }
+
+  for (const eventEncoding of ['map', 'array'] as const) {
+    it(`learns what it held before, from event ${eventEncoding}s`, async () => {
+      engine = await start({ eventEncoding });
+      await serve(30);
+      follow();
+      await until('live');
+      const held = engine.cache.residentBlocks().length;
+      assert.isAtLeast(held, 30);
+      assert.deepEqual(believed(), [held, held]);
+    });
+  }
+
+  it('learns a part of what it held where the rest cannot be replayed', async () => {
+    engine = await start({ replayBufferSteps: 4 });
+    await serve(30);
+    follow();
+    await until('cold');
+    const [right, all] = believed();
+    assert.equal(right, all, 'nothing that it does not hold');
+    assert.isAbove(all, 0);
+    assert.isBelow(all, engine.cache.residentBlocks().length);
+  });
+
+  it('learns it anew after a restart', async () => {
+    engine = await start();
+    await serve(5);
+    follow();
+    await until('live');
+    const { httpPort, eventsPort, replayPort } = engine;
+    await engine.kill();
+    await until('connecting');
+    engine = await start({ httpPort, eventsPort: eventsPort!, replayPort: replayPort! });
+    await serve(3);
+    await until('live');
+    await serve(1);
+    const { sequence } = await lastBatch();
+    assert.isAbove(sequence, 2);
+    const held = engine.cache.residentBlocks().length;
+    assert.deepEqual(believed(), [held, held]);
+    assert.isTrue(facts.all.some(fact => fact.kind === 'forgotten'));
+  });
+
+  /** The facts up to the last batch of the engine. */
+  async function lastBatch(): Promise<FeedFact & { readonly kind: 'batch' }> {
+    for (;;) {
+      const fact = await facts.until(({ kind }) => kind === 'batch');
+      if (fact.kind === 'batch' && fact.blocks === engine.cache.residentBlocks().length) return fact;
+    }
+  }
+});

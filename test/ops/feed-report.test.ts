@@ -1,0 +1,130 @@
+import { assert } from 'chai';
+import type { FeedFact } from '../../src/events/event-feed.ts';
+import { podKey, reportFeed } from '../../src/ops/feed-report.ts';
+import { type LogLine, recordingLog } from '../support/builders.ts';
+import { samplesOf, type TestTelemetry, testTelemetry } from '../support/telemetry.ts';
+
+const FROM = { pod: 'engine-0', rank: 1 };
+const LABELS = 'pod_key="engine-0/1"';
+
+/** A fact, the samples that it leaves, and the levels of its log lines. */
+const FACTS: readonly (readonly [FeedFact, readonly string[], ...LogLine['level'][]])[] = [
+  [
+    { ...FROM, kind: 'applied', event: 'stored', applied: { kind: 'stored', blocks: 2, attached: 0 } },
+    [
+      `aibrix_kvcache_zmq_events_received_total{${LABELS},event_type="BlockStored"} 1`,
+      `aibrix_kvcache_zmq_events_processed_total{${LABELS},event_type="BlockStored"} 1`,
+      'warmroute_kv_events_total{pod="engine-0",outcome="stored"} 1',
+    ],
+  ],
+  [
+    { ...FROM, kind: 'applied', event: 'removed', applied: { kind: 'elsewhere' } },
+    [
+      `aibrix_kvcache_zmq_events_received_total{${LABELS},event_type="BlockRemoved"} 1`,
+      'warmroute_kv_events_total{pod="engine-0",outcome="elsewhere"} 1',
+    ],
+  ],
+  [
+    { ...FROM, kind: 'applied', event: 'stored', applied: { kind: 'orphaned', blocks: 1, dropped: 4 } },
+    [
+      `aibrix_kvcache_zmq_events_received_total{${LABELS},event_type="BlockStored"} 1`,
+      'warmroute_kv_events_total{pod="engine-0",outcome="orphaned"} 1',
+      'warmroute_orphans_dropped_total{pod="engine-0"} 4',
+    ],
+  ],
+  [
+    { ...FROM, kind: 'applied', event: 'cleared', applied: { kind: 'cleared' } },
+    [
+      `aibrix_kvcache_zmq_events_received_total{${LABELS},event_type="AllBlocksCleared"} 1`,
+      `aibrix_kvcache_zmq_events_processed_total{${LABELS},event_type="AllBlocksCleared"} 1`,
+      'warmroute_kv_events_total{pod="engine-0",outcome="cleared"} 1',
+    ],
+  ],
+  [
+    { ...FROM, kind: 'skipped_event', why: 'bad_hashes' },
+    [
+      'warmroute_kv_events_total{pod="engine-0",outcome="skipped_event"} 1',
+      `aibrix_kvcache_zmq_errors_total{${LABELS},error_type="decode"} 1`,
+    ],
+    'warn',
+  ],
+  [
+    { ...FROM, kind: 'malformed_message', why: 'not_applied' },
+    [
+      'warmroute_kv_events_total{pod="engine-0",outcome="malformed_message"} 1',
+      `aibrix_kvcache_zmq_errors_total{${LABELS},error_type="handle_event"} 1`,
+    ],
+    'warn',
+  ],
+  [
+    { ...FROM, kind: 'forgotten', why: 'gap' },
+    ['warmroute_holders_forgotten_total{pod="engine-0",why="gap"} 1'],
+    'warn',
+  ],
+  [
+    { ...FROM, kind: 'batch', sequence: 7, at: 1, lagSeconds: -0.1, blocks: 3 },
+    [
+      'warmroute_kv_event_lag_seconds_sum{pod="engine-0"} 0',
+      'warmroute_kv_event_lag_seconds_count{pod="engine-0"} 1',
+    ],
+  ],
+  [{ ...FROM, kind: 'batch', sequence: 7, at: 1, lagSeconds: undefined, blocks: 3 }, []],
+  [{ ...FROM, kind: 'state', state: 'live', why: undefined }, [], 'info'],
+  [{ ...FROM, kind: 'gap', missed: 3 }, [`aibrix_kvcache_zmq_missed_events_total{${LABELS}} 3`]],
+  [
+    { ...FROM, kind: 'dropped', why: 'covered', messages: 2 },
+    ['warmroute_kv_messages_dropped_total{pod="engine-0",why="covered"} 2'],
+  ],
+  ...(['ended', 'idle', 'aborted'] as const).map((outcome): [FeedFact, string[]] => [
+    { ...FROM, kind: 'replay', why: 'gap', outcome, from: 3, messages: 1, milliseconds: 5 },
+    [
+      `warmroute_replays_total{pod="engine-0",why="gap",outcome="${outcome}"} 1`,
+      `aibrix_kvcache_zmq_replay_requests_total{${LABELS}} 1`,
+      ...(outcome === 'ended' ? [`aibrix_kvcache_zmq_replay_success_total{${LABELS}} 1`] : []),
+      ...(outcome === 'idle' ? [`aibrix_kvcache_zmq_replay_failures_total{${LABELS}} 1`] : []),
+    ],
+  ]),
+  [{ ...FROM, kind: 'link', event: 'connected' }, [`aibrix_kvcache_zmq_connections_total{${LABELS}} 1`]],
+  [{ ...FROM, kind: 'link', event: 'lost' }, [`aibrix_kvcache_zmq_disconnections_total{${LABELS}} 1`]],
+  [{ ...FROM, kind: 'circuit', state: 'open' }, [], 'warn'],
+];
+
+describe('reports of the event feed', () => {
+  let telemetry: TestTelemetry;
+  let logged: ReturnType<typeof recordingLog>;
+
+  beforeEach(() => {
+    telemetry = testTelemetry();
+    logged = recordingLog();
+  });
+  afterEach(() => telemetry.stop());
+
+  for (const [fact, samples, ...levels] of FACTS) {
+    it(`${JSON.stringify(fact).slice(25)} leaves ${samples.length} samples and ${levels.length} log lines`, async () => {
+      reportFeed(telemetry.instruments, logged.log)(fact);
+      const found = (await telemetry.scrape())
+        .split('\n')
+        .filter(line => /^(warmroute|aibrix)_/.test(line) && !line.includes('_bucket{'));
+      assert.sameMembers(found, [...samples]);
+      assert.deepEqual(
+        logged.lines.map(({ level }) => level),
+        levels,
+      );
+      for (const { fields } of logged.lines) assert.deepInclude(fields, FROM);
+    });
+  }
+
+  it('log what is not understood once per publisher and reason, and count it always', async () => {
+    const report = reportFeed(telemetry.instruments, logged.log);
+    for (const rank of [0, 1, 1])
+      report({ pod: 'engine-0', rank, kind: 'skipped_event', why: 'unknown_type' });
+    assert.lengthOf(logged.lines, 2);
+    assert.deepEqual(samplesOf('warmroute_kv_events_total', await telemetry.scrape()), [
+      'warmroute_kv_events_total{pod="engine-0",outcome="skipped_event"} 3',
+    ]);
+  });
+
+  it('name the ranks of a pod beyond the first', () => {
+    assert.deepEqual([podKey('a', 0), podKey('a', 2)], ['a', 'a/2']);
+  });
+});

@@ -1,0 +1,90 @@
+/**
+ * Another decoder, on a general MessagePack library and BigInt, to compare with: it makes every value first and then
+ * looks the fields up. Only for batches that are well-formed and events that are readable.
+ */
+import { Unpackr } from 'msgpackr';
+import type { EngineHash, ExtraKey, KvEvent, Medium } from '../../src/events/kv-event.ts';
+import { engineHash, engineHashes } from './kv-events.ts';
+
+const unpackr = new Unpackr({ useRecords: false, int64AsType: 'bigint' });
+
+const MEDIA: Record<string, Medium> = { GPU: 'gpu', CPU: 'cpu', CPU_PINNED: 'cpu' };
+for (const name of ['STORAGE', 'FS', 'OBJ', 'DISK', 'EXTERNAL']) MEDIA[name] = 'storage';
+
+const STORED = [
+  ...['type', 'block_hashes', 'parent_block_hash', 'token_ids', 'block_size', 'lora_id', 'medium'],
+  ...['lora_name', 'extra_keys', 'group_idx', 'kv_cache_spec_kind'],
+];
+const REMOVED = ['type', 'block_hashes', 'medium', 'group_idx'];
+
+export interface NaiveBatch {
+  readonly at: number;
+  readonly rank: number | undefined;
+  readonly events: readonly KvEvent[];
+}
+
+export function naiveBatch(payload: Uint8Array): NaiveBatch {
+  const batch = fieldsOf(unpackr.unpack(payload), () => ['ts', 'events', 'data_parallel_rank']);
+  const rank = batch.data_parallel_rank ?? batch.attn_dp_rank;
+  return {
+    at: Number(batch.ts),
+    rank: rank === null || rank === undefined ? undefined : Number(rank),
+    events: (batch.events as unknown[]).map(naiveEvent),
+  };
+}
+
+type Fields = Record<string, unknown>;
+
+function fieldsOf(raw: unknown, namesFor: (first: unknown) => readonly string[]): Fields {
+  if (!Array.isArray(raw)) return raw as Fields;
+  return Object.fromEntries(namesFor(raw[0]).map((name, i) => [name, raw[i]]));
+}
+
+function naiveEvent(raw: unknown): KvEvent {
+  const fields = fieldsOf(raw, type => (type === 'BlockRemoved' ? REMOVED : STORED));
+  if (fields.type === 'AllBlocksCleared') return { kind: 'cleared' };
+  const hashes = engineHashes(...(fields.block_hashes as unknown[]).map(hashValue));
+  const medium = isNil(fields.medium) ? 'gpu' : (MEDIA[String(fields.medium)] ?? 'unknown');
+  const group = {
+    index: isNil(fields.group_idx) ? undefined : Number(fields.group_idx),
+    kind: (fields.kv_cache_spec_kind as string | null | undefined) ?? undefined,
+  };
+  if (fields.type === 'BlockRemoved') return { kind: 'removed', hashes, medium, group };
+  const parent: EngineHash | undefined = isNil(fields.parent_block_hash)
+    ? undefined
+    : engineHash(hashValue(fields.parent_block_hash));
+  const name = fields.lora_name;
+  const salt = isNil(name) || typeof name === 'string' ? fields.cache_salt : (name as Fields).cache_salt;
+  return {
+    kind: 'stored',
+    hashes,
+    parent,
+    tokenIds: Uint32Array.from((fields.token_ids as unknown[]).map(Number)),
+    blockSizeTokens: Number(fields.block_size),
+    loraName: typeof name === 'string' ? name : undefined,
+    salt: (salt as string | null | undefined) ?? undefined,
+    medium,
+    group,
+    extraKeys: isNil(fields.extra_keys)
+      ? []
+      : (fields.extra_keys as (unknown[] | null)[]).map(keys => keys?.map(extraKey)),
+  };
+}
+
+function hashValue(value: unknown): bigint {
+  if (value instanceof Uint8Array) return BigInt(`0x${Buffer.from(value).subarray(-8).toString('hex')}`);
+  return BigInt(value as bigint | number);
+}
+
+function extraKey(value: unknown): ExtraKey {
+  if (typeof value === 'string') return { kind: 'text', text: value };
+  return { kind: 'other', json: JSON.stringify(value, plain) };
+}
+
+function plain(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? Number(value) : value;
+}
+
+function isNil(value: unknown): value is null | undefined {
+  return value === null || value === undefined;
+}
