@@ -2,23 +2,14 @@
  * The main job on one machine: three simulated engines, Envoy and Warmroute on free ports of 127.0.0.1. Conversations go
  * through Envoy, once routed by prefix and once round robin. `--keep` leaves all running until Ctrl-C.
  */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { ask, type Measured } from './client.ts';
 import { turnsOf } from './conversations.ts';
-import {
-  EnvoyFailed,
-  EnvoyUnavailable,
-  findEnvoy,
-  type RunningEnvoy,
-  renderBootstrap,
-  startEnvoy,
-} from './envoy.ts';
+import { EnvoyFailed, EnvoyUnavailable, findEnvoy, type RunningEnvoy } from './envoy.ts';
 import { CommandFailed, type RunningCommand, runCommand } from './processes.ts';
 import { comparison, tableHeader, tableRow } from './report.ts';
+import { type LocalEngine, startEnvoyFor, startRouter } from './router.ts';
 
 const ENGINES = 3;
 const MODEL = 'demo-model';
@@ -28,7 +19,6 @@ const PREFILL_TOKENS_PER_SECOND = '4000';
 const QUESTION =
   'I borrowed the atlas in spring, the cookbook in summer and two novels in autumn. ' +
   'Which of them have to be back before the library closes for the winter, and which may I keep until the new year?';
-const ENVOY_SEES_ROUTER_TIMEOUT_MS = 20_000;
 
 const { values: flags } = parseArgs({ options: { keep: { type: 'boolean', default: false } } });
 const stops: (() => Promise<unknown>)[] = [];
@@ -54,9 +44,10 @@ async function main(): Promise<void> {
   const binary = await findEnvoy({ env: process.env, onProgress: say });
   const engines = await Promise.all(Array.from({ length: ENGINES }, (_, i) => startEngine(`engine-${i}`)));
   say(`${ENGINES} simulated engines run`);
-  const router = await startRouter(engines);
+  const pods = engines.map(localEngine);
+  const router = started(await startRouter(pods, process.env));
   say(`Warmroute runs: ext_proc on port ${router.ready.grpcPort}, admin on port ${router.ready.adminPort}`);
-  const envoy = await startEnvoyFor(binary, router, engines);
+  const envoy = started(await startEnvoyFor(binary, router, pods));
   say(`Envoy runs: ${envoy.url}`);
 
   const answers = new Map<string, string>();
@@ -114,50 +105,13 @@ async function startEngine(name: string): Promise<RunningCommand> {
   return started(await runCommand(['engine', ...args], process.env, 'engine ready'));
 }
 
-async function startRouter(engines: readonly RunningCommand[]): Promise<RunningCommand> {
-  const folder = await mkdtemp(join(tmpdir(), 'warmroute-demo-'));
-  stops.push(() => rm(folder, { recursive: true, force: true }));
-  const podsFile = join(folder, 'pods.json');
-  const pods = engines.map(({ ready }) => ({
-    name: ready.name,
-    address: '127.0.0.1',
-    port: portOf(ready.url),
+function localEngine({ ready }: RunningCommand): LocalEngine {
+  return {
+    name: String(ready.name),
+    port: Number(new URL(String(ready.url)).port),
     model: MODEL,
-    kvEvents: { port: ready.eventsPort, replayPort: ready.replayPort },
-  }));
-  await writeFile(podsFile, JSON.stringify({ pods }, undefined, 2));
-  const environment = {
-    ...process.env,
-    WARMROUTE_PODS_FILE: podsFile,
-    WARMROUTE_GRPC_ADDRESS: '127.0.0.1:0',
-    WARMROUTE_ADMIN_ADDRESS: '127.0.0.1:0',
-    WARMROUTE_DEBUG_HEADERS: 'true',
-    WARMROUTE_DRAIN_MS: '0',
-    AIBRIX_USE_REMOTE_TOKENIZER: 'true',
-    AIBRIX_KV_EVENT_SYNC_ENABLED: 'true',
+    kvEvents: { port: Number(ready.eventsPort), replayPort: Number(ready.replayPort) },
   };
-  return started(await runCommand(['serve'], environment, 'ready'));
-}
-
-async function startEnvoyFor(
-  binary: string,
-  router: RunningCommand,
-  engines: readonly RunningCommand[],
-): Promise<RunningEnvoy> {
-  const template = await readFile(new URL('../envoy/warmroute.yaml', import.meta.url), 'utf8');
-  const bootstrap = renderBootstrap(template, {
-    routers: [`127.0.0.1:${router.ready.grpcPort}`],
-    pods: engines.map(({ ready }) => `127.0.0.1:${portOf(ready.url)}`),
-  });
-  const envoy = started(await startEnvoy({ binary, bootstrap }));
-  const deadline = Date.now() + ENVOY_SEES_ROUTER_TIMEOUT_MS;
-  const healthy = 'cluster.warmroute_ext_proc.health_check.success';
-  while (((await envoy.stats(healthy)).get(healthy) ?? 0) === 0) {
-    if (Date.now() > deadline)
-      throw new EnvoyFailed('Envoy does not see Warmroute as healthy', envoy.output());
-    await delay(50);
-  }
-  return envoy;
 }
 
 // ---- starting and stopping -------------------------------------------------------------------------------------
@@ -177,8 +131,4 @@ function stopAll(): Promise<void> {
 
 function say(line: string): void {
   console.log(`- ${line}`);
-}
-
-function portOf(url: unknown): number {
-  return Number(new URL(String(url)).port);
 }

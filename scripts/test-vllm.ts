@@ -2,12 +2,10 @@
  * Warmroute and Envoy in front of two real vLLM. `npm run test:vllm -- --engine HTTP:EVENTS:REPLAY --engine …`, all ports on
  * 127.0.0.1; with `--start 'COMMAND {http} {events} {replay}'` the engines are started, and one of them anew, by that command.
  */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { findEnvoy, renderBootstrap, startEnvoy } from '../demo/envoy.ts';
-import { type RunningCommand, runCommand } from '../demo/processes.ts';
+import { findEnvoy } from '../demo/envoy.ts';
+import type { RunningCommand } from '../demo/processes.ts';
+import { startEnvoyFor, startRouter } from '../demo/router.ts';
 import { until } from './until.ts';
 import { Engine, parsePorts } from './vllm-engine.ts';
 import { type Conversation, conversation, type Message, randomFrom } from './vllm-prompts.ts';
@@ -52,8 +50,19 @@ async function main(): Promise<void> {
   const model = await first.model();
   const blockSizeTokens = await first.blockSizeTokens();
   console.log(`vLLM ${await first.version()}, blocks of ${blockSizeTokens} tokens, two engines`);
-  const router = await startRouter(engines, model);
-  const url = await startEnvoyFor(engines, router);
+  const pods = engines.map(({ ports }, i) => ({
+    name: `vllm-${i}`,
+    port: ports.http,
+    model,
+    kvEvents: { port: ports.events, replayPort: ports.replay },
+  }));
+  // Only what the engines have said counts here.
+  const router = await startRouter(pods, { ...process.env, WARMROUTE_EXPECTED_BLOCKS_TTL_MS: '0' });
+  stops.push(() => router.stop());
+  const binary = await findEnvoy({ env: process.env, onProgress: console.log });
+  const envoy = await startEnvoyFor(binary, router, pods);
+  stops.push(() => envoy.stop());
+  const { url } = envoy;
   const ask = (messages: readonly Message[], given: Partial<Conversation>) =>
     chat(url, model, blockSizeTokens, messages, given);
 
@@ -138,52 +147,6 @@ async function main(): Promise<void> {
 }
 
 // ---- the world -------------------------------------------------------------------------------------------------
-
-async function startRouter(engines: readonly Engine[], model: string): Promise<RunningCommand> {
-  const folder = await mkdtemp(join(tmpdir(), 'warmroute-vllm-'));
-  stops.push(() => rm(folder, { recursive: true, force: true }));
-  const podsFile = join(folder, 'pods.json');
-  const pods = engines.map(({ ports }, i) => ({
-    name: `vllm-${i}`,
-    address: '127.0.0.1',
-    port: ports.http,
-    model,
-    kvEvents: { port: ports.events, replayPort: ports.replay },
-  }));
-  await writeFile(podsFile, JSON.stringify({ pods }));
-  const environment = {
-    ...process.env,
-    WARMROUTE_PODS_FILE: podsFile,
-    WARMROUTE_GRPC_ADDRESS: '127.0.0.1:0',
-    WARMROUTE_ADMIN_ADDRESS: '127.0.0.1:0',
-    WARMROUTE_DEBUG_HEADERS: 'true',
-    WARMROUTE_DRAIN_MS: '0',
-    AIBRIX_USE_REMOTE_TOKENIZER: 'true',
-    AIBRIX_KV_EVENT_SYNC_ENABLED: 'true',
-    // Only what the engines have said counts here.
-    WARMROUTE_EXPECTED_BLOCKS_TTL_MS: '0',
-  };
-  const router = await runCommand(['serve'], environment, 'ready');
-  stops.push(() => router.stop());
-  return router;
-}
-
-async function startEnvoyFor(engines: readonly Engine[], router: RunningCommand): Promise<string> {
-  const template = await readFile(new URL('../envoy/warmroute.yaml', import.meta.url), 'utf8');
-  const envoy = await startEnvoy({
-    binary: await findEnvoy({ env: process.env, onProgress: console.log }),
-    bootstrap: renderBootstrap(template, {
-      routers: [`127.0.0.1:${router.ready.grpcPort}`],
-      pods: engines.map(({ ports }) => `127.0.0.1:${ports.http}`),
-    }),
-  });
-  stops.push(() => envoy.stop());
-  const healthy = 'cluster.warmroute_ext_proc.health_check.success';
-  await until('Envoy sees the router', EVENTS_TIMEOUT_MS, async () =>
-    ((await envoy.stats(healthy)).get(healthy) ?? 0) > 0 ? true : undefined,
-  );
-  return envoy.url;
-}
 
 /** Resolves when the events of what has been asked so far are in the index: when it has stopped changing. */
 async function indexed(router: RunningCommand): Promise<void> {

@@ -118,7 +118,12 @@ export class HolderFeed {
     const { index, holder, catalog } = this.#options;
     const { hashes, tokenIds, blockSizeTokens, loraName } = event;
     const context = this.#contextOf(event);
-    const chain = chainBlocks(before ?? context.root, tokenIds, blockSizeTokens, context.extras);
+    const chain = chainBlocks(
+      before ?? this.#rootOf(event, context),
+      tokenIds,
+      blockSizeTokens,
+      context.extras,
+    );
     const copies = this.#isReannouncement(event) ? 0 : 1;
     let position = 0;
     for (const hash of each(hashes)) {
@@ -183,7 +188,7 @@ export class HolderFeed {
    * The namespace of an event's blocks. Its extra keys hold the LoRA name again, then multimodal identifiers, then, in a
    * prompt's first block only, the salt; only the identifiers belong to a block, the others to the whole chain.
    */
-  #contextOf({ loraName, salt: said, extraKeys, parent, blockSizeTokens }: StoredEvent) {
+  #contextOf({ loraName, salt: said, extraKeys, parent }: StoredEvent) {
     const model = loraName ?? this.#options.model;
     let salt = said ?? '';
     const extras: BlockExtras = extraKeys.map((keys, position) => {
@@ -198,10 +203,14 @@ export class HolderFeed {
       }
       return own.length === 0 ? undefined : JSON.stringify(own);
     });
-    return {
-      model,
-      extras,
-      root: rootOf({ space: 'engine', model, salt }, blockSizeTokens, this.#options.seed),
-    };
+    return { model, salt, extras };
+  }
+
+  /** Of use for a prompt's first blocks only: those that follow have it in their parent's hash. */
+  #rootOf(
+    { blockSizeTokens }: StoredEvent,
+    { model, salt }: { readonly model: string; readonly salt: string },
+  ): BlockHash {
+    return rootOf({ space: 'engine', model, salt }, blockSizeTokens, this.#options.seed);
   }
 }
