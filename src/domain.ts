@@ -7,15 +7,27 @@ type Branded<T, Name extends string> = T & { readonly [brand]: Name };
 
 // ---- who exists ------------------------------------------------------------------------------------------------
 
-/** Where an engine publishes KV-cache events; rank r publishes on `port + r` and answers replays on `replayPort + r`. */
+/**
+ * Where an engine publishes KV-cache events. `zmq`: rank r on `port + r`, and it answers replays on `replayPort + r`. `auto`: where
+ * the engine itself says (`GET /kv_event_sources`).
+ */
 export type KvEventSource =
-  | { readonly kind: 'none' }
+  | { readonly kind: 'none' | 'auto' }
   | {
       readonly kind: 'zmq';
       readonly port: number;
       readonly replayPort: number | undefined;
       readonly ranks: number;
     };
+
+/** One data-parallel rank's event stream. */
+export interface KvPublisher {
+  readonly rank: number;
+  /** undefined: it connects to its consumers. */
+  readonly port: number | undefined;
+  /** undefined: it does not replay. */
+  readonly replayPort: number | undefined;
+}
 
 /** One engine replica as the router sees it: an OpenAI API at `ip:port`. Immutable; a change makes a new Pod. */
 export interface Pod {
@@ -44,7 +56,10 @@ export function endpointOf(pod: Pick<Pod, 'ip' | 'port'>): Endpoint {
   return `${hostOf(pod.ip)}:${pod.port}` as Endpoint;
 }
 
-/** What holds a cache: one data-parallel rank of one pod. A small integer, given out by the index and used again. */
+/**
+ * What holds blocks: one data-parallel rank of one pod, a part of what that holds, or what a pod is expected to hold. A small
+ * integer, given out by the index and used again.
+ */
 export type HolderId = Branded<number, 'HolderId'>;
 
 // ---- what is asked ---------------------------------------------------------------------------------------------
@@ -125,7 +140,10 @@ export type Reason =
   | 'cancelled'
   | Exclude<Strategy, 'prefix-cache'>;
 
-/** A pod for one request. `matchedBlocks` of `totalBlocks` full prompt blocks are held by it. */
+/**
+ * A pod for one request. `matchedBlocks` of `totalBlocks` full prompt blocks are held by it, `elsewhere` so many of them not on
+ * its GPU.
+ */
 export interface RoutedDecision {
   readonly kind: 'routed';
   readonly pod: Pod;
@@ -134,6 +152,7 @@ export interface RoutedDecision {
   readonly model: string;
   readonly matchedBlocks: number;
   readonly totalBlocks: number;
+  readonly elsewhere: { readonly cpu: number; readonly storage: number };
 }
 
 /** The request cannot be served: the client's own mistake, or no pod is there. */

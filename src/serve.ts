@@ -2,6 +2,7 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import type { Config } from './config.ts';
 import { hostOf, type Pod, type TokenSpace } from './domain.ts';
+import { Engines } from './engines.ts';
 import { EventFeed } from './events/event-feed.ts';
 import { startExtProcServer } from './extproc/server.ts';
 import { startAdmin } from './ops/admin.ts';
@@ -43,6 +44,8 @@ export interface ServeParts {
   readonly log: Logger;
   /** Default: as the configuration says. */
   readonly traces?: TraceSink;
+  /** Default: as the configuration says. Closed with the server. */
+  readonly tokenizer?: Tokenizer;
 }
 
 export interface RunningServer {
@@ -93,24 +96,29 @@ export async function serve(
     const registry = new PodRegistry();
     const seed = config.hashSeed ?? randomInt(0x100000000);
     const cache = createCacheState({
-      indexEntries: config.indexCapacityBlocks,
+      capacityBytes: config.indexCapacityBytes,
       historyEntries: config.historyBlocks,
       historyTtlMs: usesKvEvents ? config.expectedBlocksTtlMs : config.historyMinutes * 60_000,
+      seed: randomInt(0x100000000),
     });
+    const report = reportFeed(instruments, log);
     const feed = new EventFeed({
-      index: cache.fed,
-      holders: cache.holders,
-      catalog: cache.catalog,
+      cache,
       seed,
       topic: config.kvEventsTopic,
       ...(config.kvEventsBind && { mode: { kind: 'bind', addresses: config.kvEventsBind } as const }),
-      onFact: reportFeed(instruments, log),
+      onFact: fact => {
+        report(fact);
+        engines.hear(fact);
+      },
       onUnknownPublisher: () => instruments.unknownPublishers.add(1),
     });
     stops.push(() => feed.stop());
     if (usesKvEvents) await binding(SETTINGS.kvEventsBind, feed.listen());
+    const engines = new Engines({ cache, feed, dials: config.kvEventsBind === undefined, log });
+    stops.push(() => engines.stop());
 
-    const tokenizer = createTokenizer(config, reportTokenizer(instruments, log));
+    const tokenizer = parts.tokenizer ?? createTokenizer(config, reportTokenizer(instruments, log));
     stops.push(() => tokenizer.close());
     const load = new Load();
     const route = createRoute({
@@ -119,9 +127,8 @@ export async function serve(
       tokenize: observed.tokenize((prompt, pods, signal) => tokenizer.tokenize(prompt, pods, signal)),
       lookup: observed.lookup(
         createPrefixLookup({
-          engines: usesKvEvents ? cache : undefined,
-          history: cache.history,
-          holders: cache.holders,
+          cache,
+          source: usesKvEvents ? 'engines' : 'history',
           seed,
           defaultBlockSizeTokens: blockSizes(config, usesKvEvents),
           maxBlocksPerPrompt: usesKvEvents ? Number.POSITIVE_INFINITY : MAX_HISTORY_BLOCKS_PER_PROMPT,
@@ -137,12 +144,13 @@ export async function serve(
       registry.subscribe({
         joined: pod => {
           log.info(podFields(pod), 'pod joined');
-          if (usesKvEvents) feed.follow(pod);
+          if (usesKvEvents) engines.joined(pod);
         },
         left: pod => {
           log.info(podFields(pod), 'pod left');
-          void feed.leave(pod.name);
+          engines.left(pod);
           cache.purge(pod.name);
+          load.forget(pod);
         },
       }),
     );
@@ -161,7 +169,7 @@ export async function serve(
         metrics: (request, response) => telemetry.serveMetrics(request, response),
         isReady: () => readiness(phase, registry),
         models: () => registry.models(),
-        publishers: () => feed.snapshot(),
+        publishers: () => engines.snapshot(),
       }),
     );
     stops.push(() => admin.stop());

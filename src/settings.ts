@@ -28,6 +28,10 @@ const wholeNumber = (least: number, most: number) =>
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** A Set of JavaScript holds 2^24 entries. */
 const MAX_ENTRIES = 16_000_000;
+/** Below it, one long prompt is all that there is room for. */
+const MIN_INDEX_BYTES = 2 ** 20;
+/** What a block's place in the index can be numbered by ends before. */
+const MAX_INDEX_BYTES = 2 ** 32;
 /** Of one message: more would not fit into a Buffer twice. */
 const MAX_MESSAGE_BYTES = 2 ** 30;
 const MAX_COUNT = 1_000_000;
@@ -185,13 +189,13 @@ export const SETTINGS = {
     wholeNumber(1, MAX_COUNT),
     'Most keep-alive connections to one pod for tokenizing.',
   ),
-  indexCapacityBlocks: setting(
+  indexCapacityBytes: setting(
     'Warmroute',
-    ['WARMROUTE_INDEX_CAPACITY_BLOCKS'],
-    '5000000',
-    'blocks × holders',
-    wholeNumber(1, MAX_ENTRIES),
-    'Bound of the index fed by KV-cache events; above it the blocks stored longest ago are forgotten first.',
+    ['WARMROUTE_INDEX_CAPACITY_BYTES'],
+    '536870912',
+    'bytes',
+    wholeNumber(MIN_INDEX_BYTES, MAX_INDEX_BYTES),
+    'Memory for the index: some 25 bytes per distinct block of all engines together. It is taken as it is needed; above it the blocks stored longest ago are given up, a sequence’s tail before its head.',
   ),
   expectedBlocksTtlMs: setting(
     'Warmroute',
@@ -375,7 +379,7 @@ export const WITHOUT_EFFECT: readonly { readonly name: string; readonly why: str
   { name: 'AIBRIX_PREFIX_CACHE_EVICTION_INTERVAL_SECONDS', why: 'entries expire exactly, without a sweep' },
   {
     name: 'AIBRIX_SYNC_MAX_CONTEXTS',
-    why: 'one index holds all contexts; WARMROUTE_INDEX_CAPACITY_BLOCKS bounds it',
+    why: 'one index holds all contexts; WARMROUTE_INDEX_CAPACITY_BYTES bounds it',
   },
   { name: 'AIBRIX_SYNC_MAX_PREFIXES_PER_CONTEXT', why: 'as above' },
   { name: 'AIBRIX_SYNC_EVICTION_INTERVAL_SECONDS', why: 'only the engines evict' },

@@ -28,7 +28,7 @@
  *                                           [text, offset]), the salt (block 0 only), digests of prompt embeddings (bytes)
  *   group_idx                   9   0.16    (#37688) KV-cache group of a hybrid model
  *   kv_cache_spec_kind         10   0.20    (#40984) "full_attention", "sliding_window", "mamba", …
- *   kv_cache_spec_sliding_window 11 0.20    not used
+ *   kv_cache_spec_sliding_window 11 0.20    tokens, of a sliding window
  *   cache_salt                maps  SGLang  (#37482) a text
  *   locality, ownership, session_id, lookahead_token_ids: maps, 0.26, 0.27, 0.30, 0.33; not used
  * BlockRemoved
@@ -39,7 +39,8 @@
  *
  * Hashes are 64-bit: signed integers (Python's `hash()`) up to 0.10.1 and in SGLang; since 0.10.2 (#23673) unsigned ones,
  * the last 8 bytes of a digest, or the whole digest as bytes with VLLM_KV_EVENTS_USE_INT_BLOCK_HASHES=0. One hash comes
- * out as the same unsigned bits from all of them. Fewer than 8 bytes are no engine's hash: the event is skipped.
+ * out as the same unsigned bits from all of them. Fewer than 8 bytes are no engine's hash, and neither is 0: the event is
+ * skipped.
  *
  * Integers may be sent in any width, and as floats if they are whole.
  */
@@ -91,6 +92,21 @@ export function decodeBatch(payload: Uint8Array): DecodedBatch {
   if (at === undefined) return { kind: 'malformed', why: whole ? 'no_time' : 'broken' };
   if (events === undefined) return { kind: 'malformed', why: whole ? 'no_events' : 'broken' };
   return { kind: 'batch', at, rank, events, skipped, whole: whole && reader.atEnd };
+}
+
+/** The rank of a batch alone, without a look at its events; undefined if it does not say, or is none. */
+export function readRank(payload: Uint8Array): number | undefined {
+  const reader = new MsgpackReader(payload);
+  const length = reader.readArrayLength();
+  if (length !== undefined) {
+    return length > 2 && reader.skip() && reader.skip() ? reader.readInteger() : undefined;
+  }
+  for (let pairs = reader.readMapLength() ?? 0; pairs > 0; pairs--) {
+    const name = reader.readOneOf(NAMES);
+    if (name === 'data_parallel_rank' || name === 'attn_dp_rank') return reader.readInteger();
+    if ((name === undefined && !reader.skip()) || !reader.skip()) return undefined;
+  }
+  return undefined;
 }
 
 /** Whether the payload is well-formed; if not, the draft has what came before. */

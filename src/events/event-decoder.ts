@@ -35,6 +35,7 @@ type Field =
   | 'extra_keys'
   | 'group_idx'
   | 'kv_cache_spec_kind'
+  | 'kv_cache_spec_sliding_window'
   | 'cache_salt';
 
 const TYPES = new Names<EventType>(['BlockStored', 'BlockRemoved', 'AllBlocksCleared']);
@@ -54,6 +55,7 @@ const POSITIONS: Readonly<Record<EventType, readonly Field[]>> = {
     'extra_keys',
     'group_idx',
     'kv_cache_spec_kind',
+    'kv_cache_spec_sliding_window',
   ],
   BlockRemoved: ['block_hashes', 'medium', 'group_idx'],
   AllBlocksCleared: [],
@@ -105,6 +107,7 @@ interface Draft {
   medium: Medium;
   groupIndex: number | undefined;
   groupKind: string | undefined;
+  windowTokens: number | undefined;
   extraKeys: readonly (readonly ExtraKey[] | undefined)[];
 }
 
@@ -129,6 +132,7 @@ export function decodeEvent(reader: MsgpackReader): KvEvent | SkippedKind {
     medium: 'gpu',
     groupIndex: undefined,
     groupKind: undefined,
+    windowTokens: undefined,
     extraKeys: [],
   };
   const length = reader.readArrayLength();
@@ -208,6 +212,8 @@ function readField(reader: MsgpackReader, draft: Draft, field: Field | undefined
       if (reader.readNil()) return undefined;
       draft.groupKind = reader.readOneOf(GROUP_KINDS) ?? reader.readText();
       return draft.groupKind === undefined ? 'bad_group' : undefined;
+    case 'kv_cache_spec_sliding_window':
+      return readWindow(reader, draft) ? undefined : 'not_an_event';
     case undefined:
       return reader.skip() ? undefined : 'not_an_event';
   }
@@ -217,7 +223,7 @@ function complete(type: EventType, draft: Draft): KvEvent | SkippedKind {
   if (type === 'AllBlocksCleared') return CLEARED;
   const { hashes, tokenIds, blockSizeTokens, loraName, medium } = draft;
   if (hashes === undefined) return 'bad_hashes';
-  const group = { index: draft.groupIndex, kind: draft.groupKind };
+  const group = { index: draft.groupIndex, kind: draft.groupKind, windowTokens: draft.windowTokens };
   if (type === 'BlockRemoved') return { kind: 'removed', hashes, medium, group };
   if (tokenIds === undefined) return 'bad_tokens';
   if (blockSizeTokens === undefined) return 'bad_block_size';
@@ -242,6 +248,13 @@ function complete(type: EventType, draft: Draft): KvEvent | SkippedKind {
 function readCount(reader: MsgpackReader): number | undefined {
   const count = reader.readInteger();
   return count !== undefined && count >= 0 ? count : undefined;
+}
+
+/** A size that is not understood is not known, which claims less. */
+function readWindow(reader: MsgpackReader, draft: Draft): boolean {
+  const tokens = reader.readInteger();
+  draft.windowTokens = tokens !== undefined && tokens >= 0 ? tokens : undefined;
+  return tokens !== undefined || reader.skip();
 }
 
 function whyNoTokens(reader: MsgpackReader): SkippedKind {

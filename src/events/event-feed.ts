@@ -1,19 +1,15 @@
-import { endpointOf, type Pod } from '../domain.ts';
+import { endpointOf, type KvPublisher, type Pod } from '../domain.ts';
 import { realSleep, type Sleep } from '../pods/sleep.ts';
-import type { ContextCatalog } from '../prefix-index/context-catalog.ts';
-import type { Holders } from '../prefix-index/holders.ts';
-import type { PrefixIndex } from '../prefix-index/prefix-index.ts';
+import { readRank } from './decoder.ts';
 import type { FeedFact } from './feed-fact.ts';
-import { HolderFeed } from './holder-feed.ts';
+import { HolderFeed, type HolderFeedOptions } from './holder-feed.ts';
 import { DEFAULT_LIMITS, Publisher, type PublisherLimits, type PublisherSnapshot } from './publisher.ts';
 import { type BoundSubscription, bindSubscriber } from './subscriber.ts';
 
 export type { FeedFact } from './feed-fact.ts';
 
 export interface EventFeedOptions {
-  readonly index: PrefixIndex;
-  readonly holders: Holders;
-  readonly catalog: ContextCatalog;
+  readonly cache: HolderFeedOptions['cache'];
   readonly seed: number;
   /** Prefix of the topics wanted; '' for all. */
   readonly topic: string;
@@ -30,7 +26,10 @@ export interface EventFeedOptions {
 
 export type EventFeedMode =
   | { readonly kind: 'dial' }
-  /** One address per data-parallel rank, e.g. `tcp://*:5557`: vLLM adds the rank to the port that it connects to, too. */
+  /**
+   * `tcp://*:5557`, or one such address per data-parallel rank: vLLM adds the rank to the port that it connects to, too. On a
+   * single address ranks are told apart by what their batches say.
+   */
   | { readonly kind: 'bind'; readonly addresses: readonly string[] };
 
 export interface PublisherReport extends PublisherSnapshot {
@@ -42,7 +41,11 @@ export interface PublisherReport extends PublisherSnapshot {
 
 interface Followed {
   readonly pod: Pod;
-  readonly publishers: readonly { readonly endpoint: string | undefined; readonly publisher: Publisher }[];
+  /** By rank. */
+  readonly publishers: ReadonlyMap<
+    number,
+    { readonly endpoint: string | undefined; readonly publisher: Publisher }
+  >;
 }
 
 /** `kv@<pod>@<model>`: what vLLM is told to publish under, by convention. The pod is its name, its address or `ip:port`. */
@@ -66,19 +69,20 @@ export class EventFeed {
   /** Binds what engines dial; nothing to do in mode `dial`. Resolves to the ports, rejects if one is taken. */
   async listen(): Promise<readonly number[]> {
     if (this.#mode.kind === 'dial') return [];
+    const { addresses } = this.#mode;
     const bound: BoundSubscription[] = [];
     try {
-      for (const [rank, address] of this.#mode.addresses.entries()) {
+      for (const [rank, address] of addresses.entries()) {
         bound.push(
           await bindSubscriber({
             address,
             topic: this.#options.topic,
             onMessage: (topic, message) => {
-              const called = this.#callers.get(TOPIC.exec(topic)?.[1] ?? '');
-              const [followed, ...others] = called ?? [];
-              const known = others.length === 0 ? followed?.publishers[rank] : undefined;
+              const publishers = this.#called(topic)?.publishers;
+              const known =
+                addresses.length > 1 ? publishers?.get(rank)?.publisher : whose(publishers, message.payload);
               if (known === undefined) this.#options.onUnknownPublisher?.(topic);
-              else known.publisher.receive(message);
+              else known.receive(message);
             },
             onMalformed: () => this.#options.onUnknownPublisher?.(undefined),
           }),
@@ -92,13 +96,16 @@ export class EventFeed {
     return bound.map(({ port }) => port);
   }
 
-  /** Follows all ranks of a pod; nothing to do for a pod without events. */
-  follow(pod: Pod): void {
-    if (pod.kvEvents.kind === 'none') return;
-    const { ranks } = pod.kvEvents;
+  /**
+   * Follows all ranks of a pod that is not followed yet; nothing to do for one without any.
+   * @param publishers where the pod's entry does not say: where the engine does
+   */
+  follow(pod: Pod, publishers: readonly KvPublisher[] = publishersOf(pod)): void {
+    const followable = publishers.filter(({ port }) => this.#mode.kind === 'bind' || port !== undefined);
+    if (followable.length === 0) return;
     const followed: Followed = {
       pod,
-      publishers: Array.from({ length: ranks }, (_, rank) => this.#publisher(pod, rank)),
+      publishers: new Map(followable.map(each => [each.rank, this.#publisher(pod, each)])),
     };
     this.#followed.set(pod.name, followed);
     for (const name of namesOf(pod)) {
@@ -116,7 +123,7 @@ export class EventFeed {
       callers?.delete(followed);
       if (callers?.size === 0) this.#callers.delete(name);
     }
-    await Promise.all(followed.publishers.map(({ publisher }) => publisher.stop()));
+    await Promise.all([...followed.publishers.values()].map(({ publisher }) => publisher.stop()));
   }
 
   async stop(): Promise<void> {
@@ -129,7 +136,7 @@ export class EventFeed {
   /** Of every publisher that is followed, now. */
   snapshot(): PublisherReport[] {
     return [...this.#followed.values()].flatMap(({ pod, publishers }) =>
-      publishers.map(({ endpoint, publisher }, rank) => ({
+      [...publishers].map(([rank, { endpoint, publisher }]) => ({
         pod: pod.name,
         rank,
         endpoint,
@@ -138,20 +145,19 @@ export class EventFeed {
     );
   }
 
-  #publisher(pod: Pod, rank: number): Followed['publishers'][number] {
-    const { index, holders, catalog, seed, topic, limits, now, sleep, onFact } = this.#options;
-    const { port, replayPort } = pod.kvEvents as Pod['kvEvents'] & { readonly kind: 'zmq' };
-    const endpoint = this.#mode.kind === 'dial' ? addressOf(pod, port + rank) : undefined;
+  /** The pod that a topic names; undefined if that is not known, or could be several. */
+  #called(topic: string): Followed | undefined {
+    const [followed, ...others] = this.#callers.get(TOPIC.exec(topic)?.[1] ?? '') ?? [];
+    return others.length > 0 ? undefined : followed;
+  }
+
+  #publisher(pod: Pod, { rank, port, replayPort }: KvPublisher) {
+    const { cache, seed, topic, limits, now, sleep, onFact } = this.#options;
+    const endpoint = this.#mode.kind === 'bind' || port === undefined ? undefined : addressOf(pod, port);
     const publisher = new Publisher({
-      feed: new HolderFeed({
-        holder: holders.ensure(pod.name, rank),
-        model: pod.model,
-        index,
-        catalog,
-        seed,
-      }),
+      feed: new HolderFeed({ pod: pod.name, rank, model: pod.model, cache, seed }),
       source: endpoint === undefined ? { kind: 'received' } : { kind: 'dialled', endpoint, topic },
-      replayEndpoint: replayPort === undefined ? undefined : addressOf(pod, replayPort + rank),
+      replayEndpoint: replayPort === undefined ? undefined : addressOf(pod, replayPort),
       limits: { ...DEFAULT_LIMITS, ...limits },
       now: now ?? Date.now,
       sleep: sleep ?? realSleep,
@@ -159,6 +165,23 @@ export class EventFeed {
     });
     return { endpoint, publisher };
   }
+}
+
+/** The publisher of a pod that a batch is from: the only one, or that of the rank that it names. */
+function whose(publishers: Followed['publishers'] | undefined, payload: Uint8Array): Publisher | undefined {
+  const [first] = publishers?.values() ?? [];
+  return publishers?.size === 1 ? first?.publisher : publishers?.get(readRank(payload) ?? 0)?.publisher;
+}
+
+/** As the pod's entry has it. */
+export function publishersOf({ kvEvents }: Pod): KvPublisher[] {
+  if (kvEvents.kind !== 'zmq') return [];
+  const { port, replayPort, ranks } = kvEvents;
+  return Array.from({ length: ranks }, (_, rank) => ({
+    rank,
+    port: port + rank,
+    replayPort: replayPort === undefined ? undefined : replayPort + rank,
+  }));
 }
 
 function addressOf({ ip }: Pod, port: number): string {

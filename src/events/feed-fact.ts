@@ -24,6 +24,8 @@ export type PublisherFact =
       readonly at: number;
       /** From the engine's time to ours, both wall clocks; undefined for what was replayed. */
       readonly lagSeconds: number | undefined;
+      /** What decoding and applying it took. */
+      readonly seconds: number;
       /** Held now. */
       readonly blocks: number;
     }
@@ -43,6 +45,8 @@ export type PublisherFact =
       readonly milliseconds: number;
     }
   | { readonly kind: 'link'; readonly event: LinkEvent }
+  /** Another try to connect. */
+  | { readonly kind: 'reconnecting' }
   | { readonly kind: 'circuit'; readonly state: Circuit };
 
 /** `pod` is the pod's name. */

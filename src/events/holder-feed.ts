@@ -1,17 +1,21 @@
-import type { BlockHash, HolderId } from '../domain.ts';
-import { BlockTable } from '../prefix-index/block-table.ts';
-import type { ContextCatalog } from '../prefix-index/context-catalog.ts';
-import type { PrefixIndex } from '../prefix-index/prefix-index.ts';
-import { type BlockExtras, blockAt, chainBlocks, rootOf } from '../prompt/blocks.ts';
-import type { CacheGroup, EngineHash, EngineHashes, KvEvent, StoredEvent } from './kv-event.ts';
+import type { BlockChain, HolderId } from '../domain.ts';
+import type { CacheState } from '../prefix-index/cache-state.ts';
+import { type Place, START } from '../prefix-index/prefix-index.ts';
+import { CacheGroups } from './cache-groups.ts';
+import { chainOf } from './event-chain.ts';
+import { FurtherGroups } from './further-groups.ts';
+import type { EngineHash, EngineHashes, KvEvent, RemovedEvent, StoredEvent } from './kv-event.ts';
 import { each, Orphans } from './orphans.ts';
+import { type Tier, Tiers } from './tiers.ts';
 
 export interface HolderFeedOptions {
-  readonly holder: HolderId;
+  /** The pod's name. */
+  readonly pod: string;
+  /** Data-parallel rank. */
+  readonly rank: number;
   /** The pod's base model: the context of events without a LoRA name. */
   readonly model: string;
-  readonly index: PrefixIndex;
-  readonly catalog: ContextCatalog;
+  readonly cache: Pick<CacheState, 'index' | 'holders' | 'catalog' | 'history'>;
   /** The seed that the read path hashes with. */
   readonly seed: number;
   /** Most blocks held aside because their parent is unknown. */
@@ -23,7 +27,7 @@ export interface HolderFeedOptions {
  * - `stored`: `blocks` of it, and `attached` more that had waited for one of these as their parent;
  * - `orphaned`: its parent is unknown, so it waits; `dropped` older blocks had to go for it;
  * - `inconsistent`: its hashes and tokens do not fit together; not indexed;
- * - `elsewhere`: about another cache than the GPU's; not indexed.
+ * - `elsewhere`: about a medium that is not known, or about blocks elsewhere that are not; not indexed.
  */
 export type Applied =
   | { readonly kind: 'stored'; readonly blocks: number; readonly attached: number }
@@ -31,37 +35,32 @@ export type Applied =
   | { readonly kind: 'orphaned'; readonly blocks: number; readonly dropped: number }
   | { readonly kind: 'cleared' | 'inconsistent' | 'elsewhere' };
 
-interface HeldBlock {
-  readonly hash: BlockHash;
-  /** Physical copies: engines announce and evict each on its own (vLLM does not deduplicate blocks). */
-  copies: number;
-}
-
 const DEFAULT_MAX_ORPHAN_BLOCKS = 65_536;
+const ELSEWHERE: Applied = { kind: 'elsewhere' };
+const INCONSISTENT: Applied = { kind: 'inconsistent' };
 
-/** Groups whose blocks carry a prefix by themselves. */
-const FULL_ATTENTION: ReadonlySet<string> = new Set([
-  'full_attention',
-  'mla_attention',
-  'sink_full_attention',
-]);
-
-/** Turns one holder's events into index writes, and keeps the engine's hashes for what its later events refer to. */
+/** Turns the events of one rank into index writes. */
 export class HolderFeed {
   readonly #options: HolderFeedOptions;
-  readonly #held = new BlockTable<HeldBlock>();
+  readonly #gpu: HolderId;
   readonly #orphans: Orphans;
-  /** KV-cache groups that cannot carry a prefix; removals name the group but not its kind. */
-  readonly #otherGroups = new Set<number>();
+  readonly #groups = new CacheGroups();
+  readonly #further: FurtherGroups;
+  readonly #tiers: Tiers;
 
   constructor(options: HolderFeedOptions) {
+    const { pod, rank, cache, maxOrphanBlocks = DEFAULT_MAX_ORPHAN_BLOCKS } = options;
     this.#options = options;
-    this.#orphans = new Orphans(options.maxOrphanBlocks ?? DEFAULT_MAX_ORPHAN_BLOCKS);
+    this.#gpu = cache.holders.ensure(pod, { kind: 'gpu', rank });
+    this.#orphans = new Orphans(maxOrphanBlocks);
+    const composed = () => this.#compose();
+    this.#further = new FurtherGroups({ pod, rank, gpu: this.#gpu, cache, composed });
+    this.#tiers = new Tiers({ ...options, gpu: this.#gpu, composed });
   }
 
-  /** Blocks held now. */
+  /** Blocks held now, on the GPU. */
   get size(): number {
-    return this.#held.size;
+    return this.#options.cache.index.held(this.#gpu);
   }
 
   /** Blocks that wait for their parent. */
@@ -69,70 +68,83 @@ export class HolderFeed {
     return this.#orphans.blocks;
   }
 
+  /** These will be applied next. Removals come in numbers, one block each. */
+  prepare(events: readonly KvEvent[]): void {
+    if (events.length === 1) return;
+    const { index } = this.#options.cache;
+    for (const event of events) {
+      if (event.kind === 'removed') index.readAhead(event.hashes.lanes, 0, event.hashes.length);
+    }
+  }
+
   apply(event: KvEvent): Applied {
     switch (event.kind) {
       case 'stored':
-        if (event.medium !== 'gpu' || !this.#carriesPrefix(event.group)) return { kind: 'elsewhere' };
         return this.#store(event);
       case 'removed':
-        if (event.medium !== 'gpu' || this.#isOtherGroup(event.group)) return { kind: 'elsewhere' };
-        return this.#remove(event.hashes);
+        return this.#remove(event);
       case 'cleared':
-        this.forget();
+        this.#clearGpu();
+        this.#tiers.gpuCleared();
         return { kind: 'cleared' };
     }
   }
 
   /** The holder holds nothing, as far as we know. */
   forget(): void {
-    this.#held.clear();
+    this.#tiers.clear();
+    this.#clearGpu();
+  }
+
+  #clearGpu(): void {
+    const { cache, pod } = this.#options;
     this.#orphans.clear();
-    this.#options.index.clear(this.#options.holder);
-  }
-
-  /** Learns it, too. Before the kind of a group was sent (vLLM 0.20), only the first group could be taken for the main one. */
-  #carriesPrefix({ index, kind }: CacheGroup): boolean {
-    const carries = kind === undefined ? index === undefined || index === 0 : FULL_ATTENTION.has(kind);
-    if (index !== undefined) this.#otherGroups[carries ? 'delete' : 'add'](index);
-    return carries;
-  }
-
-  #isOtherGroup({ index }: CacheGroup): boolean {
-    return index !== undefined && this.#otherGroups.has(index);
+    this.#further.clear();
+    cache.index.clear(this.#gpu);
+    cache.history.forget(pod);
   }
 
   #store(event: StoredEvent): Applied {
-    const { hashes, tokenIds, blockSizeTokens, parent } = event;
-    if (blockSizeTokens === 0 || tokenIds.length !== hashes.length * blockSizeTokens)
-      return { kind: 'inconsistent' };
-    const before = parent === undefined ? undefined : this.#held.get(parent.hi, parent.lo)?.hash;
-    if (parent !== undefined && before === undefined) {
+    const { hashes, tokenIds, blockSizeTokens, medium, group } = event;
+    if (medium === 'unknown') return ELSEWHERE;
+    const isComplete = blockSizeTokens > 0 && tokenIds.length === hashes.length * blockSizeTokens;
+    if (medium !== 'gpu') return this.#storeInTier(event, medium, isComplete);
+    const role = this.#groups.storing(group, blockSizeTokens, isComplete);
+    if (role === 'unknown') return INCONSISTENT;
+    if (role.kind === 'further')
+      return { kind: 'stored', blocks: this.#further.store(role, hashes), attached: 0 };
+    return isComplete ? this.#storeOnGpu(event) : INCONSISTENT;
+  }
+
+  #storeOnGpu(event: StoredEvent): Applied {
+    const { hashes, parent } = event;
+    if (parent !== undefined && this.#locate(parent) === undefined) {
       return { kind: 'orphaned', blocks: hashes.length, dropped: this.#orphans.hold({ ...event, parent }) };
     }
-    this.#place(event, before);
+    this.#place(event);
     return { kind: 'stored', blocks: hashes.length, attached: this.#attachTo(hashes) };
   }
 
-  /** @param before the block that the first one follows; undefined for the first of a prompt */
-  #place(event: StoredEvent, before: BlockHash | undefined): void {
-    const { index, holder, catalog } = this.#options;
-    const { hashes, tokenIds, blockSizeTokens, loraName } = event;
-    const context = this.#contextOf(event);
-    const chain = chainBlocks(
-      before ?? this.#rootOf(event, context),
-      tokenIds,
-      blockSizeTokens,
-      context.extras,
-    );
-    const copies = this.#isReannouncement(event) ? 0 : 1;
-    let position = 0;
-    for (const hash of each(hashes)) {
-      const ours = blockAt(chain, position++);
-      this.#held.ensure(hash, () => ({ hash: ours, copies: 0 })).copies += copies;
-    }
-    index.store(holder, chain);
-    catalog.note(holder, context.model, blockSizeTokens);
-    if (loraName !== undefined) catalog.noteAdapter(holder, loraName);
+  /** Blocks elsewhere come with their tokens, or, as placeholders, by their hashes alone. */
+  #storeInTier(event: StoredEvent, tier: Tier, isComplete: boolean): Applied {
+    if (!this.#groups.carriesPrefixes(event.group)) return ELSEWHERE;
+    if (event.blockSizeTokens !== 0 && !isComplete) return INCONSISTENT;
+    const blocks = this.#tiers.store(tier, event);
+    return blocks === 0 ? ELSEWHERE : { kind: 'stored', blocks, attached: 0 };
+  }
+
+  /** Its parent is known. */
+  #place(event: StoredEvent): void {
+    const { index, catalog } = this.#options.cache;
+    const { hashes, parent, blockSizeTokens, loraName } = event;
+    const after = parent === undefined ? START : this.#locate(parent)!;
+    const { chain, model } = chainOf(event, after === START ? undefined : index.hashAt(after), this.#options);
+    const again = this.#isReannouncement(event, chain) ? 'same' : 'copy';
+    index.store(this.#gpu, chain, { after, engineHashes: hashes.lanes, again });
+    this.#tiers.storedOnGpu(chain, parent);
+    this.#further.placed(hashes);
+    catalog.note(this.#gpu, model, blockSizeTokens);
+    if (loraName !== undefined) catalog.noteAdapter(this.#gpu, loraName);
   }
 
   /**
@@ -142,75 +154,71 @@ export class HolderFeed {
    * first copy is: less is claimed. A single block is counted as a copy, as a prompt of exactly one block makes one with
    * every repeat; a repeated report of it can keep that one block claimed after its eviction.
    */
-  #isReannouncement({ parent, hashes }: StoredEvent): boolean {
+  #isReannouncement({ parent, hashes }: StoredEvent, chain: BlockChain): boolean {
     if (parent !== undefined || hashes.length < 2) return false;
-    for (const hash of each(hashes)) if (this.#held.get(hash.hi, hash.lo) === undefined) return false;
-    return true;
+    return this.#options.cache.index.find(chain).depthOf(this.#gpu) === chain.length;
   }
 
   /** Places what waited for one of these blocks, and what waited for that. Returns how many blocks. */
   #attachTo(hashes: EngineHashes): number {
+    if (this.#orphans.blocks === 0) return 0;
     let attached = 0;
     const parents = [...each(hashes)];
     for (let parent = parents.pop(); parent !== undefined; parent = parents.pop()) {
-      const before = this.#held.get(parent.hi, parent.lo)?.hash;
-      if (before === undefined) continue;
+      if (this.#locate(parent) === undefined) continue;
       for (const { event, removed } of this.#orphans.takeChildrenOf(parent)) {
-        this.#place(event, before);
+        this.#place(event);
         parents.push(...each(event.hashes));
         attached += event.hashes.length;
-        for (const hash of removed) this.#removeOne(hash);
+        for (const hash of removed) this.#removeOnGpu(hash);
       }
     }
     return attached;
   }
 
-  #remove(hashes: EngineHashes): Applied {
+  #remove({ hashes, medium, group }: RemovedEvent): Applied {
+    if (medium === 'unknown') return ELSEWHERE;
+    if (medium !== 'gpu') {
+      if (this.#groups.isFurther(group)) return ELSEWHERE;
+      return { kind: 'removed', blocks: this.#tiers.remove(medium, hashes) };
+    }
+    const role = this.#groups.removing(group);
+    if (role !== 'unknown' && role.kind === 'further') {
+      return { kind: 'removed', blocks: this.#further.remove(role, hashes) };
+    }
     let blocks = 0;
-    for (const hash of each(hashes)) if (this.#removeOne(hash)) blocks++;
+    // Of a group that is not known nothing is held, but orphans of it may be.
+    for (const hash of each(hashes)) blocks += this.#removeOnGpu(hash);
     return { kind: 'removed', blocks };
   }
 
-  /** True when this was the last copy. */
-  #removeOne(hash: EngineHash): boolean {
-    const held = this.#held.get(hash.hi, hash.lo);
-    if (held === undefined) {
-      this.#orphans.remove(hash);
-      return false;
+  /** Returns how many blocks are held no longer. */
+  #removeOnGpu(hash: EngineHash): number {
+    const { cache, pod } = this.#options;
+    const gone = cache.index.remove(this.#gpu, hash);
+    if (gone.length === 0) {
+      if (this.#orphans.blocks > 0 && this.#locate(hash) === undefined) this.#orphans.remove(hash);
+      return 0;
     }
-    if (--held.copies > 0) return false;
-    this.#held.delete(hash);
-    this.#options.index.remove(this.#options.holder, held.hash);
-    return true;
+    for (const place of gone) {
+      this.#tiers.goneFromGpu(place);
+      // What was only expected of the engine ends when it says that the block is gone.
+      cache.history.gone(pod, place);
+    }
+    return gone.length;
   }
 
-  /**
-   * The namespace of an event's blocks. Its extra keys hold the LoRA name again, then multimodal identifiers, then, in a
-   * prompt's first block only, the salt; only the identifiers belong to a block, the others to the whole chain.
-   */
-  #contextOf({ loraName, salt: said, extraKeys, parent }: StoredEvent) {
-    const model = loraName ?? this.#options.model;
-    let salt = said ?? '';
-    const extras: BlockExtras = extraKeys.map((keys, position) => {
-      const own = [...(keys ?? [])];
-      const [first] = own;
-      // The first one only: a salt may have the adapter's name.
-      if (first?.kind === 'text' && first.text === loraName) own.shift();
-      const last = own.at(-1);
-      if (position === 0 && parent === undefined && last?.kind === 'text') {
-        salt = last.text;
-        own.pop();
-      }
-      return own.length === 0 ? undefined : JSON.stringify(own);
+  #locate(hash: EngineHash): Place | undefined {
+    return this.#options.cache.index.locate(this.#gpu, hash);
+  }
+
+  #compose(): void {
+    const { holders } = this.#options.cache;
+    holders.compose({
+      slot: holders.slotOf(this.#options.pod),
+      gpu: this.#gpu,
+      tiers: this.#tiers.holders,
+      groups: this.#further.needs,
     });
-    return { model, salt, extras };
-  }
-
-  /** Of use for a prompt's first blocks only: those that follow have it in their parent's hash. */
-  #rootOf(
-    { blockSizeTokens }: StoredEvent,
-    { model, salt }: { readonly model: string; readonly salt: string },
-  ): BlockHash {
-    return rootOf({ space: 'engine', model, salt }, blockSizeTokens, this.#options.seed);
   }
 }

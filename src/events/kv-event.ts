@@ -25,6 +25,8 @@ export interface CacheGroup {
   readonly index: number | undefined;
   /** As the engine names it: `full_attention`, `sliding_window`, `mamba`, … Removals do not carry it. */
   readonly kind: string | undefined;
+  /** Of a sliding window: tokens. Removals do not carry it. */
+  readonly windowTokens: number | undefined;
 }
 
 /** Blocks that are now cached: consecutive, the first one following `parent`. */

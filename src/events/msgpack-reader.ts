@@ -201,7 +201,7 @@ export class MsgpackReader {
 
   /**
    * A list of 64-bit hashes, each an integer of any width, signed or not (the same bits), or bytes, of which the last 8
-   * count; also a float, if it is an integer that a double holds exactly. Fewer than 8 bytes are no hash.
+   * count; also a float, if it is an integer that a double holds exactly. Fewer than 8 bytes are no hash, nor is 0.
    */
   readHashes(): EngineHashes | undefined {
     const start = this.#at;
@@ -209,14 +209,14 @@ export class MsgpackReader {
     if (length === undefined) return undefined;
     const lanes = length === 0 ? NO_NUMBERS : new Uint32Array(2 * length);
     for (let i = 0; i < lanes.length; i += 2) {
-      if (this.#readHashInto(lanes, i)) continue;
+      if (this.#readHashInto(lanes, i) && (lanes[i] !== 0 || lanes[i + 1] !== 0)) continue;
       this.#at = start;
       return undefined;
     }
     return { length, lanes };
   }
 
-  /** One hash, as in `readHashes`. */
+  /** One hash, as in `readHashes`, or 0. */
   readHash(): EngineHash | undefined {
     return this.#readHashInto(ONE_HASH, 0) ? { hi: ONE_HASH[0]!, lo: ONE_HASH[1]! } : undefined;
   }

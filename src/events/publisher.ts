@@ -1,5 +1,6 @@
 import { ExponentialBackoff, type IBackoff } from 'cockatiel';
 import type { Sleep } from '../pods/sleep.ts';
+import { Alarm } from './alarm.ts';
 import { decodeBatch } from './decoder.ts';
 import type { Circuit, PublisherFact, StateName } from './feed-fact.ts';
 import type { HolderFeed } from './holder-feed.ts';
@@ -110,15 +111,19 @@ export class Publisher {
   #state: PublisherState<Uint8Array> = INITIAL;
   #announced: PublisherState<Uint8Array> = INITIAL;
   #replay: AbortController | undefined;
-  #retry: { readonly backoff: IBackoff<unknown>; readonly pending: boolean } | undefined;
-  #lost: AbortController | undefined;
+  /** What is known outlives its connection by some time. */
+  readonly #expiry: Alarm;
+  readonly #retry: Alarm;
+  #backoff: IBackoff<unknown> | undefined;
   #lagSeconds: number | undefined;
   /** Of a message that had not waited: two wall clocks' difference, and the way. */
   #lagWhenCaughtUp: number | undefined;
 
   constructor(options: PublisherOptions) {
-    const { limits, replayEndpoint, source, now, onFact } = options;
+    const { limits, replayEndpoint, source, now, sleep, onFact } = options;
     this.#options = options;
+    this.#expiry = new Alarm(sleep, this.#stopping.signal);
+    this.#retry = new Alarm(sleep, this.#stopping.signal);
     this.#rules = {
       replay: replayEndpoint === undefined ? 'none' : 'available',
       maxHeldMessages: limits.maxHeldMessages,
@@ -139,6 +144,7 @@ export class Publisher {
         onMessage: message => this.receive(message),
         onMalformed: () => this.#malformed('unexpected_frames'),
         onLink: event => this.#onLink(event),
+        onRetry: () => onFact({ kind: 'reconnecting' }),
       });
     }
   }
@@ -174,27 +180,17 @@ export class Publisher {
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#replay?.abort();
-    await Promise.all([this.#subscription?.stop(), ...this.#underWay]);
+    const alarms = [this.#expiry.settled(), this.#retry.settled()];
+    await Promise.all([this.#subscription?.stop(), ...alarms, ...this.#underWay]);
   }
 
   #onLink(event: LinkEvent): void {
     this.#options.onFact({ kind: 'link', event });
-    this.#lost?.abort();
+    this.#expiry.callOff();
     this.#feed({ kind: event === 'lost' ? 'disconnected' : 'connected' });
-    if (event === 'lost' && !this.#stopping.signal.aborted) this.#track(this.#expireLater());
-  }
-
-  async #expireLater(): Promise<void> {
-    const { limits, sleep } = this.#options;
-    this.#lost = new AbortController();
-    const signal = AbortSignal.any([this.#lost.signal, this.#stopping.signal]);
-    try {
-      await sleep(limits.maxLostMs, signal);
-    } catch (error) {
-      if (signal.aborted) return;
-      throw error;
+    if (event === 'lost' && !this.#stopping.signal.aborted) {
+      this.#expiry.set(this.#options.limits.maxLostMs, () => this.#feed({ kind: 'expired' }));
     }
-    this.#feed({ kind: 'expired' });
   }
 
   #feed(input: PublisherInput<Uint8Array>): void {
@@ -239,6 +235,7 @@ export class Publisher {
 
   #apply({ sequence, payload }: Message<Uint8Array>, from: 'live' | 'held' | 'replay'): void {
     const { feed, now, onFact } = this.#options;
+    const startedAt = performance.now();
     const batch = decodeBatch(payload);
     if (batch.kind === 'malformed' || !batch.whole) {
       this.#malformed(batch.kind === 'malformed' ? batch.why : 'broken');
@@ -251,6 +248,7 @@ export class Publisher {
     }
     let cleared = false;
     try {
+      feed.prepare(batch.events);
       for (const event of batch.events) {
         const applied = feed.apply(event);
         cleared ||= applied.kind === 'cleared';
@@ -264,7 +262,8 @@ export class Publisher {
     }
     this.#lagSeconds = from === 'replay' ? this.#lagSeconds : now() / 1_000 - batch.at;
     const lagSeconds = from === 'replay' ? undefined : this.#lagSeconds;
-    onFact({ kind: 'batch', sequence, at: batch.at, lagSeconds, blocks: feed.size });
+    const seconds = (performance.now() - startedAt) / 1_000;
+    onFact({ kind: 'batch', sequence, at: batch.at, lagSeconds, seconds, blocks: feed.size });
     if (cleared) this.#feed({ kind: 'cleared' });
   }
 
@@ -313,28 +312,15 @@ export class Publisher {
     this.#announced = state;
     if (state.kind !== before.kind || whyOf(state) !== whyOf(before))
       this.#options.onFact({ kind: 'state', state: state.kind, why: whyOf(state) });
-    if (state.kind === 'live') this.#retry = undefined;
-    if (this.#rules.replay === 'available' && mayBeRetried(state) && !this.#retry?.pending)
-      this.#track(this.#retryLater());
-  }
-
-  async #retryLater(): Promise<void> {
-    const { limits, sleep } = this.#options;
-    const backoff =
-      this.#retry?.backoff.next(undefined) ??
-      new ExponentialBackoff({ initialDelay: limits.retryAfterMs, maxDelay: limits.maxRetryAfterMs }).next();
-    const ours = { backoff, pending: true };
-    this.#retry = ours;
-    try {
-      await sleep(backoff.duration, this.#stopping.signal);
-    } catch (error) {
-      if (this.#stopping.signal.aborted) return;
-      throw error;
+    if (state.kind === 'live') {
+      this.#retry.callOff();
+      this.#backoff = undefined;
     }
-    // A live state in between has forgotten this one.
-    if (this.#retry !== ours) return;
-    this.#retry = { backoff, pending: false };
-    this.#feed({ kind: 'retry' });
+    if (this.#rules.replay === 'none' || !mayBeRetried(state) || this.#retry.isSet) return;
+    const { retryAfterMs: initialDelay, maxRetryAfterMs: maxDelay } = this.#options.limits;
+    this.#backoff =
+      this.#backoff?.next(undefined) ?? new ExponentialBackoff({ initialDelay, maxDelay }).next();
+    this.#retry.set(this.#backoff.duration, () => this.#feed({ kind: 'retry' }));
   }
 
   #track(task: Promise<void>): void {

@@ -21,6 +21,8 @@ export interface SubscriptionOptions {
   /** A message that is not one of ours. Not terminal: it is skipped. */
   readonly onMalformed: () => void;
   readonly onLink?: (event: LinkEvent) => void;
+  /** libzmq tries to connect again. */
+  readonly onRetry?: () => void;
 }
 
 export interface Subscription {
@@ -50,7 +52,7 @@ const SOCKET_OPTIONS = {
  * first connection need not succeed.
  */
 export function subscribe(options: SubscriptionOptions): Subscription {
-  const { onMessage, onMalformed, onLink } = options;
+  const { onMessage, onMalformed, onLink, onRetry } = options;
   const socket = new Subscriber({ ...SOCKET_OPTIONS, reconnectInterval: 100, reconnectMaxInterval: 5_000 });
   let stopped = false;
   if (onLink !== undefined) {
@@ -62,6 +64,11 @@ export function subscribe(options: SubscriptionOptions): Subscription {
     };
     socket.events.on('handshake', () => link(true));
     socket.events.on('disconnect', () => link(false));
+  }
+  if (onRetry !== undefined) {
+    socket.events.on('connect:retry', () => {
+      if (!stopped) onRetry();
+    });
   }
   socket.connect(options.endpoint);
   socket.subscribe(options.topic);

@@ -48,6 +48,7 @@ export function reportFeed(instruments: Instruments, log: Logger): (fact: FeedFa
         );
         break;
       case 'batch':
+        aibrix.zmqProcessing.record(fact.seconds, { pod_key });
         if (fact.lagSeconds !== undefined)
           instruments.kvEventLag.record(Math.max(0, fact.lagSeconds), { pod });
         break;
@@ -68,6 +69,9 @@ export function reportFeed(instruments: Instruments, log: Logger): (fact: FeedFa
         break;
       case 'link':
         (fact.event === 'connected' ? aibrix.zmqConnections : aibrix.zmqDisconnections).add(1, { pod_key });
+        break;
+      case 'reconnecting':
+        aibrix.zmqReconnects.add(1, { pod_key });
         break;
       case 'circuit':
         log.warn({ pod, rank, state: fact.state }, 'circuit of this publisher’s replay');

@@ -42,6 +42,15 @@ export function createInstruments(meter: Meter) {
       ),
       zmqConnections: counter('aibrix_kvcache_zmq_connections_total', 'Connections made to publishers'),
       zmqDisconnections: counter('aibrix_kvcache_zmq_disconnections_total', 'Connections to publishers lost'),
+      zmqReconnects: counter(
+        'aibrix_kvcache_zmq_reconnect_attempts_total',
+        'Tries to connect to a publisher again',
+      ),
+      zmqProcessing: seconds(
+        'aibrix_kvcache_zmq_event_processing_duration_seconds',
+        'Time to decode and apply a batch',
+        AIBRIX_LATENCY_SECONDS,
+      ),
       zmqReceived: counter('aibrix_kvcache_zmq_events_received_total', 'KV-cache events received'),
       zmqProcessed: counter(
         'aibrix_kvcache_zmq_events_processed_total',
@@ -65,7 +74,10 @@ export function createInstruments(meter: Meter) {
     decisions: counter('warmroute_decisions_total', 'Requests routed, by strategy and reason'),
     rejections: counter('warmroute_rejections_total', 'Requests answered with an error, by kind'),
     undecided: counter('warmroute_undecided_total', 'Requests that went on without a pick, by why'),
-    matchedBlocks: counter('warmroute_matched_blocks_total', 'Prompt blocks that the chosen pod held'),
+    matchedBlocks: counter(
+      'warmroute_matched_blocks_total',
+      'Prompt blocks that the chosen pod held, by tier',
+    ),
     promptBlocks: counter('warmroute_prompt_blocks_total', 'Full prompt blocks of routed requests'),
     stageSeconds: seconds(
       'warmroute_stage_seconds',
@@ -108,8 +120,13 @@ export function createInstruments(meter: Meter) {
     inFlight: gauge('warmroute_requests_in_flight', 'Requests in flight per pod'),
     pods: gauge('warmroute_ready_pods', 'Ready pods'),
     streams: gauge('warmroute_extproc_streams', 'Open ext_proc streams'),
-    indexBlocks: gauge('warmroute_index_blocks', 'Distinct blocks per index'),
-    indexEntries: gauge('warmroute_index_entries', '(Block, holder) pairs per index'),
+    indexBlocks: gauge('warmroute_index_blocks', 'Distinct blocks in the index'),
+    indexEntries: gauge('warmroute_index_entries', '(Block, holder) pairs in the index, by source'),
+    indexRuns: gauge('warmroute_index_runs', 'Runs that the index is made of'),
+    indexBytes: gauge('warmroute_index_bytes', 'Memory that the index uses'),
+    indexGivenUp: meter.createObservableCounter('warmroute_index_given_up_total', {
+      description: '(Block, holder) pairs given up as the index had no room',
+    }),
   };
 }
 

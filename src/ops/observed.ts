@@ -61,10 +61,13 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
   const warn = createWarnThrottle(log, { everyMs: WARN_EVERY_MS });
 
   function recordDecision(decision: RoutedDecision): void {
-    const { model, strategy, reason, matchedBlocks, totalBlocks } = decision;
+    const { model, strategy, reason, matchedBlocks, totalBlocks, elsewhere } = decision;
     if (reason === 'cancelled') return;
     instruments.decisions.add(1, { model, strategy, reason });
-    instruments.matchedBlocks.add(matchedBlocks, { model });
+    const tiers = { ...elsewhere, gpu: matchedBlocks - elsewhere.cpu - elsewhere.storage };
+    for (const [tier, blocks] of Object.entries(tiers)) {
+      if (blocks > 0) instruments.matchedBlocks.add(blocks, { model, tier });
+    }
     instruments.promptBlocks.add(totalBlocks, { model });
     if (strategy !== 'prefix-cache' || UNASKED.has(reason)) return;
     const bucket = matchBucket(matchedBlocks, totalBlocks);
@@ -169,7 +172,8 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
           stage('decide', () => {
             const pick = policy(snapshot);
             if (pick.imbalanced) {
-              instruments.aibrix.imbalances.add(1, { model: pick.candidate.pod.model, using_kv_sync });
+              const { model } = snapshot.pods[pick.index]!;
+              instruments.aibrix.imbalances.add(1, { model, using_kv_sync });
             }
             return pick;
           });
@@ -204,6 +208,8 @@ function attributesOf(decision: RoutedDecision): Attributes {
     'warmroute.reason': decision.reason,
     'warmroute.matched_blocks': decision.matchedBlocks,
     'warmroute.total_blocks': decision.totalBlocks,
+    'warmroute.matched_blocks.cpu': decision.elsewhere.cpu,
+    'warmroute.matched_blocks.storage': decision.elsewhere.storage,
   };
 }
 

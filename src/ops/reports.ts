@@ -1,5 +1,4 @@
 /** What the parts report, as metrics and log lines. */
-import type { ObservableResult } from '@opentelemetry/api';
 import type { PublisherReport } from '../events/event-feed.ts';
 import type { DoorFact } from '../extproc/exchange.ts';
 import { type DiscoveryProblem, describeProblem } from '../pods/discovery.ts';
@@ -67,12 +66,15 @@ export interface ReportedState {
 /** Gauges are read when somebody scrapes. */
 export function reportState(instruments: Instruments, state: ReportedState): void {
   const { cache, registry, load, grpc, publishers, usesKvEvents } = state;
-  const indexes = { events: cache.index, history: cache.history };
-  const eachIndex = (of: 'blocks' | 'entries') => (result: ObservableResult) => {
-    for (const [name, index] of Object.entries(indexes)) result.observe(index.size()[of], { index: name });
-  };
-  instruments.indexBlocks.addCallback(eachIndex('blocks'));
-  instruments.indexEntries.addCallback(eachIndex('entries'));
+  instruments.indexBlocks.addCallback(result => result.observe(cache.index.size().blocks));
+  instruments.indexEntries.addCallback(result => {
+    const history = cache.history.entries;
+    result.observe(cache.index.size().entries - history, { source: 'events' });
+    result.observe(history, { source: 'history' });
+  });
+  instruments.indexRuns.addCallback(result => result.observe(cache.index.runs));
+  instruments.indexBytes.addCallback(result => result.observe(cache.index.bytes));
+  instruments.indexGivenUp.addCallback(result => result.observe(cache.index.givenUp));
   instruments.pods.addCallback(result => result.observe(registry.pods().length));
   instruments.streams.addCallback(result => result.observe(grpc.openStreams));
   instruments.inFlight.addCallback(result => {

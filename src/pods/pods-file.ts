@@ -67,10 +67,10 @@ const integer = (min: number, max: number) =>
 
 const port = integer(1, 65535);
 
-const kvEventsSchema = z
+const publishersSchema = z
   .strictObject(
     { port, replayPort: port.optional(), ranks: integer(1, 256).default(1) },
-    must('must have port and, optionally, replayPort and ranks'),
+    must('must be "auto", or have port and, optionally, replayPort and ranks'),
   )
   .superRefine(({ port, replayPort, ranks }, context) => {
     const last = ranks - 1;
@@ -89,6 +89,16 @@ const kvEventsSchema = z
     }
   })
   .transform(({ port, replayPort, ranks }): KvEventSource => ({ kind: 'zmq', port, replayPort, ranks }));
+
+/** No union: that would say of a mistake only that no member of it fits. */
+const kvEventsSchema = z.unknown().transform((value, context): KvEventSource => {
+  if (value === 'auto') return { kind: 'auto' };
+  const { data, error } = publishersSchema.safeParse(value);
+  for (const issue of error?.issues ?? []) {
+    context.issues.push({ ...issue, input: value } as z.core.$ZodRawIssue);
+  }
+  return data ?? z.NEVER;
+});
 
 const podSchema = z.strictObject(
   {

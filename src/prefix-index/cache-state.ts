@@ -1,55 +1,52 @@
-import { BlockSets } from './block-sets.ts';
-import { confirming } from './confirming.ts';
 import { ContextCatalog } from './context-catalog.ts';
 import { Holders } from './holders.ts';
-import type { PrefixIndex } from './prefix-index.ts';
+import { RoutingHistory } from './routing-history.ts';
+import { RunIndex } from './run-index.ts';
 
 export interface CacheStateOptions {
-  /** Most (block, holder) pairs of what engines announced. */
-  readonly indexEntries: number;
-  /** Most (block, holder) pairs of what was routed where. */
+  /** Bytes of memory for the index. */
+  readonly capacityBytes: number;
+  /** Most (block, pod) pairs of what was routed where. */
   readonly historyEntries: number;
   /** How long a routed prompt counts as held by its pod. */
   readonly historyTtlMs: number;
+  /** Any 32-bit number that engines do not know. */
+  readonly seed: number;
 }
 
 /** All that is believed about who holds what. */
 export interface CacheState {
+  readonly index: RunIndex;
   readonly holders: Holders;
   readonly catalog: ContextCatalog;
-  /** What engines announced; the event feed writes to it through `fed`. */
-  readonly index: PrefixIndex;
-  readonly fed: PrefixIndex;
-  /** What was routed where. */
-  readonly history: PrefixIndex;
+  readonly history: RoutingHistory;
   /** The pod is gone: nothing of it may ever match again. */
   purge(pod: string): void;
 }
 
 export function createCacheState(options: CacheStateOptions): CacheState {
+  const { capacityBytes, historyEntries, historyTtlMs, seed } = options;
   const holders = new Holders();
   const catalog = new ContextCatalog();
-  const index = new BlockSets({
-    capacityEntries: options.indexEntries,
-    timeToLiveMs: Number.POSITIVE_INFINITY,
-  });
-  const history = new BlockSets({
-    capacityEntries: options.historyEntries,
-    timeToLiveMs: options.historyTtlMs,
+  const index = new RunIndex({ capacityBytes, seed });
+  const history = new RoutingHistory({
+    index,
+    holders,
+    timeToLiveMs: historyTtlMs,
+    capacityEntries: historyEntries,
   });
   return {
     holders,
     catalog,
     index,
-    fed: confirming(index, history, holders),
     history,
     purge(pod) {
+      history.forget(pod);
       for (const holder of holders.of(pod)) {
         index.clear(holder);
-        history.clear(holder);
         catalog.forget(holder);
       }
-      holders.release(pod);
+      holders.releaseAll(pod);
     },
   };
 }

@@ -1,13 +1,14 @@
 import type { HolderId } from '../domain.ts';
 
 /**
- * What the event streams have shown: which block sizes are in use for a model, and which names are LoRA adapters. The
- * read path asks it how to cut a prompt; block sizes are never configured.
+ * What engines have shown: which block sizes are in use for a model, and which names are LoRA adapters, or names of a base
+ * model. The read path asks it how to cut a prompt; block sizes are never configured.
  */
 export class ContextCatalog {
   /** Cache model (LoRA name, else base model) → block size in tokens → who uses it. */
   readonly #sizes = new Map<string, Map<number, Set<HolderId>>>();
   readonly #adapters = new Map<string, Set<HolderId>>();
+  readonly #baseNames = new Map<string, Set<HolderId>>();
 
   note(holder: HolderId, model: string, blockSizeTokens: number): void {
     const sizes = this.#sizes.get(model) ?? new Map<number, Set<HolderId>>();
@@ -19,12 +20,17 @@ export class ContextCatalog {
     add(this.#adapters, name, holder);
   }
 
+  noteBaseName(holder: HolderId, name: string): void {
+    add(this.#baseNames, name, holder);
+  }
+
   forget(holder: HolderId): void {
     for (const [model, sizes] of this.#sizes) {
       remove(sizes, holder);
       if (sizes.size === 0) this.#sizes.delete(model);
     }
     remove(this.#adapters, holder);
+    remove(this.#baseNames, holder);
   }
 
   /** Block sizes in tokens that some holder uses for this cache model. */
@@ -39,6 +45,11 @@ export class ContextCatalog {
 
   isAdapter(name: string): boolean {
     return this.#adapters.has(name);
+  }
+
+  /** Whether some engine calls its base model so. */
+  isBaseName(name: string): boolean {
+    return this.#baseNames.has(name);
   }
 }
 

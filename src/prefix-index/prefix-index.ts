@@ -1,21 +1,74 @@
 import type { BlockChain, BlockHash, HolderId, Matches } from '../domain.ts';
 
+/** Where a block is; valid until the index changes. */
+export type Place = number & { readonly __place: never };
+
+/** Before the first block of a chain. */
+export const START = 0 as Place;
+
+/** What is said of blocks beside what they are. */
+export interface Announcement {
+  /** Where the block before the first one is. */
+  readonly after: Place;
+  /**
+   * The engine's own hashes of the blocks, two lanes each, none of them 0, 0. undefined, and always so, for a holder that no
+   * engine speaks for.
+   */
+  readonly engineHashes: Uint32Array | undefined;
+  /** Of a block that the holder holds already: whether this is another copy, or the same one. */
+  readonly again: 'copy' | 'same';
+}
+
+/** What is held of one prompt, and by whom. Valid until the next look-up or change. */
+export interface Found {
+  /** How many blocks a holder holds, from the first one on without a hole. */
+  depthOf(holder: HolderId): number;
+  /**
+   * Calls back with how many blocks are held, deepest first, and by whom: `holders[from]` to before `holders[to]` are HolderIds,
+   * valid until the call returns.
+   */
+  forEachLayer(callback: (depth: number, holders: Uint32Array, from: number, to: number) => void): void;
+  /** The same as layers, deepest first; within a layer in no particular order. */
+  layers(): Matches;
+  /** The prompt in stretches, from the first block on as far as anybody holds it; each is held by the same holders throughout. */
+  readonly stretches: number;
+  /** How many blocks of the prompt there are up to the end of a stretch. */
+  endOf(stretch: number): number;
+  /** Whether a holder holds a stretch, whatever it holds of those before. */
+  holds(stretch: number, holder: HolderId): boolean;
+}
+
 /**
- * Block hash → holders; the longest held prefix of a chain, per holder. Synchronous, no I/O.
+ * Block → holders; the longest held prefix of a prompt, per holder. Synchronous, no I/O.
  * Implementations answer to one contract suite, `describePrefixIndex` in `test/support`.
  */
 export interface PrefixIndex {
-  /** The holder holds these blocks. Known ones stay as they are; `store` twice, `remove` once: not held. */
-  store(holder: HolderId, chain: BlockChain): void;
-  /** The holder no longer holds this block. Blocks behind it stay known, but a match ends before the hole. */
-  remove(holder: HolderId, block: BlockHash): void;
+  find(chain: BlockChain): Found;
+  /** Where the holder's block with this hash of its engine's is; undefined if it holds none. */
+  locate(holder: HolderId, engineHash: BlockHash): Place | undefined;
+  /** Our hash of the block there. */
+  hashAt(place: Place): BlockHash;
+  holdsAt(holder: HolderId, place: Place): boolean;
+  /** The holder holds these blocks, one behind the other. Returns how many of them it did not hold before. */
+  store(holder: HolderId, chain: BlockChain, announcement: Announcement): number;
+  /** The holder holds the block there, too, and its engine calls it so; or holds one copy more of it. */
+  storeAt(holder: HolderId, place: Place, engineHash: BlockHash | undefined): void;
+  /** The holder holds all that another one holds. */
+  storeAllOf(other: HolderId, holder: HolderId): void;
+  /**
+   * One copy of a block is gone. Returns where the blocks are, or were, that the holder no longer holds: one; none, if it has
+   * another copy, or does not hold it; several, if equal hashes stand for several of its blocks, as then it is not known which
+   * one is gone. Valid until the next removal.
+   */
+  remove(holder: HolderId, engineHash: BlockHash): readonly Place[];
+  /** These engine hashes, two lanes each, will be asked for next; to know it makes that faster. */
+  readAhead(engineHashes: Uint32Array, from: number, count: number): void;
+  /** The holder does not hold the block there, however many copies it had. */
+  removeAt(holder: HolderId, place: Place): void;
   /** The holder holds nothing any more. */
   clear(holder: HolderId): void;
-  /**
-   * For each holder of the first block: how many blocks from the start it holds without a hole.
-   * Deepest layer first; within a layer in no particular order.
-   */
-  match(chain: BlockChain): Matches;
+  /** Blocks that it holds. */
+  held(holder: HolderId): number;
   /** Distinct blocks, and (block, holder) pairs. */
   size(): IndexSize;
 }

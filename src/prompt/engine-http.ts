@@ -1,4 +1,4 @@
-/** POST to an engine over HTTP/1.1 with keep-alive, within bounds. The only place that knows undici. */
+/** Requests to an engine over HTTP/1.1 with keep-alive, within bounds. The only place that knows undici. */
 import { Agent } from 'undici';
 import { TokenizerError } from './tokenizer.ts';
 
@@ -16,10 +16,11 @@ export interface EngineResponse {
 
 export interface EngineHttp {
   /**
-   * Rejects with TokenizerError: `unavailable` when there is no answer that could be read, `aborted` when `signal` is.
+   * Both reject with TokenizerError: `unavailable` when there is no answer that could be read, `aborted` when `signal` is.
    * @param url of the request, e.g. `http://10.0.0.1:8000/tokenize`
    */
   postJson(url: string, body: Uint8Array | string, signal: AbortSignal): Promise<EngineResponse>;
+  getJson(url: string, signal: AbortSignal): Promise<EngineResponse>;
   /** Ends all connections, in use or not. */
   close(): Promise<void>;
 }
@@ -38,25 +39,29 @@ export function createEngineHttp(options: EngineHttpOptions): EngineHttp {
     bodyTimeout: 0,
   });
 
+  async function request(
+    url: string,
+    sent: { readonly method: 'GET' } | { readonly method: 'POST'; readonly body: Uint8Array | string },
+    signal: AbortSignal,
+  ): Promise<EngineResponse> {
+    const { origin, pathname, search } = new URL(url);
+    const headers = {
+      accept: 'application/json',
+      ...(sent.method === 'POST' && { 'content-type': 'application/json' }),
+    };
+    try {
+      const response = await agent.request({ origin, path: pathname + search, headers, signal, ...sent });
+      const bytes = await readBounded(response.body, options.maxResponseBytes);
+      return { status: response.statusCode, body: parseJson(bytes) };
+    } catch (cause) {
+      if (signal.aborted) throw new TokenizerError('aborted', 'the call was cancelled', { cause });
+      throw new TokenizerError('unavailable', 'no answer from the engine', { cause });
+    }
+  }
+
   return {
-    async postJson(url, body, signal) {
-      const { origin, pathname, search } = new URL(url);
-      try {
-        const response = await agent.request({
-          origin,
-          path: pathname + search,
-          method: 'POST',
-          headers: { 'content-type': 'application/json', accept: 'application/json' },
-          body,
-          signal,
-        });
-        const bytes = await readBounded(response.body, options.maxResponseBytes);
-        return { status: response.statusCode, body: parseJson(bytes) };
-      } catch (cause) {
-        if (signal.aborted) throw new TokenizerError('aborted', 'the call was cancelled', { cause });
-        throw new TokenizerError('unavailable', 'no answer from the engine', { cause });
-      }
-    },
+    postJson: (url, body, signal) => request(url, { method: 'POST', body }, signal),
+    getJson: (url, signal) => request(url, { method: 'GET' }, signal),
     close: () => agent.destroy(),
   };
 }

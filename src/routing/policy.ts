@@ -3,20 +3,16 @@
  */
 import type { Pod, Reason, Strategy } from '../domain.ts';
 
-/** One ready pod at the moment of the decision. */
-export interface Candidate {
-  readonly pod: Pod;
-  /** Requests in flight. */
-  readonly running: number;
-  /** Full blocks of the prompt that it holds, from the first one on without a hole. */
-  readonly matchedBlocks: number;
-  /** Full blocks of the prompt in this pod's block size; 0 when nothing was looked up. */
-  readonly totalBlocks: number;
-}
-
+/** The ready pods at the moment of the decision. In each list one number per pod, in their order. */
 export interface Snapshot {
   /** Not empty. */
-  readonly candidates: readonly Candidate[];
+  readonly pods: readonly Pod[];
+  /** Requests in flight. */
+  readonly running: ArrayLike<number>;
+  /** Full blocks of the prompt that it holds, from the first one on without a hole. */
+  readonly matchedBlocks: ArrayLike<number>;
+  /** Full blocks of the prompt in this pod's block size. */
+  readonly totalBlocks: ArrayLike<number>;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   /** Counts the decisions of one model: what round robin turns on. */
@@ -31,7 +27,8 @@ export interface PrefixCacheOptions {
 }
 
 export interface Pick {
-  readonly candidate: Candidate;
+  /** Of the pod in the snapshot's list. */
+  readonly index: number;
   readonly reason: Extract<Reason, 'prefix_match' | 'prefix_match_skipped' | 'no_match' | Strategy>;
   /** The load of the pods was too far apart for the prefix to decide alone. */
   readonly imbalanced: boolean;
@@ -44,8 +41,8 @@ export function policies(options: PrefixCacheOptions): Readonly<Record<Strategy,
   return {
     'prefix-cache': snapshot => prefixCache(snapshot, options),
     'least-request': snapshot => balanced(leastRequest(snapshot), 'least-request'),
-    random: ({ candidates, random }) => balanced(anyOf(candidates, random), 'random'),
-    'round-robin': ({ candidates, turn }) => balanced(candidates[turn % candidates.length]!, 'round-robin'),
+    random: ({ pods, random }) => balanced(Math.floor(random() * pods.length), 'random'),
+    'round-robin': ({ pods, turn }) => balanced(turn % pods.length, 'round-robin'),
     'power-of-two': snapshot => balanced(powerOfTwo(snapshot), 'power-of-two'),
   };
 }
@@ -57,64 +54,74 @@ export function policies(options: PrefixCacheOptions): Readonly<Record<Strategy,
  * percents, as there.
  */
 export function prefixCache(snapshot: Snapshot, options: PrefixCacheOptions): Pick {
-  const { candidates, random } = snapshot;
-  const loads = candidates.map(candidate => candidate.running);
-  const least = Math.min(...loads);
-  const imbalanced = Math.max(...loads) - least > options.imbalanceRequests;
-  const holders = shuffled(candidates, random)
-    .filter(candidate => candidate.matchedBlocks > 0 && (!imbalanced || candidate.running === least))
-    .sort((a, b) => percent(b) - percent(a) || a.running - b.running);
-  const bound = mean(loads) + options.standardDeviationFactor * sampleStandardDeviation(loads);
-  const holder = holders.find(candidate => candidate.running <= bound);
-  if (holder) return { candidate: holder, reason: 'prefix_match', imbalanced };
-  const reason = holders.length > 0 ? 'prefix_match_skipped' : 'no_match';
-  return { candidate: leastRequest(snapshot), reason, imbalanced };
-}
-
-function percent({ matchedBlocks, totalBlocks }: Candidate): number {
-  return Math.floor((100 * matchedBlocks) / totalBlocks);
+  const { running, matchedBlocks, totalBlocks, random } = snapshot;
+  const { least, most, mean, deviation } = spreadOf(running);
+  const imbalanced = most - least > options.imbalanceRequests;
+  const bound = mean + options.standardDeviationFactor * deviation;
+  let holders = 0;
+  let bestPercent = -1;
+  let bestRunning = 0;
+  let best: number[] = [];
+  for (let i = 0; i < running.length; i++) {
+    const load = running[i]!;
+    if (matchedBlocks[i] === 0 || (imbalanced && load !== least)) continue;
+    holders++;
+    if (load > bound) continue;
+    const percent = Math.floor((100 * matchedBlocks[i]!) / totalBlocks[i]!);
+    if (percent < bestPercent || (percent === bestPercent && load > bestRunning)) continue;
+    if (percent > bestPercent || load < bestRunning) best = [];
+    bestPercent = percent;
+    bestRunning = load;
+    best.push(i);
+  }
+  if (best.length > 0) return { index: anyOf(best, random), reason: 'prefix_match', imbalanced };
+  const reason = holders > 0 ? 'prefix_match_skipped' : 'no_match';
+  return { index: leastRequest(snapshot), reason, imbalanced };
 }
 
 /** Fewest requests in flight; among equals any, with equal chance. */
-export function leastRequest({ candidates, random }: Snapshot): Candidate {
-  const least = Math.min(...candidates.map(candidate => candidate.running));
-  return anyOf(
-    candidates.filter(candidate => candidate.running === least),
-    random,
-  );
+export function leastRequest({ running, random }: Snapshot): number {
+  let least = Number.POSITIVE_INFINITY;
+  let all: number[] = [];
+  for (let i = 0; i < running.length; i++) {
+    if (running[i]! > least) continue;
+    if (running[i]! < least) all = [];
+    least = running[i]!;
+    all.push(i);
+  }
+  return anyOf(all, random);
 }
 
 /** The less loaded of two pods drawn at random (Mitzenmacher, "The power of two choices", 2001). */
-function powerOfTwo({ candidates, random }: Snapshot): Candidate {
-  const [one, other] = shuffled(candidates, random);
-  return other !== undefined && other.running < one!.running ? other : one!;
+function powerOfTwo({ running, random }: Snapshot): number {
+  const one = Math.floor(random() * running.length);
+  if (running.length === 1) return one;
+  const other = (one + 1 + Math.floor(random() * (running.length - 1))) % running.length;
+  return running[other]! < running[one]! ? other : one;
 }
 
-function balanced(candidate: Candidate, reason: Exclude<Strategy, 'prefix-cache'>): Pick {
-  return { candidate, reason, imbalanced: false };
+function balanced(index: number, reason: Exclude<Strategy, 'prefix-cache'>): Pick {
+  return { index, reason, imbalanced: false };
 }
 
-function anyOf<T>(values: readonly T[], random: () => number): T {
-  return values[Math.floor(random() * values.length)]!;
+function anyOf(indexes: readonly number[], random: () => number): number {
+  return indexes[Math.floor(random() * indexes.length)]!;
 }
 
-/** Fisher–Yates. */
-function shuffled<T>(values: readonly T[], random: () => number): T[] {
-  const result = [...values];
-  for (let i = result.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    [result[i], result[j]] = [result[j]!, result[i]!];
+/** The deviation is the sample's, with n − 1 in the denominator; 0 for a single value. */
+function spreadOf(values: ArrayLike<number>) {
+  let least = Number.POSITIVE_INFINITY;
+  let most = 0;
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    if (value < least) least = value;
+    if (value > most) most = value;
+    sum += value;
   }
-  return result;
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-/** With n − 1 in the denominator; 0 for a single value. */
-function sampleStandardDeviation(values: readonly number[]): number {
-  if (values.length < 2) return 0;
-  const average = mean(values);
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - average) ** 2, 0) / (values.length - 1));
+  const mean = sum / values.length;
+  let squares = 0;
+  for (let i = 0; i < values.length; i++) squares += (values[i]! - mean) ** 2;
+  const deviation = values.length < 2 ? 0 : Math.sqrt(squares / (values.length - 1));
+  return { least, most, mean, deviation };
 }

@@ -1,13 +1,16 @@
-import type { BlockChain, Pod, TokenSpace, Tokens } from '../domain.ts';
-import type { ContextCatalog } from '../prefix-index/context-catalog.ts';
-import { ANY_RANK, type Holders } from '../prefix-index/holders.ts';
-import type { PrefixIndex } from '../prefix-index/prefix-index.ts';
+import type { BlockChain, HolderId, Pod, TokenSpace, Tokens } from '../domain.ts';
+import type { CacheState } from '../prefix-index/cache-state.ts';
+import { compositeDepth } from '../prefix-index/composite-depth.ts';
 import { chainBlocks, rootOf } from '../prompt/blocks.ts';
 
-/** How much of one prompt each pod holds. */
+/** How much of one prompt each pod holds: a number per pod, in their order. Valid until the next look-up. */
 export interface PrefixFound {
-  /** Held full blocks from the start without a hole, and the prompt's full blocks, both in this pod's block size. */
-  of(pod: Pod): { readonly matchedBlocks: number; readonly totalBlocks: number };
+  /** Held full blocks from the start without a hole, in the pod's block size. */
+  readonly matchedBlocks: Uint32Array;
+  /** The prompt's full blocks, in the same size. */
+  readonly totalBlocks: Uint32Array;
+  /** Of the matched blocks those that are not on the GPU; undefined if all are. */
+  readonly elsewhere: { readonly cpu: Uint32Array; readonly storage: Uint32Array } | undefined;
   /** The prompt was sent to this pod: it will hold it soon. */
   remember(pod: Pod): void;
 }
@@ -21,11 +24,9 @@ export interface PromptContext {
 export type PrefixLookup = (tokens: Tokens, context: PromptContext, pods: readonly Pod[]) => PrefixFound;
 
 export interface PrefixLookupParts {
-  /** What engines say they hold; absent without KV-cache events. */
-  readonly engines: { readonly index: PrefixIndex; readonly catalog: ContextCatalog } | undefined;
-  /** What was routed where. */
-  readonly history: PrefixIndex;
-  readonly holders: Holders;
+  readonly cache: Pick<CacheState, 'index' | 'holders' | 'catalog' | 'history'>;
+  /** Whether engines say what they hold, and so how they cut and name it; otherwise only what was routed where is known. */
+  readonly source: 'engines' | 'history';
   /** Seed of all chains of this process. */
   readonly seed: number;
   /** For token spaces, or models, whose block size no event has shown. */
@@ -34,71 +35,126 @@ export interface PrefixLookupParts {
   readonly maxBlocksPerPrompt: number;
 }
 
-/** Cuts a prompt into chains, one per cache model and block size in use, and looks each up in the indexes. */
-export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
-  const { engines, history, holders, seed, defaultBlockSizeTokens, maxBlocksPerPrompt } = parts;
-  const indexes = engines ? [engines.index, history] : [history];
+/** What is the same for all prompts as long as the pods are the same. */
+interface PodList {
+  /** Where a pod stands in the list, by its slot; -1 for those that do not. */
+  readonly bySlot: Int32Array;
+  readonly models: readonly string[];
+  /** What is found, used again for each prompt. Blocks of different sizes are compared by the tokens that they cover. */
+  readonly matchedBlocks: Uint32Array;
+  readonly matchedTokens: Uint32Array;
+  readonly totalBlocks: Uint32Array;
+}
 
-  /** Under which name an engine caches this request: blocks of an adapter are not blocks of its base model. */
+/** Cuts a prompt into chains, one per cache model and block size in use, and looks each up in the index. */
+export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
+  const { source, seed, defaultBlockSizeTokens, maxBlocksPerPrompt } = parts;
+  const { index, holders, catalog, history } = parts.cache;
+  const lists = new WeakMap<readonly Pod[], PodList>();
+
+  function listOf(pods: readonly Pod[]): PodList {
+    const known = lists.get(pods);
+    if (known !== undefined) return known;
+    const slots = pods.map(pod => holders.slotOf(pod.name));
+    const bySlot = new Int32Array(Math.max(...slots, 0) + 1).fill(-1);
+    slots.forEach((slot, i) => {
+      bySlot[slot] = i;
+    });
+    const list = {
+      bySlot,
+      models: [...new Set(pods.map(({ model }) => model))],
+      matchedBlocks: new Uint32Array(pods.length),
+      matchedTokens: new Uint32Array(pods.length),
+      totalBlocks: new Uint32Array(pods.length),
+    };
+    lists.set(pods, list);
+    return list;
+  }
+
+  /** Under which names engines cache this request: blocks of an adapter are not blocks of its base model. */
+  function cacheModels(requested: string, { models }: PodList): readonly string[] {
+    return source === 'engines' && !catalog.isAdapter(requested) ? models : [requested];
+  }
+
   function cacheModelOf(pod: Pod, requested: string): string {
-    return engines && !engines.catalog.isAdapter(requested) ? pod.model : requested;
+    return source === 'engines' && !catalog.isAdapter(requested) ? pod.model : requested;
   }
 
   function blockSizes(cacheModel: string, space: TokenSpace): number[] {
-    const seen = space === 'engine' && engines ? engines.catalog.blockSizes(cacheModel) : [];
+    const seen = space === 'engine' && source === 'engines' ? catalog.blockSizes(cacheModel) : [];
     return seen.length > 0 ? seen : [defaultBlockSizeTokens[space]];
   }
 
   return (tokens, { model, salt }, pods) => {
+    const list = listOf(pods);
     const chains = new Map<string, BlockChain[]>();
-    const held = new Map<string, { depth: number; chain: BlockChain }>();
-    for (const cacheModel of new Set(pods.map(pod => cacheModelOf(pod, model)))) {
+    const { matchedBlocks, matchedTokens, totalBlocks } = list;
+    for (const each of [matchedBlocks, matchedTokens, totalBlocks]) each.fill(0);
+    let elsewhere: { cpu: Uint32Array; storage: Uint32Array } | undefined;
+
+    history.expire();
+    for (const cacheModel of cacheModels(model, list)) {
       const chainsOfModel = blockSizes(cacheModel, tokens.space).map(blockSizeTokens => {
         const root = rootOf({ space: tokens.space, model: cacheModel, salt }, blockSizeTokens, seed);
         const ids = tokens.ids.subarray(0, maxBlocksPerPrompt * blockSizeTokens);
         return chainBlocks(root, ids, blockSizeTokens);
       });
       chains.set(cacheModel, chainsOfModel);
-      for (const chain of chainsOfModel) for (const index of indexes) note(index, chain);
+      for (const chain of chainsOfModel) look(chain);
+    }
+    const [chain, ...others] = [...chains.values()].flat();
+    for (let i = 0; i < pods.length; i++) {
+      if (matchedBlocks[i] !== 0) continue;
+      totalBlocks[i] = (others.length === 0 ? chain : chainsOf(pods[i]!)[0])?.length ?? 0;
     }
 
-    /** Blocks of different sizes are compared by the tokens that they cover. */
-    function note(index: PrefixIndex, chain: BlockChain): void {
-      for (const { depth, holders: ids } of index.match(chain)) {
-        for (const id of ids) {
-          const pod = holders.get(id)?.pod;
-          if (pod === undefined) continue;
-          const best = held.get(pod);
-          if (best && best.depth * best.chain.blockSizeTokens >= depth * chain.blockSizeTokens) continue;
-          held.set(pod, { depth, chain });
-        }
+    function look(chain: BlockChain): void {
+      const found = index.find(chain);
+      found.forEachLayer((depth, ids, from, to) => {
+        for (let i = from; i < to; i++) take(holders.slotOfLone(ids[i] as HolderId), depth, chain);
+      });
+      for (const composite of holders.composites()) {
+        if (!found.depthOf(composite.tiers?.anywhere ?? composite.gpu)) continue;
+        const { depth, cpu, storage } = compositeDepth(found, composite);
+        const at = take(composite.slot, depth, chain);
+        if (at === undefined || (elsewhere === undefined && cpu + storage === 0)) continue;
+        elsewhere ??= { cpu: new Uint32Array(pods.length), storage: new Uint32Array(pods.length) };
+        elsewhere.cpu[at] = cpu;
+        elsewhere.storage[at] = storage;
       }
+    }
+
+    /** The pod's place in the list, if this is the most of it so far. */
+    function take(slot: number, depth: number, chain: BlockChain): number | undefined {
+      const at = list.bySlot[slot] ?? -1;
+      if (at < 0 || depth * chain.blockSizeTokens <= matchedTokens[at]!) return undefined;
+      matchedTokens[at] = depth * chain.blockSizeTokens;
+      matchedBlocks[at] = depth;
+      totalBlocks[at] = chain.length;
+      if (elsewhere !== undefined) elsewhere.cpu[at] = elsewhere.storage[at] = 0;
+      return at;
     }
 
     /** In the block size of this pod; in all sizes that its model has while its own is not known. */
     function chainsOf(pod: Pod): readonly BlockChain[] {
       const cacheModel = cacheModelOf(pod, model);
       const all = chains.get(cacheModel) ?? [];
-      if (!engines || all.length === 1) return all;
+      if (source === 'history' || all.length <= 1) return all;
       const ranks = holders.of(pod.name);
       const own = all.filter(chain =>
-        ranks.some(rank => engines.catalog.uses(rank, cacheModel, chain.blockSizeTokens)),
+        ranks.some(rank => catalog.uses(rank, cacheModel, chain.blockSizeTokens)),
       );
       return own.length > 0 ? own : all;
     }
 
     return {
-      of: pod => {
-        const best = held.get(pod.name);
-        return best
-          ? { matchedBlocks: best.depth, totalBlocks: best.chain.length }
-          : { matchedBlocks: 0, totalBlocks: chainsOf(pod)[0]?.length ?? 0 };
-      },
+      matchedBlocks,
+      totalBlocks,
+      elsewhere,
       remember: pod => {
-        // Whether a name that no event has shown is an alias or an adapter is not known, and neither is what will be held.
-        if (cacheModelOf(pod, model) !== model) return;
-        const holder = holders.ensure(pod.name, ANY_RANK);
-        for (const chain of chainsOf(pod)) history.store(holder, chain);
+        // Of a name that no engine has shown it is not known whether it is an adapter, and so what will be held.
+        if (cacheModelOf(pod, model) !== model && !catalog.isBaseName(model)) return;
+        for (const chain of chainsOf(pod)) history.store(pod.name, chain);
       },
     };
   };

@@ -1,10 +1,10 @@
-import type { ClientError, Decision, Pod, Reason, Strategy } from '../domain.ts';
+import type { ClientError, Decision, Pod, Reason, RoutedDecision, Strategy, Tokens } from '../domain.ts';
 import { STRATEGIES } from '../domain.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import type { ParsedPrompt, PromptRequest } from '../prompt/request.ts';
 import { type Tokenizer, TokenizerError } from '../prompt/tokenizer.ts';
 import type { Load } from './load.ts';
-import type { Candidate, Policy } from './policy.ts';
+import type { Policy } from './policy.ts';
 import type { PrefixFound, PrefixLookup } from './prefix-lookup.ts';
 
 /** One request as Envoy's door hands it over: path and headers that matter, and the whole body. */
@@ -42,11 +42,12 @@ export interface RouteParts {
   readonly random?: () => number;
 }
 
-/** What is known of the prompt's whereabouts when the policy is asked. */
-type Whereabouts =
-  | { readonly kind: 'found'; readonly prefix: PrefixFound }
+/** What the policy can be asked by. */
+type Clue =
+  | { readonly kind: 'tokens'; readonly tokens: Tokens }
+  /** The strategy does not look at the prompt. */
   | { readonly kind: 'not_asked' }
-  | { readonly kind: 'unknown'; readonly reason: Reason };
+  | { readonly kind: 'none'; readonly reason: Reason };
 
 /** The read path: body → prompt → tokens → blocks → who holds them → the pod. */
 export function createRoute(parts: RouteParts): Route {
@@ -65,51 +66,69 @@ export function createRoute(parts: RouteParts): Route {
 
     const before = registry.serving(model);
     if (before.length === 0) return rejected({ kind: 'no_ready_pod', model });
-    const whereabouts: Whereabouts =
-      strategy === 'prefix-cache' ? await findPrefix(prompt, before, signal) : { kind: 'not_asked' };
+    const clue: Clue =
+      strategy === 'prefix-cache' ? await tokenize(prompt, before, signal) : { kind: 'not_asked' };
+    // Others may have come and gone meanwhile. From here on nothing is waited for.
     const pods = registry.serving(model);
     if (pods.length === 0) return rejected({ kind: 'no_ready_pod', model });
-
-    const { candidate, reason } = pick(strategy, whereabouts, pods, nextTurn(model));
-    const { pod, matchedBlocks, totalBlocks } = candidate;
-    if (whereabouts.kind === 'found') whereabouts.prefix.remember(pod);
-    const lease = load.begin(pod);
-    const decision: Decision = { kind: 'routed', pod, strategy, reason, model, matchedBlocks, totalBlocks };
+    const decision = decide(strategy, clue, prompt, pods);
+    const lease = load.begin(decision.pod);
     return { decision, release: () => lease.release() };
   };
 
-  async function findPrefix(
-    prompt: PromptRequest,
-    pods: readonly Pod[],
-    signal: AbortSignal,
-  ): Promise<Whereabouts> {
-    if (pods.length === 1) return { kind: 'unknown', reason: 'only_pod' };
-    if (prompt.content.kind === 'none') return { kind: 'unknown', reason: 'no_prompt' };
+  async function tokenize(prompt: PromptRequest, pods: readonly Pod[], signal: AbortSignal): Promise<Clue> {
+    if (pods.length === 1) return { kind: 'none', reason: 'only_pod' };
+    if (prompt.content.kind === 'none') return { kind: 'none', reason: 'no_prompt' };
     const deadline = deadlineAfter(parts.deadlineMs, signal);
     try {
-      const tokens = await deadline.race(parts.tokenize(prompt, pods, deadline.signal));
-      return { kind: 'found', prefix: parts.lookup(tokens, prompt, pods) };
+      return { kind: 'tokens', tokens: await deadline.race(parts.tokenize(prompt, pods, deadline.signal)) };
     } catch (error) {
-      if (signal.aborted) return { kind: 'unknown', reason: 'cancelled' };
-      if (deadline.signal.aborted) return { kind: 'unknown', reason: 'deadline' };
-      if (!(error instanceof TokenizerError)) return { kind: 'unknown', reason: 'index_failed' };
-      return { kind: 'unknown', reason: error.kind === 'refused' ? 'prompt_refused' : 'tokenizer_failed' };
+      if (signal.aborted) return { kind: 'none', reason: 'cancelled' };
+      if (deadline.signal.aborted) return { kind: 'none', reason: 'deadline' };
+      const isRefused = error instanceof TokenizerError && error.kind === 'refused';
+      return { kind: 'none', reason: isRefused ? 'prompt_refused' : 'tokenizer_failed' };
     } finally {
       deadline.clear();
     }
   }
 
-  function pick(strategy: Strategy, whereabouts: Whereabouts, pods: readonly Pod[], turn: number): Choice {
-    const candidates = pods.map((pod): Candidate => {
-      const held =
-        whereabouts.kind === 'found' ? whereabouts.prefix.of(pod) : { matchedBlocks: 0, totalBlocks: 0 };
-      return { pod, running: load.running(pod), ...held };
-    });
-    const snapshot = { candidates, random, turn };
-    if (whereabouts.kind === 'unknown') {
-      return { candidate: parts.policies['least-request'](snapshot).candidate, reason: whereabouts.reason };
+  function decide(
+    strategy: Strategy,
+    clue: Clue,
+    prompt: PromptRequest,
+    pods: readonly Pod[],
+  ): RoutedDecision {
+    const { model } = prompt;
+    const found = clue.kind === 'tokens' ? look(clue.tokens, prompt, pods) : undefined;
+    const none = found === undefined ? new Uint32Array(pods.length) : undefined;
+    const { matchedBlocks, totalBlocks } = found ?? { matchedBlocks: none!, totalBlocks: none! };
+    const running = load.runningOn(pods);
+    const snapshot = { pods, running, matchedBlocks, totalBlocks, random, turn: nextTurn(model) };
+    const isBlind = clue.kind !== 'not_asked' && found === undefined;
+    const pick = parts.policies[isBlind ? 'least-request' : strategy](snapshot);
+    const blindReason = clue.kind === 'none' ? clue.reason : 'index_failed';
+    const { index } = pick;
+    const pod = pods[index]!;
+    found?.remember(pod);
+    return {
+      kind: 'routed',
+      pod,
+      strategy,
+      reason: isBlind ? blindReason : pick.reason,
+      model,
+      matchedBlocks: matchedBlocks[index]!,
+      totalBlocks: totalBlocks[index]!,
+      elsewhere: { cpu: found?.elsewhere?.cpu[index] ?? 0, storage: found?.elsewhere?.storage[index] ?? 0 },
+    };
+  }
+
+  /** undefined: the index failed. */
+  function look(tokens: Tokens, prompt: PromptRequest, pods: readonly Pod[]): PrefixFound | undefined {
+    try {
+      return parts.lookup(tokens, prompt, pods);
+    } catch {
+      return undefined;
     }
-    return parts.policies[strategy](snapshot);
   }
 
   function nextTurn(model: string): number {
@@ -117,11 +136,6 @@ export function createRoute(parts: RouteParts): Route {
     turns.set(model, turn + 1);
     return turn;
   }
-}
-
-interface Choice {
-  readonly candidate: Candidate;
-  readonly reason: Reason;
 }
 
 function rejected(error: ClientError): RouteOutcome {

@@ -15,6 +15,8 @@ describe('an event that cannot be read', () => {
     ['with a number for its type', { type: 5 }, 'unknown_type'],
     ['without hashes', storedMap({ block_hashes: null }), 'bad_hashes'],
     ['with a hash of 7 bytes', storedMap({ block_hashes: [Buffer.alloc(7)] }), 'bad_hashes'],
+    ['with 0 for a hash', storedMap({ block_hashes: [0] }), 'bad_hashes'],
+    ['with 8 bytes of 0 for a hash', storedMap({ block_hashes: [Buffer.alloc(8)] }), 'bad_hashes'],
     ['with a fraction for a hash', storedMap({ block_hashes: [1.5] }), 'bad_hashes'],
     ['with a list for a hash', storedMap({ block_hashes: [[1]] }), 'bad_hashes'],
     ['with a text for a parent', storedMap({ parent_block_hash: 'x' }), 'bad_parent'],
@@ -62,6 +64,7 @@ describe('an event that cannot be read', () => {
     ],
     ['cut short', ['BlockStored', [1]], 'bad_tokens'],
     ['a removal without hashes', ['BlockRemoved'], 'bad_hashes'],
+    ['a removal with 0 for a hash', ['BlockRemoved', [1, 0]], 'bad_hashes'],
     ['a removal with a text for a group', ['BlockRemoved', [1], 'GPU', 'x'], 'bad_group'],
   ];
   for (const [title, event, why] of bad) {

@@ -1,6 +1,6 @@
 import { assert } from 'chai';
 import { decoded, only, storedEvent } from '../support/decoded.ts';
-import { batchOf, engineHash, engineHashes, pack, storedMap } from '../support/kv-events.ts';
+import { batchOf, engineHash, engineHashes, group, pack, storedMap } from '../support/kv-events.ts';
 
 describe('decoding events of SGLang', () => {
   const [negative, next] = [-1_234_567_890_123_456_789n, 2n ** 62n];
@@ -71,8 +71,30 @@ describe('where a block is', () => {
 
   for (const kind of ['full_attention', 'sliding_window_mla', 'mamba', 'invented_later', null]) {
     it(`names the group as the engine does: ${kind}`, () => {
-      const { group } = storedEvent(only(storedMap({ group_idx: 2, kv_cache_spec_kind: kind })));
-      assert.deepEqual(group, { index: 2, kind: kind ?? undefined });
+      const event = storedEvent(only(storedMap({ group_idx: 2, kv_cache_spec_kind: kind })));
+      assert.deepEqual(event.group, group(2, kind ?? undefined));
+    });
+  }
+});
+
+describe('the window of a group', () => {
+  const windows: [sent: unknown, windowTokens: number | undefined][] = [
+    [512, 512],
+    [512n, 512],
+    [0, 0],
+    [null, undefined],
+    [-1, undefined],
+    [0.5, undefined],
+    ['wide', undefined],
+    [[512], undefined],
+  ];
+  for (const [sent, windowTokens] of windows) {
+    it(`is ${windowTokens ?? 'not known'} for ${typeof sent === 'bigint' ? sent : JSON.stringify(sent)}`, () => {
+      const given = { kv_cache_spec_kind: 'sliding_window', kv_cache_spec_sliding_window: sent };
+      const expected = group(0, 'sliding_window', windowTokens);
+      assert.deepEqual(storedEvent(only(storedMap(given))).group, expected);
+      const start = ['BlockStored', [1], null, [7], 1, null, 'GPU', null, [null], 0, 'sliding_window'];
+      assert.deepEqual(storedEvent(only([...start, sent])).group, expected);
     });
   }
 });

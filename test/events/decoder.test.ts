@@ -6,6 +6,7 @@ import {
   engineHash,
   engineHashes,
   FULL_ATTENTION,
+  group,
   hex,
   recordedFrames,
   scenarios,
@@ -15,7 +16,7 @@ import {
 
 const text = (value: string) => ({ kind: 'text', text: value });
 
-const NO_GROUP = { index: undefined, kind: undefined };
+const NO_GROUP = group();
 
 /** Each hash as 16 digits. */
 function hexOf({ lanes }: EngineHashes): string[] {
@@ -81,9 +82,9 @@ for (const version of VERSIONS) {
     it('reads removals, one hash each, and where they were', () => {
       const removed = eventsOf('eviction').filter(event => event.kind === 'removed');
       assert.isAbove(removed.length, 50);
-      for (const { hashes, medium, group } of removed) {
+      for (const { hashes, medium, group: from } of removed) {
         assert.equal(hashes.length, 1);
-        assert.deepEqual([medium, group], ['gpu', { index: 0, kind: undefined }]);
+        assert.deepEqual([medium, from], ['gpu', group(0)]);
       }
     });
 
@@ -159,7 +160,7 @@ describe('decoding hashes', () => {
 
 describe('decoding events of other versions', () => {
   /** In wire order; older versions end earlier. */
-  const array = [
+  const array: unknown[] = [
     'BlockStored',
     [11, 12],
     10,
@@ -171,7 +172,7 @@ describe('decoding events of other versions', () => {
     [['sql'], null],
     1,
     'mla_attention',
-    null,
+    1_024,
   ];
 
   it('reads arrays that end after the fields of vLLM 0.9, 0.15, 0.16 or 0.20', () => {
@@ -182,10 +183,14 @@ describe('decoding events of other versions', () => {
       assert.deepEqual([...event.tokenIds, event.blockSizeTokens], [1, 2, 3, 4, 2]);
       assert.equal(event.loraName, length > 7 ? 'sql' : undefined);
       assert.deepEqual(event.extraKeys, (length > 8 ? [[text('sql')], undefined] : []) as never);
-      assert.deepEqual(event.group, {
-        index: length > 9 ? 1 : undefined,
-        kind: length > 10 ? 'mla_attention' : undefined,
-      });
+      assert.deepEqual(
+        event.group,
+        group(
+          length > 9 ? 1 : undefined,
+          length > 10 ? 'mla_attention' : undefined,
+          length > 11 ? 1_024 : undefined,
+        ),
+      );
       assert.equal(event.medium, 'gpu');
     }
   });
@@ -236,7 +241,7 @@ describe('decoding events of other versions', () => {
       kind: 'removed',
       hashes: engineHashes(7, 8),
       medium: 'gpu',
-      group: { index: 1, kind: undefined },
+      group: group(1),
     };
     assert.deepEqual(only(['BlockRemoved', [7, 8], 'GPU', 1]), removed);
     assert.deepEqual(only({ type: 'BlockRemoved', block_hashes: [7, 8], group_idx: 1 }), removed);

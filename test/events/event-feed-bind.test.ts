@@ -1,9 +1,9 @@
 /** Engines dial the feed, and their topics say who they are. */
 import { assert } from 'chai';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
-import { type CacheState, createCacheState } from '../../src/prefix-index/cache-state.ts';
+import type { CacheState } from '../../src/prefix-index/cache-state.ts';
 import { SEED } from '../support/blocks.ts';
-import { aPod } from '../support/builders.ts';
+import { aCacheState, aPod } from '../support/builders.ts';
 import { FakePublisher } from '../support/fake-publisher.ts';
 import { FakeReplay, SHAPES } from '../support/fake-replay.ts';
 import { Inbox } from '../support/inbox.ts';
@@ -20,7 +20,7 @@ describe('the event feed that engines dial', () => {
 
   beforeEach(() => {
     dialled = [];
-    cache = createCacheState({ indexEntries: 10_000, historyEntries: 100, historyTtlMs: 60_000 });
+    cache = aCacheState();
     facts = new Inbox();
     unknown = new Inbox();
   });
@@ -31,9 +31,8 @@ describe('the event feed that engines dial', () => {
   });
 
   function listen(ranks = 1): Promise<readonly number[]> {
-    const { fed: index, holders, catalog } = cache;
     feed = new EventFeed({
-      ...{ index, holders, catalog, seed: SEED, topic: '' },
+      ...{ cache, seed: SEED, topic: '' },
       mode: { kind: 'bind', addresses: Array.from({ length: ranks }, () => 'tcp://127.0.0.1:*') },
       onFact: facts.push,
       onUnknownPublisher: unknown.push,
@@ -68,11 +67,11 @@ describe('the event feed that engines dial', () => {
     feed.follow(pod('b', 'fd00::2', 8000));
     const [one, other] = [await dial(port!), await dial(port!)];
     for (const [i, topic] of ['kv@a@demo', 'kv@10.0.0.1@demo', 'kv@10.0.0.1:8000@org/model@v2'].entries()) {
-      await one.publish(store(i), { topic });
+      await one.publish(store(i + 1), { topic });
       assert.deepEqual(await heard(), ['a', 0, i]);
     }
     for (const [i, topic] of ['kv@b@demo', 'kv@fd00::2@demo', 'kv@[fd00::2]:8000@demo'].entries()) {
-      await other.publish(store(i), { topic });
+      await other.publish(store(i + 1), { topic });
       assert.deepEqual(await heard(), ['b', 0, i]);
     }
     assert.deepEqual(
@@ -150,9 +149,8 @@ describe('the event feed that engines dial', () => {
 
   it('binds nothing when one of its addresses is taken', async () => {
     const [port] = await listen();
-    const { fed: index, holders, catalog } = cache;
     const second = new EventFeed({
-      ...{ index, holders, catalog, seed: SEED, topic: '', onFact: facts.push },
+      ...{ cache, seed: SEED, topic: '', onFact: facts.push },
       mode: { kind: 'bind', addresses: ['tcp://127.0.0.1:*', `tcp://127.0.0.1:${port}`] },
     });
     try {

@@ -1,9 +1,9 @@
 import { assert } from 'chai';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
-import { type CacheState, createCacheState } from '../../src/prefix-index/cache-state.ts';
-import { ANY_RANK } from '../../src/prefix-index/holders.ts';
-import { chainOf, depthsOf, SEED } from '../support/blocks.ts';
-import { aPod } from '../support/builders.ts';
+import type { CacheState } from '../../src/prefix-index/cache-state.ts';
+import type { Generation } from '../../src/prefix-index/routing-history.ts';
+import { chainOf, SEED } from '../support/blocks.ts';
+import { aCacheState, aPod } from '../support/builders.ts';
 import { FakePublisher, freePort, sequenceFrame } from '../support/fake-publisher.ts';
 import { Inbox } from '../support/inbox.ts';
 import { batchOf, recordedFrames, tokensOf } from '../support/kv-events.ts';
@@ -33,7 +33,7 @@ describe('the event feed', () => {
 
   beforeEach(() => {
     publishers = [];
-    cache = createCacheState({ indexEntries: 10_000, historyEntries: 100, historyTtlMs: 60_000 });
+    cache = aCacheState();
     facts = new Inbox();
     feed = feedWith(facts.push);
   });
@@ -44,8 +44,7 @@ describe('the event feed', () => {
   });
 
   function feedWith(onFact: (fact: FeedFact) => void): EventFeed {
-    const { fed: index, holders, catalog } = cache;
-    return new EventFeed({ index, holders, catalog, seed: SEED, topic: '', onFact, now: () => NOW });
+    return new EventFeed({ cache, seed: SEED, topic: '', onFact, now: () => NOW });
   }
 
   async function follow(name = 'a', ranks = 1): Promise<FakePublisher[]> {
@@ -60,21 +59,23 @@ describe('the event feed', () => {
     return aPod({ name, kvEvents: { kind: 'zmq', port, replayPort: undefined, ranks } });
   }
 
-  /** The facts up to the end of the next batch, without whose they are and what state they led to. */
+  /** The facts up to the end of the next batch, without whose they are, what state they led to and how long it took. */
   async function nextBatch(): Promise<unknown[]> {
     const seen: unknown[] = [];
     for (;;) {
       const { pod: _pod, rank: _rank, ...fact } = await facts.next();
+      if (fact.kind === 'batch') {
+        const { seconds, ...rest } = fact;
+        assert.isAtLeast(seconds, 0);
+        return [...seen, rest];
+      }
       if (fact.kind !== 'state' && fact.kind !== 'link') seen.push(fact);
-      if (fact.kind === 'batch') return seen;
     }
   }
 
   function depth(hashes: readonly number[], pod = 'a', rank = 0): number {
-    const id = cache.holders.find(pod, rank);
-    return (
-      (id === undefined ? undefined : depthsOf(cache.index.match(chainOf(tokensOf(hashes), 2))).get(id)) ?? 0
-    );
+    const id = cache.holders.find(pod, { kind: 'gpu', rank });
+    return id === undefined ? 0 : cache.index.find(chainOf(tokensOf(hashes), 2)).depthOf(id);
   }
 
   it('indexes what a pod says and tells of it', async () => {
@@ -202,10 +203,12 @@ describe('the event feed', () => {
   it('ends the expectation of what an engine has evicted', async () => {
     const [publisher] = await follow();
     const chain = chainOf(tokensOf([1, 2]), 2);
-    cache.history.store(cache.holders.ensure('a', ANY_RANK), chain);
+    cache.history.store('a', chain);
+    const [{ holder: expected }] = cache.history.of('a') as [Generation];
+    assert.equal(cache.index.find(chain).depthOf(expected), 2);
     await publisher!.publish(batchOf(store([1, 2]), ['BlockRemoved', [2]]));
     await nextBatch();
-    assert.equal(cache.history.match(chain)[0]?.depth, 1);
+    assert.equal(cache.index.find(chain).depthOf(expected), 1);
   });
 
   it('waits for a pod whose engine is not there yet', async () => {
@@ -233,7 +236,7 @@ describe('the event feed', () => {
       if (fact.kind === 'batch') leaving = feed.leave('a');
     });
     const [publisher] = await follow();
-    for (let i = 0; i < 100; i++) await publisher!.publish(batchOf(store([i])));
+    for (let i = 1; i <= 100; i++) await publisher!.publish(batchOf(store([i])));
     await nextBatch();
     await leaving;
     await publisher!.left();

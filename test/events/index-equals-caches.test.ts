@@ -4,13 +4,14 @@ import { setImmediate } from 'node:timers/promises';
 import { assert } from 'chai';
 import type { BlockChain } from '../../src/domain.ts';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
-import { createCacheState } from '../../src/prefix-index/cache-state.ts';
+import { blockAt } from '../../src/prompt/blocks.ts';
 import { type CacheContext, type SimulatedEngine, startEngine } from '../../src/simulator/engine.ts';
-import { chainOf, depthsOf, SEED, slice } from '../support/blocks.ts';
-import { aPod } from '../support/builders.ts';
+import { chainOf, holdsBlock, SEED } from '../support/blocks.ts';
+import { aCacheState, aPod } from '../support/builders.ts';
 import { generator } from '../support/candidates.ts';
 import { NO_COST } from '../support/fleet.ts';
 import { Inbox } from '../support/inbox.ts';
+import { engineHash } from '../support/kv-events.ts';
 
 const BLOCK = 16;
 const MODEL = 'demo';
@@ -83,12 +84,12 @@ describe('the index, after a long load on three engines', function () {
 
   let engines: SimulatedEngine[];
   let feed: EventFeed;
-  const cache = createCacheState({ indexEntries: 100_000, historyEntries: 10, historyTtlMs: 1_000 });
+  const cache = aCacheState();
   const facts = new Inbox<FeedFact>();
 
-  const holderOf = (engine: SimulatedEngine) => cache.holders.find(engine.name, 0)!;
+  const holderOf = (engine: SimulatedEngine) => cache.holders.find(engine.name, { kind: 'gpu', rank: 0 })!;
   const depthAt = (engine: SimulatedEngine, chain: BlockChain) =>
-    depthsOf(cache.index.match(chain)).get(holderOf(engine)) ?? 0;
+    cache.index.find(chain).depthOf(holderOf(engine));
   const countOf = (kind: string) =>
     facts.all.filter(fact => fact.kind === kind || (fact.kind === 'applied' && fact.applied.kind === kind))
       .length;
@@ -115,8 +116,7 @@ describe('the index, after a long load on three engines', function () {
         startEngine({ ...options, model: MODEL, adapters: [ADAPTER], blockSizeTokens: BLOCK, cost: NO_COST }),
       ),
     );
-    const { fed: index, holders, catalog } = cache;
-    feed = new EventFeed({ index, holders, catalog, seed: SEED, topic: '', onFact: facts.push });
+    feed = new EventFeed({ cache, seed: SEED, topic: '', onFact: facts.push });
     for (const { name, eventsPort } of engines) {
       feed.follow(
         aPod({ name, kvEvents: { kind: 'zmq', port: eventsPort!, replayPort: undefined, ranks: 1 } }),
@@ -175,7 +175,10 @@ describe('the index, after a long load on three engines', function () {
         const { lora, salt } = block;
         const chain = chainOfPrompt({ tokenIds: block.prefix(), context: { lora, salt } });
         assert.equal(chain.length, block.index + 1);
-        assert.equal(depthAt(engine, slice(chain, block.index)), 1, `${engine.name} holds ${block.hash}`);
+        assert.isTrue(
+          holdsBlock(cache.index, holderOf(engine), engineHash(block.hash), blockAt(chain, block.index)),
+          `${engine.name} holds ${block.hash}`,
+        );
         held++;
       }
       const last = facts.all.findLast(fact => fact.kind === 'batch' && fact.pod === engine.name);
@@ -183,6 +186,7 @@ describe('the index, after a long load on three engines', function () {
     }
     // Every block that is held is in the index; as many as there are, there is no other one.
     assert.equal(cache.index.size().entries, held);
+    cache.index.check();
   });
 
   it('finds of any prompt what each engine itself would find', () => {
@@ -206,5 +210,6 @@ describe('the index, after a long load on three engines', function () {
       await facts.until(fact => fact.pod === engine.name && fact.kind === 'batch' && fact.blocks === 0);
     }
     assert.deepEqual(cache.index.size(), { blocks: 0, entries: 0 });
+    cache.index.check();
   });
 });

@@ -1,12 +1,14 @@
 /** The feed and simulated engines, which replay as vLLM does: what is believed is what they hold. */
 import { assert } from 'chai';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
-import { type CacheState, createCacheState } from '../../src/prefix-index/cache-state.ts';
+import type { CacheState } from '../../src/prefix-index/cache-state.ts';
+import { blockAt } from '../../src/prompt/blocks.ts';
 import { type EngineOptions, type SimulatedEngine, startEngine } from '../../src/simulator/engine.ts';
-import { chainOf, depthsOf, SEED, slice } from '../support/blocks.ts';
-import { aPod } from '../support/builders.ts';
+import { chainOf, holdsBlock, SEED } from '../support/blocks.ts';
+import { aCacheState, aPod } from '../support/builders.ts';
 import { NO_COST } from '../support/fleet.ts';
 import { Inbox } from '../support/inbox.ts';
+import { engineHash } from '../support/kv-events.ts';
 
 const BLOCK = 4;
 
@@ -18,10 +20,9 @@ describe('following a simulated engine', () => {
   let prompts = 0;
 
   beforeEach(() => {
-    cache = createCacheState({ indexEntries: 10_000, historyEntries: 10, historyTtlMs: 1_000 });
+    cache = aCacheState();
     facts = new Inbox();
-    const { fed: index, holders, catalog } = cache;
-    feed = new EventFeed({ index, holders, catalog, seed: SEED, topic: '', onFact: facts.push });
+    feed = new EventFeed({ cache, seed: SEED, topic: '', onFact: facts.push });
   });
 
   afterEach(async () => {
@@ -59,10 +60,10 @@ describe('following a simulated engine', () => {
 
   /** The engine's blocks that are believed, and how many are believed in all. */
   function believed(): [right: number, all: number] {
-    const holder = cache.holders.find('a', 0)!;
+    const holder = cache.holders.find('a', { kind: 'gpu', rank: 0 })!;
     const right = engine.cache.residentBlocks().filter(block => {
       const chain = chainOf(Uint32Array.from(block.prefix()), BLOCK);
-      return depthsOf(cache.index.match(slice(chain, block.index))).get(holder) === 1;
+      return holdsBlock(cache.index, holder, engineHash(block.hash), blockAt(chain, block.index));
     });
     return [right.length, cache.index.size().entries];
   }

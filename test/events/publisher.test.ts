@@ -2,9 +2,9 @@
 import { assert } from 'chai';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
 import type { PublisherLimits } from '../../src/events/publisher.ts';
-import { type CacheState, createCacheState } from '../../src/prefix-index/cache-state.ts';
-import { chainOf, depthsOf, SEED } from '../support/blocks.ts';
-import { aPod } from '../support/builders.ts';
+import type { CacheState } from '../../src/prefix-index/cache-state.ts';
+import { chainOf, SEED } from '../support/blocks.ts';
+import { aCacheState, aPod } from '../support/builders.ts';
 import { FakePublisher } from '../support/fake-publisher.ts';
 import { FakeReplay, SHAPES, type Shape } from '../support/fake-replay.ts';
 import { HandClock } from '../support/hand-clock.ts';
@@ -38,7 +38,7 @@ describe('following a publisher', () => {
   beforeEach(async () => {
     live = await FakePublisher.bind();
     replay = await FakeReplay.bind();
-    cache = createCacheState({ indexEntries: 10_000, historyEntries: 100, historyTtlMs: 60_000 });
+    cache = aCacheState();
     facts = new Inbox();
     clock = new HandClock(START_MS);
   });
@@ -51,9 +51,8 @@ describe('following a publisher', () => {
   });
 
   async function follow(limits: Partial<PublisherLimits> = {}): Promise<void> {
-    const { fed: index, holders, catalog } = cache;
     feed = new EventFeed({
-      ...{ index, holders, catalog, seed: SEED, topic: '' },
+      ...{ cache, seed: SEED, topic: '' },
       onFact: facts.push,
       limits: { ...LIMITS, ...limits },
       now: clock.now,
@@ -99,9 +98,9 @@ describe('following a publisher', () => {
 
   /** How many blocks of the one long prompt are held, from its start; and how many at all. */
   function held(): [depth: number, blocks: number] {
-    const id = cache.holders.find('a', 0)!;
+    const id = cache.holders.find('a', { kind: 'gpu', rank: 0 })!;
     const chain = chainOf(tokensOf(Array.from({ length: 50 }, (_, i) => i + 1)), 2);
-    return [depthsOf(cache.index.match(chain)).get(id) ?? 0, cache.index.size().entries];
+    return [cache.index.find(chain).depthOf(id), cache.index.size().entries];
   }
 
   for (const [name, shape] of Object.entries(SHAPES)) {

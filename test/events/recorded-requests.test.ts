@@ -2,33 +2,25 @@
 import { assert } from 'chai';
 import { decodeBatch } from '../../src/events/decoder.ts';
 import { HolderFeed } from '../../src/events/holder-feed.ts';
-import { createCacheState } from '../../src/prefix-index/cache-state.ts';
 import { createPrefixLookup } from '../../src/routing/prefix-lookup.ts';
 import { SEED } from '../support/blocks.ts';
-import { aPod } from '../support/builders.ts';
+import { aCacheState, aPod } from '../support/builders.ts';
 import { hex, type ScenarioName, type Step, scenarios, VERSIONS } from '../support/kv-events.ts';
 
 const pod = aPod({ model: 'tiny', aliases: ['ad1'] });
 
 /** A router's read and write side around one recorded engine. */
 class Listener {
-  readonly #cache = createCacheState({ indexEntries: 10_000, historyEntries: 10, historyTtlMs: 1_000 });
+  readonly #cache = aCacheState();
   readonly #feed: HolderFeed;
   readonly #lookup;
 
   constructor() {
-    const { holders, fed, catalog, history } = this.#cache;
-    this.#feed = new HolderFeed({
-      holder: holders.ensure(pod.name, 0),
-      model: pod.model,
-      index: fed,
-      catalog,
-      seed: SEED,
-    });
+    const cache = this.#cache;
+    this.#feed = new HolderFeed({ pod: pod.name, rank: 0, model: pod.model, cache, seed: SEED });
     this.#lookup = createPrefixLookup({
-      engines: this.#cache,
-      history,
-      holders,
+      cache,
+      source: 'engines',
       seed: SEED,
       defaultBlockSizeTokens: { engine: 16, character: 1, tiktoken: 1 },
       maxBlocksPerPrompt: Number.POSITIVE_INFINITY,
@@ -45,7 +37,8 @@ class Listener {
 
   held({ promptTokens, lora, salt }: Extract<Step, { kind: 'request' }>) {
     const tokens = { space: 'engine', ids: Uint32Array.from(promptTokens) } as const;
-    return this.#lookup(tokens, { model: lora ?? 'tiny', salt: salt ?? '' }, [pod]).of(pod);
+    const found = this.#lookup(tokens, { model: lora ?? 'tiny', salt: salt ?? '' }, [pod]);
+    return { matchedBlocks: found.matchedBlocks[0]!, totalBlocks: found.totalBlocks[0]! };
   }
 }
 

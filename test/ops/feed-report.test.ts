@@ -7,6 +7,11 @@ import { samplesOf, type TestTelemetry, testTelemetry } from '../support/telemet
 const FROM = { pod: 'engine-0', rank: 1 };
 const LABELS = 'pod_key="engine-0/1"';
 
+const PROCESSED_IN_HALF_A_SECOND = [
+  'aibrix_kvcache_zmq_event_processing_duration_seconds_count{pod_key="engine-0/1"} 1',
+  'aibrix_kvcache_zmq_event_processing_duration_seconds_sum{pod_key="engine-0/1"} 0.5',
+];
+
 /** A fact, the samples that it leaves, and the levels of its log lines. */
 const FACTS: readonly (readonly [FeedFact, readonly string[], ...LogLine['level'][]])[] = [
   [
@@ -62,13 +67,17 @@ const FACTS: readonly (readonly [FeedFact, readonly string[], ...LogLine['level'
     'warn',
   ],
   [
-    { ...FROM, kind: 'batch', sequence: 7, at: 1, lagSeconds: -0.1, blocks: 3 },
+    { ...FROM, kind: 'batch', sequence: 7, at: 1, lagSeconds: -0.1, seconds: 0.5, blocks: 3 },
     [
+      ...PROCESSED_IN_HALF_A_SECOND,
       'warmroute_kv_event_lag_seconds_sum{pod="engine-0"} 0',
       'warmroute_kv_event_lag_seconds_count{pod="engine-0"} 1',
     ],
   ],
-  [{ ...FROM, kind: 'batch', sequence: 7, at: 1, lagSeconds: undefined, blocks: 3 }, []],
+  [
+    { ...FROM, kind: 'batch', sequence: 7, at: 1, lagSeconds: undefined, seconds: 0.5, blocks: 3 },
+    PROCESSED_IN_HALF_A_SECOND,
+  ],
   [{ ...FROM, kind: 'state', state: 'live', why: undefined }, [], 'info'],
   [{ ...FROM, kind: 'gap', missed: 3 }, [`aibrix_kvcache_zmq_missed_events_total{${LABELS}} 3`]],
   [

@@ -46,10 +46,20 @@ describe('observed decisions', () => {
         ],
         [
           'warmroute_decisions_total{model="demo",strategy="prefix-cache",reason="prefix_match"} 1',
-          'warmroute_matched_blocks_total{model="demo"} 3',
+          'warmroute_matched_blocks_total{model="demo",tier="gpu"} 3',
           'warmroute_prompt_blocks_total{model="demo"} 4',
         ],
       );
+    });
+
+    it('count the matched blocks by where they are', async () => {
+      const elsewhere = { cpu: 2, storage: 1 };
+      const metric = await metricsAfter(aDecision({ matchedBlocks: 7, totalBlocks: 8, elsewhere }));
+      assert.sameMembers(metric('warmroute_matched_blocks_total'), [
+        'warmroute_matched_blocks_total{model="demo",tier="gpu"} 4',
+        'warmroute_matched_blocks_total{model="demo",tier="cpu"} 2',
+        'warmroute_matched_blocks_total{model="demo",tier="storage"} 1',
+      ]);
     });
 
     const selections: [Reason, string, string | undefined][] = [
@@ -115,9 +125,10 @@ describe('observed decisions', () => {
       const observedPolicies = observed.observer.policies(
         policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
       );
-      const candidates = PODS.map((pod, i) => ({ pod, running: 9 * i, matchedBlocks: 0, totalBlocks: 0 }));
-      observedPolicies['prefix-cache']({ candidates, random: () => 0, turn: 0 });
-      observedPolicies.random({ candidates, random: () => 0, turn: 0 });
+      const none = { matchedBlocks: [0, 0], totalBlocks: [0, 0] };
+      const snapshot = { pods: PODS, running: [0, 9], ...none, random: () => 0, turn: 0 };
+      observedPolicies['prefix-cache'](snapshot);
+      observedPolicies.random(snapshot);
       assert.deepEqual(
         samplesOf('aibrix_prefix_cache_load_imbalance_total', await observed.telemetry.scrape()),
         ['aibrix_prefix_cache_load_imbalance_total{model="demo",using_kv_sync="true"} 1'],

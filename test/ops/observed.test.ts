@@ -3,7 +3,7 @@ import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 import { assert } from 'chai';
 import { TokenizerError } from '../../src/prompt/tokenizer.ts';
 import type { PrefixLookup } from '../../src/routing/prefix-lookup.ts';
-import { aRequest, type Observing, observing, PARENT_ID, SECRET, TRACE_ID } from './observing.ts';
+import { aRequest, lookup, type Observing, observing, PARENT_ID, SECRET, TRACE_ID } from './observing.ts';
 
 describe('observed decisions', () => {
   const never = new AbortController().signal;
@@ -52,6 +52,20 @@ describe('observed decisions', () => {
         'warmroute.reason': 'prefix_match',
         'warmroute.matched_blocks': 3,
         'warmroute.total_blocks': 4,
+        'warmroute.matched_blocks.cpu': 0,
+        'warmroute.matched_blocks.storage': 0,
+      });
+    });
+
+    it('say how much of what is held is not on the GPU', async () => {
+      const elsewhere = { cpu: Uint32Array.of(9, 2), storage: Uint32Array.of(9, 1) };
+      const offloaded: PrefixLookup = (...asked) => ({ ...lookup(...asked), elsewhere });
+      await observed.route({ lookup: offloaded })(aRequest(), never);
+      const { attributes } = named(await observed.telemetry.finishedSpans(), 'warmroute.route');
+      assert.include(attributes, {
+        'warmroute.matched_blocks': 3,
+        'warmroute.matched_blocks.cpu': 2,
+        'warmroute.matched_blocks.storage': 1,
       });
     });
 

@@ -29,7 +29,7 @@ export function aRequest(given: Partial<RouteRequest> = {}): RouteRequest {
 
 export const aDecision = (given: Partial<RoutedDecision> = {}): RoutedDecision => ({
   ...{ kind: 'routed', pod: PODS[0]!, strategy: 'prefix-cache', reason: 'prefix_match' },
-  ...{ model: 'demo', matchedBlocks: 1, totalBlocks: 2 },
+  ...{ model: 'demo', matchedBlocks: 1, totalBlocks: 2, elsewhere: { cpu: 0, storage: 0 } },
   ...given,
 });
 
@@ -38,8 +38,10 @@ export const deciding =
   async () => ({ decision, release: () => {} });
 
 /** Where the prefix is: three of four blocks on the second pod. */
-export const lookup: PrefixLookup = () => ({
-  of: pod => ({ matchedBlocks: pod === PODS[1] ? 3 : 0, totalBlocks: 4 }),
+export const lookup: PrefixLookup = (_tokens, _context, pods) => ({
+  matchedBlocks: Uint32Array.from(pods, pod => (pod === PODS[1] ? 3 : 0)),
+  totalBlocks: Uint32Array.from(pods, () => 4),
+  elsewhere: undefined,
   remember: () => {},
 });
 

@@ -3,11 +3,13 @@ import type { PublisherReport } from '../../src/events/event-feed.ts';
 import { reportDoor, reportPods, reportState, reportTokenizer } from '../../src/ops/reports.ts';
 import type { DiscoveryProblem } from '../../src/pods/discovery.ts';
 import { PodRegistry } from '../../src/pods/registry.ts';
-import { createCacheState } from '../../src/prefix-index/cache-state.ts';
-import { chainBlocks, rootOf } from '../../src/prompt/blocks.ts';
+import { START } from '../../src/prefix-index/prefix-index.ts';
 import type { TokenizeFact } from '../../src/prompt/remote-tokenizer.ts';
 import { Load } from '../../src/routing/load.ts';
-import { aPod, type LogLine, recordingLog } from '../support/builders.ts';
+import { chainOf, engineHashesOf } from '../support/blocks.ts';
+import { aCacheState, aPod, type LogLine, recordingLog } from '../support/builders.ts';
+import { FeedBench } from '../support/feed-bench.ts';
+import { removed, stored, tokensOf } from '../support/kv-events.ts';
 import { samplesOf, type TestTelemetry, testTelemetry } from '../support/telemetry.ts';
 
 describe('reports of the parts', () => {
@@ -105,7 +107,7 @@ describe('reports of the parts', () => {
       const pod = aPod();
       registry.replace([{ spec: { ...pod, address: pod.ip }, pods: [pod] }]);
       const load = new Load();
-      const cache = createCacheState({ indexEntries: 10, historyEntries: 10, historyTtlMs: 1e9 });
+      const cache = aCacheState();
       const grpc = { openStreams: 0 };
       const publisher: PublisherReport = {
         ...{
@@ -122,22 +124,26 @@ describe('reports of the parts', () => {
       const publishers = () => [publisher];
       reportState(telemetry.instruments, { cache, registry, load, grpc, publishers, usesKvEvents: true });
 
-      const chain = chainBlocks(
-        rootOf({ space: 'engine', model: 'demo', salt: '' }, 1, 0),
-        Uint32Array.of(1, 2),
-        1,
-      );
-      cache.index.store(cache.holders.ensure('engine-0', 0), chain);
-      cache.index.store(cache.holders.ensure('engine-1', 0), chain);
+      const chain = chainOf([1, 2]);
+      for (const name of ['engine-0', 'engine-1']) {
+        const id = cache.holders.ensure(name, { kind: 'gpu', rank: 0 });
+        cache.index.store(id, chain, {
+          ...{ after: START, engineHashes: engineHashesOf(chain), again: 'copy' },
+        });
+      }
+      cache.history.store('engine-0', chainOf([1, 2, 3]));
       load.begin(pod);
       grpc.openStreams = 5;
 
       const text = await telemetry.scrape();
       const lines = text.split('\n');
       assert.includeMembers(lines, [
-        'warmroute_index_blocks{index="events"} 2',
-        'warmroute_index_blocks{index="history"} 0',
-        'warmroute_index_entries{index="events"} 4',
+        'warmroute_index_blocks 3',
+        'warmroute_index_entries{source="events"} 4',
+        'warmroute_index_entries{source="history"} 3',
+        'warmroute_index_runs 2',
+        `warmroute_index_bytes ${cache.index.bytes}`,
+        'warmroute_index_given_up_total 0',
         'warmroute_requests_in_flight{pod="engine-0"} 1',
         'warmroute_ready_pods 1',
         'warmroute_extproc_streams 5',
@@ -151,8 +157,23 @@ describe('reports of the parts', () => {
       ]);
     });
 
+    it('tell announced blocks from expected ones, also when an engine has ended an expectation', async () => {
+      const bench = new FeedBench();
+      const { cache } = bench;
+      const feed = bench.feed('a');
+      const parts = { registry: new PodRegistry(), load: new Load(), grpc: { openStreams: 0 } };
+      reportState(telemetry.instruments, { cache, ...parts, publishers: () => [], usesKvEvents: true });
+      feed.apply(stored([1, 2, 3]));
+      cache.history.store('a', chainOf(tokensOf([1, 2, 3]), 2));
+      feed.apply(removed([2, 3]));
+      assert.deepEqual(await metric('warmroute_index_entries'), [
+        'warmroute_index_entries{source="events"} 1',
+        'warmroute_index_entries{source="history"} 1',
+      ]);
+    });
+
     it('name the local index where no events are synced', async () => {
-      const cache = createCacheState({ indexEntries: 1, historyEntries: 1, historyTtlMs: 1 });
+      const cache = aCacheState();
       const parts = {
         ...{ registry: new PodRegistry(), load: new Load(), grpc: { openStreams: 0 } },
         publishers: () => [],

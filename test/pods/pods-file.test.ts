@@ -147,7 +147,7 @@ describe('parsePodsFile', () => {
     [
       'events that are no map',
       pod({ kvEvents: true }),
-      'pods[0].kvEvents: must have port and, optionally, replayPort and ranks',
+      'pods[0].kvEvents: must be "auto", or have port and, optionally, replayPort and ranks',
     ],
     ['events without a port', pod({ kvEvents: {} }), 'pods[0].kvEvents.port: is required'],
     [

@@ -1,30 +1,39 @@
 import { assert } from 'chai';
-import { type CacheState, createCacheState } from '../../src/prefix-index/cache-state.ts';
-import { ANY_RANK } from '../../src/prefix-index/holders.ts';
-import { blockAt } from '../../src/prompt/blocks.ts';
-import { chainOf } from '../support/blocks.ts';
+import type { HolderId } from '../../src/domain.ts';
+import type { CacheState } from '../../src/prefix-index/cache-state.ts';
+import type { Part } from '../../src/prefix-index/holders.ts';
+import { START } from '../../src/prefix-index/prefix-index.ts';
+import { chainOf, engineHashesOf } from '../support/blocks.ts';
+import { aCacheState } from '../support/builders.ts';
+
+const GPU: Part = { kind: 'gpu', rank: 0 };
 
 describe('the cache state', () => {
   const chain = chainOf([1, 2, 3]);
   let cache: CacheState;
   beforeEach(() => {
-    cache = createCacheState({ indexEntries: 100, historyEntries: 4, historyTtlMs: 3_600_000 });
+    cache = aCacheState({ historyEntries: 8 });
   });
 
-  it('keeps nothing of a purged pod, of any rank, and all of the others', () => {
-    const ranks = [cache.holders.ensure('a', 0), cache.holders.ensure('a', 1)];
-    const other = cache.holders.ensure('b', 0);
-    for (const id of [...ranks, other]) {
-      cache.fed.store(id, chain);
+  function store(id: HolderId, of = chain): void {
+    cache.index.store(id, of, { after: START, engineHashes: engineHashesOf(of), again: 'copy' });
+  }
+
+  it('keeps nothing of a purged pod, of any part of it, and all of the others', () => {
+    const parts: Part[] = [GPU, { kind: 'gpu', rank: 1 }, { kind: 'cpu', rank: 0 }];
+    const ids = parts.map(part => cache.holders.ensure('a', part));
+    const other = cache.holders.ensure('b', GPU);
+    for (const id of [...ids, other]) {
+      store(id);
       cache.catalog.note(id, 'demo', 16);
     }
-    cache.catalog.note(ranks[1]!, 'demo', 64);
-    cache.catalog.noteAdapter(ranks[0]!, 'sql');
-    cache.history.store(cache.holders.ensure('a', ANY_RANK), chain);
+    cache.catalog.note(ids[1]!, 'demo', 64);
+    cache.catalog.noteAdapter(ids[0]!, 'sql');
+    cache.history.store('a', chain);
 
     cache.purge('a');
-    assert.deepEqual(cache.index.match(chain), [{ depth: 3, holders: [other] }]);
-    assert.deepEqual(cache.history.size(), { blocks: 0, entries: 0 });
+    assert.deepEqual(cache.index.find(chain).layers(), [{ depth: 3, holders: [other] }]);
+    assert.deepEqual([cache.history.entries, cache.history.of('a')], [0, []]);
     assert.deepEqual(cache.catalog.blockSizes('demo'), [16]);
     assert.isFalse(cache.catalog.isAdapter('sql'));
     assert.deepEqual(cache.holders.of('a'), []);
@@ -32,31 +41,36 @@ describe('the cache state', () => {
     cache.purge('b');
     assert.deepEqual(cache.index.size(), { blocks: 0, entries: 0 });
     assert.deepEqual(cache.catalog.blockSizes('demo'), []);
+    cache.index.check();
   });
 
   it('gives the holder ids of a purged pod to a new one that holds nothing', () => {
-    const gone = cache.holders.ensure('a', 0);
-    cache.fed.store(gone, chain);
+    const gone = cache.holders.ensure('a', GPU);
+    store(gone);
     cache.purge('a');
-    const fresh = cache.holders.ensure('b', 0);
+    const fresh = cache.holders.ensure('b', GPU);
     assert.equal(fresh, gone);
-    assert.deepEqual(cache.index.match(chain), []);
+    assert.deepEqual(cache.index.find(chain).layers(), []);
   });
 
   it('may be told of a pod that it never saw', () => {
-    cache.fed.store(cache.holders.ensure('a', 0), chain);
+    store(cache.holders.ensure('a', GPU));
     cache.purge('nobody');
     assert.equal(cache.index.size().entries, 3);
   });
 
-  it('keeps announced and expected blocks apart, each within its capacity', () => {
-    const rank = cache.holders.ensure('a', 0);
-    const expected = cache.holders.ensure('a', ANY_RANK);
-    cache.fed.store(rank, chain);
-    cache.history.store(expected, chainOf([1, 2, 3, 4, 5, 6]));
-    assert.equal(cache.index.size().entries, 3);
-    assert.equal(cache.history.size().entries, 4);
-    cache.fed.remove(rank, blockAt(chain, 2));
-    assert.deepEqual(cache.history.match(chain), [{ depth: 2, holders: [expected] }]);
+  it('keeps announced and expected blocks apart, in one index', () => {
+    const rank = cache.holders.ensure('a', GPU);
+    store(rank);
+    cache.history.store('a', chainOf([1, 2, 3, 4, 5, 6]));
+    const expected = cache.holders.find('a', { kind: 'expected', generation: 0 })!;
+    assert.deepEqual(cache.index.find(chainOf([1, 2, 3, 4, 5, 6])).layers(), [
+      { depth: 6, holders: [expected] },
+      { depth: 3, holders: [rank] },
+    ]);
+    assert.deepEqual(cache.index.size(), { blocks: 6, entries: 9 });
+    assert.equal(cache.history.entries, 6);
+    cache.history.forget('a');
+    assert.deepEqual(cache.index.size(), { blocks: 3, entries: 3 });
   });
 });

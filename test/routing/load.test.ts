@@ -38,4 +38,47 @@ describe('the load', () => {
     lease.release();
     assert.equal(load.running(changed), 0);
   });
+
+  it('is told of many pods at once, in their order, as it is at that moment', () => {
+    const load = new Load();
+    const pods = [b, a];
+    assert.deepEqual([...load.runningOn(pods)], [0, 0]);
+    load.begin(a);
+    const lease = load.begin(b);
+    load.begin(b);
+    assert.deepEqual([...load.runningOn(pods)], [2, 1]);
+    lease.release();
+    assert.deepEqual([...load.runningOn(pods)], [1, 1]);
+    assert.deepEqual([...load.runningOn([a])], [1]);
+    assert.deepEqual([...load.runningOn([])], []);
+  });
+
+  it('of a pod that is gone is forgotten when its last request has ended', () => {
+    const load = new Load();
+    const [first, second] = [load.begin(a), load.begin(a)];
+    load.forget(a);
+    load.forget(aPod({ name: 'nobody', port: 99 }));
+    first.release();
+    assert.deepEqual([load.running(a), load.total()], [1, 1]);
+    second.release();
+    assert.deepEqual([load.running(a), load.total()], [0, 0]);
+    const newcomer = load.begin(a);
+    second.release();
+    assert.deepEqual([load.running(a), load.total()], [1, 1]);
+    newcomer.release();
+    assert.deepEqual([load.running(a), load.total()], [0, 0]);
+  });
+
+  it('of a pod that leaves and comes again, under another name perhaps, counts on', () => {
+    const load = new Load();
+    const lease = load.begin(a);
+    load.forget(a);
+    const again = aPod({ name: 'other', port: 1 });
+    assert.deepEqual([...load.runningOn([again, b])], [1, 0]);
+    lease.release();
+    const pods = [again, b];
+    assert.deepEqual([...load.runningOn(pods)], [0, 0]);
+    load.begin(again);
+    assert.deepEqual([...load.runningOn(pods)], [1, 0]);
+  });
 });

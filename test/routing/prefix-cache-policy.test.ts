@@ -1,9 +1,10 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
-import { type Pick, prefixCache } from '../../src/routing/policy.ts';
-import { assertUniform, generator, type Row, snapshotOf, tally } from '../support/candidates.ts';
+import { type Pick, prefixCache, type Snapshot } from '../../src/routing/policy.ts';
+import { assertUniform, generator, pickedBy, type Row, snapshotOf, tally } from '../support/candidates.ts';
 
 const options = { imbalanceRequests: 8, standardDeviationFactor: 1 };
+const byPrefix = (snapshot: Snapshot) => prefixCache(snapshot, options);
 
 describe('the prefix-cache policy', () => {
   interface Case {
@@ -206,11 +207,12 @@ describe('the prefix-cache policy', () => {
   for (const { title, rows, picks, reason, factor, imbalance, imbalanced = false } of cases) {
     it(title, () => {
       for (let seed = 0; seed < 20; seed++) {
-        const pick = prefixCache(snapshotOf(rows, generator(seed)), {
+        const snapshot = snapshotOf(rows, generator(seed));
+        const pick = prefixCache(snapshot, {
           imbalanceRequests: imbalance ?? options.imbalanceRequests,
           standardDeviationFactor: factor ?? options.standardDeviationFactor,
         });
-        assert.include(picks, pick.candidate.pod.name);
+        assert.include(picks, snapshot.pods[pick.index]!.name);
         assert.deepEqual([pick.reason, pick.imbalanced], [reason, imbalanced]);
       }
     });
@@ -224,7 +226,7 @@ describe('the prefix-cache policy', () => {
       [1, 5],
     ];
     assertUniform(
-      tally(random => prefixCache(snapshotOf(rows, random), options).candidate.pod.name),
+      tally(random => pickedBy(byPrefix, snapshotOf(rows, random))),
       'abd',
     );
   });
@@ -232,7 +234,7 @@ describe('the prefix-cache policy', () => {
   it('picks any of the least loaded when nobody holds anything, with equal chance', () => {
     const rows: Row[] = [[1], [0], [0], [1], [0]];
     assertUniform(
-      tally(random => prefixCache(snapshotOf(rows, random), options).candidate.pod.name),
+      tally(random => pickedBy(byPrefix, snapshotOf(rows, random))),
       'bce',
     );
   });
@@ -257,7 +259,7 @@ describe('the prefix-cache policy', () => {
           const best = matched
             .filter(([running]) => running <= bound)
             .sort(([loadA, heldA], [loadB, heldB]) => heldB - heldA || loadA - loadB)[0];
-          const { running, matchedBlocks } = pick.candidate;
+          const [running, matchedBlocks] = rows[pick.index]!;
           if (best) assert.deepEqual([running, matchedBlocks, pick.reason], [...best, 'prefix_match']);
           else {
             assert.equal(running, min);

@@ -1,15 +1,17 @@
 import { assert } from 'chai';
 import type { Pod, TokenSpace, Tokens } from '../../src/domain.ts';
-import { type CacheState, createCacheState } from '../../src/prefix-index/cache-state.ts';
-import { ANY_RANK } from '../../src/prefix-index/holders.ts';
-import { blockAt } from '../../src/prompt/blocks.ts';
+import { HolderFeed } from '../../src/events/holder-feed.ts';
+import type { CacheState } from '../../src/prefix-index/cache-state.ts';
+import { START } from '../../src/prefix-index/prefix-index.ts';
 import {
   createPrefixLookup,
+  type PrefixFound,
   type PrefixLookup,
   type PromptContext,
 } from '../../src/routing/prefix-lookup.ts';
-import { chainOf, SEED, slice, tokenIds } from '../support/blocks.ts';
-import { aPod } from '../support/builders.ts';
+import { chainOf, engineHashesOf, SEED, slice, tokenIds } from '../support/blocks.ts';
+import { aCacheState, aPod } from '../support/builders.ts';
+import { removed, stored, tokensOf } from '../support/kv-events.ts';
 
 const a = aPod({ name: 'a', port: 1, aliases: ['alias', 'sql'] });
 const b = aPod({ name: 'b', port: 2, aliases: ['alias', 'sql'] });
@@ -25,35 +27,38 @@ let cache: CacheState;
 let withEvents: PrefixLookup;
 let withoutEvents: PrefixLookup;
 
-beforeEach(() => {
-  cache = createCacheState({ indexEntries: 10_000, historyEntries: 10_000, historyTtlMs: 3_600_000 });
-  const parts = {
-    history: cache.history,
-    holders: cache.holders,
-    seed: SEED,
-    defaultBlockSizeTokens,
-    maxBlocksPerPrompt: Number.POSITIVE_INFINITY,
-  };
-  withEvents = createPrefixLookup({ ...parts, engines: cache });
-  withoutEvents = createPrefixLookup({ ...parts, engines: undefined });
-});
+/** For the tests of one `describe`. */
+function eachHasItsOwnCache(): void {
+  beforeEach(() => {
+    cache = aCacheState();
+    const parts = { cache, seed: SEED, defaultBlockSizeTokens, maxBlocksPerPrompt: Number.POSITIVE_INFINITY };
+    withEvents = createPrefixLookup({ ...parts, source: 'engines' });
+    withoutEvents = createPrefixLookup({ ...parts, source: 'history' });
+  });
+}
 
 /** As an engine's events would: these tokens are held by this rank of the pod. */
 function announce(pod: Pod, ids: Uint32Array, { rank = 0, model = 'demo', salt = '', size = 16 } = {}): void {
-  const holder = cache.holders.ensure(pod.name, rank);
-  cache.fed.store(holder, chainOf(ids, size, { model, salt }));
+  const holder = cache.holders.ensure(pod.name, { kind: 'gpu', rank });
+  const chain = chainOf(ids, size, { model, salt });
+  cache.index.store(holder, chain, {
+    ...{ after: START, engineHashes: engineHashesOf(chain), again: 'same' },
+  });
   cache.catalog.note(holder, model, size);
   if (model !== 'demo') cache.catalog.noteAdapter(holder, model);
 }
 
 function look(ids: Uint32Array, context = BASE, lookup = withEvents) {
-  const found = lookup(engineTokens(ids), context, PODS);
-  return [found.of(a), found.of(b)].map(
-    ({ matchedBlocks, totalBlocks }) => `${matchedBlocks}/${totalBlocks}`,
-  );
+  return inWords(lookup(engineTokens(ids), context, PODS));
+}
+
+function inWords({ matchedBlocks, totalBlocks }: PrefixFound): string[] {
+  return Array.from(matchedBlocks, (matched, i) => `${matched}/${totalBlocks[i]}`);
 }
 
 describe('the prefix lookup, with events', () => {
+  eachHasItsOwnCache();
+
   const prompt = tokenIds(70);
 
   it('finds how much of a prompt each pod holds', () => {
@@ -73,11 +78,11 @@ describe('the prefix lookup, with events', () => {
 
   it('says nothing of a pod that was not asked about', () => {
     announce(a, prompt);
+    announce(aPod({ name: 'c' }), prompt);
     const found = withEvents(engineTokens(prompt), BASE, [b]);
-    const stranger = aPod({ name: 'c', model: 'another' });
-    assert.deepEqual(found.of(stranger), { matchedBlocks: 0, totalBlocks: 0 });
-    found.remember(stranger);
-    assert.equal(cache.history.size().entries, 0);
+    assert.deepEqual(inWords(found), ['0/4']);
+    found.remember(aPod({ name: 'd', model: 'another' }));
+    assert.equal(cache.history.entries, 0);
   });
 
   it('keeps an adapter apart from its base model', () => {
@@ -113,24 +118,24 @@ describe('the prefix lookup, with events', () => {
     announce(b, tokenIds(64, 1), { size: 32 });
     const found = withEvents(engineTokens(prompt), BASE, PODS);
     found.remember(a);
-    assert.equal(cache.history.size().entries, 4);
+    assert.equal(cache.history.entries, 4);
     found.remember(b);
-    assert.equal(cache.history.size().entries, 4 + 2);
+    assert.equal(cache.history.entries, 4 + 2);
     assert.deepEqual(look(prompt), ['4/4', '2/2']);
   });
 
   it('compares blocks of different sizes by the tokens that they cover', () => {
-    const [engine, expected] = [0, ANY_RANK].map(rank => cache.holders.ensure('a', rank));
-    cache.catalog.note(engine!, 'demo', 4);
-    cache.catalog.note(engine!, 'demo', 32);
-    cache.index.store(engine!, chainOf(prompt, 32));
-    cache.history.store(expected!, slice(chainOf(prompt, 4), 0, 6));
+    announce(a, tokenIds(64, 1), { size: 4 });
+    announce(a, prompt, { size: 32 });
+    cache.history.store('a', slice(chainOf(prompt, 4), 0, 6));
     assert.equal(look(prompt)[0], '2/2');
+    cache.history.store('a', slice(chainOf(prompt, 4), 0, 17));
+    assert.equal(look(prompt)[0], '17/17');
   });
 
   it('cuts in the default size until an event has shown another, and remembers in every known size', () => {
     const found = withEvents(engineTokens(prompt), BASE, PODS);
-    assert.deepEqual(found.of(a), { matchedBlocks: 0, totalBlocks: 4 });
+    assert.deepEqual(inWords(found), ['0/4', '0/4']);
     found.remember(a);
     assert.deepEqual(look(prompt), ['4/4', '0/4']);
     announce(b, tokenIds(64, 1), { size: 32 });
@@ -155,30 +160,52 @@ describe('the prefix lookup, with events', () => {
   });
 
   it('no longer expects what the engine has evicted', () => {
-    announce(a, prompt);
-    withEvents(engineTokens(prompt), BASE, PODS).remember(a);
-    cache.fed.remove(cache.holders.find('a', 0)!, blockAt(chainOf(prompt, 16), 2));
-    assert.deepEqual(look(prompt), ['2/4', '0/4']);
+    const hashes = [1, 2, 3, 4];
+    const ofEngine = tokensOf(hashes);
+    const feed = new HolderFeed({ pod: 'a', rank: 0, model: 'demo', cache, seed: SEED });
+    feed.apply(stored(hashes));
+    withEvents(engineTokens(ofEngine), BASE, PODS).remember(a);
+    feed.apply(removed([3]));
+    assert.deepEqual(look(ofEngine), ['2/4', '0/4']);
   });
 
   it('does not cut tokens of another space as the engines do', () => {
     announce(a, prompt);
-    const found = withEvents({ space: 'character', ids: prompt }, BASE, PODS);
-    assert.deepEqual(found.of(a), { matchedBlocks: 0, totalBlocks: 2 });
+    assert.deepEqual(inWords(withEvents({ space: 'character', ids: prompt }, BASE, PODS)), ['0/2', '0/2']);
   });
 
   it('has pods of different base models each look for its own', () => {
     const other = aPod({ name: 'c', port: 3, model: 'finetune', aliases: ['alias'] });
     announce(a, prompt);
-    const holder = cache.holders.ensure('c', 0);
-    cache.fed.store(holder, chainOf(prompt.subarray(0, 32), 16, { model: 'finetune' }));
+    const ofOther = chainOf(prompt.subarray(0, 32), 16, { model: 'finetune' });
+    cache.index.store(cache.holders.ensure('c', { kind: 'gpu', rank: 0 }), ofOther, {
+      ...{ after: START, engineHashes: engineHashesOf(ofOther), again: 'copy' },
+    });
     const found = withEvents(engineTokens(prompt), { model: 'alias', salt: '' }, [a, other]);
-    assert.deepEqual(found.of(a), { matchedBlocks: 4, totalBlocks: 4 });
-    assert.deepEqual(found.of(other), { matchedBlocks: 2, totalBlocks: 4 });
+    assert.deepEqual(inWords(found), ['4/4', '2/4']);
+  });
+
+  it('finds the pods where they stand, in any order and in any list', () => {
+    announce(a, prompt);
+    announce(b, prompt.subarray(0, 32));
+    assert.deepEqual(look(prompt), ['4/4', '2/4']);
+    assert.deepEqual(inWords(withEvents(engineTokens(prompt), BASE, [b, a])), ['2/4', '4/4']);
+    assert.deepEqual(inWords(withEvents(engineTokens(prompt), BASE, [])), []);
+  });
+
+  it('takes nothing of a pod that has left for that of one that came after it', () => {
+    announce(a, prompt);
+    announce(b, prompt.subarray(0, 32));
+    cache.purge('a');
+    const next = aPod({ name: 'next', port: 3 });
+    announce(next, prompt.subarray(0, 48));
+    assert.deepEqual(inWords(withEvents(engineTokens(prompt), BASE, [next, b])), ['3/4', '2/4']);
   });
 });
 
 describe('the prefix lookup, without events', () => {
+  eachHasItsOwnCache();
+
   const prompt = tokenIds(70);
 
   it('knows what was routed where', () => {
@@ -187,9 +214,24 @@ describe('the prefix lookup, without events', () => {
     assert.deepEqual(look(prompt, BASE, withoutEvents), ['2/4', '4/4']);
   });
 
-  it('does not look at what engines announce', () => {
-    announce(a, prompt);
-    assert.deepEqual(look(prompt, BASE, withoutEvents), ['0/4', '0/4']);
+  it('cuts and names prompts as it is told, whatever engines say', () => {
+    announce(a, tokenIds(64, 1), { size: 32 });
+    announce(a, tokenIds(64, 1), { model: 'sql', size: 64 });
+    withoutEvents(engineTokens(prompt), BASE, PODS).remember(a);
+    assert.deepEqual(look(prompt, BASE, withoutEvents), ['4/4', '0/4']);
+    assert.deepEqual(look(prompt, { model: 'sql', salt: '' }, withoutEvents), ['0/4', '0/4']);
+    assert.deepEqual(look(prompt, { model: 'alias', salt: '' }, withoutEvents), ['0/4', '0/4']);
+  });
+
+  it('knows it until its time is over', () => {
+    cache = aCacheState({ historyTtlMs: 0 });
+    const lookup = createPrefixLookup({
+      ...{ cache, source: 'history', seed: SEED, defaultBlockSizeTokens, maxBlocksPerPrompt: 100 },
+    });
+    lookup(engineTokens(prompt), BASE, PODS).remember(a);
+    assert.equal(cache.history.entries, 4);
+    assert.deepEqual(look(prompt, BASE, lookup), ['0/4', '0/4']);
+    assert.equal(cache.history.entries, 0);
   });
 
   it('has every requested name for a context of its own', () => {
@@ -203,43 +245,40 @@ describe('the prefix lookup, without events', () => {
     for (const [i, space] of spaces.entries()) {
       const before = withoutEvents({ space, ids: prompt }, BASE, PODS);
       const total = Math.floor(70 / defaultBlockSizeTokens[space]);
-      assert.deepEqual(before.of(a), { matchedBlocks: 0, totalBlocks: total }, `${i}`);
+      assert.equal(inWords(before)[0], `0/${total}`, `${i}`);
       before.remember(a);
       const after = withoutEvents({ space, ids: prompt }, BASE, PODS);
-      assert.deepEqual(after.of(a), { matchedBlocks: total, totalBlocks: total });
+      assert.equal(inWords(after)[0], `${total}/${total}`);
     }
   });
 
   it('has spaces apart even in one block size', () => {
     const lookup = createPrefixLookup({
-      engines: undefined,
-      history: cache.history,
-      holders: cache.holders,
+      cache,
+      source: 'history',
       seed: SEED,
       defaultBlockSizeTokens: { engine: 16, character: 16, tiktoken: 16 },
       maxBlocksPerPrompt: 1_000,
     });
     lookup({ space: 'character', ids: prompt }, BASE, PODS).remember(a);
-    assert.equal(lookup({ space: 'engine', ids: prompt }, BASE, PODS).of(a).matchedBlocks, 0);
-    assert.equal(lookup({ space: 'tiktoken', ids: prompt }, BASE, PODS).of(a).matchedBlocks, 0);
-    assert.equal(lookup({ space: 'character', ids: prompt }, BASE, PODS).of(a).matchedBlocks, 4);
+    assert.equal(inWords(lookup({ space: 'engine', ids: prompt }, BASE, PODS))[0], '0/4');
+    assert.equal(inWords(lookup({ space: 'tiktoken', ids: prompt }, BASE, PODS))[0], '0/4');
+    assert.equal(inWords(lookup({ space: 'character', ids: prompt }, BASE, PODS))[0], '4/4');
   });
 
   it('looks at the start of a long prompt only, where told so', () => {
     const lookup = createPrefixLookup({
-      ...{ engines: undefined, history: cache.history, holders: cache.holders, seed: SEED },
-      defaultBlockSizeTokens,
-      maxBlocksPerPrompt: 3,
+      ...{ cache, source: 'history', seed: SEED, defaultBlockSizeTokens, maxBlocksPerPrompt: 3 },
     });
     lookup(engineTokens(prompt), BASE, PODS).remember(a);
     assert.deepEqual(look(prompt, BASE, lookup), ['3/3', '0/3']);
-    assert.equal(cache.history.size().entries, 3);
+    assert.equal(cache.history.entries, 3);
   });
 
   it('finds nothing for a prompt without a full block', () => {
     const found = withoutEvents(engineTokens(tokenIds(15)), BASE, PODS);
     found.remember(a);
-    assert.deepEqual(found.of(a), { matchedBlocks: 0, totalBlocks: 0 });
-    assert.equal(cache.history.size().entries, 0);
+    assert.deepEqual(inWords(found), ['0/0', '0/0']);
+    assert.equal(cache.history.entries, 0);
   });
 });

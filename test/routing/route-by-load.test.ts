@@ -25,8 +25,8 @@ describe('a request is routed by load', () => {
     const decision = routed(await route(request, signal));
     assert.equal(decision.reason, reason);
     assert.deepEqual(
-      [decision.pod, decision.strategy, decision.matchedBlocks, decision.totalBlocks],
-      [c, 'prefix-cache', 0, 0],
+      [decision.pod, decision.strategy, decision.matchedBlocks, decision.totalBlocks, decision.elsewhere],
+      [c, 'prefix-cache', 0, 0, { cpu: 0, storage: 0 }],
     );
     assert.isEmpty(bench.remembered);
   }
@@ -68,12 +68,12 @@ describe('a request is routed by load', () => {
     bench.tokenize = () => {
       throw new TypeError('a bug');
     };
-    await assertByLoad('index_failed');
+    await assertByLoad('tokenizer_failed');
   });
 
   it('when the tokenizer rejects with something that is no TokenizerError', async () => {
     bench.tokenize = () => Promise.reject(new TypeError('a bug'));
-    await assertByLoad('index_failed');
+    await assertByLoad('tokenizer_failed');
   });
 
   it('when the tokenizer is late and does not listen to its signal', async () => {

@@ -22,7 +22,14 @@ describe('a route', () => {
       model: 'demo',
       matchedBlocks: 7,
       totalBlocks: 10,
+      elsewhere: { cpu: 0, storage: 0 },
     });
+  });
+
+  it('says how much of what the pod holds is not on its GPU', async () => {
+    bench.elsewhere = { a: { cpu: 9, storage: 9 }, b: { cpu: 2, storage: 1 } };
+    const { pod, matchedBlocks, elsewhere } = routed(await bench.route(aRequest(), NEVER));
+    assert.deepEqual([pod, matchedBlocks, elsewhere], [b, 7, { cpu: 2, storage: 1 }]);
   });
 
   it('tokenizes the prompt with the ready pods and looks its tokens up', async () => {

@@ -50,6 +50,7 @@ function stored(packer: AnyPacker): Encoded {
     ['extra_keys', packer.pick([packer.nil(), extraKeys(packer, hashes)])],
     ['group_idx', packer.pick([packer.nil(), packer.integer(packer.below(4))])],
     ['kv_cache_spec_kind', groupKind(packer)],
+    ['kv_cache_spec_sliding_window', groupWindow(packer)],
   ];
   if (packer.below(2) === 0) {
     const kept = optional.filter(([key]) => (key === 'lora_name' ? name !== undefined : packer.below(4) > 0));
@@ -63,7 +64,7 @@ function stored(packer: AnyPacker): Encoded {
   // An adapter's name is never cut off from its number.
   const least = name === undefined ? 0 : 3;
   const fields = [...required, ...optional.slice(0, least + packer.below(optional.length + 1 - least))];
-  const all = fields.length === 11 ? [...fields, ...later(packer)] : fields;
+  const all = fields.length === 12 ? [...fields, ...later(packer)] : fields;
   return packer.array(all.map(([, value]) => value));
 }
 
@@ -103,6 +104,15 @@ function groupKind(packer: AnyPacker): Encoded {
   return packer.pick([packer.nil(), packer.text(packer.pick(names))]);
 }
 
+function groupWindow(packer: AnyPacker): Encoded {
+  return packer.pick([
+    packer.nil(),
+    packer.integer(packer.pick([0, 128, 70_000])),
+    packer.integer(-1),
+    packer.text('wide'),
+  ]);
+}
+
 function extraKeys(packer: AnyPacker, blocks: number): Encoded {
   const key = () =>
     packer.pick([
@@ -130,6 +140,14 @@ function junk(packer: AnyPacker): Encoded {
 }
 
 function anyBits(packer: AnyPacker): bigint {
-  const random = (BigInt(packer.below(2 ** 32)) << 32n) | BigInt(packer.below(2 ** 32));
-  return packer.pick([random, random, random >> 40n, random | (0xffffn << 48n), 2n ** 63n, 2n ** 64n - 1n]);
+  // No hash is 0.
+  const random = (BigInt(1 + packer.below(2 ** 32 - 1)) << 32n) | BigInt(packer.below(2 ** 32));
+  return packer.pick([
+    random,
+    random,
+    (random >> 40n) | 1n,
+    random | (0xffffn << 48n),
+    2n ** 63n,
+    2n ** 64n - 1n,
+  ]);
 }

@@ -1,5 +1,6 @@
 /** Small chains and holders for tests of what deals in blocks. */
-import type { BlockChain, CacheContext, HolderId, Matches } from '../../src/domain.ts';
+import type { BlockChain, BlockHash, CacheContext, HolderId, Matches } from '../../src/domain.ts';
+import type { PrefixIndex } from '../../src/prefix-index/prefix-index.ts';
 import { chainBlocks, rootOf } from '../../src/prompt/blocks.ts';
 
 export const SEED = 7;
@@ -33,6 +34,24 @@ export function chainOf(
 export function slice(chain: BlockChain, start: number, end = chain.length): BlockChain {
   const lanes = chain.lanes.slice(2 * start, 2 * end);
   return { blockSizeTokens: chain.blockSizeTokens, length: lanes.length / 2, lanes };
+}
+
+/** What an engine might call these blocks; each scheme is another engine's. */
+export function engineHashesOf({ lanes }: BlockChain, scheme = 0): Uint32Array {
+  return lanes.map((lane, i) => (scheme === 0 ? lane ^ 0x5bd1e995 : Math.imul(lane, 2 * scheme + 1) + i));
+}
+
+/** Whether the holder holds this very block, by its engine's name for it; whatever it holds of those before. */
+export function holdsBlock(
+  index: PrefixIndex,
+  by: HolderId,
+  engineHash: BlockHash,
+  block: BlockHash,
+): boolean {
+  const place = index.locate(by, engineHash);
+  if (place === undefined) return false;
+  const { hi, lo } = index.hashAt(place);
+  return hi === block.hi && lo === block.lo;
 }
 
 /** Holder → depth. Fails the shape that layers promise: deepest first, none empty, each holder in one only. */

@@ -2,6 +2,11 @@
 import { type Config, type Environment, readConfig } from '../../src/config.ts';
 import type { Pod, RoutedDecision } from '../../src/domain.ts';
 import type { Logger } from '../../src/ops/log.ts';
+import {
+  type CacheState,
+  type CacheStateOptions,
+  createCacheState,
+} from '../../src/prefix-index/cache-state.ts';
 
 export function aPod(given: Partial<Pod> = {}): Pod {
   return {
@@ -25,8 +30,20 @@ export function aRoutedDecision(given: Partial<RoutedDecision> = {}): RoutedDeci
     model: 'demo',
     matchedBlocks: 3,
     totalBlocks: 4,
+    elsewhere: { cpu: 0, storage: 0 },
     ...given,
   };
+}
+
+/** With room for more than a test stores, and time for more than it takes. */
+export function aCacheState(given: Partial<CacheStateOptions> = {}): CacheState {
+  return createCacheState({
+    capacityBytes: 1 << 22,
+    historyEntries: 10_000,
+    historyTtlMs: 3_600_000,
+    seed: 1,
+    ...given,
+  });
 }
 
 /** A valid configuration from environment variables; throws with all problems otherwise. */

@@ -1,22 +1,26 @@
 /** Snapshots for policies, and chance that repeats. */
 import { assert } from 'chai';
-import type { Candidate, Snapshot } from '../../src/routing/policy.ts';
+import type { Pick, Snapshot } from '../../src/routing/policy.ts';
 import { aPod } from './builders.ts';
 
 /** Named pods in order: `[running, matchedBlocks, totalBlocks]`. */
 export type Row = readonly [running: number, matched?: number, total?: number];
 
-function candidates(rows: readonly Row[]): Candidate[] {
-  return rows.map(([running, matchedBlocks = 0, totalBlocks = 10], i) => ({
-    pod: aPod({ name: 'abcdefgh'[i]!, port: 8_000 + i }),
-    running,
-    matchedBlocks,
-    totalBlocks,
-  }));
+export function snapshotOf(rows: readonly Row[], random: () => number = Math.random, turn = 0): Snapshot {
+  return {
+    pods: rows.map((_, i) => aPod({ name: 'abcdefgh'[i]!, port: 8_000 + i })),
+    running: rows.map(([running]) => running),
+    matchedBlocks: rows.map(([, matched = 0]) => matched),
+    totalBlocks: rows.map(([, , total = 10]) => total),
+    random,
+    turn,
+  };
 }
 
-export function snapshotOf(rows: readonly Row[], random: () => number = Math.random, turn = 0): Snapshot {
-  return { candidates: candidates(rows), random, turn };
+/** The name of the pod that a policy picks. */
+export function pickedBy(policy: (snapshot: Snapshot) => Pick | number, snapshot: Snapshot): string {
+  const pick = policy(snapshot);
+  return snapshot.pods[typeof pick === 'number' ? pick : pick.index]!.name;
 }
 
 /** Deterministic and uniform (mulberry32). */

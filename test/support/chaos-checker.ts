@@ -8,11 +8,13 @@
  * repair window: from the first message that does not arrive in its time, or the end of a process or a connection, to
  * the moment when the feed has applied what came after it and says `live`, or `cold` if the rest can no longer be known.
  */
-import type { BlockChain } from '../../src/domain.ts';
+import type { BlockHash } from '../../src/domain.ts';
 import type { EventFeed, FeedFact, PublisherReport } from '../../src/events/event-feed.ts';
 import type { CacheState } from '../../src/prefix-index/cache-state.ts';
-import { depthsOf, slice } from './blocks.ts';
+import { blockAt } from '../../src/prompt/blocks.ts';
+import { holdsBlock } from './blocks.ts';
 import { type ChaosEngine, chainOfPrompt, PastCache, type Position, type Prompt } from './chaos-engine.ts';
+import { engineHash } from './kv-events.ts';
 
 interface Followed {
   readonly engine: ChaosEngine;
@@ -139,6 +141,7 @@ export class ChaosChecker {
 
   /** When all is quiet: the index against the engines' own caches, block for block. */
   compare(): void {
+    this.#cache.index.check();
     for (const { engine } of this.#followed.values()) {
       const report = this.#report(engine)!;
       const { name } = engine.options;
@@ -148,18 +151,30 @@ export class ChaosChecker {
       for (const block of residents) {
         const { lora, salt } = block;
         const chain = chainOfPrompt(engine.options, { tokenIds: block.prefix(), context: { lora, salt } });
-        if (this.#matches(engine, slice(chain, block.index))) common++;
+        if (this.#holds(engine, block.hash, blockAt(chain, block.index))) common++;
       }
       this.counts.blocksCompared += residents.length;
       if (report.blocks > common) this.#diverged(`${name} does not hold ${report.blocks - common} blocks`);
       if (report.state === 'live') {
         this.counts.comparedLive++;
         if (common < residents.length) this.#diverged(`${name} holds ${residents.length - common} more`);
+        this.#comparePrefixes(engine);
       } else {
         this.counts.comparedCold++;
         if (this.#remembersAll(engine)) this.#diverged(`${name} stays ${report.state} ${report.why}`);
         this.counts.lackingWhenCold += residents.length - common;
       }
+    }
+  }
+
+  /** Of the prompts that it has cached the index finds as much as the engine itself. */
+  #comparePrefixes(engine: ChaosEngine): void {
+    for (const { lora, salt, prefix } of engine.cache.residentChains()) {
+      const prompt = { tokenIds: prefix(), context: { lora, salt } };
+      const held = engine.cache.heldPrefixBlocks(prompt.tokenIds, prompt.context);
+      const matched = this.#depth(engine, prompt);
+      if (matched !== held)
+        this.#diverged(`${engine.options.name} holds ${held} of a prompt, not ${matched}`);
     }
   }
 
@@ -203,24 +218,21 @@ export class ChaosChecker {
 
   #depth(engine: ChaosEngine, prompt: Prompt): number {
     const holder = this.#holder(engine);
-    const matches = depthsOf(this.#cache.index.match(chainOfPrompt(engine.options, prompt)));
-    return (holder === undefined ? undefined : matches.get(holder)) ?? 0;
+    if (holder === undefined) return 0;
+    return this.#cache.index.find(chainOfPrompt(engine.options, prompt)).depthOf(holder);
   }
 
   #claims(engine: ChaosEngine, hash: bigint): boolean {
-    const { hi, lo } = engine.names.get(hash)!;
-    const { blockSizeTokens } = engine.options;
-    const block = { blockSizeTokens, length: 1, lanes: Uint32Array.of(hi, lo) };
-    return this.#matches(engine, block);
+    return this.#holds(engine, hash, engine.names.get(hash)!);
   }
 
-  #matches(engine: ChaosEngine, block: BlockChain): boolean {
+  #holds(engine: ChaosEngine, hash: bigint, block: BlockHash): boolean {
     const holder = this.#holder(engine);
-    return this.#cache.index.match(block).some(({ holders }) => holders.some(id => id === holder));
+    return holder !== undefined && holdsBlock(this.#cache.index, holder, engineHash(hash), block);
   }
 
   #holder(engine: ChaosEngine) {
-    return this.#cache.holders.find(engine.options.name, 0);
+    return this.#cache.holders.find(engine.options.name, { kind: 'gpu', rank: 0 });
   }
 
   #of(engine: ChaosEngine): Followed {

@@ -2,9 +2,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
 import type { PublisherLimits } from '../../src/events/publisher.ts';
-import { createCacheState } from '../../src/prefix-index/cache-state.ts';
 import { SEED } from './blocks.ts';
-import { aPod } from './builders.ts';
+import { aCacheState, aPod } from './builders.ts';
 import { ChaosChecker } from './chaos-checker.ts';
 import { ChaosEngine, type ChaosEngineOptions } from './chaos-engine.ts';
 import { FAITHFUL, type LinkRates, LossyLink } from './lossy-link.ts';
@@ -36,18 +35,15 @@ export class ChaosFleet {
   /** How often the feed told of each, under names like `forgotten gap`. */
   readonly told = new Map<string, number>();
   readonly counts = { restarts: 0, rejoins: 0, resets: 0 };
-  readonly #cache = createCacheState({ indexEntries: 100_000, historyEntries: 10, historyTtlMs: 1_000 });
+  readonly #cache = aCacheState();
   readonly #feed: EventFeed;
   readonly #connected = new Set<string>();
   #heard = Promise.withResolvers<void>();
   #turn = Promise.withResolvers<void>();
 
   private constructor(engines: readonly ChaosEngine[], limits: Partial<PublisherLimits>) {
-    const { fed: index, holders, catalog } = this.#cache;
     this.#feed = new EventFeed({
-      index,
-      holders,
-      catalog,
+      cache: this.#cache,
       seed: SEED,
       topic: '',
       limits,

@@ -1,40 +1,50 @@
 /** What every PrefixIndex promises. Run it against each implementation. */
 import { assert } from 'chai';
-import type { HolderId } from '../../src/domain.ts';
-import type { PrefixIndex } from '../../src/prefix-index/prefix-index.ts';
+import type { BlockChain, HolderId } from '../../src/domain.ts';
+import { type PrefixIndex, START } from '../../src/prefix-index/prefix-index.ts';
 import { blockAt } from '../../src/prompt/blocks.ts';
-import { chainOf, depthsOf, holder, slice } from './blocks.ts';
+import { chainOf, depthsOf, engineHashesOf, holder, slice } from './blocks.ts';
 
 const A = holder(0);
 const B = holder(1);
 const C = holder(2);
 
-/** `make` returns an empty index that keeps at least `capacityEntries` entries, and not many more. */
-export function describePrefixIndex(name: string, make: (capacityEntries: number) => PrefixIndex): void {
+export function describePrefixIndex(name: string, make: () => PrefixIndex): void {
   describe(`a prefix index (${name})`, () => {
     const chain = chainOf([1, 2, 3, 4, 5, 6]);
     let index: PrefixIndex;
 
     beforeEach(() => {
-      index = make(1_000);
+      index = make();
     });
 
+    /** A whole chain, as an engine with these hashes would announce it. */
+    function store(by: HolderId, of: BlockChain, scheme = 0, again: 'copy' | 'same' = 'copy'): number {
+      return index.store(by, of, { after: START, engineHashes: engineHashesOf(of, scheme), again });
+    }
+
+    function remove(by: HolderId, of: BlockChain, position: number, scheme = 0): number {
+      return index.remove(by, blockAt({ ...of, lanes: engineHashesOf(of, scheme) }, position)).length;
+    }
+
     function depths(of = chain): Record<number, number> {
-      return Object.fromEntries(depthsOf(index.match(of)));
+      return Object.fromEntries(depthsOf(index.find(of).layers()));
     }
 
     it('matches nothing while it is empty', () => {
-      assert.deepEqual(index.match(chain), []);
+      assert.deepEqual(index.find(chain).layers(), []);
       assert.deepEqual(index.size(), { blocks: 0, entries: 0 });
     });
 
     it('matches a stored chain to its full length', () => {
-      index.store(A, chain);
-      assert.deepEqual(index.match(chain), [{ depth: 6, holders: [A] }]);
+      assert.equal(store(A, chain), 6);
+      assert.deepEqual(index.find(chain).layers(), [{ depth: 6, holders: [A] }]);
+      assert.equal(index.find(chain).depthOf(A), 6);
+      assert.equal(index.held(A), 6);
     });
 
     it('matches a prompt as far as it is shared with what was stored', () => {
-      index.store(A, chain);
+      store(A, chain);
       assert.deepEqual(depths(chainOf([1, 2, 3, 9, 9])), { [A]: 3 });
       assert.deepEqual(depths(chainOf([1, 2])), { [A]: 2 });
       assert.deepEqual(depths(chainOf([1, 2, 3, 4, 5, 6, 7, 8])), { [A]: 6 });
@@ -43,94 +53,179 @@ export function describePrefixIndex(name: string, make: (capacityEntries: number
 
     it('matches nothing for a prompt without a full block, and stores nothing of one', () => {
       const empty = chainOf([]);
-      index.store(A, empty);
+      store(A, empty);
       assert.deepEqual(index.size(), { blocks: 0, entries: 0 });
-      index.store(A, chain);
-      assert.deepEqual(index.match(empty), []);
+      store(A, chain);
+      assert.deepEqual(index.find(empty).layers(), []);
     });
 
     it('has the deepest layer first, and each holder in one layer', () => {
-      index.store(A, slice(chain, 0, 2));
-      index.store(B, chain);
-      index.store(C, slice(chain, 0, 2));
-      const [deepest, next, ...more] = index.match(chain);
+      store(A, slice(chain, 0, 2));
+      store(B, chain);
+      store(C, slice(chain, 0, 2));
+      const [deepest, next, ...more] = index.find(chain).layers();
       assert.deepEqual(deepest, { depth: 6, holders: [B] });
       assert.equal(next!.depth, 2);
       assert.sameMembers([...next!.holders], [A, C]);
       assert.isEmpty(more);
     });
 
-    it('counts only blocks without a hole before them', () => {
-      index.store(A, slice(chain, 0, 2));
-      index.store(A, slice(chain, 3));
-      index.store(B, slice(chain, 1));
-      assert.deepEqual(depths(), { [A]: 2 });
+    it('tells each holder and its depth, deepest first', () => {
+      store(A, slice(chain, 0, 2));
+      store(B, chain);
+      const told: [HolderId, number][] = [];
+      index.find(chain).forEachLayer((depth, holders, from, to) => {
+        for (const by of holders.subarray(from, to)) told.push([holder(by), depth]);
+      });
+      assert.deepEqual(told, [
+        [B, 6],
+        [A, 2],
+      ]);
+    });
+
+    it('goes on behind a block that is known by the hash of its engine', () => {
+      store(A, slice(chain, 0, 4));
+      const after = index.locate(A, blockAt({ ...chain, lanes: engineHashesOf(chain) }, 3))!;
+      assert.deepEqual(index.hashAt(after), blockAt(chain, 3));
+      const rest = slice(chain, 4);
+      assert.equal(index.store(A, rest, { after, engineHashes: engineHashesOf(rest), again: 'copy' }), 2);
+      assert.deepEqual(depths(), { [A]: 6 });
+    });
+
+    it('does not know a block by the hash of an engine that does not hold it', () => {
+      store(A, chain);
+      assert.isUndefined(index.locate(B, blockAt({ ...chain, lanes: engineHashesOf(chain) }, 3)));
+      assert.equal(remove(B, chain, 3), 0);
     });
 
     it('does not fill the hole of one holder with a block of another', () => {
-      index.store(A, slice(chain, 0, 3));
-      index.store(B, slice(chain, 0, 1));
-      index.store(B, slice(chain, 2));
+      store(A, slice(chain, 0, 3));
+      store(B, chain);
+      remove(B, chain, 1);
       assert.deepEqual(depths(), { [A]: 3, [B]: 1 });
     });
 
     it('ends a match before a removed block, and continues it when the hole is filled', () => {
-      index.store(A, chain);
-      index.remove(A, blockAt(chain, 2));
+      store(A, chain);
+      assert.equal(remove(A, chain, 2), 1);
       assert.deepEqual(depths(), { [A]: 2 });
       assert.deepEqual(index.size(), { blocks: 5, entries: 5 });
-      index.store(A, slice(chain, 2, 3));
+      store(A, slice(chain, 0, 3), 0, 'same');
       assert.deepEqual(depths(), { [A]: 6 });
     });
 
     it('matches nothing when the first block is removed, though the rest is held', () => {
-      index.store(A, chain);
-      index.remove(A, blockAt(chain, 0));
+      store(A, chain);
+      remove(A, chain, 0);
       assert.deepEqual(depths(), {});
       assert.equal(index.size().entries, 5);
     });
 
     it('removes a block of one holder only', () => {
-      index.store(A, chain);
-      index.store(B, chain);
-      index.remove(A, blockAt(chain, 4));
+      store(A, chain);
+      store(B, chain);
+      remove(A, chain, 4);
       assert.deepEqual(depths(), { [A]: 4, [B]: 6 });
       assert.deepEqual(index.size(), { blocks: 6, entries: 11 });
     });
 
     it('does not mind the removal of what is not held', () => {
-      index.remove(A, blockAt(chain, 0));
-      index.store(A, slice(chain, 0, 2));
-      index.remove(A, blockAt(chain, 5));
-      index.remove(B, blockAt(chain, 0));
+      assert.equal(remove(A, chain, 0), 0);
+      store(A, slice(chain, 0, 2));
+      assert.equal(remove(A, chain, 5), 0);
+      assert.equal(remove(B, chain, 0), 0);
       assert.deepEqual(depths(), { [A]: 2 });
       assert.deepEqual(index.size(), { blocks: 2, entries: 2 });
     });
 
-    it('holds a block once, however often it is stored', () => {
-      index.store(A, chain);
-      index.store(A, chain);
+    it('holds a block until its last copy is removed', () => {
+      store(A, chain);
+      assert.equal(store(A, slice(chain, 0, 3)), 0);
+      store(A, slice(chain, 0, 3));
       assert.deepEqual(index.size(), { blocks: 6, entries: 6 });
-      index.remove(A, blockAt(chain, 5));
-      assert.deepEqual(depths(), { [A]: 5 });
+      assert.deepEqual([remove(A, chain, 2), remove(A, chain, 2)], [0, 0]);
+      assert.deepEqual(depths(), { [A]: 6 });
+      assert.equal(remove(A, chain, 2), 1);
+      assert.deepEqual(depths(), { [A]: 2 });
+      assert.equal(remove(A, chain, 5), 1);
+    });
+
+    it('counts no copy of what is announced once more as the same', () => {
+      store(A, chain);
+      store(A, chain, 0, 'same');
+      assert.equal(remove(A, chain, 5), 1);
+    });
+
+    it('counts no copy under another hash, which could not be removed by that one', () => {
+      store(A, chain);
+      store(A, chain, 1);
+      assert.equal(remove(A, chain, 5, 1), 0);
+      assert.equal(remove(A, chain, 5), 1);
+    });
+
+    it('knows a block by each of its holders’ hashes, and by no other', () => {
+      store(A, chain);
+      store(B, chain, 1);
+      store(C, chain, 2);
+      assert.deepEqual(index.size(), { blocks: 6, entries: 18 });
+      assert.equal(remove(B, chain, 5, 0), 0);
+      assert.equal(remove(C, chain, 5, 1), 0);
+      assert.equal(remove(B, chain, 5, 1), 1);
+      assert.deepEqual(depths(), { [A]: 6, [B]: 5, [C]: 6 });
+      assert.deepEqual(
+        [0, 1, 2].map(scheme =>
+          index.locate(C, blockAt({ ...chain, lanes: engineHashesOf(chain, scheme) }, 5)),
+        ),
+        [undefined, undefined, index.locate(A, blockAt({ ...chain, lanes: engineHashesOf(chain) }, 5))],
+      );
+    });
+
+    it('claims none of several blocks that were announced under one hash, when that is removed', () => {
+      const [one, other] = [chainOf([1]), chainOf([2])];
+      const engineHashes = Uint32Array.of(7, 7);
+      for (const each of [one, other]) index.store(A, each, { after: START, engineHashes, again: 'copy' });
+      index.store(B, one, { after: START, engineHashes, again: 'copy' });
+      assert.lengthOf(index.remove(A, { hi: 7, lo: 7 }), 2);
+      assert.deepEqual(depths(one), { [B]: 1 });
+      assert.deepEqual(depths(other), {});
+    });
+
+    it('takes blocks that no engine has announced, and their hashes later', () => {
+      index.store(A, chain, { after: START, engineHashes: undefined, again: 'same' });
+      assert.equal(remove(A, chain, 5), 0);
+      store(B, chain);
+      assert.deepEqual(depths(), { [A]: 6, [B]: 6 });
+      assert.equal(remove(B, chain, 5), 1);
+      const place = index.locate(B, blockAt({ ...chain, lanes: engineHashesOf(chain) }, 4))!;
+      index.removeAt(A, place);
+      assert.deepEqual(depths(), { [A]: 4, [B]: 5 });
+    });
+
+    it('takes a block from a holder whatever the number of its copies', () => {
+      store(A, chain);
+      store(A, chain);
+      index.removeAt(A, index.locate(A, blockAt({ ...chain, lanes: engineHashesOf(chain) }, 2))!);
+      assert.deepEqual(depths(), { [A]: 2 });
     });
 
     it('clears everything of one holder and nothing of others', () => {
-      index.store(A, chain);
-      index.store(A, chainOf([7, 8]));
-      index.store(B, chain);
+      store(A, chain);
+      store(A, chainOf([7, 8]));
+      store(A, chainOf([7, 8]));
+      store(B, chain, 1);
       index.clear(A);
       assert.deepEqual(depths(), { [B]: 6 });
-      assert.deepEqual(index.match(chainOf([7, 8])), []);
+      assert.deepEqual(index.find(chainOf([7, 8])).layers(), []);
       assert.deepEqual(index.size(), { blocks: 6, entries: 6 });
       index.clear(A);
-      index.store(A, slice(chain, 0, 1));
+      store(A, slice(chain, 0, 1));
       assert.deepEqual(depths(), { [A]: 1, [B]: 6 });
+      assert.equal(remove(B, chain, 5, 1), 1);
     });
 
     it('keeps branches of one prefix apart', () => {
-      index.store(A, chainOf([1, 2, 3]));
-      index.store(B, chainOf([1, 2, 4]));
+      store(A, chainOf([1, 2, 3]));
+      store(B, chainOf([1, 2, 4]));
       assert.deepEqual(index.size(), { blocks: 4, entries: 6 });
       assert.deepEqual(depths(chainOf([1, 2, 3])), { [A]: 3, [B]: 2 });
       assert.deepEqual(depths(chainOf([1, 2, 4])), { [A]: 2, [B]: 3 });
@@ -138,75 +233,19 @@ export function describePrefixIndex(name: string, make: (capacityEntries: number
 
     it('keeps the blocks of different contexts and block sizes apart', () => {
       const tokens = [1, 2, 3, 4];
-      index.store(A, chainOf(tokens, 2));
-      assert.deepEqual(index.match(chainOf(tokens, 1)), []);
-      assert.deepEqual(index.match(chainOf(tokens, 2, { salt: 'x' })), []);
+      store(A, chainOf(tokens, 2));
+      assert.deepEqual(index.find(chainOf(tokens, 1)).layers(), []);
+      assert.deepEqual(index.find(chainOf(tokens, 2, { salt: 'x' })).layers(), []);
       assert.deepEqual(depths(chainOf(tokens, 2)), { [A]: 2 });
     });
 
     it('is empty again when all is removed, in whatever order', () => {
-      for (const id of [A, B, C]) index.store(id, chain);
-      for (const position of [3, 0, 5, 1, 4, 2]) index.remove(A, blockAt(chain, position));
-      for (let position = 0; position < 6; position++) index.remove(B, blockAt(chain, position));
+      for (const [scheme, id] of [A, B, C].entries()) store(id, chain, scheme);
+      for (const position of [3, 0, 5, 1, 4, 2]) remove(A, chain, position);
+      for (let position = 0; position < 6; position++) remove(B, chain, position, 1);
       index.clear(C);
       assert.deepEqual(index.size(), { blocks: 0, entries: 0 });
-      assert.deepEqual(index.match(chain), []);
-    });
-
-    describe('at its capacity', () => {
-      beforeEach(() => {
-        index = make(6);
-      });
-
-      const prompt = (start: number, length: number) =>
-        chainOf(Array.from({ length }, (_, i) => 10 * start + i));
-      const depth = (of: ReturnType<typeof prompt>, id: HolderId = A) =>
-        depthsOf(index.match(of)).get(id) ?? 0;
-
-      it('gives up the tail of the oldest chain first', () => {
-        index.store(A, prompt(1, 4));
-        index.store(A, prompt(2, 4));
-        assert.deepEqual(index.size(), { blocks: 6, entries: 6 });
-        assert.equal(depth(prompt(1, 4)), 2);
-        assert.equal(depth(prompt(2, 4)), 4);
-        index.store(A, prompt(3, 3));
-        assert.deepEqual(
-          [1, 2, 3].map(start => depth(prompt(start, 4))),
-          [0, 3, 3],
-        );
-      });
-
-      it('keeps what was stored again longer than what was not', () => {
-        index.store(A, prompt(1, 3));
-        index.store(A, prompt(2, 3));
-        index.store(A, prompt(1, 3));
-        index.store(A, prompt(3, 3));
-        assert.deepEqual(
-          [1, 2, 3].map(start => depth(prompt(start, 3))),
-          [3, 0, 3],
-        );
-      });
-
-      it('counts each holder of a block', () => {
-        index.store(A, prompt(1, 4));
-        index.store(B, prompt(1, 4));
-        assert.equal(index.size().entries, 6);
-        assert.equal(depth(prompt(1, 4), A), 2);
-        assert.equal(depth(prompt(1, 4), B), 4);
-      });
-
-      it('keeps the head of a chain that is longer than all that fits', () => {
-        index.store(A, prompt(1, 9));
-        assert.equal(depth(prompt(1, 9)), 6);
-        assert.equal(index.size().entries, 6);
-      });
-
-      it('has room again for what was removed', () => {
-        index.store(A, prompt(1, 6));
-        index.clear(A);
-        index.store(B, prompt(2, 6));
-        assert.equal(depth(prompt(2, 6), B), 6);
-      });
+      assert.deepEqual(index.find(chain).layers(), []);
     });
   });
 }

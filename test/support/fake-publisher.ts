@@ -13,10 +13,12 @@ export class FakePublisher {
   /** Its own, or the one that it dialled. */
   readonly port: number;
   readonly #socket: XPublisher;
+  readonly #release: (socket: XPublisher) => unknown;
   #sequence = 0n;
 
-  private constructor(socket: XPublisher) {
+  private constructor(socket: XPublisher, release: (socket: XPublisher) => unknown) {
     this.#socket = socket;
+    this.#release = release;
     this.port = Number(socket.lastEndpoint!.split(':').at(-1));
   }
 
@@ -24,7 +26,7 @@ export class FakePublisher {
   static dial(port: number): FakePublisher {
     const socket = new XPublisher({ linger: 0, sendHighWaterMark: 0 });
     socket.connect(`tcp://127.0.0.1:${port}`);
-    return new FakePublisher(socket);
+    return new FakePublisher(socket, () => socket.close());
   }
 
   /** Port 0 lets the system choose. Rejects if the port is taken. */
@@ -36,7 +38,7 @@ export class FakePublisher {
       socket.close();
       throw error;
     }
-    return new FakePublisher(socket);
+    return new FakePublisher(socket, closeBound);
   }
 
   /** Publishers on consecutive ports, as the data-parallel ranks of one engine. */
@@ -72,9 +74,9 @@ export class FakePublisher {
     await this.#socket.send(frames.map(frame => Buffer.from(frame as Uint8Array)));
   }
 
-  /** Resolves when its port is free again. */
+  /** Resolves when its own port, if it has one, is free again. */
   async close(): Promise<void> {
-    await closeBound(this.#socket);
+    await this.#release(this.#socket);
   }
 
   async #notice(kind: 0 | 1): Promise<string> {

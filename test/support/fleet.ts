@@ -103,7 +103,7 @@ export async function startEngineFleet(options: EngineFleetOptions = {}): Promis
         const held = () => engines.reduce((sum, { cache }) => sum + cache.residentBlocks().length, 0);
         await eventually('the index agrees with the engines', async () => {
           const metrics = await fleet.program.metrics();
-          return metrics('warmroute_index_entries', { index: 'events' }) === held();
+          return metrics('warmroute_index_entries', { source: 'events' }) === held();
         });
       },
       stop: () => stops.run(),

@@ -1,7 +1,13 @@
 /** KV-cache events: as recorded, as an engine would send them, and as the decoder hands them over. */
 import { readFileSync } from 'node:fs';
 import { Packr } from 'msgpackr';
-import type { CacheGroup, EngineHash, EngineHashes, StoredEvent } from '../../src/events/kv-event.ts';
+import type {
+  CacheGroup,
+  EngineHash,
+  EngineHashes,
+  RemovedEvent,
+  StoredEvent,
+} from '../../src/events/kv-event.ts';
 
 export const VERSIONS = ['0.32.0', '0.23.0'] as const;
 export type Version = (typeof VERSIONS)[number];
@@ -87,7 +93,11 @@ export function engineHashes(...values: readonly (number | bigint)[]): EngineHas
   return { length: values.length, lanes: Uint32Array.from(lanes) };
 }
 
-export const FULL_ATTENTION: CacheGroup = { index: 0, kind: 'full_attention' };
+export function group(index?: number, kind?: string, windowTokens?: number): CacheGroup {
+  return { index, kind, windowTokens };
+}
+
+export const FULL_ATTENTION = group(0, 'full_attention');
 
 /** Blocks of two tokens: `hashes[i]` holds the tokens `[10 * hash, 10 * hash + 1]`. */
 export function stored(
@@ -113,4 +123,9 @@ export function stored(
 /** The tokens of `stored` blocks. */
 export function tokensOf(hashes: readonly number[]): Uint32Array {
   return Uint32Array.from(hashes.flatMap(hash => [10 * hash, 10 * hash + 1]));
+}
+
+/** Blocks that are on the GPU no longer. */
+export function removed(hashes: readonly number[], given: Partial<RemovedEvent> = {}): RemovedEvent {
+  return { kind: 'removed', hashes: engineHashes(...hashes), medium: 'gpu', group: group(0), ...given };
 }

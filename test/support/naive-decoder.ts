@@ -13,7 +13,7 @@ for (const name of ['STORAGE', 'FS', 'OBJ', 'DISK', 'EXTERNAL']) MEDIA[name] = '
 
 const STORED = [
   ...['type', 'block_hashes', 'parent_block_hash', 'token_ids', 'block_size', 'lora_id', 'medium'],
-  ...['lora_name', 'extra_keys', 'group_idx', 'kv_cache_spec_kind'],
+  ...['lora_name', 'extra_keys', 'group_idx', 'kv_cache_spec_kind', 'kv_cache_spec_sliding_window'],
 ];
 const REMOVED = ['type', 'block_hashes', 'medium', 'group_idx'];
 
@@ -48,6 +48,7 @@ function naiveEvent(raw: unknown): KvEvent {
   const group = {
     index: isNil(fields.group_idx) ? undefined : Number(fields.group_idx),
     kind: (fields.kv_cache_spec_kind as string | null | undefined) ?? undefined,
+    windowTokens: countOf(fields.kv_cache_spec_sliding_window),
   };
   if (fields.type === 'BlockRemoved') return { kind: 'removed', hashes, medium, group };
   const parent: EngineHash | undefined = isNil(fields.parent_block_hash)
@@ -83,6 +84,12 @@ function extraKey(value: unknown): ExtraKey {
 
 function plain(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? Number(value) : value;
+}
+
+/** What is no count is not known. */
+function countOf(value: unknown): number | undefined {
+  const isNumber = typeof value === 'number' || typeof value === 'bigint';
+  return isNumber && value >= 0 ? Number(value) : undefined;
 }
 
 function isNil(value: unknown): value is null | undefined {

@@ -25,6 +25,8 @@ export class RouteBench {
   serving: readonly Pod[] = [a, b, c];
   /** Blocks of 10 that a pod holds, by its name. */
   held: Record<string, number> = { b: 7 };
+  /** Of those, blocks that are not on its GPU. */
+  elsewhere: Record<string, { readonly cpu: number; readonly storage: number }> = {};
   readonly load = new Load();
   readonly tokenized: { prompt: PromptRequest; pods: readonly Pod[] }[] = [];
   readonly looked: { tokens: Tokens; prompt: unknown; pods: readonly Pod[] }[] = [];
@@ -34,10 +36,15 @@ export class RouteBench {
   readonly route = this.create({ random: () => 0 });
 
   create(given: Partial<RouteParts>) {
-    const found: PrefixFound = {
-      of: pod => ({ matchedBlocks: this.held[pod.name] ?? 0, totalBlocks: 10 }),
+    const foundOn = (pods: readonly Pod[]): PrefixFound => ({
+      matchedBlocks: Uint32Array.from(pods, ({ name }) => this.held[name] ?? 0),
+      totalBlocks: Uint32Array.from(pods, () => 10),
+      elsewhere: {
+        cpu: Uint32Array.from(pods, ({ name }) => this.elsewhere[name]?.cpu ?? 0),
+        storage: Uint32Array.from(pods, ({ name }) => this.elsewhere[name]?.storage ?? 0),
+      },
       remember: pod => void this.remembered.push(pod.name),
-    };
+    });
     return createRoute({
       parse: parsePrompt,
       registry: {
@@ -51,7 +58,7 @@ export class RouteBench {
       lookup: (tokens, prompt, pods) => {
         this.looked.push({ tokens, prompt, pods });
         this.lookup();
-        return found;
+        return foundOn(pods);
       },
       policies: policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
       load: this.load,

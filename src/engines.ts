@@ -1,0 +1,126 @@
+/** What is done about each engine, from when its pod joins to when it leaves. */
+import { endpointOf, type KvPublisher, type Pod } from './domain.ts';
+import type { EventFeed, FeedFact, PublisherReport } from './events/event-feed.ts';
+import type { Logger } from './ops/log.ts';
+import { type EngineLimit, type EngineProfile, limitsOf } from './pods/engine-profile.ts';
+import { EngineProfiles } from './pods/engine-profiles.ts';
+import { realSleep } from './pods/sleep.ts';
+import type { CacheState } from './prefix-index/cache-state.ts';
+import { createEngineHttp } from './prompt/engine-http.ts';
+
+/** Of one page. An engine that is busy with a long prompt may take this long for anything. */
+const PAGE_TIMEOUT_MS = 5_000;
+const MAX_PAGE_BYTES = 4 * 1024 * 1024;
+/** From one question to the next: adapters come and go while an engine runs. */
+const REFRESH_MS = 60_000;
+const RETRY_MS = 1_000;
+
+export interface EnginesParts {
+  readonly cache: CacheState;
+  readonly feed: EventFeed;
+  /** Whether the feed connects to the engines, or they to it. */
+  readonly dials: boolean;
+  readonly log: Logger;
+}
+
+export interface EngineReport {
+  readonly version: string | undefined;
+  readonly limits: readonly EngineLimit['what'][];
+}
+
+/** Follows the events of engines, and asks them what they are. */
+export class Engines {
+  readonly #parts: EnginesParts;
+  readonly #http = createEngineHttp({ maxConnectionsPerPod: 1, maxResponseBytes: MAX_PAGE_BYTES });
+  readonly #profiles: EngineProfiles;
+  /** By pod: what was said of its engine already, and, of an `auto` pod, the publishers that are followed. */
+  readonly #known = new Map<string, { readonly pod: Pod; said: string; publishers: string }>();
+
+  constructor(parts: EnginesParts) {
+    this.#parts = parts;
+    this.#profiles = new EngineProfiles({
+      get: (pod, path, signal) => this.#http.getJson(`http://${endpointOf(pod)}${path}`, signal),
+      timeoutMs: PAGE_TIMEOUT_MS,
+      refreshMs: REFRESH_MS,
+      retryMs: RETRY_MS,
+      sleep: realSleep,
+      onProfile: (pod, profile) => this.#onProfile(pod, profile),
+    });
+  }
+
+  joined(pod: Pod): void {
+    if (pod.kvEvents.kind === 'none') return;
+    this.#known.set(pod.name, { pod, said: '', publishers: '' });
+    this.#parts.feed.follow(pod);
+    this.#profiles.follow(pod);
+  }
+
+  /** What it held is the caller's to purge. */
+  left(pod: Pod): void {
+    this.#known.delete(pod.name);
+    void this.#profiles.leave(pod.name);
+    void this.#parts.feed.leave(pod.name);
+  }
+
+  /** A new connection, or a new sequence, may be a new process. */
+  hear(fact: FeedFact): void {
+    const isNew =
+      fact.kind === 'link' ? fact.event === 'connected' : fact.kind === 'forgotten' && fact.why === 'restart';
+    if (isNew && this.#profiles.of(fact.pod) !== undefined) this.#profiles.restarted(fact.pod);
+  }
+
+  /** Every publisher, and what is known of its engine. */
+  snapshot(): (PublisherReport & { readonly engine: EngineReport | undefined })[] {
+    return this.#parts.feed.snapshot().map(report => ({ ...report, engine: this.#reportOf(report.pod) }));
+  }
+
+  async stop(): Promise<void> {
+    await this.#profiles.stop();
+    await this.#http.close();
+  }
+
+  #onProfile(pod: Pod, profile: EngineProfile): void {
+    const { cache, log } = this.#parts;
+    const known = this.#known.get(pod.name);
+    if (known === undefined) return;
+    const { version, events, models } = profile;
+    if (pod.kvEvents.kind === 'auto' && events?.kind === 'on') this.#followAs(pod, events.publishers);
+    const holder = cache.holders.ensure(pod.name, { kind: 'gpu', rank: 0 });
+    for (const name of models?.adapters ?? []) cache.catalog.noteAdapter(holder, name);
+    for (const name of models?.names ?? []) cache.catalog.noteBaseName(holder, name);
+
+    const limits = this.#limitsOf(pod, profile);
+    const said = JSON.stringify([version, limits]);
+    if (said === known.said) return;
+    known.said = said;
+    const fields = { pod: pod.name, version, limits: limits.map(({ what, means }) => `${what}: ${means}`) };
+    if (limits.every(({ what }) => what === 'array_events')) log.info(fields, 'engine');
+    else log.warn(fields, 'engine, with limits');
+  }
+
+  /** Where an engine says that it publishes, which may be elsewhere after it has started anew. */
+  #followAs(pod: Pod, publishers: readonly KvPublisher[]): void {
+    const { cache, feed } = this.#parts;
+    const known = this.#known.get(pod.name)!;
+    const now = JSON.stringify(publishers);
+    if (now === known.publishers) return;
+    if (known.publishers !== '') {
+      void feed.leave(pod.name);
+      cache.purge(pod.name);
+    }
+    known.publishers = now;
+    feed.follow(pod, publishers);
+  }
+
+  #reportOf(name: string): EngineReport | undefined {
+    const profile = this.#profiles.of(name);
+    const { pod } = this.#known.get(name) ?? {};
+    if (pod === undefined || profile === undefined) return undefined;
+    return { version: profile.version, limits: this.#limitsOf(pod, profile).map(({ what }) => what) };
+  }
+
+  #limitsOf({ kvEvents }: Pod, profile: EngineProfile): EngineLimit[] {
+    const replayed = kvEvents.kind !== 'zmq' || kvEvents.replayPort !== undefined;
+    return limitsOf(profile, { dialled: this.#parts.dials, replayed });
+  }
+}

@@ -1,0 +1,126 @@
+import { z } from 'zod';
+import type { KvPublisher } from '../domain.ts';
+
+/** What an engine says of itself over HTTP. Whatever it does not serve is undefined: other engines have other pages. */
+export interface EngineProfile {
+  readonly version: string | undefined;
+  /** What it serves now: LoRA adapters, and names of its base model. */
+  readonly models: { readonly adapters: readonly string[]; readonly names: readonly string[] } | undefined;
+  readonly events: EventSources | undefined;
+}
+
+/** Where it publishes, by its own account (`GET /kv_event_sources`, vLLM 0.31). */
+export type EventSources =
+  | { readonly kind: 'off' }
+  | { readonly kind: 'on'; readonly publishers: readonly KvPublisher[] };
+
+/** A page's status, and its body if that is JSON; undefined: no answer. */
+export type Page = { readonly status: number; readonly body: unknown } | undefined;
+
+/** The pages that a profile is made of. */
+export const PROFILE_PAGES = {
+  version: '/version',
+  models: '/v1/models',
+  sources: '/kv_event_sources',
+} as const;
+
+const versionSchema = z.object({ version: z.string() });
+/** vLLM gives an adapter a parent, the model that it adapts; a further name of the model has none. */
+const modelsSchema = z.object({ data: z.array(z.object({ id: z.string(), parent: z.string().nullish() })) });
+const sourcesSchema = z.record(
+  z.string().regex(/^\d+$/),
+  z.object({
+    enable_kv_cache_events: z.boolean(),
+    publisher: z.string().nullish(),
+    endpoint: z.string(),
+    replay_endpoint: z.string().nullish(),
+  }),
+);
+
+export function readProfile(pages: Readonly<Record<keyof typeof PROFILE_PAGES, Page>>): EngineProfile {
+  const models = bodyOf(pages.models, modelsSchema);
+  const sources = bodyOf(pages.sources, sourcesSchema);
+  return {
+    version: bodyOf(pages.version, versionSchema)?.version,
+    models: models && {
+      adapters: models.data.filter(({ parent }) => parent != null).map(({ id }) => id),
+      names: models.data.filter(({ parent }) => parent == null).map(({ id }) => id),
+    },
+    events: sources && eventsOf(sources),
+  };
+}
+
+function bodyOf<T>(page: Page, schema: z.ZodType<T>): T | undefined {
+  return page?.status === 200 ? schema.safeParse(page.body).data : undefined;
+}
+
+function eventsOf(sources: z.infer<typeof sourcesSchema>): EventSources {
+  const ranks = Object.entries(sources).filter(
+    ([, source]) => source.enable_kv_cache_events && source.publisher !== 'null',
+  );
+  if (ranks.length === 0) return { kind: 'off' };
+  return {
+    kind: 'on',
+    publishers: ranks.map(([rank, { endpoint, replay_endpoint }]) => ({
+      rank: Number(rank),
+      port: boundPort(endpoint),
+      replayPort: boundPort(replay_endpoint ?? ''),
+    })),
+  };
+}
+
+/** vLLM binds where the address has a `*` or a `::`; to any other it connects. */
+function boundPort(endpoint: string): number | undefined {
+  const port = /^tcp:\/\/.*(?:\*|::).*:(\d+)$/.exec(endpoint)?.[1];
+  return port === undefined ? undefined : Number(port);
+}
+
+/** Something that a publisher of this version cannot do, and what that means. */
+export interface EngineLimit {
+  readonly what: 'no_events' | 'dials' | 'no_replay' | 'no_lora_name' | 'no_group_kind' | 'array_events';
+  readonly means: string;
+}
+
+/** Since when vLLM has it (see `events/decoder.ts`). */
+const SINCE: readonly (EngineLimit & { readonly minor: number })[] = [
+  {
+    what: 'no_lora_name',
+    minor: 15,
+    means: 'blocks of LoRA adapters are not named, so they are skipped and never matched',
+  },
+  {
+    what: 'no_group_kind',
+    minor: 20,
+    means: 'of a hybrid model all KV-cache groups must hold a whole prefix, so less is claimed than is held',
+  },
+  { what: 'array_events', minor: 24, means: 'events are arrays, read by position; nothing is lost by it' },
+];
+
+/**
+ * What is to be said of an engine once.
+ * @param wanted how its event streams are followed
+ */
+export function limitsOf(
+  { version, events }: EngineProfile,
+  wanted: { readonly dialled: boolean; readonly replayed: boolean },
+): EngineLimit[] {
+  const limits: EngineLimit[] = [];
+  const publishers = events?.kind === 'on' ? events.publishers : [];
+  if (events?.kind === 'off') {
+    const means = 'KV-cache events are off (--kv-events-config): nothing is known of what it holds';
+    limits.push({ what: 'no_events', means });
+  }
+  if (wanted.dialled && publishers.some(({ port }) => port === undefined)) {
+    const means =
+      'it connects to its consumers, and none is heard: bind WARMROUTE_KV_EVENTS_BIND, or have it bind';
+    limits.push({ what: 'dials', means });
+  }
+  if (!wanted.replayed || publishers.some(({ replayPort }) => replayPort === undefined)) {
+    const means =
+      'lost messages cannot be asked for again: after a gap or a restart its blocks are learned anew';
+    limits.push({ what: 'no_replay', means });
+  }
+  const minor = Number(/^0\.(\d+)\./.exec(version ?? '')?.[1] ?? Number.POSITIVE_INFINITY);
+  for (const { minor: since, ...limit } of SINCE) if (minor < since) limits.push(limit);
+  return limits;
+}

@@ -1,0 +1,95 @@
+/**
+ * Per holder, where its blocks were put: stretches of positions, so that all it holds is found without looking at what others
+ * hold. Nothing is crossed out when a block goes; a list that has grown to twice of what is held is made anew.
+ */
+import type { WordHeap } from './word-heap.ts';
+
+/** A piece of a list: the piece before it, how many of its words are in use, then position and length of each stretch. */
+const POWER = 5;
+const BEFORE = 0;
+const USED = 1;
+const FIRST = 2;
+
+export class Holdings {
+  readonly #heap: WordHeap;
+  /** By holder: the newest piece of its list, blocks held, and blocks in its list. */
+  readonly #newest: Uint32Array;
+  readonly #held: Uint32Array;
+  readonly #listed: Uint32Array;
+
+  constructor(heap: WordHeap, maxHolders: number) {
+    this.#heap = heap;
+    this.#newest = new Uint32Array(maxHolders);
+    this.#held = new Uint32Array(maxHolders);
+    this.#listed = new Uint32Array(maxHolders);
+  }
+
+  /** Blocks. */
+  held(holder: number): number {
+    return this.#held[holder]!;
+  }
+
+  /** Whether its list should be made anew. */
+  isStale(holder: number): boolean {
+    return this.#listed[holder]! > 2 * this.#held[holder]! + 256;
+  }
+
+  add(holder: number, position: number, blocks: number): void {
+    const { words } = this.#heap;
+    this.#held[holder]! += blocks;
+    this.#listed[holder]! += blocks;
+    let piece = this.#newest[holder]!;
+    if (piece !== 0) {
+      const last = piece + words[piece + USED]! - 2;
+      if (words[last]! + words[last + 1]! === position) {
+        words[last + 1]! += blocks;
+        return;
+      }
+    }
+    if (piece === 0 || words[piece + USED] === 1 << POWER) {
+      const fresh = this.#heap.allocate(POWER);
+      words[fresh + BEFORE] = piece;
+      words[fresh + USED] = FIRST;
+      this.#newest[holder] = piece = fresh;
+    }
+    const at = piece + words[piece + USED]!;
+    words[at] = position;
+    words[at + 1] = blocks;
+    words[piece + USED]! += 2;
+  }
+
+  remove(holder: number, blocks: number): void {
+    this.#held[holder]! -= blocks;
+  }
+
+  /**
+   * Calls back with each stretch that it ever held, newest first; it may hold none of it any more, and a stretch may come
+   * more than once.
+   */
+  forEach(holder: number, callback: (position: number, blocks: number) => void): void {
+    const { words } = this.#heap;
+    for (let piece = this.#newest[holder]!; piece !== 0; piece = words[piece + BEFORE]!) {
+      for (let at = piece + words[piece + USED]! - 2; at >= piece + FIRST; at -= 2) {
+        callback(words[at]!, words[at + 1]!);
+      }
+    }
+  }
+
+  /** Its list is empty; what it holds still counts as held. */
+  unlist(holder: number): void {
+    const { words } = this.#heap;
+    for (let piece = this.#newest[holder]!; piece !== 0; ) {
+      const before = words[piece + BEFORE]!;
+      this.#heap.free(piece, POWER);
+      piece = before;
+    }
+    this.#newest[holder] = 0;
+    this.#listed[holder] = 0;
+  }
+
+  /** Lists a stretch that it holds. */
+  relist(holder: number, position: number, blocks: number): void {
+    this.add(holder, position, blocks);
+    this.#held[holder]! -= blocks;
+  }
+}

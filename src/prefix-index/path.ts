@@ -1,0 +1,72 @@
+import type { HolderId, Matches, MatchLayer } from '../domain.ts';
+import type { HolderSets } from './holder-sets.ts';
+import { Leavers } from './leavers.ts';
+import type { Found } from './prefix-index.ts';
+import type { WordHeap } from './word-heap.ts';
+
+/**
+ * What a prompt was found to be: runs, one behind the other, and how many of the prompt's blocks have been covered behind each.
+ * Belongs to the index, and is valid until the next look-up or change.
+ *
+ * Who stands where is told only when asked. A run's holders hold the prompt up to there if they are holders of all runs before.
+ */
+export class Path implements Found {
+  readonly #sets: HolderSets;
+  readonly #leavers: Leavers;
+  runs = new Uint32Array(256);
+  depths = new Uint32Array(256);
+  length = 0;
+  /** Where those that end at each run end in what the leavers are. */
+  #ends = new Uint32Array(256);
+
+  constructor(sets: HolderSets, heap: WordHeap) {
+    this.#sets = sets;
+    this.#leavers = new Leavers(sets, heap);
+  }
+
+  get stretches(): number {
+    return this.length;
+  }
+
+  endOf(stretch: number): number {
+    return this.depths[stretch]!;
+  }
+
+  holds(stretch: number, holder: HolderId): boolean {
+    return this.#sets.has(this.runs[stretch]!, holder);
+  }
+
+  depthOf(holder: HolderId): number {
+    let step = 0;
+    while (step < this.length && this.#sets.has(this.runs[step]!, holder)) step++;
+    return step === 0 ? 0 : this.depths[step - 1]!;
+  }
+
+  forEachLayer(callback: (depth: number, holders: Uint32Array, from: number, to: number) => void): void {
+    const { holders } = this.#leavers;
+    this.#leavers.find(this.runs, this.length, this.#ends);
+    for (let step = this.length - 1; step >= 0; step--) {
+      const from = step === 0 ? 0 : this.#ends[step - 1]!;
+      const to = this.#ends[step]!;
+      if (to > from) callback(this.depths[step]!, holders, from, to);
+    }
+  }
+
+  layers(): Matches {
+    const layers: MatchLayer[] = [];
+    this.forEachLayer((depth, holders, from, to) => {
+      layers.push({ depth, holders: Array.from(holders.subarray(from, to)) as unknown as HolderId[] });
+    });
+    return layers;
+  }
+
+  /** Room for so many runs, to be filled from the first one on; the index calls this. */
+  reserve(length: number): this {
+    while (this.runs.length < length) {
+      this.runs = new Uint32Array(2 * this.runs.length);
+      this.depths = new Uint32Array(this.runs.length);
+      this.#ends = new Uint32Array(this.runs.length);
+    }
+    return this;
+  }
+}

@@ -1,0 +1,460 @@
+/**
+ * Which holders hold how much of a prompt.
+ *
+ *   prompt          b0 b1 b2 b3 b4 b5 b6 b7 b8
+ *                   ├──── run 1 ────┤├ run 2 ┤├ run 5
+ *   run 1           b0 b1 b2 b3 b4                    held by A, B, C
+ *   run 2                          b5 b6 b7           held by A, B
+ *   run 3                                   x8 x9     held by A
+ *   run 5                                   b8        held by B
+ *
+ *   found: 9 blocks by B, 8 by A, 5 by C
+ *
+ * A block's hash covers all that precedes it, so equal hashes at one place prove equal prefixes. A run is a stretch of
+ * consecutive blocks of one chain that are held by the same holders. A table leads from the hash of a run's first block to
+ * the run; nothing leads from any other block's. Walking down a prompt takes one probe and one comparison, with the hash of
+ * the run's last block, per run; only where the prompt leaves a run is it bisected. The result is the path: the runs
+ * walked through, and how far each reached (`path.ts`).
+ *
+ * A run's blocks lie side by side in the arena (`arena.ts`), and so do those of a chain that was stored at once: a run that
+ * is cut, because somebody holds only a part of it, stays where it is, and becomes one again when the holders of its parts
+ * are equal again. Engines give up a sequence's tail first, block by block: then only the border between two runs moves.
+ *
+ * Invariants (`check.ts` has them all):
+ * - a block has one position, whoever holds it; a position belongs to one run or to none;
+ * - a run has holders; two runs of a chain that lie side by side have different ones;
+ * - a block that is the first of no run follows, in its chain, the block at the position before.
+ */
+import type { BlockChain, BlockHash, HolderId } from '../domain.ts';
+import { Arena, LINE } from './arena.ts';
+import { ChainWriter } from './chain-writer.ts';
+import { checkIndex } from './check.ts';
+import { Copies } from './copies.ts';
+import { EngineHashes } from './engine-hashes.ts';
+import { expect } from './expect.ts';
+import { MAX_REFERENCES } from './hash-table.ts';
+import { Holdings } from './holdings.ts';
+import { Path } from './path.ts';
+import { type Announcement, type IndexSize, type Place, type PrefixIndex, START } from './prefix-index.ts';
+import { RunMap } from './run-map.ts';
+import { FIRST, LAST, LENGTH, NEXT, OFFSET, RUN_SHIFT } from './runs.ts';
+import { WordHeap } from './word-heap.ts';
+
+export interface RunIndexOptions {
+  /** Bytes of memory for all that grows with what is held. Beyond it what was stored longest ago is given up. */
+  readonly capacityBytes: number;
+  /** One above the largest holder. */
+  readonly maxHolders?: number;
+  /** Any 32-bit number that engines do not know. */
+  readonly seed?: number;
+}
+
+/** Per block: two hashes, its share of a line, and a slot of the table at the least that it is filled. */
+const BYTES_A_BLOCK = 16 + 1 / LINE + 4 / 0.43;
+const BYTES_A_RUN = 72 + 8;
+const MAX_HOLDERS = 1 << 17;
+/** Stores between two moves of a run to the newest end. */
+const STORES_A_PERIOD = 1_024;
+/** Given up at once when there is no room. */
+const LEAST_GIVEN_UP = 64;
+
+export class RunIndex implements PrefixIndex {
+  readonly #capacityBytes: number;
+  readonly #maxHolders: number;
+  /** Blocks. Of a longer one only the head is stored. */
+  readonly #longestChain: number;
+  readonly #arena: Arena;
+  readonly #heap: WordHeap;
+  readonly #runs: RunMap;
+  readonly #engineHashes: EngineHashes;
+  readonly #holdings: Holdings;
+  readonly #copies: Copies;
+  readonly #writer: ChainWriter;
+  readonly #path: Path;
+  /** What `remove` returns. */
+  readonly #gone: Place[] = [];
+  #entries = 0;
+  #givenUp = 0;
+  #stores = 0;
+  /** Whether anything ever went: then a block that is not there may have blocks behind it that are. */
+  #mayHaveHoles = false;
+
+  constructor({ capacityBytes, maxHolders = MAX_HOLDERS, seed = 0 }: RunIndexOptions) {
+    const blocks = Math.min(MAX_REFERENCES - 2 * LINE, Math.ceil(capacityBytes / 16));
+    const maxRuns = Math.min(MAX_REFERENCES - 1, Math.ceil(capacityBytes / 64));
+    this.#capacityBytes = capacityBytes;
+    this.#maxHolders = maxHolders;
+    this.#arena = new Arena(blocks);
+    // Twice what may be in use: free pieces between others may be of no use for a larger one.
+    this.#heap = new WordHeap(Math.ceil(capacityBytes / 2) + (1 << 16));
+    this.#longestChain = Math.max(1, Math.floor(capacityBytes / 2 / BYTES_A_BLOCK));
+    const maxPositions = blocks + 2 * LINE;
+    this.#runs = new RunMap({ arena: this.#arena, heap: this.#heap, maxRuns, maxPositions, seed });
+    this.#engineHashes = new EngineHashes(this.#arena, { capacity: blocks, maxHolders, seed });
+    this.#holdings = new Holdings(this.#heap, maxHolders);
+    this.#copies = new Copies(Math.ceil(blocks / 4), maxHolders, seed);
+    this.#writer = new ChainWriter(this.#arena, this.#runs, this.#engineHashes);
+    this.#path = new Path(this.#runs.sets, this.#heap);
+  }
+
+  size(): IndexSize {
+    return { blocks: this.#arena.blocks, entries: this.#entries };
+  }
+
+  get runs(): number {
+    return this.#runs.runs.size;
+  }
+
+  /** Bytes of memory in use. */
+  get bytes(): number {
+    return (
+      this.#arena.bytes + this.#heap.bytes + this.#runs.bytes + this.#engineHashes.bytes + this.#copies.bytes
+    );
+  }
+
+  /** (block, holder) pairs that were given up because there was no room. */
+  get givenUp(): number {
+    return this.#givenUp;
+  }
+
+  held(holder: HolderId): number {
+    return this.#holdings.held(holder);
+  }
+
+  find({ lanes, length }: BlockChain): Path {
+    const path = this.#path;
+    const { records } = this.#runs;
+    const { runs, depths } = path.reserve(length);
+    let steps = 0;
+    for (let depth = 0; depth < length; ) {
+      let run = this.#runs.startingWith(lanes[2 * depth]!, lanes[2 * depth + 1]!);
+      if (run === 0) break;
+      // What lies right behind it in place most likely is next in the prompt, too: whole runs need one comparison each.
+      while (run !== 0 && depth < length) {
+        const at = run << RUN_SHIFT;
+        const end = depth + records[at + LENGTH]!;
+        const last = 2 * end - 2;
+        if (
+          end <= length &&
+          lanes[last] === records[at + LAST] &&
+          lanes[last + 1] === records[at + LAST + 1]
+        ) {
+          depth = end;
+          runs[steps] = run;
+          depths[steps++] = end;
+          run = records[at + NEXT]!;
+          continue;
+        }
+        if (lanes[2 * depth] === records[at + FIRST] && lanes[2 * depth + 1] === records[at + FIRST + 1]) {
+          depth += this.#common(records[at + OFFSET]!, end - depth, lanes, depth, length);
+          runs[steps] = run;
+          depths[steps++] = depth;
+        }
+        break;
+      }
+    }
+    path.length = steps;
+    return path;
+  }
+
+  locate(holder: HolderId, { hi, lo }: BlockHash): Place | undefined {
+    let position = this.#engineHashes.find(holder, hi, lo);
+    while (position !== 0 && !this.#holds(holder, position)) position = this.#engineHashes.next();
+    return position === 0 ? undefined : (position as Place);
+  }
+
+  holdsAt(holder: HolderId, place: Place): boolean {
+    return this.#holds(holder, place);
+  }
+
+  hashAt(place: Place): BlockHash {
+    return this.#arena.hashAt(place);
+  }
+
+  store(holder: HolderId, chain: BlockChain, { after, engineHashes, again }: Announcement): number {
+    const { lanes } = chain;
+    const length = Math.min(chain.length, this.#longestChain);
+    let position: number = after;
+    if (!this.#makeRoom(length, position)) return 0;
+    const before = this.#holdings.held(holder);
+    for (let done = 0; done < length; ) {
+      const run = position === START ? 0 : this.#runs.at(position);
+      const found = this.#blockAfter(run, position, lanes[2 * done]!, lanes[2 * done + 1]!);
+      if (found === 0) {
+        const count = this.#unknownFrom(lanes, done, length);
+        const added = (first: number, blocks: number) => this.#added(holder, first, blocks);
+        const last = this.#writer.write(holder, position, { lanes, engineHashes, from: done, count }, added);
+        if (last === 0) break;
+        position = last;
+        done += count;
+        continue;
+      }
+      const itsRun = this.#runs.at(found);
+      const blocks = this.#common(found, this.#runs.end(itsRun) - found, lanes, done, length);
+      if (this.#runs.sets.has(itsRun, holder)) {
+        if (engineHashes && again === 'copy') this.#addCopies(holder, found, blocks, engineHashes, done);
+      } else {
+        if (engineHashes && !this.#engineHashes.announce(holder, found, blocks, engineHashes, done)) break;
+        this.#hold(holder, itsRun, found, blocks);
+        if (position !== START && found !== position + 1)
+          this.#runs.setParent(this.#runs.at(found), position);
+      }
+      position = found + blocks - 1;
+      done += blocks;
+    }
+    if (position !== START) this.#touch(position);
+    for (const refused of this.#writer.refused.splice(0)) this.#drop(holder, refused);
+    return this.#holdings.held(holder) - before;
+  }
+
+  storeAt(holder: HolderId, place: Place, engineHash: BlockHash | undefined): void {
+    const run = this.#runs.at(place);
+    if (run === 0) return;
+    const hashes = engineHash && Uint32Array.of(engineHash.hi, engineHash.lo);
+    if (this.#runs.sets.has(run, holder)) {
+      if (hashes) this.#addCopies(holder, place, 1, hashes, 0);
+    } else if (hashes === undefined || this.#engineHashes.announce(holder, place, 1, hashes, 0)) {
+      this.#hold(holder, run, place, 1);
+    }
+  }
+
+  storeAllOf(other: HolderId, holder: HolderId): void {
+    const stretches: [position: number, blocks: number][] = [];
+    this.#eachRunOf(other, run => {
+      const offset = this.#runs.offset(run);
+      if (!this.#runs.sets.has(run, holder)) stretches.push([offset, this.#runs.end(run) - offset]);
+    });
+    for (const [position, blocks] of stretches) {
+      const run = this.#runs.at(position);
+      // A run may have been joined to the one before it, which was stored a moment ago.
+      if (!this.#runs.sets.has(run, holder)) this.#hold(holder, run, position, blocks);
+    }
+  }
+
+  remove(holder: HolderId, { hi, lo }: BlockHash): readonly Place[] {
+    const gone = this.#gone;
+    gone.length = 0;
+    let position = this.#engineHashes.find(holder, hi, lo);
+    for (; position !== 0; position = this.#engineHashes.next()) {
+      if (this.#holds(holder, position)) gone.push(position as Place);
+    }
+    let count = 0;
+    for (const place of gone) {
+      if (this.#copies.remove(holder, place)) continue;
+      this.#drop(holder, place);
+      gone[count++] = place;
+    }
+    gone.length = count;
+    return gone;
+  }
+
+  readAhead(engineHashes: Uint32Array, from: number, count: number): void {
+    this.#engineHashes.readAhead(engineHashes, from, count);
+  }
+
+  removeAt(holder: HolderId, place: Place): void {
+    if (!this.#holds(holder, place)) return;
+    this.#drop(holder, place);
+  }
+
+  clear(holder: HolderId): void {
+    this.#holdings.forEach(holder, (position, blocks) => {
+      this.#runs.forEachOf(holder, position, blocks, run => {
+        const offset = this.#runs.offset(run);
+        const length = this.#runs.end(run) - offset;
+        this.#leave(holder, offset, length);
+        if (this.#runs.sets.count(run) === 1) this.#destroy(run);
+        else {
+          this.#runs.sets.remove(run, holder);
+          this.#runs.join(run);
+        }
+      });
+    });
+    this.#holdings.unlist(holder);
+  }
+
+  /** Throws what is wrong, if anything is. For tests. */
+  check(): void {
+    const entries = checkIndex({
+      arena: this.#arena,
+      runs: this.#runs,
+      engineHashes: this.#engineHashes,
+      holdings: this.#holdings,
+      copies: this.#copies,
+      maxHolders: this.#maxHolders,
+    });
+    expect(this.#entries === entries, `${entries} entries`);
+  }
+
+  #holds(holder: number, position: number): boolean {
+    const run = this.#runs.at(position);
+    return run !== 0 && this.#runs.sets.has(run, holder);
+  }
+
+  /** How many blocks of a prompt, from `depth` on, are those from a position on. The first one is. */
+  #common(position: number, blocks: number, lanes: Uint32Array, depth: number, length: number): number {
+    const { ours } = this.#arena;
+    let equal = 1;
+    let differs = Math.min(blocks, length - depth) + 1;
+    // The last one first: a prompt that leaves a run is the exception.
+    for (let at = differs - 1; at > equal; at = (equal + differs) >>> 1) {
+      const a = 2 * (position + at - 1);
+      const b = 2 * (depth + at - 1);
+      if (ours[a] === lanes[b] && ours[a + 1] === lanes[b + 1]) equal = at;
+      else differs = at;
+    }
+    return equal;
+  }
+
+  /** The position of the block with this hash that follows the one at `position`; 0 if it is not there. */
+  #blockAfter(run: number, position: number, hi: number, lo: number): number {
+    if (run !== 0 && position + 1 < this.#runs.end(run)) {
+      const { ours } = this.#arena;
+      const at = 2 * (position + 1);
+      if (ours[at] === hi && ours[at + 1] === lo) return position + 1;
+    }
+    const found = this.#runs.startingWith(hi, lo);
+    return found === 0 ? 0 : this.#runs.offset(found);
+  }
+
+  /** How many blocks from `from` on are not there. The first one is not. */
+  #unknownFrom(lanes: Uint32Array, from: number, length: number): number {
+    if (!this.#mayHaveHoles) return length - from;
+    let to = from + 1;
+    while (to < length && this.#runs.startingWith(lanes[2 * to]!, lanes[2 * to + 1]!) === 0) to++;
+    return to - from;
+  }
+
+  /** A holder that does not hold a run now holds some of its blocks. */
+  #hold(holder: number, run: number, first: number, blocks: number): void {
+    let piece = run;
+    if (first > this.#runs.offset(run)) piece = this.#runs.cut(run, first);
+    if (first + blocks < this.#runs.end(piece)) this.#runs.cut(piece, first + blocks);
+    this.#runs.sets.add(piece, holder);
+    this.#added(holder, first, blocks);
+    this.#runs.join(piece);
+  }
+
+  #added(holder: number, first: number, blocks: number): void {
+    this.#holdings.add(holder, first, blocks);
+    this.#entries += blocks;
+  }
+
+  /** A holder of a block no longer holds it. */
+  #drop(holder: number, position: number): void {
+    const run = this.#runs.at(position);
+    this.#leave(holder, position, 1);
+    if (this.#runs.sets.count(run) === 1) this.#erase(run, position);
+    else if (!this.#runs.shift(run, position, holder)) {
+      let piece = run;
+      if (position + 1 < this.#runs.end(run)) this.#runs.cut(run, position + 1);
+      if (position > this.#runs.offset(run)) piece = this.#runs.cut(run, position);
+      this.#runs.sets.remove(piece, holder);
+      this.#runs.join(piece);
+    }
+    this.#relistIfStale(holder);
+  }
+
+  /** What is noted of a holder's blocks beside that it holds them. */
+  #leave(holder: number, position: number, blocks: number): void {
+    this.#holdings.remove(holder, blocks);
+    this.#entries -= blocks;
+    this.#engineHashes.forget(holder, position, blocks);
+    this.#copies.forget(holder, position, blocks);
+  }
+
+  /** A block of a run with one holder is gone. */
+  #erase(run: number, position: number): void {
+    const offset = this.#runs.offset(run);
+    const end = this.#runs.end(run);
+    if (offset + 1 === end) {
+      this.#destroy(run);
+      return;
+    }
+    if (position === offset) this.#runs.dropFirst(run);
+    else {
+      if (position + 1 < end) this.#runs.cut(run, position + 1);
+      this.#runs.dropLast(run, 1);
+    }
+    this.#vacate(position, 1);
+  }
+
+  /** A run that nobody holds any more. */
+  #destroy(run: number): void {
+    const offset = this.#runs.offset(run);
+    const blocks = this.#runs.end(run) - offset;
+    this.#runs.destroy(run);
+    this.#vacate(offset, blocks);
+  }
+
+  #vacate(position: number, blocks: number): void {
+    this.#mayHaveHoles = true;
+    this.#engineHashes.forgetBlocks(position, blocks);
+    this.#arena.vacate(position, blocks);
+  }
+
+  /** One copy more of each, unless the engine now calls it by another hash: by that one it could not be removed. */
+  #addCopies(holder: number, first: number, blocks: number, hashes: Uint32Array, from: number): void {
+    for (let i = 0; i < blocks; i++) {
+      const [hi, lo] = [hashes[2 * (from + i)]!, hashes[2 * (from + i) + 1]!];
+      if (this.#engineHashes.isOf(holder, first + i, hi, lo)) this.#copies.add(holder, first + i);
+    }
+  }
+
+  /** Calls back with each run of this holder's, once. It must not change any. */
+  #eachRunOf(holder: number, callback: (run: number) => void): void {
+    const seen = new Set<number>();
+    this.#holdings.forEach(holder, (position, blocks) => {
+      this.#runs.forEachOf(holder, position, blocks, run => {
+        if (seen.has(run)) return;
+        seen.add(run);
+        callback(run);
+      });
+    });
+  }
+
+  #relistIfStale(holder: number): void {
+    if (!this.#holdings.isStale(holder)) return;
+    const runs: number[] = [];
+    this.#eachRunOf(holder, run => runs.push(run));
+    this.#holdings.unlist(holder);
+    for (const run of runs) {
+      const offset = this.#runs.offset(run);
+      this.#holdings.relist(holder, offset, this.#runs.end(run) - offset);
+    }
+  }
+
+  /** The run at this position, and all that it follows, are the newest. */
+  #touch(position: number): void {
+    if (++this.#stores % STORES_A_PERIOD === 0) this.#runs.recency.startPeriod();
+    this.#runs.recency.touch(this.#runs.at(position), this.#runs.parentOf);
+  }
+
+  /** false: there is none, or what the blocks follow had to go for it. */
+  #makeRoom(blocks: number, after: number): boolean {
+    const needed = blocks * BYTES_A_BLOCK + BYTES_A_RUN;
+    if (this.bytes + needed <= this.#capacityBytes) return true;
+    if (after !== START) this.#touch(after);
+    for (let missing = needed; missing > 0; missing = this.bytes + needed - this.#capacityBytes) {
+      const { oldest } = this.#runs.recency;
+      if (oldest === 0) break;
+      this.#giveUp(oldest, Math.max(LEAST_GIVEN_UP, Math.ceil(missing / BYTES_A_BLOCK)));
+    }
+    return after === START || this.#runs.at(after) !== 0;
+  }
+
+  /** All holders lose the last blocks of a run. */
+  #giveUp(run: number, blocks: number): void {
+    const end = this.#runs.end(run);
+    const piece = end - this.#runs.offset(run) > blocks ? this.#runs.cut(run, end - blocks) : run;
+    const offset = this.#runs.offset(piece);
+    const losers: number[] = [];
+    this.#runs.sets.forEach(piece, holder => {
+      this.#leave(holder, offset, end - offset);
+      this.#givenUp += end - offset;
+      losers.push(holder);
+    });
+    this.#destroy(piece);
+    for (const holder of losers) this.#relistIfStale(holder);
+  }
+}

@@ -1,0 +1,52 @@
+/** The feeds of engines over one cache, and what the read path finds of what they were told. */
+import type { HolderId } from '../../src/domain.ts';
+import { HolderFeed, type HolderFeedOptions } from '../../src/events/holder-feed.ts';
+import type { CacheState } from '../../src/prefix-index/cache-state.ts';
+import { createPrefixLookup, type PrefixLookup } from '../../src/routing/prefix-lookup.ts';
+import { chainOf, SEED } from './blocks.ts';
+import { aCacheState, aPod } from './builders.ts';
+import { tokensOf } from './kv-events.ts';
+
+export interface Context {
+  readonly model?: string;
+  readonly salt?: string;
+}
+
+export class FeedBench {
+  readonly cache: CacheState;
+  readonly #lookup: PrefixLookup;
+
+  constructor(cache = aCacheState()) {
+    this.cache = cache;
+    this.#lookup = createPrefixLookup({
+      ...{ cache, source: 'engines', seed: SEED },
+      defaultBlockSizeTokens: { engine: 2, character: 2, tiktoken: 2 },
+      maxBlocksPerPrompt: Number.POSITIVE_INFINITY,
+    });
+  }
+
+  /** Of an engine of the model `demo`. */
+  feed(pod = 'a', given: Partial<HolderFeedOptions> = {}): HolderFeed {
+    return new HolderFeed({ pod, rank: 0, model: 'demo', cache: this.cache, seed: SEED, ...given });
+  }
+
+  gpu(pod = 'a'): HolderId {
+    return this.cache.holders.find(pod, { kind: 'gpu', rank: 0 })!;
+  }
+
+  /** How many blocks of a prompt made of these blocks the pod has on its GPU, of what carries prefixes. */
+  depth(hashes: readonly number[], context: Context = {}, pod = 'a'): number {
+    return this.cache.index.find(chainOf(tokensOf(hashes), 2, context)).depthOf(this.gpu(pod));
+  }
+
+  /** How many of its blocks the pod would reuse, and where they are. */
+  match(
+    hashes: readonly number[],
+    { pod = 'a', salt = '' } = {},
+  ): { gpu: number; cpu: number; storage: number } {
+    const tokens = { space: 'engine', ids: tokensOf(hashes) } as const;
+    const found = this.#lookup(tokens, { model: 'demo', salt }, [aPod({ name: pod })]);
+    const [cpu, storage] = [found.elsewhere?.cpu[0] ?? 0, found.elsewhere?.storage[0] ?? 0];
+    return { gpu: found.matchedBlocks[0]! - cpu - storage, cpu, storage };
+  }
+}

@@ -1,0 +1,156 @@
+/** The plainest index there is: a map from each block to its holders. What the real one is compared with. */
+import type { BlockChain, BlockHash, HolderId, Matches } from '../../src/domain.ts';
+import type {
+  Announcement,
+  Found,
+  IndexSize,
+  Place,
+  PrefixIndex,
+} from '../../src/prefix-index/prefix-index.ts';
+import { blockAt } from '../../src/prompt/blocks.ts';
+
+interface Held {
+  readonly engineHash: string | undefined;
+  copies: number;
+}
+
+const keyOf = ({ hi, lo }: BlockHash) => `${hi},${lo}`;
+
+export class MapOfSets implements PrefixIndex {
+  readonly #blocks = new Map<string, Map<HolderId, Held>>();
+  /** All blocks ever, by place. */
+  readonly #places: BlockHash[] = [{ hi: 0, lo: 0 }];
+  readonly #placeOf = new Map<string, Place>();
+
+  find(chain: BlockChain): Found {
+    const depths = new Map<HolderId, number>();
+    for (const holder of this.#holdersAt(chain, 0)) {
+      let depth = 1;
+      while (depth < chain.length && this.#blocks.get(keyOf(blockAt(chain, depth)))?.has(holder)) depth++;
+      depths.set(holder, depth);
+    }
+    const layers: Matches = [...new Set(depths.values())]
+      .sort((a, b) => b - a)
+      .map(depth => ({ depth, holders: [...depths.keys()].filter(holder => depths.get(holder) === depth) }));
+    return {
+      depthOf: holder => depths.get(holder) ?? 0,
+      forEachLayer(callback) {
+        for (const { depth, holders } of layers)
+          callback(depth, Uint32Array.from(holders), 0, holders.length);
+      },
+      layers: () => layers,
+      ...this.#stretches(chain),
+    };
+  }
+
+  locate(holder: HolderId, engineHash: BlockHash): Place | undefined {
+    const [key] = this.#called(holder, engineHash);
+    return key === undefined ? undefined : this.#placeOf.get(key);
+  }
+
+  hashAt(place: Place): BlockHash {
+    return this.#places[place]!;
+  }
+
+  store(holder: HolderId, chain: BlockChain, { engineHashes, again }: Announcement): number {
+    let added = 0;
+    for (let position = 0; position < chain.length; position++) {
+      const block = blockAt(chain, position);
+      const key = keyOf(block);
+      if (!this.#placeOf.has(key)) this.#placeOf.set(key, (this.#places.push(block) - 1) as Place);
+      const holders = this.#blocks.get(key) ?? new Map<HolderId, Held>();
+      this.#blocks.set(key, holders);
+      const engineHash = engineHashes && keyOf(blockAt({ ...chain, lanes: engineHashes }, position));
+      const held = holders.get(holder);
+      if (held === undefined) {
+        holders.set(holder, { engineHash, copies: 1 });
+        added++;
+      } else if (again === 'copy' && engineHash !== undefined && held.engineHash === engineHash)
+        held.copies++;
+    }
+    return added;
+  }
+
+  storeAt(holder: HolderId, place: Place, engineHash: BlockHash | undefined): void {
+    const block = this.hashAt(place);
+    if (!this.#blocks.has(keyOf(block))) return;
+    const chain = { blockSizeTokens: 1, length: 1, lanes: Uint32Array.of(block.hi, block.lo) };
+    const engineHashes = engineHash && Uint32Array.of(engineHash.hi, engineHash.lo);
+    this.store(holder, chain, { after: place, engineHashes, again: 'copy' });
+  }
+
+  storeAllOf(other: HolderId, holder: HolderId): void {
+    for (const holders of this.#blocks.values()) {
+      if (holders.has(other) && !holders.has(holder))
+        holders.set(holder, { engineHash: undefined, copies: 1 });
+    }
+  }
+
+  holdsAt(holder: HolderId, place: Place): boolean {
+    return this.#blocks.get(keyOf(this.hashAt(place)))?.has(holder) ?? false;
+  }
+
+  remove(holder: HolderId, engineHash: BlockHash): Place[] {
+    return this.#called(holder, engineHash).flatMap(key => {
+      const held = this.#blocks.get(key)!.get(holder)!;
+      if (--held.copies > 0) return [];
+      this.#drop(holder, key);
+      return [this.#placeOf.get(key)!];
+    });
+  }
+
+  readAhead(): void {}
+
+  removeAt(holder: HolderId, place: Place): void {
+    this.#drop(holder, keyOf(this.hashAt(place)));
+  }
+
+  clear(holder: HolderId): void {
+    for (const key of [...this.#blocks.keys()]) this.#drop(holder, key);
+  }
+
+  held(holder: HolderId): number {
+    return [...this.#blocks.values()].filter(holders => holders.has(holder)).length;
+  }
+
+  size(): IndexSize {
+    let entries = 0;
+    for (const holders of this.#blocks.values()) entries += holders.size;
+    return { blocks: this.#blocks.size, entries };
+  }
+
+  /** Whether it holds this block under this very hash. */
+  calls(holder: HolderId, block: BlockHash, engineHash: BlockHash): boolean {
+    return this.#blocks.get(keyOf(block))?.get(holder)?.engineHash === keyOf(engineHash);
+  }
+
+  /** A stretch for each block, as far as anybody holds it. */
+  #stretches(chain: BlockChain): Pick<Found, 'stretches' | 'endOf' | 'holds'> {
+    const held = Array.from({ length: chain.length }, (_, i) => this.#blocks.get(keyOf(blockAt(chain, i))));
+    const end = held.indexOf(undefined);
+    return {
+      stretches: end === -1 ? chain.length : end,
+      endOf: stretch => stretch + 1,
+      holds: (stretch, holder) => held[stretch]!.has(holder),
+    };
+  }
+
+  #holdersAt(chain: BlockChain, position: number): HolderId[] {
+    if (position >= chain.length) return [];
+    return [...(this.#blocks.get(keyOf(blockAt(chain, position)))?.keys() ?? [])];
+  }
+
+  /** Blocks that a holder holds under a hash. */
+  #called(holder: HolderId, engineHash: BlockHash): string[] {
+    const wanted = keyOf(engineHash);
+    return [...this.#blocks]
+      .filter(([, holders]) => holders.get(holder)?.engineHash === wanted)
+      .map(([key]) => key);
+  }
+
+  #drop(holder: HolderId, key: string): void {
+    const holders = this.#blocks.get(key);
+    holders?.delete(holder);
+    if (holders?.size === 0) this.#blocks.delete(key);
+  }
+}
