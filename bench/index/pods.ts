@@ -1,0 +1,64 @@
+/**
+ * Memory of many pods with caches of their own and a shared tenth. Prints one line of JSON.
+ *
+ *   node --expose-gc bench/index/pods.ts --pods 1000 --blocks 2500
+ */
+import { parseArgs } from 'node:util';
+import type { HolderId } from '../../src/domain.ts';
+import { START } from '../../src/prefix-index/prefix-index.ts';
+import { RunIndex } from '../../src/prefix-index/run-index.ts';
+import { residentBytes } from '../support/memory.ts';
+import { splitmix64, U64 } from '../support/splitmix.ts';
+import { BLOCK_SIZE_TOKENS } from '../support/trace.ts';
+
+const { values } = parseArgs({
+  options: { pods: { type: 'string', default: '1000' }, blocks: { type: 'string', default: '2500' } },
+});
+const pods = Number(values.pods);
+const blocks = Number(values.blocks);
+/** Of one prompt. */
+const PROMPT_BLOCKS = 250;
+
+const state = new U64();
+const lanes = new Uint32Array(2 * Math.max(PROMPT_BLOCKS, blocks));
+// The code is compiled before anything counts.
+fill(new RunIndex({ capacityBytes: 1 << 24, seed: 12_345 }), Math.ceil(pods / 50));
+const before = residentBytes();
+const index = new RunIndex({ capacityBytes: 1 << 29, seed: 12_345 });
+fill(index, pods);
+console.log(
+  JSON.stringify({
+    pods,
+    blocksPerPod: blocks,
+    ...index.size(),
+    runs: index.runs,
+    indexBytes: index.bytes,
+    residentBytes: residentBytes() - before,
+  }),
+);
+
+function fill(into: RunIndex, count: number): void {
+  const sharedBlocks = Math.floor(blocks / 10);
+  const shared = fresh(sharedBlocks).slice();
+  for (let pod = 0; pod < count; pod++) {
+    store(into, pod, shared);
+    for (let left = blocks - sharedBlocks; left > 0; left -= PROMPT_BLOCKS) {
+      store(into, pod, fresh(Math.min(left, PROMPT_BLOCKS)));
+    }
+  }
+}
+
+function store(into: RunIndex, pod: number, lanes: Uint32Array): void {
+  const chain = { blockSizeTokens: BLOCK_SIZE_TOKENS, length: lanes.length / 2, lanes };
+  into.store(pod as HolderId, chain, { after: START, engineHashes: lanes, again: 'copy' });
+}
+
+/** Hashes that there were not before, valid until the next call: what is made for each prompt must not count. */
+function fresh(length: number): Uint32Array {
+  for (let i = 0; i < 2 * length; i += 2) {
+    splitmix64(state);
+    lanes[i] = state.hi;
+    lanes[i + 1] = state.lo;
+  }
+  return lanes.subarray(0, 2 * length);
+}

@@ -1,0 +1,99 @@
+/** Servers in processes of their own, so that their CPU time is theirs alone. */
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { WARM_POD } from '../read-path/extproc-request.ts';
+
+type FromServer = { readonly port: number } | { readonly cpuMicroseconds: number };
+
+/** In the forked process: says which port it listens on, and its CPU time so far whenever it is asked. */
+export function answerBench(port: number): void {
+  const send = (message: FromServer) => process.send!(message);
+  process.on('message', () => {
+    const { user, system } = process.cpuUsage();
+    send({ cpuMicroseconds: user + system });
+  });
+  process.on('disconnect', () => process.exit());
+  send({ port });
+}
+
+export class ForkedServer {
+  readonly port: number;
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess, port: number) {
+    this.#child = child;
+    this.port = port;
+  }
+
+  /** `program`: a module that calls `answerBench`. */
+  static async start(program: URL): Promise<ForkedServer> {
+    const child = fork(program);
+    const [{ port }] = (await once(child, 'message')) as [{ readonly port: number }];
+    return new ForkedServer(child, port);
+  }
+
+  async cpuMicroseconds(): Promise<number> {
+    const answer = once(this.#child, 'message');
+    this.#child.send('cpu');
+    const [{ cpuMicroseconds }] = (await answer) as [{ readonly cpuMicroseconds: number }];
+    return cpuMicroseconds;
+  }
+
+  async stop(): Promise<void> {
+    const gone = once(this.#child, 'exit');
+    this.#child.disconnect();
+    await gone;
+  }
+}
+
+/** A program that takes `floor -addr HOST:PORT`, stays the process that it was started as, and answers as ours does. */
+export class PeerServer {
+  readonly port: number;
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess, port: number) {
+    this.#child = child;
+    this.port = port;
+  }
+
+  static async start(program: string): Promise<PeerServer> {
+    const port = await freePort();
+    const args = ['floor', '-addr', `127.0.0.1:${port}`, '-target', `127.0.0.1:${WARM_POD}`, '-parse', 'any'];
+    const child = spawn(program, args, { stdio: 'ignore' });
+    while (!(await accepts(port))) await new Promise(resolve => setTimeout(resolve, 100));
+    return new PeerServer(child, port);
+  }
+
+  async cpuMicroseconds(): Promise<number> {
+    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8');
+    // After the name in brackets, user and system time are the 12th and 13th field; see proc_pid_stat(5).
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) * TICK_MICROSECONDS;
+  }
+
+  async stop(): Promise<void> {
+    const gone = once(this.#child, 'exit');
+    this.#child.kill();
+    await gone;
+  }
+}
+
+const TICK_MICROSECONDS = 10_000;
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { readonly port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect(port, '127.0.0.1', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}
