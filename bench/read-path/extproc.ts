@@ -20,7 +20,7 @@ const { values } = parseArgs({
   },
 });
 const STREAMS_AT_ONCE = 8;
-const WARM_UP_ROUNDS = 2;
+const WARM_UP_ROUNDS = 6;
 const body = bodyOf(Number(values.body));
 const streams = Number(values.streams);
 

@@ -60,6 +60,6 @@ const holder = cache.holders.ensure(`pod-${WARM_POD}`, { kind: 'gpu', rank: 0 })
 cache.catalog.note(holder, MODEL, BLOCK_SIZE_TOKENS);
 const root = rootOf({ space: 'engine', model: MODEL, salt: '' }, BLOCK_SIZE_TOKENS, SEED);
 const longest = [...tokensByLength.values()].at(-1)!;
-const chain = chainBlocks(root, longest.subarray(0, longest.length / 2), BLOCK_SIZE_TOKENS);
+const chain = chainBlocks(root, longest.subarray(0, longest.length / 2), BLOCK_SIZE_TOKENS, SEED);
 cache.index.store(holder, chain, { after: START, engineHashes: chain.lanes, again: 'copy' });
 answerBench(grpcPort);

@@ -23,7 +23,7 @@ export function chainOf(
   const { model, salt, extras } = contextOf(event, options.model);
   // The context is of use for a prompt's first blocks only: those that follow have it in their parent's hash.
   const before = parent ?? rootOf({ space: 'engine', model, salt }, blockSizeTokens, options.seed);
-  return { chain: chainBlocks(before, tokenIds, blockSizeTokens, extras), model };
+  return { chain: chainBlocks(before, tokenIds, blockSizeTokens, options.seed, extras), model };
 }
 
 /**

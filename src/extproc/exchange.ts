@@ -48,7 +48,7 @@ export class Exchange {
   }
 
   /** What was settled without a decision since this was last called. */
-  takeFacts(): DoorFact[] {
+  takeFacts(): readonly DoorFact[] {
     return this.#request.takeFacts();
   }
 

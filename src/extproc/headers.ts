@@ -45,6 +45,7 @@ const MAX_VALUE_LENGTH = 256;
  * it fails open.
  */
 export function headerValue(text: string): string {
+  if (text.length <= MAX_VALUE_LENGTH && /^[\x21-\x7e]*$/.test(text)) return text;
   return text
     .replace(/[^\x20-\x7e]/g, '?')
     .trim()

@@ -28,5 +28,21 @@ export function loadExternalProcessor(): ExternalProcessorService {
   });
   let node: unknown = loadPackageDefinition(definition);
   for (const part of EXTERNAL_PROCESSOR.split('.')) node = (node as Record<string, unknown>)[part];
-  return (node as { service: ExternalProcessorService }).service;
+  const { service } = node as { service: ExternalProcessorService };
+  const { Process } = service;
+  return { ...service, Process: { ...Process, responseSerialize: frozenOnce(Process.responseSerialize) } };
+}
+
+/** Frozen values are always the same: each is serialized once. */
+function frozenOnce<T extends object>(serialize: (value: T) => Buffer): (value: T) => Buffer {
+  const serialized = new WeakMap<T, Buffer>();
+  return value => {
+    if (!Object.isFrozen(value)) return serialize(value);
+    let bytes = serialized.get(value);
+    if (bytes === undefined) {
+      bytes = serialize(value);
+      serialized.set(value, bytes);
+    }
+    return bytes;
+  };
 }

@@ -1,4 +1,7 @@
-/** Builds every ProcessingResponse there is. Bytes go out as Buffers: protobufjs would read a string as base64. */
+/**
+ * Builds every ProcessingResponse there is; those that are always the same are frozen. Bytes go out as Buffers: protobufjs
+ * would read a string as base64.
+ */
 import type { ClientError, RoutedDecision } from '../domain.ts';
 import { endpointOf } from '../domain.ts';
 import { answerTo } from './client-errors.ts';
@@ -29,9 +32,18 @@ export type Phase =
   | 'response_body'
   | 'response_trailers';
 
+const NEUTRAL: Readonly<Record<Phase, WireResponse>> = {
+  request_headers: Object.freeze({ request_headers: {} }),
+  request_body: Object.freeze({ request_body: {} }),
+  request_trailers: Object.freeze({ request_trailers: {} }),
+  response_headers: Object.freeze({ response_headers: {} }),
+  response_body: Object.freeze({ response_body: {} }),
+  response_trailers: Object.freeze({ response_trailers: {} }),
+};
+
 /** "Go on, nothing to change." */
 export function neutral(phase: Phase): WireResponse {
-  return { [phase]: {} };
+  return NEUTRAL[phase];
 }
 
 /** Header mutation, route refresh and metadata in one message: Envoy ignores `clear_route_cache` without a mutation. */
@@ -62,7 +74,12 @@ export function mutationOf(decision: RoutedDecision, requestId: string): Mutatio
   };
 }
 
+const NOTHING_FORGED: WireResponse = Object.freeze({
+  request_headers: { response: { header_mutation: { remove_headers: name.FORGEABLE } } },
+});
+
 export function requestHeaders(mutation: Mutation | undefined, override?: WireModeOverride): WireResponse {
+  if (mutation === undefined && override === undefined) return NOTHING_FORGED;
   const header_mutation: WireHeaderMutation = {
     ...mutation?.response.header_mutation,
     remove_headers: name.FORGEABLE,

@@ -58,6 +58,8 @@ type State =
 /** What the headers said about a request that we route. */
 type Ask = Omit<RouteRequest, 'body'>;
 
+const NO_FACTS: readonly DoorFact[] = [];
+
 export class RequestSide {
   readonly #modes: Modes;
   readonly #options: ExchangeOptions;
@@ -75,8 +77,8 @@ export class RequestSide {
   }
 
   /** What has happened since this was last called. */
-  takeFacts(): DoorFact[] {
-    return this.#facts.splice(0);
+  takeFacts(): readonly DoorFact[] {
+    return this.#facts.length === 0 ? NO_FACTS : this.#facts.splice(0);
   }
 
   get rejected(): boolean {
@@ -254,8 +256,10 @@ function endOf({ endOfStream }: { readonly endOfStream: boolean }) {
 }
 
 function bodyOf(owed: readonly Owed[]): Buffer {
+  const [only] = owed;
+  if (owed.length === 1 && typeof only === 'object') return only.body;
   const chunks = owed.flatMap(message => (typeof message === 'string' ? [] : [message.body]));
-  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+  return Buffer.concat(chunks);
 }
 
 /** The body messages as one, so that its echo goes out in as few chunks as the limit allows. */

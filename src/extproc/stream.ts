@@ -17,6 +17,9 @@ export interface StreamOptions {
   readonly onUnexpected: (error: unknown) => void;
 }
 
+/** Made once: an abort without a reason makes one with a stack each time. */
+const CLIENT_IS_GONE = new Error('the client is gone');
+
 /** One open ext_proc stream, as the server sees it when it shuts down. */
 export interface OpenStream {
   /** Settles when no decision is under way. */
@@ -34,10 +37,12 @@ export interface OpenStream {
  * end, whichever way it comes, is the end of the request. `onClosed` is called exactly once.
  */
 export function serveStream(call: ProcessCall, options: StreamOptions, onClosed: () => void): OpenStream {
-  const gone = new AbortController();
+  /** Aborts the decision under way; there is one at most. */
+  const cancel = new AbortController();
+  let isClosed = false;
   let exchange: Exchange | undefined;
   let outcome: RouteOutcome | undefined;
-  let deciding: Promise<void> = Promise.resolve();
+  let deciding: Promise<void> | undefined;
   const closed = Promise.withResolvers<void>();
   let bodyDeadline: NodeJS.Timeout | undefined;
 
@@ -56,12 +61,12 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
     for (const action of actions) {
       switch (action.kind) {
         case 'send':
-          if (!gone.signal.aborted) call.write(action.reply);
+          if (!isClosed) call.write(action.reply);
           break;
         case 'route':
           clearTimeout(bodyDeadline);
           deciding = options
-            .route({ ...action.request, trace: traceOf(call) ?? action.request.trace }, gone.signal)
+            .route({ ...action.request, trace: traceOf(call) ?? action.request.trace }, cancel.signal)
             .then(guarded(decided), guarded(failed));
           break;
         case 'start_body_deadline':
@@ -78,7 +83,7 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
 
   function decided(decided: RouteOutcome): void {
     outcome = decided;
-    if (gone.signal.aborted) outcome.release();
+    if (isClosed) outcome.release();
     else perform(exchange!.decided(outcome.decision));
   }
 
@@ -87,10 +92,13 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
   }
 
   function close(): void {
-    if (gone.signal.aborted) return;
-    gone.abort();
+    if (isClosed) return;
+    isClosed = true;
+    if (deciding !== undefined && outcome === undefined) cancel.abort(CLIENT_IS_GONE);
     clearTimeout(bodyDeadline);
     outcome?.release();
+    // The call outlives its stream by a garbage collection or two, and what it leads to would be moved each time.
+    exchange = outcome = deciding = undefined;
     onClosed();
     closed.resolve();
   }
@@ -112,7 +120,7 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
   call.on(
     'data',
     guarded((wire: WireRequest) => {
-      if (gone.signal.aborted) return;
+      if (isClosed) return;
       exchange ??= new Exchange(readModes(wire), options.exchange);
       perform(exchange.receive(readMessage(wire)));
       for (const fact of exchange.takeFacts()) options.onFact(fact);
@@ -125,7 +133,7 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
   for (const event of ['cancelled', 'close', 'error']) call.on(event, close);
 
   return {
-    idle: () => deciding,
+    idle: () => deciding ?? Promise.resolve(),
     get carriesBody() {
       return exchange?.carriesBody ?? false;
     },

@@ -1,4 +1,5 @@
 import type { Meter } from '@opentelemetry/api';
+import { createTally } from './tally.ts';
 
 /** Which index answers, as AIBrix labels it. */
 export type IndexerType = 'sync' | 'local';
@@ -13,7 +14,7 @@ const STAGE_SECONDS = [1e-6, 1e-5, 1e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-
  * light up; the `warmroute_*` ones are ours.
  */
 export function createInstruments(meter: Meter) {
-  const counter = (name: string, description: string) => meter.createCounter(name, { description });
+  const counter = (name: string, description: string) => createTally(meter, name, description);
   const seconds = (name: string, description: string, boundaries: number[]) =>
     meter.createHistogram(name, { description, advice: { explicitBucketBoundaries: boundaries } });
   const gauge = (name: string, description: string) => meter.createObservableGauge(name, { description });

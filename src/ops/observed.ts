@@ -5,7 +5,9 @@
 import {
   type Attributes,
   context,
+  isValidTraceId,
   ROOT_CONTEXT,
+  type Span,
   SpanKind,
   type SpanStatus,
   SpanStatusCode,
@@ -64,10 +66,10 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
     const { model, strategy, reason, matchedBlocks, totalBlocks, elsewhere } = decision;
     if (reason === 'cancelled') return;
     instruments.decisions.add(1, { model, strategy, reason });
-    const tiers = { ...elsewhere, gpu: matchedBlocks - elsewhere.cpu - elsewhere.storage };
-    for (const [tier, blocks] of Object.entries(tiers)) {
-      if (blocks > 0) instruments.matchedBlocks.add(blocks, { model, tier });
-    }
+    const { cpu, storage } = elsewhere;
+    recordMatched(model, 'gpu', matchedBlocks - cpu - storage);
+    recordMatched(model, 'cpu', cpu);
+    recordMatched(model, 'storage', storage);
     instruments.promptBlocks.add(totalBlocks, { model });
     if (strategy !== 'prefix-cache' || UNASKED.has(reason)) return;
     const bucket = matchBucket(matchedBlocks, totalBlocks);
@@ -78,33 +80,41 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
     if (failure !== undefined) instruments.aibrix.errors.add(1, { model, reason: failure, using_kv_sync });
   }
 
-  /** Runs a stage as a child span, timed. A failure marks the span and goes on to the caller. */
+  function recordMatched(model: string, tier: string, blocks: number): void {
+    if (blocks > 0) instruments.matchedBlocks.add(blocks, { model, tier });
+  }
+
+  /** Runs a stage, timed, and as a child span where its decision is traced. A failure marks the span and goes on to the caller. */
   function stage<T>(name: string, work: () => T): T {
-    return tracer.startActiveSpan(name, span => {
-      const started = performance.now();
-      const finish = () => {
-        instruments.stageSeconds.record((performance.now() - started) / 1000, { stage: name });
-        span.end();
-      };
-      const fail = (error: unknown): never => {
-        span.setStatus(failedWith(error));
+    const isTraced = trace.getActiveSpan()?.isRecording() === true;
+    return isTraced ? tracer.startActiveSpan(name, span => run(name, work, span)) : run(name, work);
+  }
+
+  function run<T>(name: string, work: () => T, span?: Span): T {
+    const started = performance.now();
+    const finish = () => {
+      instruments.stageSeconds.record((performance.now() - started) / 1000, { stage: name });
+      span?.end();
+    };
+    const fail = (error: unknown): never => {
+      span?.setStatus(failedWith(error));
+      finish();
+      throw error;
+    };
+    let result: T;
+    try {
+      result = work();
+    } catch (error) {
+      return fail(error);
+    }
+    if (result instanceof Promise) {
+      return result.then(value => {
         finish();
-        throw error;
-      };
-      try {
-        const result = work();
-        if (result instanceof Promise) {
-          return result.then(value => {
-            finish();
-            return value;
-          }, fail) as T;
-        }
-        finish();
-        return result;
-      } catch (error) {
-        return fail(error);
-      }
-    });
+        return value;
+      }, fail) as T;
+    }
+    finish();
+    return result;
   }
 
   return {
@@ -113,7 +123,8 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
         const parent = propagator.extract(ROOT_CONTEXT, request.trace, carrier);
         return tracer.startActiveSpan('warmroute.route', { kind: SpanKind.SERVER }, parent, async span => {
           const started = performance.now();
-          const ids = { requestId: request.requestId, traceId: span.spanContext().traceId };
+          const { traceId } = span.spanContext();
+          const ids = { requestId: request.requestId, ...(isValidTraceId(traceId) && { traceId }) };
           span.setAttribute('warmroute.request_id', request.requestId);
           const outcome = await route(request, signal).catch(error => {
             span.setStatus(failedWith(error));
@@ -133,7 +144,7 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
                 using_kv_sync,
               });
             }
-            span.setAttributes(attributesOf(decision));
+            if (span.isRecording()) span.setAttributes(attributesOf(decision));
             const fields = { ...ids, ...logFieldsOf(decision) };
             if (FAILURES[decision.reason] === undefined) log.debug(fields, 'request routed');
             else warn(decision.reason, fields, 'routed by load: a dependency failed');

@@ -10,8 +10,8 @@
  */
 import type { BlockChain, BlockHash, CacheContext } from '../domain.ts';
 
-const HI_MULTIPLIER = 0xcc9e2d51;
-const LO_MULTIPLIER = 0x85ebca6b;
+const X_MULTIPLIER = 0xcc9e2d51;
+const Y_MULTIPLIER = 0x85ebca6b;
 
 /** What else, beside its tokens, one block depends on: multimodal identifiers and the like. Index = block in the chain. */
 export type BlockExtras = readonly (string | undefined)[];
@@ -32,15 +32,23 @@ export function rootOf(context: CacheContext, blockSizeTokens: number, seed: num
 /**
  * Hashes the full blocks of `ids`, chained from `parent` (a root, or the hash of the block before the first one). Tokens
  * after the last full block are left out.
+ *
+ * The tokens of each block make a digest by themselves, which then enters the chain: digests do not wait for one another, so
+ * that a processor works on several at once. They start from the seed: who does not know it cannot make two blocks with
+ * equal ones.
+ * @param seed the one of `rootOf`
  */
 export function chainBlocks(
   parent: BlockHash,
   ids: Uint32Array,
   blockSizeTokens: number,
+  seed: number,
   extras: BlockExtras = NO_EXTRAS,
 ): BlockChain {
   const length = Math.floor(ids.length / blockSizeTokens);
   const lanes = new Uint32Array(2 * length);
+  const startX = avalanche(seed);
+  const startY = avalanche(~seed);
   let hi = parent.hi | 0;
   let lo = parent.lo | 0;
   for (let block = 0, token = 0; block < length; block++) {
@@ -50,14 +58,22 @@ export function chainBlocks(
       hi = mixed.hi | 0;
       lo = mixed.lo | 0;
     }
-    for (const end = token + blockSizeTokens; token < end; token++) {
-      const id = ids[token]!;
-      hi = Math.imul(hi ^ id, HI_MULTIPLIER);
-      hi = (hi << 15) | (hi >>> 17);
-      lo = Math.imul(lo ^ id, LO_MULTIPLIER);
-      lo = (((lo << 13) | (lo >>> 19)) + hi) | 0;
+    let x = startX;
+    let y = startY;
+    const end = token + blockSizeTokens;
+    for (; token + 1 < end; token += 2) {
+      x = Math.imul(x ^ ids[token]!, X_MULTIPLIER);
+      y = Math.imul(y ^ ids[token + 1]!, Y_MULTIPLIER);
+      x = (((x << 15) | (x >>> 17)) + y) | 0;
+      y = (((y << 13) | (y >>> 19)) + x) | 0;
     }
-    hi = avalanche(hi ^ lo);
+    if (token < end) x = Math.imul(x ^ ids[token++]!, X_MULTIPLIER);
+    // The same round once more, with the digest in the place of two tokens.
+    hi = Math.imul(hi ^ x, X_MULTIPLIER);
+    lo = Math.imul(lo ^ y, Y_MULTIPLIER);
+    hi = (((hi << 15) | (hi >>> 17)) + lo) | 0;
+    lo = (((lo << 13) | (lo >>> 19)) + hi) | 0;
+    hi = avalanche(hi);
     lo = avalanche(lo + hi);
     lanes[2 * block] = hi;
     lanes[2 * block + 1] = lo;

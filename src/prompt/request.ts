@@ -115,10 +115,12 @@ function withoutQuery(path: string): string {
   return query < 0 ? path : path.slice(0, query);
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 function parseObject(raw: Uint8Array): Body {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(raw));
+    parsed = JSON.parse(utf8.decode(raw));
   } catch {
     // A SyntaxError quotes the text, and nesting deeper than the stack is a RangeError: neither is for the client.
     throw new Mistake('error processing request body', null);

@@ -88,6 +88,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
   return (tokens, { model, salt }, pods) => {
     const list = listOf(pods);
     const chains = new Map<string, BlockChain[]>();
+    const all: BlockChain[] = [];
     const { matchedBlocks, matchedTokens, totalBlocks } = list;
     for (const each of [matchedBlocks, matchedTokens, totalBlocks]) each.fill(0);
     let elsewhere: { cpu: Uint32Array; storage: Uint32Array } | undefined;
@@ -97,15 +98,17 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       const chainsOfModel = blockSizes(cacheModel, tokens.space).map(blockSizeTokens => {
         const root = rootOf({ space: tokens.space, model: cacheModel, salt }, blockSizeTokens, seed);
         const ids = tokens.ids.subarray(0, maxBlocksPerPrompt * blockSizeTokens);
-        return chainBlocks(root, ids, blockSizeTokens);
+        return chainBlocks(root, ids, blockSizeTokens, seed);
       });
       chains.set(cacheModel, chainsOfModel);
-      for (const chain of chainsOfModel) look(chain);
+      all.push(...chainsOfModel);
     }
-    const [chain, ...others] = [...chains.values()].flat();
-    for (let i = 0; i < pods.length; i++) {
-      if (matchedBlocks[i] !== 0) continue;
-      totalBlocks[i] = (others.length === 0 ? chain : chainsOf(pods[i]!)[0])?.length ?? 0;
+    for (const chain of all) look(chain);
+    if (all.length === 1) totalBlocks.fill(all[0]!.length);
+    else {
+      for (let i = 0; i < pods.length; i++) {
+        if (matchedBlocks[i] === 0) totalBlocks[i] = chainsOf(pods[i]!)[0]?.length ?? 0;
+      }
     }
 
     function look(chain: BlockChain): void {

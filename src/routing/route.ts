@@ -142,10 +142,13 @@ function rejected(error: ClientError): RouteOutcome {
   return { decision: { kind: 'rejected', error }, release: () => {} };
 }
 
+/** Made once: an abort without a reason makes one with a stack each time. */
+const TOO_LATE = new Error('too late for a decision');
+
 /** An abort signal that also fires after `ms`, and a race against it for work that does not listen to signals. */
 function deadlineAfter(ms: number, outer: AbortSignal) {
   const controller = new AbortController();
-  const abort = () => controller.abort();
+  const abort = () => controller.abort(TOO_LATE);
   const timer = setTimeout(abort, ms);
   outer.addEventListener('abort', abort, { once: true });
   if (outer.aborted) abort();

@@ -37,11 +37,11 @@ describe('chainBlocks', () => {
     fc.assert(
       fc.property(ids, blockSize, context, seed, fc.nat(), (tokens, size, from, anySeed, anyCut) => {
         const root = rootOf(from, size, anySeed);
-        const whole = chainBlocks(root, tokens, size);
+        const whole = chainBlocks(root, tokens, size, anySeed);
         fc.pre(whole.length > 1);
         const cut = 1 + (anyCut % (whole.length - 1));
-        const head = chainBlocks(root, tokens.subarray(0, cut * size), size);
-        const tail = chainBlocks(blockAt(head, head.length - 1), tokens.subarray(cut * size), size);
+        const head = chainBlocks(root, tokens.subarray(0, cut * size), size, anySeed);
+        const tail = chainBlocks(blockAt(head, head.length - 1), tokens.subarray(cut * size), size, anySeed);
         assert.deepEqual([...hashesOf(head), ...hashesOf(tail)], hashesOf(whole));
       }),
     );
@@ -74,12 +74,12 @@ describe('chainBlocks', () => {
         fc.string(),
         (tokens, size, anyBlock, one, other) => {
           const root = rootOf(aContext(), size, SEED);
-          const bare = hashesOf(chainBlocks(root, tokens, size));
+          const bare = hashesOf(chainBlocks(root, tokens, size, SEED));
           fc.pre(bare.length > 0 && one !== other);
           const block = anyBlock % bare.length;
           const withExtra = (extra: string) =>
             hashesOf(
-              chainBlocks(root, tokens, size, [...new Array<undefined>(block).fill(undefined), extra]),
+              chainBlocks(root, tokens, size, SEED, [...new Array<undefined>(block).fill(undefined), extra]),
             );
           for (let at = 0; at < bare.length; at++) {
             const distinct = new Set([bare[at], withExtra(one)[at], withExtra(other)[at]]).size;
@@ -93,8 +93,8 @@ describe('chainBlocks', () => {
   it('does not confuse an extra of one block with the same extra of the next', () => {
     const root = rootOf(aContext(), 1, SEED);
     const tokens = Uint32Array.of(1, 2);
-    const first = hashesOf(chainBlocks(root, tokens, 1, ['x']));
-    const second = hashesOf(chainBlocks(root, tokens, 1, [undefined, 'x']));
+    const first = hashesOf(chainBlocks(root, tokens, 1, SEED, ['x']));
+    const second = hashesOf(chainBlocks(root, tokens, 1, SEED, [undefined, 'x']));
     assert.notEqual(first[1], second[1]);
   });
 
@@ -194,7 +194,7 @@ describe('64-bit block hashes of prompts with little in them', function () {
       for (let n = 0; n < BLOCKS; n++) {
         block.fill(0);
         fill(n, block);
-        const { hi, lo } = blockAt(chainBlocks(root, block, SIZE), 0);
+        const { hi, lo } = blockAt(chainBlocks(root, block, SIZE, SEED), 0);
         seen[n] = (BigInt(hi) << 32n) | BigInt(lo);
         for (const [byte, value] of [hi >>> 24, hi & 0xff, lo >>> 24, lo & 0xff].entries()) {
           counts[byte]![value]!++;

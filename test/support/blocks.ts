@@ -27,6 +27,7 @@ export function chainOf(
     rootOf(aContext(context), blockSizeTokens, SEED),
     Uint32Array.from(ids),
     blockSizeTokens,
+    SEED,
   );
 }
 
