@@ -128,6 +128,9 @@ A host name that resolves to several addresses, such as a headless Kubernetes Se
 \`name/address\`. Names are resolved again every \`${SETTINGS.dnsRefreshMs.names[0]}\`; one that stops resolving keeps its last
 addresses.
 
+\`kvEvents: auto\` asks the engine itself (\`GET /kv_event_sources\`, since vLLM 0.31): its ranks and ports need not be
+written down, and may be others after a restart. An engine that cannot say is named in the log, and is not followed.
+
 The file is followed: a change is in force within about a second, whether the file was written in place, replaced by
 rename or updated by Kubernetes as a mounted ConfigMap.
 

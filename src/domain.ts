@@ -20,6 +20,9 @@ export type KvEventSource =
       readonly ranks: number;
     };
 
+/** Of one engine: each rank takes sockets. */
+export const MAX_RANKS = 256;
+
 /** One data-parallel rank's event stream. */
 export interface KvPublisher {
   readonly rank: number;

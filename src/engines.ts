@@ -2,7 +2,7 @@
 import { endpointOf, type KvPublisher, type Pod } from './domain.ts';
 import type { EventFeed, FeedFact, PublisherReport } from './events/event-feed.ts';
 import type { Logger } from './ops/log.ts';
-import { type EngineLimit, type EngineProfile, limitsOf } from './pods/engine-profile.ts';
+import { type EngineLimit, type EngineProfile, limitsOf, PROFILE_PAGES } from './pods/engine-profile.ts';
 import { EngineProfiles } from './pods/engine-profiles.ts';
 import { realSleep } from './pods/sleep.ts';
 import type { CacheState } from './prefix-index/cache-state.ts';
@@ -31,7 +31,10 @@ export interface EngineReport {
 /** Follows the events of engines, and asks them what they are. */
 export class Engines {
   readonly #parts: EnginesParts;
-  readonly #http = createEngineHttp({ maxConnectionsPerPod: 1, maxResponseBytes: MAX_PAGE_BYTES });
+  readonly #http = createEngineHttp({
+    maxConnectionsPerPod: Object.keys(PROFILE_PAGES).length,
+    maxResponseBytes: MAX_PAGE_BYTES,
+  });
   readonly #profiles: EngineProfiles;
   /** By pod: what was said of its engine already, and, of an `auto` pod, the publishers that are followed. */
   readonly #known = new Map<string, { readonly pod: Pod; said: string; publishers: string }>();
@@ -62,11 +65,17 @@ export class Engines {
     void this.#parts.feed.leave(pod.name);
   }
 
-  /** A new connection, or a new sequence, may be a new process. */
+  /**
+   * A new connection, or a new sequence, may be a new process. Where an engine says itself where it publishes, that may be
+   * elsewhere after a connection was lost.
+   */
   hear(fact: FeedFact): void {
-    const isNew =
-      fact.kind === 'link' ? fact.event === 'connected' : fact.kind === 'forgotten' && fact.why === 'restart';
-    if (isNew && this.#profiles.of(fact.pod) !== undefined) this.#profiles.restarted(fact.pod);
+    const isAsked = this.#known.get(fact.pod)?.pod.kvEvents.kind === 'auto';
+    const mayBeNew =
+      fact.kind === 'link'
+        ? fact.event === 'connected' || (isAsked && fact.event === 'lost')
+        : fact.kind === 'forgotten' && fact.why === 'restart';
+    if (mayBeNew) this.#profiles.restarted(fact.pod);
   }
 
   /** Every publisher, and what is known of its engine. */
@@ -121,6 +130,6 @@ export class Engines {
 
   #limitsOf({ kvEvents }: Pod, profile: EngineProfile): EngineLimit[] {
     const replayed = kvEvents.kind !== 'zmq' || kvEvents.replayPort !== undefined;
-    return limitsOf(profile, { dialled: this.#parts.dials, replayed });
+    return limitsOf(profile, { asked: kvEvents.kind === 'auto', dialled: this.#parts.dials, replayed });
   }
 }

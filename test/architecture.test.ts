@@ -55,7 +55,7 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   commander: ['main', 'commands/engine'],
   yaml: ['pods/pods-file'],
   zod: ['settings', 'pods/pods-file', 'pods/engine-profile'],
-  '@opentelemetry/api': ['ops/telemetry', 'ops/instruments', 'ops/observed'],
+  '@opentelemetry/api': ['ops/telemetry', 'ops/instruments', 'ops/observed', 'ops/tally'],
   '@opentelemetry/core': ['ops/observed'],
   '@opentelemetry/context-async-hooks': ['ops/telemetry'],
   '@opentelemetry/exporter-prometheus': ['ops/telemetry'],

@@ -43,7 +43,7 @@ export class Alarm {
       if (signal.aborted) return;
       throw error;
     }
-    if (this.#set !== set) return;
+    if (this.#set !== set || this.#ending.aborted) return;
     this.#set = undefined;
     ring();
   }

@@ -35,7 +35,10 @@ export class CacheGroups {
   storing(group: CacheGroup, blockSizeTokens: number, isComplete: boolean): GroupRole | 'unknown' {
     const { index, kind } = group;
     const mayBeMain = kind === undefined ? isComplete : FULL_ATTENTION.has(kind);
-    if (this.#main === undefined && mayBeMain) this.#main = index ?? 'unnumbered';
+    if (this.#main === undefined && mayBeMain) {
+      this.#main = index ?? 'unnumbered';
+      if (index !== undefined) this.#further.delete(index);
+    }
     if (this.#isMain(index)) return MAIN;
     if (index === undefined) return 'unknown';
     const blocks = blocksNeeded(group, blockSizeTokens);

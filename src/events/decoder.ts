@@ -103,8 +103,10 @@ export function readRank(payload: Uint8Array): number | undefined {
   }
   for (let pairs = reader.readMapLength() ?? 0; pairs > 0; pairs--) {
     const name = reader.readOneOf(NAMES);
-    if (name === 'data_parallel_rank' || name === 'attn_dp_rank') return reader.readInteger();
-    if ((name === undefined && !reader.skip()) || !reader.skip()) return undefined;
+    if (name === undefined && !reader.skip()) return undefined;
+    const rank = name === 'data_parallel_rank' || name === 'attn_dp_rank' ? reader.readInteger() : undefined;
+    if (rank !== undefined) return rank;
+    if (!reader.skip()) return undefined;
   }
   return undefined;
 }
@@ -147,6 +149,7 @@ function readField(
     }
     case 'data_parallel_rank':
     case 'attn_dp_rank':
+      if (draft.rank !== undefined) return reader.skip();
       draft.rank = reader.readInteger();
       return draft.rank !== undefined || reader.skip();
     default:

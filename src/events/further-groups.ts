@@ -11,7 +11,7 @@ export interface PartOptions {
   readonly rank: number;
   readonly gpu: HolderId;
   readonly cache: Pick<CacheState, 'index' | 'holders'>;
-  /** There is one part more. */
+  /** There is one part more, or less. */
   readonly composed: () => void;
 }
 
@@ -76,6 +76,15 @@ export class FurtherGroups {
       if (held !== undefined && --held.copies === 0) waiting.delete(hash);
     }
     return gone;
+  }
+
+  /** It is the main group, which was not known before. */
+  isMain(number: number | undefined): void {
+    const group = number === undefined ? undefined : this.#groups.get(number);
+    if (group === undefined) return;
+    this.#options.cache.index.clear(group.need.holder);
+    this.#groups.delete(number!);
+    this.#options.composed();
   }
 
   clear(): void {

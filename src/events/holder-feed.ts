@@ -113,6 +113,7 @@ export class HolderFeed {
     if (role === 'unknown') return INCONSISTENT;
     if (role.kind === 'further')
       return { kind: 'stored', blocks: this.#further.store(role, hashes), attached: 0 };
+    this.#further.isMain(group.index);
     return isComplete ? this.#storeOnGpu(event) : INCONSISTENT;
   }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { KvPublisher } from '../domain.ts';
+import { type KvPublisher, MAX_RANKS } from '../domain.ts';
 
 /** What an engine says of itself over HTTP. Whatever it does not serve is undefined: other engines have other pages. */
 export interface EngineProfile {
@@ -24,20 +24,25 @@ export const PROFILE_PAGES = {
   sources: '/kv_event_sources',
 } as const;
 
+export type Pages = Readonly<Record<keyof typeof PROFILE_PAGES, Page>>;
+
 const versionSchema = z.object({ version: z.string() });
 /** vLLM gives an adapter a parent, the model that it adapts; a further name of the model has none. */
 const modelsSchema = z.object({ data: z.array(z.object({ id: z.string(), parent: z.string().nullish() })) });
-const sourcesSchema = z.record(
-  z.string().regex(/^\d+$/),
-  z.object({
-    enable_kv_cache_events: z.boolean(),
-    publisher: z.string().nullish(),
-    endpoint: z.string(),
-    replay_endpoint: z.string().nullish(),
-  }),
-);
+/** By rank. */
+const sourcesSchema = z
+  .record(
+    z.string().regex(/^(0|[1-9]\d{0,8})$/),
+    z.object({
+      enable_kv_cache_events: z.boolean(),
+      publisher: z.string().nullish(),
+      endpoint: z.string().nullish(),
+      replay_endpoint: z.string().nullish(),
+    }),
+  )
+  .refine(sources => Object.keys(sources).length <= MAX_RANKS);
 
-export function readProfile(pages: Readonly<Record<keyof typeof PROFILE_PAGES, Page>>): EngineProfile {
+export function readProfile(pages: Pages): EngineProfile {
   const models = bodyOf(pages.models, modelsSchema);
   const sources = bodyOf(pages.sources, sourcesSchema);
   return {
@@ -55,29 +60,30 @@ function bodyOf<T>(page: Page, schema: z.ZodType<T>): T | undefined {
 }
 
 function eventsOf(sources: z.infer<typeof sourcesSchema>): EventSources {
-  const ranks = Object.entries(sources).filter(
-    ([, source]) => source.enable_kv_cache_events && source.publisher !== 'null',
-  );
-  if (ranks.length === 0) return { kind: 'off' };
-  return {
-    kind: 'on',
-    publishers: ranks.map(([rank, { endpoint, replay_endpoint }]) => ({
-      rank: Number(rank),
-      port: boundPort(endpoint),
-      replayPort: boundPort(replay_endpoint ?? ''),
-    })),
-  };
+  const publishers = Object.entries(sources).flatMap(([rank, source]) => {
+    const { endpoint, replay_endpoint } = source;
+    if (!source.enable_kv_cache_events || source.publisher === 'null' || endpoint == null) return [];
+    return [{ rank: Number(rank), port: boundPort(endpoint), replayPort: boundPort(replay_endpoint ?? '') }];
+  });
+  return publishers.length === 0 ? { kind: 'off' } : { kind: 'on', publishers };
 }
 
 /** vLLM binds where the address has a `*` or a `::`; to any other it connects. */
 function boundPort(endpoint: string): number | undefined {
-  const port = /^tcp:\/\/.*(?:\*|::).*:(\d+)$/.exec(endpoint)?.[1];
-  return port === undefined ? undefined : Number(port);
+  const port = Number(/^tcp:\/\/.*(?:\*|::).*:(\d+)$/.exec(endpoint)?.[1]);
+  return port >= 1 && port <= 65535 ? port : undefined;
 }
 
 /** Something that a publisher of this version cannot do, and what that means. */
 export interface EngineLimit {
-  readonly what: 'no_events' | 'dials' | 'no_replay' | 'no_lora_name' | 'no_group_kind' | 'array_events';
+  readonly what:
+    | 'no_events'
+    | 'no_sources'
+    | 'dials'
+    | 'no_replay'
+    | 'no_lora_name'
+    | 'no_group_kind'
+    | 'array_events';
   readonly means: string;
 }
 
@@ -98,17 +104,22 @@ const SINCE: readonly (EngineLimit & { readonly minor: number })[] = [
 
 /**
  * What is to be said of an engine once.
- * @param wanted how its event streams are followed
+ * @param wanted how its event streams are followed: `asked`, where it says itself
  */
 export function limitsOf(
   { version, events }: EngineProfile,
-  wanted: { readonly dialled: boolean; readonly replayed: boolean },
+  wanted: { readonly asked: boolean; readonly dialled: boolean; readonly replayed: boolean },
 ): EngineLimit[] {
   const limits: EngineLimit[] = [];
   const publishers = events?.kind === 'on' ? events.publishers : [];
   if (events?.kind === 'off') {
     const means = 'KV-cache events are off (--kv-events-config): nothing is known of what it holds';
     limits.push({ what: 'no_events', means });
+  }
+  if (wanted.asked && events === undefined) {
+    const means =
+      'it does not say where it publishes (GET /kv_event_sources, since vLLM 0.31): name its ports in kvEvents';
+    limits.push({ what: 'no_sources', means });
   }
   if (wanted.dialled && publishers.some(({ port }) => port === undefined)) {
     const means =
@@ -120,7 +131,7 @@ export function limitsOf(
       'lost messages cannot be asked for again: after a gap or a restart its blocks are learned anew';
     limits.push({ what: 'no_replay', means });
   }
-  const minor = Number(/^0\.(\d+)\./.exec(version ?? '')?.[1] ?? Number.POSITIVE_INFINITY);
+  const minor = Number(/^v?0\.(\d+)/.exec(version ?? '')?.[1] ?? Number.POSITIVE_INFINITY);
   for (const { minor: since, ...limit } of SINCE) if (minor < since) limits.push(limit);
   return limits;
 }

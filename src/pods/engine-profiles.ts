@@ -1,5 +1,5 @@
 import type { Pod } from '../domain.ts';
-import { type EngineProfile, type Page, PROFILE_PAGES, readProfile } from './engine-profile.ts';
+import { type EngineProfile, type Page, type Pages, PROFILE_PAGES, readProfile } from './engine-profile.ts';
 import type { Sleep } from './sleep.ts';
 
 export interface EngineProfilesOptions {
@@ -9,7 +9,7 @@ export interface EngineProfilesOptions {
   readonly timeoutMs: number;
   /** From one answer to the next question: adapters are loaded while an engine runs. */
   readonly refreshMs: number;
-  /** After no answer, doubling from one to the next up to `refreshMs`. */
+  /** After a page without an answer, doubling from one to the next up to `refreshMs`. */
   readonly retryMs: number;
   readonly sleep: Sleep;
   /** A pod has answered for the first time, or otherwise than before. */
@@ -21,8 +21,12 @@ interface Followed {
   /** Ends the pause before the next question. */
   pause: AbortController;
   readonly asking: Promise<void>;
+  /** The last answers. */
+  pages: Pages;
   profile: EngineProfile | undefined;
 }
+
+const NO_PAGES: Pages = { version: undefined, models: undefined, sources: undefined };
 
 /** Asks each engine who it is when it joins, when it has started anew, and now and then. */
 export class EngineProfiles {
@@ -42,6 +46,7 @@ export class EngineProfiles {
     const followed: Followed = {
       leaving: new AbortController(),
       pause: new AbortController(),
+      pages: NO_PAGES,
       profile: undefined,
       asking: Promise.resolve().then(() => this.#keepAsking(pod, followed)),
     };
@@ -68,33 +73,40 @@ export class EngineProfiles {
 
   async #keepAsking(pod: Pod, followed: Followed): Promise<void> {
     const { refreshMs, retryMs, onProfile } = this.#options;
-    let waitMs = retryMs;
+    let retryAfterMs = retryMs;
     while (!followed.leaving.signal.aborted) {
       // Before the question: who starts while it is under way is asked again.
       followed.pause = new AbortController();
-      const profile = await this.#ask(pod, followed.leaving.signal);
+      const [version, models, sources] = await Promise.all([
+        this.#ask(pod, PROFILE_PAGES.version, followed),
+        this.#ask(pod, PROFILE_PAGES.models, followed),
+        this.#ask(pod, PROFILE_PAGES.sources, followed),
+      ]);
       if (followed.leaving.signal.aborted) return;
-      if (profile !== undefined && JSON.stringify(profile) !== JSON.stringify(followed.profile)) {
+      const last = followed.pages;
+      followed.pages = {
+        version: version ?? last.version,
+        models: models ?? last.models,
+        sources: sources ?? last.sources,
+      };
+      const answers = [version, models, sources].filter(page => page !== undefined);
+      const profile = readProfile(followed.pages);
+      if (answers.length > 0 && JSON.stringify(profile) !== JSON.stringify(followed.profile)) {
         followed.profile = profile;
         onProfile(pod, profile);
       }
-      waitMs = profile === undefined ? Math.min(2 * waitMs, refreshMs) : retryMs;
-      await this.#wait(profile === undefined ? waitMs : refreshMs, followed);
+      const isWhole = answers.length === 3;
+      await this.#wait(isWhole ? refreshMs : retryAfterMs, followed);
+      retryAfterMs = isWhole ? retryMs : Math.min(2 * retryAfterMs, refreshMs);
     }
   }
 
-  /** undefined: it answers nothing at all. */
-  async #ask(pod: Pod, leaving: AbortSignal): Promise<EngineProfile | undefined> {
+  /** undefined: no answer. An engine that is starting, or too busy, has none to give. */
+  async #ask(pod: Pod, path: string, { leaving }: Followed): Promise<Page> {
     const { get, timeoutMs } = this.#options;
-    const signal = AbortSignal.any([leaving, AbortSignal.timeout(timeoutMs)]);
-    const page = (path: string): Promise<Page> => get(pod, path, signal).catch(() => undefined);
-    const [version, models, sources] = await Promise.all([
-      page(PROFILE_PAGES.version),
-      page(PROFILE_PAGES.models),
-      page(PROFILE_PAGES.sources),
-    ]);
-    const isSilent = version === undefined && models === undefined && sources === undefined;
-    return isSilent ? undefined : readProfile({ version, models, sources });
+    const signal = AbortSignal.any([leaving.signal, AbortSignal.timeout(timeoutMs)]);
+    const page = await get(pod, path, signal).catch(() => undefined);
+    return page !== undefined && page.status >= 500 ? undefined : page;
   }
 
   async #wait(ms: number, { leaving, pause }: Followed): Promise<void> {

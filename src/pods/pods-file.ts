@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
-import type { KvEventSource } from '../domain.ts';
+import { type KvEventSource, MAX_RANKS } from '../domain.ts';
 import type { PodSpec } from './spec.ts';
 
 /** One thing that is wrong: where (`pods[2].port`, `line 3, column 7`) and what. */
@@ -16,8 +16,8 @@ export type ParsedPodsFile =
 
 /**
  * Parses the pods file, YAML 1.2 or JSON: `pods`, a list of `name`, `address`, `port`, `model` and, optionally,
- * `aliases`, `kvEvents: {port, replayPort?, ranks?}` and `labels`. One bad entry makes the whole file bad, and all that
- * is wrong is reported at once; only a syntax error hides what comes after it.
+ * `aliases`, `kvEvents: {port, replayPort?, ranks?}` or `auto`, and `labels`. One bad entry makes the whole file bad, and all
+ * that is wrong is reported at once; only a syntax error hides what comes after it.
  */
 export function parsePodsFile(text: string): ParsedPodsFile {
   const content = parseYaml(text);
@@ -69,7 +69,7 @@ const port = integer(1, 65535);
 
 const publishersSchema = z
   .strictObject(
-    { port, replayPort: port.optional(), ranks: integer(1, 256).default(1) },
+    { port, replayPort: port.optional(), ranks: integer(1, MAX_RANKS).default(1) },
     must('must be "auto", or have port and, optionally, replayPort and ranks'),
   )
   .superRefine(({ port, replayPort, ranks }, context) => {

@@ -74,8 +74,8 @@ function models(core: EngineCore) {
 /** Keyed by data-parallel rank. */
 function eventSources(core: EngineCore) {
   const { publisher, options } = core;
-  const host = options.host === '0.0.0.0' ? '*' : options.host;
-  const endpoint = (port: number | undefined) => (port === undefined ? null : `tcp://${host}:${port}`);
+  // An engine that listens says `*`; a host would mean that it connects to there.
+  const endpoint = (port: number | undefined) => (port === undefined ? null : `tcp://*:${port}`);
   return {
     '0': {
       enable_kv_cache_events: publisher.port !== undefined,

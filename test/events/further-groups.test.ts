@@ -228,6 +228,13 @@ describe('the group that carries prefixes', () => {
     assert.equal(bench.depth([1, 2]), 1);
   });
 
+  it('may have stored less than all its blocks before it was known', () => {
+    feed.apply(stored([2], 1, { group: group(0), tokenIds: tokensOf([1, 2]) }));
+    store(group(0), [5, 6]);
+    assert.equal(bench.depth([5, 6]), 2);
+    assert.deepEqual(bench.match([5, 6]), { gpu: 2, cpu: 0, storage: 0 });
+  });
+
   it('is the only one of an engine that does not number them', () => {
     store(group());
     store(group(0), [3], 2);

@@ -88,6 +88,44 @@ describe('parsePodsFile', () => {
     assert.deepEqual(spec?.kvEvents, { kind: 'zmq', port: 5557, replayPort: undefined, ranks: 1 });
   });
 
+  for (const [what, text] of [
+    ['in YAML', 'pods: [{ name: a, address: 10.0.0.1, port: 8000, model: m, kvEvents: auto }]'],
+    ['in quotes', 'pods: [{ name: a, address: 10.0.0.1, port: 8000, model: m, kvEvents: "auto" }]'],
+    ['in JSON', fileWith(pod({ kvEvents: 'auto' }))],
+  ] as const) {
+    it(`leaves it to the engine to say where it publishes, ${what}`, () => {
+      const [spec] = specsOf(text) as { kvEvents: unknown }[];
+      assert.deepEqual(spec?.kvEvents, { kind: 'auto' });
+    });
+  }
+
+  for (const [what, kvEvents] of Object.entries({
+    'in capitals': 'AUTO',
+    'with a space': ' auto',
+    'in a list': ['auto'],
+    'that is empty': '',
+    'that is nothing': null,
+    'that is off': false,
+  })) {
+    it(`knows no source of events ${what}`, () => {
+      assert.deepEqual(problemsOf(fileWith(pod({ kvEvents }))), [
+        'pods[0].kvEvents: must be "auto", or have port and, optionally, replayPort and ranks',
+      ]);
+    });
+  }
+
+  it('says all that is wrong about where an engine publishes', () => {
+    const kvEvents = { port: '5557', replayPort: 0, ranks: 1.5, kind: 'auto', auto: true };
+    assert.sameMembers(problemsOf(fileWith(pod({ kvEvents }), pod({ name: 'b', kvEvents: 'auto' }))), [
+      'pods[0].kvEvents.port: must be an integer between 1 and 65535',
+      'pods[0].kvEvents.replayPort: must be an integer between 1 and 65535',
+      'pods[0].kvEvents.ranks: must be an integer between 1 and 256',
+      'pods[0].kvEvents.kind: unknown key',
+      'pods[0].kvEvents.auto: unknown key',
+      'pods[1].port: "10.0.0.1 8000" is already the address and port of pods[0]',
+    ]);
+  });
+
   for (const address of ['::1', '2001:db8::5', 'localhost', 'a-b.c', '1and1.example', 'x'.repeat(63)]) {
     it(`accepts the address ${address}`, () => {
       assert.lengthOf(specsOf(fileWith(pod({ address }))) as unknown[], 1);

@@ -361,8 +361,8 @@ describe("the simulated engine's HTTP API", () => {
   it('tells where it publishes', async () => {
     const engine = await bench.engine({ topic: 'kv@sim' });
     const sources = (await request(engine, 'GET', '/kv_event_sources')).json;
-    assert.equal(at(sources, '0', 'endpoint'), `tcp://127.0.0.1:${engine.eventsPort}`);
-    assert.equal(at(sources, '0', 'replay_endpoint'), `tcp://127.0.0.1:${engine.replayPort}`);
+    assert.equal(at(sources, '0', 'endpoint'), `tcp://*:${engine.eventsPort}`);
+    assert.equal(at(sources, '0', 'replay_endpoint'), `tcp://*:${engine.replayPort}`);
     assert.equal(at(sources, '0', 'topic'), 'kv@sim');
     const silent = await bench.engine({ eventsPort: 'off', replayPort: 'off' });
     assert.isNull(at((await request(silent, 'GET', '/kv_event_sources')).json, '0', 'endpoint'));

@@ -1,0 +1,118 @@
+/**
+ * Decisions in this process, from a prompt's tokens to the pod, what is then expected of that included: conversations of 4,000
+ * tokens, of which pods hold the first 3,000, and all the first 512. Prints one line of JSON.
+ *
+ *   node bench/read-path/decide.ts --pods 1000
+ */
+import { parseArgs } from 'node:util';
+import type { Pod } from '../../src/domain.ts';
+import { createCacheState } from '../../src/prefix-index/cache-state.ts';
+import { START } from '../../src/prefix-index/prefix-index.ts';
+import { chainBlocks, rootOf } from '../../src/prompt/blocks.ts';
+import { Load } from '../../src/routing/load.ts';
+import { policies } from '../../src/routing/policy.ts';
+import { createPrefixLookup } from '../../src/routing/prefix-lookup.ts';
+import { createRoute } from '../../src/routing/route.ts';
+import { splitmix64, U64 } from '../support/splitmix.ts';
+import { microseconds } from '../support/stats.ts';
+import { BLOCK_SIZE_TOKENS } from '../support/trace.ts';
+
+const { values } = parseArgs({ options: { pods: { type: 'string', default: '1000' } } });
+const MODEL = 'demo';
+const SEED = 12_345;
+const CONVERSATIONS = 2_000;
+const HELD_BY_EACH_POD = 6;
+const TOKENS = { prompt: 4_000, held: 3_000, shared: 512 };
+const IN_FLIGHT = 500;
+const WARM_UPS = 4_000;
+const ROUNDS = 10_000;
+
+const pods = Array.from(
+  { length: Number(values.pods) },
+  (_, i): Pod => ({
+    name: `pod-${i}`,
+    ip: `10.0.${i >> 8}.${i & 255}`,
+    port: 8_000,
+    model: MODEL,
+    aliases: [],
+    kvEvents: { kind: 'none' },
+    labels: {},
+  }),
+);
+const random = new U64();
+const shared = tokenIds(TOKENS.shared);
+const conversations = Array.from({ length: CONVERSATIONS }, () => {
+  const ids = tokenIds(TOKENS.prompt);
+  ids.set(shared);
+  return ids;
+});
+
+const cache = createCacheState({
+  capacityBytes: 1 << 29,
+  historyEntries: 200_000,
+  historyTtlMs: 5_000,
+  seed: SEED,
+});
+const root = rootOf({ space: 'engine', model: MODEL, salt: '' }, BLOCK_SIZE_TOKENS, SEED);
+for (const [i, pod] of pods.entries()) {
+  const holder = cache.holders.ensure(pod.name, { kind: 'gpu', rank: 0 });
+  cache.catalog.note(holder, MODEL, BLOCK_SIZE_TOKENS);
+  for (let k = 0; k < HELD_BY_EACH_POD; k++) {
+    const ids = conversations[(2 * i + 7 * k) % CONVERSATIONS]!.subarray(0, TOKENS.held);
+    const chain = chainBlocks(root, ids, BLOCK_SIZE_TOKENS, SEED);
+    cache.index.store(holder, chain, { after: START, engineHashes: chain.lanes, again: 'copy' });
+  }
+}
+
+let prompt = conversations[0]!;
+const route = createRoute({
+  parse: path => ({
+    kind: 'prompt',
+    prompt: { path, model: MODEL, salt: '', content: { kind: 'text', text: '' }, body: {}, raw: NO_BYTES },
+  }),
+  registry: { knows: () => true, serving: () => pods },
+  tokenize: async () => ({ space: 'engine', ids: prompt }),
+  lookup: createPrefixLookup({
+    cache,
+    source: 'engines',
+    seed: SEED,
+    defaultBlockSizeTokens: { engine: BLOCK_SIZE_TOKENS, character: 16, tiktoken: 4 },
+    maxBlocksPerPrompt: Number.POSITIVE_INFINITY,
+  }),
+  policies: policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
+  load: new Load(),
+  defaultStrategy: 'prefix-cache',
+  deadlineMs: 2_000,
+});
+const NO_BYTES = new Uint8Array();
+const inFlight: (() => void)[] = [];
+const reasons: Record<string, number> = {};
+
+await decideAll(WARM_UPS);
+const times = await decideAll(ROUNDS);
+console.log(JSON.stringify({ pods: pods.length, tokens: TOKENS.prompt, ...microseconds(times), reasons }));
+
+async function decideAll(rounds: number): Promise<Float64Array> {
+  const { signal } = new AbortController();
+  const times = new Float64Array(rounds);
+  for (let i = 0; i < rounds; i++) {
+    prompt = conversations[i % CONVERSATIONS]!;
+    const request = { path: '/v1/completions', contentType: undefined, strategy: undefined, body: NO_BYTES };
+    const started = performance.now();
+    const { decision, release } = await route({ ...request, requestId: '', trace: {} }, signal);
+    times[i] = performance.now() - started;
+    const reason = decision.kind === 'routed' ? decision.reason : decision.kind;
+    reasons[reason] = (reasons[reason] ?? 0) + 1;
+    inFlight.push(release);
+    if (inFlight.length > IN_FLIGHT) inFlight.shift()!();
+  }
+  return times;
+}
+
+/** Of a vocabulary of 262,144 tokens. */
+function tokenIds(count: number): Uint32Array {
+  return Uint32Array.from({ length: count }, () => {
+    splitmix64(random);
+    return random.lo >>> 14;
+  });
+}
