@@ -34,6 +34,7 @@ import { EngineHashes } from './engine-hashes.ts';
 import { expect } from './expect.ts';
 import { MAX_REFERENCES } from './hash-table.ts';
 import { Holdings } from './holdings.ts';
+import { Membership } from './membership.ts';
 import { Path } from './path.ts';
 import { type Announcement, type IndexSize, type Place, type PrefixIndex, START } from './prefix-index.ts';
 import { RunMap } from './run-map.ts';
@@ -69,15 +70,13 @@ export class RunIndex implements PrefixIndex {
   readonly #engineHashes: EngineHashes;
   readonly #holdings: Holdings;
   readonly #copies: Copies;
+  readonly #members: Membership;
   readonly #writer: ChainWriter;
   readonly #path: Path;
   /** What `remove` returns. */
   readonly #gone: Place[] = [];
-  #entries = 0;
   #givenUp = 0;
   #stores = 0;
-  /** Whether anything ever went: then a block that is not there may have blocks behind it that are. */
-  #mayHaveHoles = false;
 
   constructor({ capacityBytes, maxHolders = MAX_HOLDERS, seed = 0 }: RunIndexOptions) {
     const blocks = Math.min(MAX_REFERENCES - 2 * LINE, Math.ceil(capacityBytes / 16));
@@ -93,12 +92,19 @@ export class RunIndex implements PrefixIndex {
     this.#engineHashes = new EngineHashes(this.#arena, { capacity: blocks, maxHolders, seed });
     this.#holdings = new Holdings(this.#heap, maxHolders);
     this.#copies = new Copies(Math.ceil(blocks / 4), maxHolders, seed);
+    this.#members = new Membership({
+      arena: this.#arena,
+      runs: this.#runs,
+      engineHashes: this.#engineHashes,
+      holdings: this.#holdings,
+      copies: this.#copies,
+    });
     this.#writer = new ChainWriter(this.#arena, this.#runs, this.#engineHashes);
     this.#path = new Path(this.#runs.sets, this.#heap);
   }
 
   size(): IndexSize {
-    return { blocks: this.#arena.blocks, entries: this.#entries };
+    return { blocks: this.#arena.blocks, entries: this.#members.entries };
   }
 
   get runs(): number {
@@ -182,7 +188,7 @@ export class RunIndex implements PrefixIndex {
       const found = this.#blockAfter(run, position, lanes[2 * done]!, lanes[2 * done + 1]!);
       if (found === 0) {
         const count = this.#unknownFrom(lanes, done, length);
-        const added = (first: number, blocks: number) => this.#added(holder, first, blocks);
+        const added = (first: number, blocks: number) => this.#members.added(holder, first, blocks);
         const last = this.#writer.write(holder, position, { lanes, engineHashes, from: done, count }, added);
         if (last === 0) break;
         position = last;
@@ -195,7 +201,7 @@ export class RunIndex implements PrefixIndex {
         if (engineHashes && again === 'copy') this.#addCopies(holder, found, blocks, engineHashes, done);
       } else {
         if (engineHashes && !this.#engineHashes.announce(holder, found, blocks, engineHashes, done)) break;
-        this.#hold(holder, itsRun, found, blocks);
+        this.#members.hold(holder, itsRun, found, blocks);
         if (position !== START && found !== position + 1)
           this.#runs.setParent(this.#runs.at(found), position);
       }
@@ -203,7 +209,7 @@ export class RunIndex implements PrefixIndex {
       done += blocks;
     }
     if (position !== START) this.#touch(position);
-    for (const refused of this.#writer.refused.splice(0)) this.#drop(holder, refused);
+    for (const refused of this.#writer.refused.splice(0)) this.#members.drop(holder, refused);
     return this.#holdings.held(holder) - before;
   }
 
@@ -214,21 +220,12 @@ export class RunIndex implements PrefixIndex {
     if (this.#runs.sets.has(run, holder)) {
       if (hashes) this.#addCopies(holder, place, 1, hashes, 0);
     } else if (hashes === undefined || this.#engineHashes.announce(holder, place, 1, hashes, 0)) {
-      this.#hold(holder, run, place, 1);
+      this.#members.hold(holder, run, place, 1);
     }
   }
 
   storeAllOf(other: HolderId, holder: HolderId): void {
-    const stretches: [position: number, blocks: number][] = [];
-    this.#eachRunOf(other, run => {
-      const offset = this.#runs.offset(run);
-      if (!this.#runs.sets.has(run, holder)) stretches.push([offset, this.#runs.end(run) - offset]);
-    });
-    for (const [position, blocks] of stretches) {
-      const run = this.#runs.at(position);
-      // A run may have been joined to the one before it, which was stored a moment ago.
-      if (!this.#runs.sets.has(run, holder)) this.#hold(holder, run, position, blocks);
-    }
+    this.#members.holdAllOf(other, holder);
   }
 
   remove(holder: HolderId, { hi, lo }: BlockHash): readonly Place[] {
@@ -241,7 +238,7 @@ export class RunIndex implements PrefixIndex {
     let count = 0;
     for (const place of gone) {
       if (this.#copies.remove(holder, place)) continue;
-      this.#drop(holder, place);
+      this.#members.drop(holder, place);
       gone[count++] = place;
     }
     gone.length = count;
@@ -254,23 +251,11 @@ export class RunIndex implements PrefixIndex {
 
   removeAt(holder: HolderId, place: Place): void {
     if (!this.#holds(holder, place)) return;
-    this.#drop(holder, place);
+    this.#members.drop(holder, place);
   }
 
   clear(holder: HolderId): void {
-    this.#holdings.forEach(holder, (position, blocks) => {
-      this.#runs.forEachOf(holder, position, blocks, run => {
-        const offset = this.#runs.offset(run);
-        const length = this.#runs.end(run) - offset;
-        this.#leave(holder, offset, length);
-        if (this.#runs.sets.count(run) === 1) this.#destroy(run);
-        else {
-          this.#runs.sets.remove(run, holder);
-          this.#runs.join(run);
-        }
-      });
-    });
-    this.#holdings.unlist(holder);
+    this.#members.clear(holder);
   }
 
   /** Throws what is wrong, if anything is. For tests. */
@@ -283,7 +268,7 @@ export class RunIndex implements PrefixIndex {
       copies: this.#copies,
       maxHolders: this.#maxHolders,
     });
-    expect(this.#entries === entries, `${entries} entries`);
+    expect(this.#members.entries === entries, `${entries} entries`);
   }
 
   #holds(holder: number, position: number): boolean {
@@ -319,78 +304,10 @@ export class RunIndex implements PrefixIndex {
 
   /** How many blocks from `from` on are not there. The first one is not. */
   #unknownFrom(lanes: Uint32Array, from: number, length: number): number {
-    if (!this.#mayHaveHoles) return length - from;
+    if (!this.#members.mayHaveHoles) return length - from;
     let to = from + 1;
     while (to < length && this.#runs.startingWith(lanes[2 * to]!, lanes[2 * to + 1]!) === 0) to++;
     return to - from;
-  }
-
-  /** A holder that does not hold a run now holds some of its blocks. */
-  #hold(holder: number, run: number, first: number, blocks: number): void {
-    let piece = run;
-    if (first > this.#runs.offset(run)) piece = this.#runs.cut(run, first);
-    if (first + blocks < this.#runs.end(piece)) this.#runs.cut(piece, first + blocks);
-    this.#runs.sets.add(piece, holder);
-    this.#added(holder, first, blocks);
-    this.#runs.join(piece);
-  }
-
-  #added(holder: number, first: number, blocks: number): void {
-    this.#holdings.add(holder, first, blocks);
-    this.#entries += blocks;
-  }
-
-  /** A holder of a block no longer holds it. */
-  #drop(holder: number, position: number): void {
-    const run = this.#runs.at(position);
-    this.#leave(holder, position, 1);
-    if (this.#runs.sets.count(run) === 1) this.#erase(run, position);
-    else if (!this.#runs.shift(run, position, holder)) {
-      let piece = run;
-      if (position + 1 < this.#runs.end(run)) this.#runs.cut(run, position + 1);
-      if (position > this.#runs.offset(run)) piece = this.#runs.cut(run, position);
-      this.#runs.sets.remove(piece, holder);
-      this.#runs.join(piece);
-    }
-    this.#relistIfStale(holder);
-  }
-
-  /** What is noted of a holder's blocks beside that it holds them. */
-  #leave(holder: number, position: number, blocks: number): void {
-    this.#holdings.remove(holder, blocks);
-    this.#entries -= blocks;
-    this.#engineHashes.forget(holder, position, blocks);
-    this.#copies.forget(holder, position, blocks);
-  }
-
-  /** A block of a run with one holder is gone. */
-  #erase(run: number, position: number): void {
-    const offset = this.#runs.offset(run);
-    const end = this.#runs.end(run);
-    if (offset + 1 === end) {
-      this.#destroy(run);
-      return;
-    }
-    if (position === offset) this.#runs.dropFirst(run);
-    else {
-      if (position + 1 < end) this.#runs.cut(run, position + 1);
-      this.#runs.dropLast(run, 1);
-    }
-    this.#vacate(position, 1);
-  }
-
-  /** A run that nobody holds any more. */
-  #destroy(run: number): void {
-    const offset = this.#runs.offset(run);
-    const blocks = this.#runs.end(run) - offset;
-    this.#runs.destroy(run);
-    this.#vacate(offset, blocks);
-  }
-
-  #vacate(position: number, blocks: number): void {
-    this.#mayHaveHoles = true;
-    this.#engineHashes.forgetBlocks(position, blocks);
-    this.#arena.vacate(position, blocks);
   }
 
   /** One copy more of each, unless the engine now calls it by another hash: by that one it could not be removed. */
@@ -398,29 +315,6 @@ export class RunIndex implements PrefixIndex {
     for (let i = 0; i < blocks; i++) {
       const [hi, lo] = [hashes[2 * (from + i)]!, hashes[2 * (from + i) + 1]!];
       if (this.#engineHashes.isOf(holder, first + i, hi, lo)) this.#copies.add(holder, first + i);
-    }
-  }
-
-  /** Calls back with each run of this holder's, once. It must not change any. */
-  #eachRunOf(holder: number, callback: (run: number) => void): void {
-    const seen = new Set<number>();
-    this.#holdings.forEach(holder, (position, blocks) => {
-      this.#runs.forEachOf(holder, position, blocks, run => {
-        if (seen.has(run)) return;
-        seen.add(run);
-        callback(run);
-      });
-    });
-  }
-
-  #relistIfStale(holder: number): void {
-    if (!this.#holdings.isStale(holder)) return;
-    const runs: number[] = [];
-    this.#eachRunOf(holder, run => runs.push(run));
-    this.#holdings.unlist(holder);
-    for (const run of runs) {
-      const offset = this.#runs.offset(run);
-      this.#holdings.relist(holder, offset, this.#runs.end(run) - offset);
     }
   }
 
@@ -438,23 +332,11 @@ export class RunIndex implements PrefixIndex {
     for (let missing = needed; missing > 0; missing = this.bytes + needed - this.#capacityBytes) {
       const { oldest } = this.#runs.recency;
       if (oldest === 0) break;
-      this.#giveUp(oldest, Math.max(LEAST_GIVEN_UP, Math.ceil(missing / BYTES_A_BLOCK)));
+      this.#givenUp += this.#members.giveUp(
+        oldest,
+        Math.max(LEAST_GIVEN_UP, Math.ceil(missing / BYTES_A_BLOCK)),
+      );
     }
     return after === START || this.#runs.at(after) !== 0;
-  }
-
-  /** All holders lose the last blocks of a run. */
-  #giveUp(run: number, blocks: number): void {
-    const end = this.#runs.end(run);
-    const piece = end - this.#runs.offset(run) > blocks ? this.#runs.cut(run, end - blocks) : run;
-    const offset = this.#runs.offset(piece);
-    const losers: number[] = [];
-    this.#runs.sets.forEach(piece, holder => {
-      this.#leave(holder, offset, end - offset);
-      this.#givenUp += end - offset;
-      losers.push(holder);
-    });
-    this.#destroy(piece);
-    for (const holder of losers) this.#relistIfStale(holder);
   }
 }
