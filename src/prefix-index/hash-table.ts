@@ -8,18 +8,17 @@
  *                         how many there are, and where the overflow is: another bucket
  *
  * Linear hashing (Litwin, "Linear hashing: a new tool for file and table addressing", 1980): buckets split one after the
- * other, each into itself and a new one at the end, so that the table grows in steps of some ten references and is always
- * equally full: 6 to 7 bytes a reference, without a pause and without a copy. Its array is as large as it may ever get;
- * what was not reached is not backed by memory.
+ * other, each into itself and a new one at the end, so that the table grows in steps of some ten references, without a pause
+ * and without a copy. A reference takes 5.5 to 11.5 bytes: the fuller the buckets are that have not split yet, the fewer. Its array
+ * is as large as it may ever get; what was not reached is not backed by memory.
  *
  * A slot has 6 bits of its reference's hash. They tell most references in a bucket apart without reading their hashes, and
  * they are the bits by which the bucket will split next, so that a split need not read them either. Every fourth time a bucket
  * splits, its tags have been used up to half and are made anew from the hashes.
  */
 
-const BUCKET_SHIFT = 4;
-const SLOTS = (1 << BUCKET_SHIFT) - 1;
-const COUNT_BITS = 4;
+import { BUCKET_SHIFT, BucketRows, COUNT_BITS, MOST_SLOTS_IN_A_ROW, SLOTS } from './bucket-rows.ts';
+
 const REFERENCE_BITS = 26;
 const REFERENCE = (1 << REFERENCE_BITS) - 1;
 const TAG = 0x3f;
@@ -30,10 +29,6 @@ const FIRST_LEVEL = 6;
 /** References in a bucket, on average. */
 const LOAD = 11.3;
 const SPREAD = 2;
-/** Overflow buckets for each bucket: there are fewer than a fifth, unless somebody chooses the hashes. */
-const OVERFLOW_SHARE = 0.5;
-/** Buckets in a row. Only equal hashes fill so many. */
-const MOST_IN_A_ROW = 32;
 /** References whose buckets are read before the first of them is put in, so that the memory's answers come together. */
 const AT_ONCE = 128;
 
@@ -53,17 +48,15 @@ export class HashTable {
   readonly #lanes: Uint32Array;
   readonly #shift: number;
   readonly #seed: number;
+  readonly #rows: BucketRows;
   readonly #words: Uint32Array;
   /** What a bucket that splits has. */
-  readonly #splitting = new Uint32Array(MOST_IN_A_ROW * SLOTS);
+  readonly #splitting = new Uint32Array(MOST_SLOTS_IN_A_ROW);
   readonly #maxBuckets: number;
   /** There are `2 ** level + split` buckets: the first `split` of them, and their twins, go by one more bit of the hash. */
   #level = FIRST_LEVEL;
   #split = 0;
   #size = 0;
-  /** Overflow buckets: the first free one, and how many have ever been used. */
-  #freeOverflow = 0;
-  #overflowFrontier: number;
   // Where `next` goes on.
   #hi = 0;
   #lo = 0;
@@ -81,9 +74,8 @@ export class HashTable {
     this.#shift = shift;
     this.#seed = seed;
     this.#maxBuckets = Math.max(1 << FIRST_LEVEL, Math.ceil(capacity / LOAD) + 1);
-    this.#overflowFrontier = this.#maxBuckets;
-    const buckets = this.#maxBuckets + Math.ceil(this.#maxBuckets * OVERFLOW_SHARE) + MOST_IN_A_ROW;
-    this.#words = new Uint32Array(buckets << BUCKET_SHIFT);
+    this.#rows = new BucketRows(this.#maxBuckets);
+    this.#words = this.#rows.words;
   }
 
   get size(): number {
@@ -92,7 +84,7 @@ export class HashTable {
 
   /** Bytes of memory in use. */
   get bytes(): number {
-    const buckets = (1 << this.#level) + this.#split + this.#overflowFrontier - this.#maxBuckets;
+    const buckets = (1 << this.#level) + this.#split + this.#rows.overflowBuckets;
     return buckets << (BUCKET_SHIFT + 2);
   }
 
@@ -187,18 +179,13 @@ export class HashTable {
     this.#size--;
     if ((words[at]! & SLOTS) > 0 || bucket === first) return;
     words[before << BUCKET_SHIFT]! &= SLOTS;
-    this.#releaseOverflow(bucket);
+    this.#rows.release(bucket);
   }
 
   /** Calls back with every reference, in no particular order. */
   forEach(callback: (reference: number) => void): void {
     for (let home = 0; home < (1 << this.#level) + this.#split; home++) {
-      for (let bucket = home; ; ) {
-        const at = bucket << BUCKET_SHIFT;
-        for (let i = 1; i <= (this.#words[at]! & SLOTS); i++) callback(this.#words[at + i]! & REFERENCE);
-        bucket = this.#words[at]! >>> COUNT_BITS;
-        if (bucket === 0) break;
-      }
+      this.#rows.forEach(home, word => callback(word & REFERENCE));
     }
   }
 
@@ -232,47 +219,9 @@ export class HashTable {
       if ((header & SLOTS) < SLOTS) {
         words[at + (header & SLOTS) + 1] = put[i]!;
         words[at] = header + 1;
-      } else if (!this.#append(at >>> BUCKET_SHIFT, put[i]!)) return i;
+      } else if (!this.#rows.append(at >>> BUCKET_SHIFT, put[i]!)) return i;
     }
     return count;
-  }
-
-  #append(bucket: number, word: number): boolean {
-    const words = this.#words;
-    let at = bucket << BUCKET_SHIFT;
-    let header = words[at]!;
-    if ((header & SLOTS) === SLOTS) {
-      at = this.#lastInRow(bucket);
-      if (at === 0) return false;
-      header = words[at]!;
-    }
-    words[at + (header & SLOTS) + 1] = word;
-    words[at] = header + 1;
-    return true;
-  }
-
-  /** Of the row that begins with a full bucket: the last one, which has room. 0: the row is as long as it may get. */
-  #lastInRow(bucket: number): number {
-    const words = this.#words;
-    let at = bucket << BUCKET_SHIFT;
-    for (let buckets = 1; (words[at]! & SLOTS) === SLOTS; buckets++) {
-      if (words[at]! >>> COUNT_BITS === 0) {
-        if (buckets === MOST_IN_A_ROW) return 0;
-        const overflow = this.#freeOverflow === 0 ? this.#overflowFrontier : this.#freeOverflow;
-        if ((overflow << BUCKET_SHIFT) + SLOTS >= words.length) return 0;
-        if (overflow === this.#overflowFrontier) this.#overflowFrontier++;
-        else this.#freeOverflow = words[overflow << BUCKET_SHIFT]!;
-        words[overflow << BUCKET_SHIFT] = 0;
-        words[at]! |= overflow << COUNT_BITS;
-      }
-      at = (words[at]! >>> COUNT_BITS) << BUCKET_SHIFT;
-    }
-    return at;
-  }
-
-  #releaseOverflow(bucket: number): void {
-    this.#words[bucket << BUCKET_SHIFT] = this.#freeOverflow;
-    this.#freeOverflow = bucket;
   }
 
   #bucketOf(mixed: number): number {
@@ -344,7 +293,7 @@ export class HashTable {
       const at = bucket << BUCKET_SHIFT;
       const header = words[at]!;
       for (let i = at + 1; i <= at + (header & SLOTS); i++) splitting[count++] = words[i]!;
-      if (bucket !== home) this.#releaseOverflow(bucket);
+      if (bucket !== home) this.#rows.release(bucket);
       bucket = header >>> COUNT_BITS;
       if (bucket === 0) break;
     }
@@ -353,7 +302,7 @@ export class HashTable {
     for (let i = 0; i < count; i++) {
       const word = splitting[i]!;
       const bucket = home + (((word >>> bit) & 1) << level);
-      this.#append(bucket, retags ? this.#retagged(word, level + 1) : word);
+      this.#rows.append(bucket, retags ? this.#retagged(word, level + 1) : word);
     }
   }
 
