@@ -3,7 +3,8 @@ import { realSleep, type Sleep } from '../pods/sleep.ts';
 import { readRank } from './decoder.ts';
 import type { FeedFact } from './feed-fact.ts';
 import { HolderFeed, type HolderFeedOptions } from './holder-feed.ts';
-import { DEFAULT_LIMITS, Publisher, type PublisherLimits, type PublisherSnapshot } from './publisher.ts';
+import { Publisher, type PublisherSnapshot } from './publisher.ts';
+import { DEFAULT_LIMITS, type PublisherLimits } from './publisher-limits.ts';
 import { type BoundSubscription, bindSubscriber } from './subscriber.ts';
 
 export type { FeedFact } from './feed-fact.ts';

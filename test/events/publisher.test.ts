@@ -1,7 +1,7 @@
 /** One publisher over real sockets, which does what a test says. */
 import { assert } from 'chai';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
-import type { PublisherLimits } from '../../src/events/publisher.ts';
+import type { PublisherLimits } from '../../src/events/publisher-limits.ts';
 import type { CacheState } from '../../src/prefix-index/cache-state.ts';
 import { chainOf, SEED } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';

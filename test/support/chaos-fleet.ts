@@ -1,7 +1,7 @@
 /** Engines whose events come to one feed over bad links, and what may befall them. */
 import { setImmediate } from 'node:timers/promises';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
-import type { PublisherLimits } from '../../src/events/publisher.ts';
+import type { PublisherLimits } from '../../src/events/publisher-limits.ts';
 import { SEED } from './blocks.ts';
 import { aCacheState, aPod } from './builders.ts';
 import { ChaosChecker } from './chaos-checker.ts';
