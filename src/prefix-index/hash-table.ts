@@ -50,8 +50,8 @@ export class HashTable {
   readonly #seed: number;
   readonly #rows: BucketRows;
   readonly #words: Uint32Array;
-  /** What a bucket that splits has. */
-  readonly #splitting = new Uint32Array(MOST_SLOTS_IN_A_ROW);
+  /** Of a row that splits: what has no room in the two buckets, after the bucket whose row it belongs to. */
+  readonly #spilled = new Uint32Array(2 * MOST_SLOTS_IN_A_ROW);
   readonly #maxBuckets: number;
   /** There are `2 ** level + split` buckets: the first `split` of them, and their twins, go by one more bit of the hash. */
   #level = FIRST_LEVEL;
@@ -250,60 +250,58 @@ export class HashTable {
     }
   }
 
-  /** The next buckets that have not split. */
+  /** The next buckets that have not split. What their splits will read is read first, so that the memory's answers come together. */
   #splitSome(count: number): void {
     const words = this.#words;
+    const lanes = this.#lanes;
+    const shift = this.#shift;
     const level = this.#level;
-    const first = this.#split << BUCKET_SHIFT;
-    const end = first + (count << BUCKET_SHIFT);
-    const farther = 1 << (level + BUCKET_SHIFT);
-    const bit = REFERENCE_BITS + (level & (LEVELS_A_TAG - 1));
     const retags = ((level + 1) & (LEVELS_A_TAG - 1)) === 0;
+    const first = this.#split;
     let read = 0;
-    for (let at = first; at < end; at += 1 << BUCKET_SHIFT) {
-      read += words[(words[at]! >>> COUNT_BITS) << BUCKET_SHIFT]!;
-    }
-    this.#sum[0] = read;
-    for (let at = first; at < end; at += 1 << BUCKET_SHIFT) {
-      const header = words[at]!;
-      if (header > SLOTS || retags) {
-        this.#splitRow(at >>> BUCKET_SHIFT, bit);
-        continue;
-      }
-      // Two counts in one number, and no branch: which of the two it is cannot be foreseen.
-      let counts = 0;
-      for (let i = at + 1; i <= at + header; i++) {
-        const word = words[i]!;
-        const side = (word >>> bit) & 1;
-        counts += 1 << (side << 4);
-        words[at + (farther & -side) + ((counts >>> (side << 4)) & SLOTS)] = word;
-      }
-      words[at] = counts & SLOTS;
-      words[at + farther] = counts >>> 16;
-    }
-  }
-
-  /** A bucket with an overflow, or one whose tags are used up. */
-  #splitRow(home: number, bit: number): void {
-    const words = this.#words;
-    const splitting = this.#splitting;
-    const level = this.#level;
-    let count = 0;
-    for (let bucket = home; ; ) {
+    for (let bucket = first; bucket < first + count; bucket++) {
       const at = bucket << BUCKET_SHIFT;
       const header = words[at]!;
-      for (let i = at + 1; i <= at + (header & SLOTS); i++) splitting[count++] = words[i]!;
+      read += words[(header >>> COUNT_BITS) << BUCKET_SHIFT]!;
+      if (!retags) continue;
+      for (let i = at + 1; i <= at + (header & SLOTS); i++) read += lanes[(words[i]! & REFERENCE) << shift]!;
+    }
+    this.#sum[0] = read;
+    for (let bucket = first; bucket < first + count; bucket++) this.#splitRow(bucket, retags);
+  }
+
+  #splitRow(home: number, retags: boolean): void {
+    const words = this.#words;
+    const spilled = this.#spilled;
+    const level = this.#level;
+    const near = home << BUCKET_SHIFT;
+    const farther = 1 << (level + BUCKET_SHIFT);
+    const bit = REFERENCE_BITS + (level & (LEVELS_A_TAG - 1));
+    // Two counts in one number, and no branch: to which side a reference goes cannot be foreseen.
+    let counts = 0;
+    let spills = 0;
+    let bucket = home;
+    do {
+      const at = bucket << BUCKET_SHIFT;
+      const header = words[at]!;
+      for (let i = at + 1; i <= at + (header & SLOTS); i++) {
+        const word = words[i]!;
+        const side = (word >>> bit) & 1;
+        const put = retags ? this.#retagged(word, level + 1) : word;
+        counts += 1 << (side << 4);
+        const count = (counts >>> (side << 4)) & 0xffff;
+        if (count <= SLOTS) words[near + (farther & -side) + count] = put;
+        else {
+          spilled[spills++] = home + (side << level);
+          spilled[spills++] = put;
+        }
+      }
       if (bucket !== home) this.#rows.release(bucket);
       bucket = header >>> COUNT_BITS;
-      if (bucket === 0) break;
-    }
-    words[home << BUCKET_SHIFT] = 0;
-    const retags = ((level + 1) & (LEVELS_A_TAG - 1)) === 0;
-    for (let i = 0; i < count; i++) {
-      const word = splitting[i]!;
-      const bucket = home + (((word >>> bit) & 1) << level);
-      this.#rows.append(bucket, retags ? this.#retagged(word, level + 1) : word);
-    }
+    } while (bucket !== 0);
+    words[near] = Math.min(counts & 0xffff, SLOTS);
+    words[near + farther] = Math.min(counts >>> 16, SLOTS);
+    for (let i = 0; i < spills; i += 2) this.#rows.append(spilled[i]!, spilled[i + 1]!);
   }
 
   #retagged(word: number, level: number): number {
