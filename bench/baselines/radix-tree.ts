@@ -1,8 +1,9 @@
 /** The usual design: a tree with a node per block, each with a set of holders, and a map from engine hash to node per holder. */
 import type { BlockChain, BlockHash, HolderId, Matches } from '../../src/domain.ts';
-import type { Announcement, Found, IndexSize, Place } from '../../src/prefix-index/prefix-index.ts';
+import type { Announcement, IndexSize, Place } from '../../src/prefix-index/prefix-index.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
-import type { BenchIndex } from '../index/create-index.ts';
+import type { BenchFound, BenchIndex } from '../index/create-index.ts';
+import { keyOf } from './map-of-sets.ts';
 
 class Node {
   readonly children = new Map<number, Node>();
@@ -16,11 +17,6 @@ class Node {
   }
 }
 
-/** 53 bits of a hash: what a number holds. */
-function keyOf(hi: number, lo: number): number {
-  return (hi >>> 11) * 2 ** 32 + lo;
-}
-
 export class RadixTree implements BenchIndex {
   readonly #root = new Node(0, undefined);
   readonly #nodes = new Map<HolderId, Map<number, Node>>();
@@ -29,7 +25,7 @@ export class RadixTree implements BenchIndex {
   #blocks = 0;
   #entries = 0;
 
-  find({ lanes, length }: BlockChain): Pick<Found, 'depthOf' | 'forEachLayer' | 'layers' | 'stretches'> {
+  find({ lanes, length }: BlockChain): BenchFound {
     const depths = new Map<HolderId, number>();
     let standing: ReadonlySet<HolderId> = new Set();
     for (let node = this.#root, depth = 0; ; depth++) {

@@ -2,7 +2,7 @@
  * The trace workload again and again, on holders that are too small for it: a holder's least recently used sequence gives up its
  * tail, one removal per block, as engines do. Prints one line of JSON, with what there was after each pass.
  *
- *   node bench/index/churn.ts [--trace FILE] [--holders 1000] [--limit 12000] [--passes 3] [--requests 2000]
+ *   node bench/index/churn.ts [--trace FILE] [--holders 1000] [--limit 12000] [--passes 3] [--requests 2000] [--index radix-tree]
  */
 import { parseArgs } from 'node:util';
 import type { HolderId } from '../../src/domain.ts';
@@ -11,6 +11,7 @@ import { RunIndex } from '../../src/prefix-index/run-index.ts';
 import { residentBytes } from '../support/memory.ts';
 import { microseconds } from '../support/stats.ts';
 import { chainAt, holderOf, loadTrace } from '../support/trace.ts';
+import { createIndex } from './create-index.ts';
 import { EngineCache } from './engine-cache.ts';
 
 const { values } = parseArgs({
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     limit: { type: 'string', default: '12000' },
     passes: { type: 'string', default: '3' },
     requests: { type: 'string' },
+    index: { type: 'string', default: 'runs' },
   },
 });
 const holders = Number(values.holders);
@@ -45,7 +47,7 @@ caches = undefined;
 const AT_ONCE = 64;
 
 const before = residentBytes();
-const index = new RunIndex({ capacityBytes: 1 << 29, seed: 12_345 });
+const index = createIndex(values.index);
 const findTimes = new Float64Array(steps.length);
 let indexMs = 0;
 let changed = 0;
@@ -61,7 +63,7 @@ for (const [number, { owner, held, cached, evicted, size }] of steps.entries()) 
   const startedChanging = performance.now();
   for (let at = 0; at < evicted.length; at += 2) {
     // As the event feed does for the removals of one batch.
-    if (at % (2 * AT_ONCE) === 0)
+    if (index instanceof RunIndex && at % (2 * AT_ONCE) === 0)
       index.readAhead(evicted, at / 2, Math.min(AT_ONCE, (evicted.length - at) / 2));
     index.remove(owner, { hi: evicted[at]!, lo: evicted[at + 1]! });
   }
@@ -74,13 +76,16 @@ for (const [number, { owner, held, cached, evicted, size }] of steps.entries()) 
   }
   indexMs += performance.now() - startedChanging;
   changed += evicted.length / 2 + cached - held;
-  if (index.held(owner) !== size)
+  if (index instanceof RunIndex && index.held(owner) !== size)
     throw new Error(`request ${number}: ${index.held(owner)} blocks, not ${size}`);
   if ((number + 1) % requests > 0) continue;
-  const { bytes, runs } = index;
-  afterPass.push({ ...index.size(), runs, indexBytes: bytes, residentBytes: residentBytes() - before });
+  afterPass.push({
+    ...index.size(),
+    ...(index instanceof RunIndex && { runs: index.runs, indexBytes: index.bytes }),
+    residentBytes: residentBytes() - before,
+  });
 }
-index.check();
+if (index instanceof RunIndex) index.check();
 const inLastPass = findTimes.slice((passes - 1) * requests);
 console.log(
   JSON.stringify({

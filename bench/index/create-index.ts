@@ -1,14 +1,16 @@
 import type { BlockChain } from '../../src/domain.ts';
 import type { Found, PrefixIndex } from '../../src/prefix-index/prefix-index.ts';
 import { RunIndex } from '../../src/prefix-index/run-index.ts';
-import { MapOfSets } from '../../test/support/map-of-sets.ts';
+import { MapOfSets } from '../baselines/map-of-sets.ts';
 import { RadixTree } from '../baselines/radix-tree.ts';
 
 const CAPACITY_BYTES = 1 << 29;
 
+export type BenchFound = Pick<Found, 'depthOf' | 'forEachLayer' | 'layers' | 'stretches'>;
+
 /** What the workloads need of an index. */
 export interface BenchIndex extends Pick<PrefixIndex, 'locate' | 'store' | 'remove' | 'size'> {
-  find(chain: BlockChain): Pick<Found, 'depthOf' | 'forEachLayer' | 'layers' | 'stretches'>;
+  find(chain: BlockChain): BenchFound;
 }
 
 /** Ours, or a baseline: the usual radix tree of objects, and a map from blocks to sets of holders. */

@@ -6,13 +6,17 @@
 import { parseArgs } from 'node:util';
 import type { HolderId } from '../../src/domain.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
-import { RunIndex } from '../../src/prefix-index/run-index.ts';
 import { residentBytes } from '../support/memory.ts';
 import { splitmix64, U64 } from '../support/splitmix.ts';
 import { BLOCK_SIZE_TOKENS } from '../support/trace.ts';
+import { type BenchIndex, createIndex } from './create-index.ts';
 
 const { values } = parseArgs({
-  options: { pods: { type: 'string', default: '1000' }, blocks: { type: 'string', default: '2500' } },
+  options: {
+    pods: { type: 'string', default: '1000' },
+    blocks: { type: 'string', default: '2500' },
+    index: { type: 'string', default: 'runs' },
+  },
 });
 const pods = Number(values.pods);
 const blocks = Number(values.blocks);
@@ -22,22 +26,20 @@ const PROMPT_BLOCKS = 250;
 const state = new U64();
 const lanes = new Uint32Array(2 * Math.max(PROMPT_BLOCKS, blocks));
 // The code is compiled before anything counts.
-fill(new RunIndex({ capacityBytes: 1 << 24, seed: 12_345 }), Math.ceil(pods / 50));
+fill(createIndex(values.index), Math.ceil(pods / 50));
 const before = residentBytes();
-const index = new RunIndex({ capacityBytes: 1 << 29, seed: 12_345 });
+const index = createIndex(values.index);
 fill(index, pods);
 console.log(
   JSON.stringify({
     pods,
     blocksPerPod: blocks,
     ...index.size(),
-    runs: index.runs,
-    indexBytes: index.bytes,
     residentBytes: residentBytes() - before,
   }),
 );
 
-function fill(into: RunIndex, count: number): void {
+function fill(into: BenchIndex, count: number): void {
   const sharedBlocks = Math.floor(blocks / 10);
   const shared = fresh(sharedBlocks).slice();
   for (let pod = 0; pod < count; pod++) {
@@ -48,7 +50,7 @@ function fill(into: RunIndex, count: number): void {
   }
 }
 
-function store(into: RunIndex, pod: number, lanes: Uint32Array): void {
+function store(into: BenchIndex, pod: number, lanes: Uint32Array): void {
   const chain = { blockSizeTokens: BLOCK_SIZE_TOKENS, length: lanes.length / 2, lanes };
   into.store(pod as HolderId, chain, { after: START, engineHashes: lanes, again: 'copy' });
 }

@@ -2,30 +2,37 @@
  * Decisions in this process, from a prompt's tokens to the pod, what is then expected of that included: conversations of 4,000
  * tokens, of which pods hold the first 3,000, and all the first 512. Prints one line of JSON.
  *
- *   node bench/read-path/decide.ts --pods 1000
+ *   node bench/read-path/decide.ts [--pods 1000] [--index map-of-sets --rounds 200 --warm-ups 50]
  */
 import { parseArgs } from 'node:util';
 import type { Pod } from '../../src/domain.ts';
 import { createCacheState } from '../../src/prefix-index/cache-state.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
+import type { RunIndex } from '../../src/prefix-index/run-index.ts';
 import { chainBlocks, rootOf } from '../../src/prompt/blocks.ts';
 import { Load } from '../../src/routing/load.ts';
 import { policies } from '../../src/routing/policy.ts';
 import { createPrefixLookup } from '../../src/routing/prefix-lookup.ts';
 import { createRoute } from '../../src/routing/route.ts';
+import { createIndex } from '../index/create-index.ts';
 import { splitmix64, U64 } from '../support/splitmix.ts';
 import { microseconds } from '../support/stats.ts';
 import { BLOCK_SIZE_TOKENS } from '../support/trace.ts';
 
-const { values } = parseArgs({ options: { pods: { type: 'string', default: '1000' } } });
+const { values } = parseArgs({
+  options: {
+    pods: { type: 'string', default: '1000' },
+    index: { type: 'string', default: 'runs' },
+    'warm-ups': { type: 'string', default: '4000' },
+    rounds: { type: 'string', default: '10000' },
+  },
+});
 const MODEL = 'demo';
 const SEED = 12_345;
 const CONVERSATIONS = 2_000;
 const HELD_BY_EACH_POD = 6;
 const TOKENS = { prompt: 4_000, held: 3_000, shared: 512 };
 const IN_FLIGHT = 500;
-const WARM_UPS = 4_000;
-const ROUNDS = 10_000;
 
 const pods = Array.from(
   { length: Number(values.pods) },
@@ -47,12 +54,13 @@ const conversations = Array.from({ length: CONVERSATIONS }, () => {
   return ids;
 });
 
-const cache = createCacheState({
+const own = createCacheState({
   capacityBytes: 1 << 29,
   historyEntries: 200_000,
   historyTtlMs: 5_000,
   seed: SEED,
 });
+const cache = values.index === 'runs' ? own : { ...own, index: createIndex(values.index) as RunIndex };
 const root = rootOf({ space: 'engine', model: MODEL, salt: '' }, BLOCK_SIZE_TOKENS, SEED);
 for (const [i, pod] of pods.entries()) {
   const holder = cache.holders.ensure(pod.name, { kind: 'gpu', rank: 0 });
@@ -88,8 +96,8 @@ const NO_BYTES = new Uint8Array();
 const inFlight: (() => void)[] = [];
 const reasons: Record<string, number> = {};
 
-await decideAll(WARM_UPS);
-const times = await decideAll(ROUNDS);
+await decideAll(Number(values['warm-ups']));
+const times = await decideAll(Number(values.rounds));
 console.log(JSON.stringify({ pods: pods.length, tokens: TOKENS.prompt, ...microseconds(times), reasons }));
 
 async function decideAll(rounds: number): Promise<Float64Array> {

@@ -1,6 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { assert } from 'chai';
 import { type DecodedBatch, decodeBatch, MALFORMED_KINDS } from '../../src/events/decoder.ts';
 import { SKIPPED_KINDS } from '../../src/events/event-decoder.ts';
@@ -15,6 +12,7 @@ import {
   storedMap,
   VERSIONS,
 } from '../support/kv-events.ts';
+import { collector } from '../support/memory.ts';
 
 const FRAMES = 100_000;
 /** A block hash takes a byte of the frame at least, and 8 bytes as two lanes. */
@@ -167,17 +165,4 @@ function mutated(packer: AnyPacker, corpus: readonly Buffer[]): Buffer {
     }
   }
   return frame;
-}
-
-/** Bytes still in use after a full collection. Buffers that it frees are counted until another one has come. */
-function collector(): () => Promise<number> {
-  setFlagsFromString('--expose-gc');
-  const gc = runInNewContext('gc') as () => void;
-  return async () => {
-    gc();
-    await setImmediate();
-    gc();
-    const { heapUsed, arrayBuffers } = process.memoryUsage();
-    return heapUsed + arrayBuffers;
-  };
 }
