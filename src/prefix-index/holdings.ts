@@ -1,6 +1,7 @@
 /**
  * Per holder, where its blocks were put: stretches of positions, so that all it holds is found without looking at what others
- * hold. Nothing is crossed out when a block goes; a list that has grown to twice of what is held is made anew.
+ * hold. Nothing is crossed out when a block goes; a list that has grown to twice of what is held is made anew, some stretches at
+ * a time: until all are taken out of the old list, it has both.
  */
 import type { WordHeap } from './word-heap.ts';
 
@@ -12,14 +13,17 @@ const FIRST = 2;
 
 export class Holdings {
   readonly #heap: WordHeap;
-  /** By holder: the newest piece of its list, blocks held, and blocks in its list. */
+  /** By holder: the newest piece of its list, blocks held, and blocks in that list. */
   readonly #newest: Uint32Array;
+  /** By holder: the newest piece of the list that was there before, while it is made anew. */
+  readonly #old: Uint32Array;
   readonly #held: Uint32Array;
   readonly #listed: Uint32Array;
 
   constructor(heap: WordHeap, maxHolders: number) {
     this.#heap = heap;
     this.#newest = new Uint32Array(maxHolders);
+    this.#old = new Uint32Array(maxHolders);
     this.#held = new Uint32Array(maxHolders);
     this.#listed = new Uint32Array(maxHolders);
   }
@@ -31,7 +35,33 @@ export class Holdings {
 
   /** Whether its list should be made anew. */
   isStale(holder: number): boolean {
-    return this.#listed[holder]! > 2 * this.#held[holder]! + 256;
+    return this.#listed[holder]! > 2 * this.#held[holder]! + 256 && !this.isMadeAnew(holder);
+  }
+
+  /** Whether there is an old list. */
+  isMadeAnew(holder: number): boolean {
+    return this.#old[holder] !== 0;
+  }
+
+  /** Its list is the old one, and the new one is empty. */
+  makeAnew(holder: number): void {
+    this.#old[holder] = this.#newest[holder]!;
+    this.#newest[holder] = 0;
+    this.#listed[holder] = 0;
+  }
+
+  /** Takes a stretch out of the old list, of which it may hold nothing any more. */
+  takeOld(holder: number, callback: (position: number, blocks: number) => void): void {
+    const { words } = this.#heap;
+    const piece = this.#old[holder]!;
+    words[piece + USED]! -= 2;
+    const at = piece + words[piece + USED]!;
+    const [position, blocks] = [words[at]!, words[at + 1]!];
+    if (words[piece + USED] === FIRST) {
+      this.#old[holder] = words[piece + BEFORE]!;
+      this.#heap.free(piece, POWER);
+    }
+    callback(position, blocks);
   }
 
   add(holder: number, position: number, blocks: number): void {
@@ -68,22 +98,26 @@ export class Holdings {
    */
   forEach(holder: number, callback: (position: number, blocks: number) => void): void {
     const { words } = this.#heap;
-    for (let piece = this.#newest[holder]!; piece !== 0; piece = words[piece + BEFORE]!) {
-      for (let at = piece + words[piece + USED]! - 2; at >= piece + FIRST; at -= 2) {
-        callback(words[at]!, words[at + 1]!);
+    for (const newest of [this.#newest[holder]!, this.#old[holder]!]) {
+      for (let piece = newest; piece !== 0; piece = words[piece + BEFORE]!) {
+        for (let at = piece + words[piece + USED]! - 2; at >= piece + FIRST; at -= 2) {
+          callback(words[at]!, words[at + 1]!);
+        }
       }
     }
   }
 
-  /** Its list is empty; what it holds still counts as held. */
+  /** Nothing is listed; what it holds still counts as held. */
   unlist(holder: number): void {
     const { words } = this.#heap;
-    for (let piece = this.#newest[holder]!; piece !== 0; ) {
-      const before = words[piece + BEFORE]!;
-      this.#heap.free(piece, POWER);
-      piece = before;
+    for (const list of [this.#newest, this.#old]) {
+      for (let piece = list[holder]!; piece !== 0; ) {
+        const before = words[piece + BEFORE]!;
+        this.#heap.free(piece, POWER);
+        piece = before;
+      }
+      list[holder] = 0;
     }
-    this.#newest[holder] = 0;
     this.#listed[holder] = 0;
   }
 

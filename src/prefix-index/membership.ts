@@ -12,6 +12,9 @@ export interface MembershipParts {
   readonly copies: Copies;
 }
 
+/** Stretches of a list. More than are added with a block, so that it comes to an end. */
+const RELISTED_AT_ONCE = 4;
+
 /** Who holds which blocks of runs that are there: runs are cut where that begins to differ, and joined where it no longer does. */
 export class Membership {
   readonly #arena: Arena;
@@ -19,6 +22,8 @@ export class Membership {
   readonly #engineHashes: EngineHashes;
   readonly #holdings: Holdings;
   readonly #copies: Copies;
+  /** By holder whose list is made anew: from where to where the new one has blocks. */
+  readonly #relisted = new Map<number, Map<number, number>>();
   #entries = 0;
   #mayHaveHoles = false;
 
@@ -68,7 +73,7 @@ export class Membership {
       this.#runs.sets.remove(piece, holder);
       this.#runs.join(piece);
     }
-    this.#relistIfStale(holder);
+    this.#relistSome(holder);
   }
 
   /** A holder now holds whatever another one does. */
@@ -100,6 +105,7 @@ export class Membership {
       });
     });
     this.#holdings.unlist(holder);
+    this.#relisted.delete(holder);
   }
 
   /** All holders lose the last blocks of a run. Returns how many (block, holder) pairs that were. */
@@ -113,7 +119,7 @@ export class Membership {
       losers.push(holder);
     });
     this.#destroy(piece);
-    for (const holder of losers) this.#relistIfStale(holder);
+    for (const holder of losers) this.#relistSome(holder);
     return losers.length * (end - offset);
   }
 
@@ -167,14 +173,25 @@ export class Membership {
     });
   }
 
-  #relistIfStale(holder: number): void {
-    if (!this.#holdings.isStale(holder)) return;
-    const runs: number[] = [];
-    this.#eachRunOf(holder, run => runs.push(run));
-    this.#holdings.unlist(holder);
-    for (const run of runs) {
-      const offset = this.#runs.offset(run);
-      this.#holdings.relist(holder, offset, this.#runs.end(run) - offset);
+  /** What a holder gave up leaves its list too long: some of that is made good with each block that it gives up. */
+  #relistSome(holder: number): void {
+    if (this.#holdings.isStale(holder)) {
+      this.#holdings.makeAnew(holder);
+      this.#relisted.set(holder, new Map());
     }
+    if (!this.#holdings.isMadeAnew(holder)) return;
+    const relisted = this.#relisted.get(holder)!;
+    for (let i = 0; i < RELISTED_AT_ONCE && this.#holdings.isMadeAnew(holder); i++) {
+      this.#holdings.takeOld(holder, (position, blocks) => {
+        this.#runs.forEachOf(holder, position, blocks, run => {
+          const offset = this.#runs.offset(run);
+          const end = this.#runs.end(run);
+          if ((relisted.get(offset) ?? 0) >= end) return;
+          relisted.set(offset, end);
+          this.#holdings.relist(holder, offset, end - offset);
+        });
+      });
+    }
+    if (!this.#holdings.isMadeAnew(holder)) this.#relisted.delete(holder);
   }
 }

@@ -76,6 +76,35 @@ describe('the holdings', () => {
     assert.isFalse(holdings.isStale(1));
   });
 
+  it('are made anew some at a time, and list what is old until it is taken', () => {
+    for (let i = 0; i < 40; i++) holdings.add(1, 1_000 * i + 1, 10);
+    holdings.add(2, 7, 1);
+    holdings.remove(1, 380);
+    assert.isTrue(holdings.isStale(1));
+    holdings.makeAnew(1);
+    assert.isFalse(holdings.isStale(1), 'it is under way');
+    assert.lengthOf(listed(1), 40);
+    const taken: [number, number][] = [];
+    while (holdings.isMadeAnew(1)) {
+      holdings.takeOld(1, (position, blocks) => taken.push([position, blocks]));
+      if (taken.length <= 2) holdings.relist(1, ...taken.at(-1)!);
+      assert.lengthOf(listed(1), 40 - taken.length + Math.min(2, taken.length));
+    }
+    assert.deepEqual(taken[0], [39_001, 10]);
+    assert.lengthOf(taken, 40);
+    assert.deepEqual(listed(1), [taken[1], taken[0]]);
+    assert.equal(holdings.held(1), 20);
+    assert.deepEqual(listed(2), [[7, 1]]);
+  });
+
+  it('may be unlisted while they are made anew', () => {
+    for (let i = 0; i < 40; i++) holdings.add(1, 1_000 * i + 1, 10);
+    holdings.makeAnew(1);
+    holdings.relist(1, 1, 10);
+    holdings.unlist(1);
+    assert.deepEqual([listed(1), holdings.isMadeAnew(1), heap.bytes], [[], false, 0]);
+  });
+
   it('are not stale, however small, without a reason', () => {
     holdings.add(1, 1, 2);
     holdings.remove(1, 2);
