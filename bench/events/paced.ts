@@ -26,7 +26,7 @@ interface Seconds {
 /** Blocks a second. */
 const BUSY = 50_000;
 const AT_EASE = 1_000;
-const WARM_UP_BATCHES = 20_000;
+const WARM_UP_BATCHES = 7_000;
 const WARM_UP_SECONDS = 1;
 /** Of the pace; below it is another load than the one that is told. */
 const KEPT = 0.95;

@@ -33,9 +33,11 @@ export interface Workload {
 export const TIME_OFFSET = 2;
 export const CACHE_BLOCKS = 12_000;
 /** They store several times what the cache holds: what it holds at their end does not depend on what it held before. */
-const TURNS = 8_000;
-/** What an engine does in one step of its scheduler. */
-export const REQUESTS_A_BATCH = 4;
+const TURNS = 8_400;
+/**
+ * What an engine does in one step of its scheduler: some 50 blocks, as when it prefills 16,000 tokens a second in steps of 50 ms.
+ */
+export const REQUESTS_A_BATCH = 12;
 
 export function createWorkload(eventEncoding: EventEncoding): Workload {
   const engine = new SoakEngine({
