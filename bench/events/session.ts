@@ -1,7 +1,7 @@
 import type { EventEncoding } from '../../src/simulator/event-encoding.ts';
+import { ForkedProgram } from '../support/forked-program.ts';
 import { cpuSeconds, secondsNow } from './clock.ts';
 import type { ToPublisher } from './publisher.ts';
-import { PublisherProcess } from './publisher-process.ts';
 import type { Workload } from './workload.ts';
 
 export interface Received {
@@ -17,12 +17,14 @@ export interface Receiving {
   stop(): Promise<void>;
 }
 
+const PUBLISHER = new URL('./publisher.ts', import.meta.url);
+
 /** Somebody who receives, and an engine in a process of its own that publishes to them. */
 export class Session<R extends Receiving> {
   readonly receiver: R;
-  readonly #publisher: PublisherProcess;
+  readonly #publisher: ForkedProgram;
 
-  private constructor(receiver: R, publisher: PublisherProcess) {
+  private constructor(receiver: R, publisher: ForkedProgram) {
     this.receiver = receiver;
     this.#publisher = publisher;
   }
@@ -33,7 +35,7 @@ export class Session<R extends Receiving> {
     { fill }: Workload,
     receiverAt: (port: number) => R,
   ): Promise<Session<R>> {
-    const publisher = await PublisherProcess.start(encoding);
+    const publisher = await ForkedProgram.start(PUBLISHER, [encoding]);
     const receiver = receiverAt(publisher.port);
     await receiver.receive(fill.length);
     return new Session(receiver, publisher);
@@ -43,7 +45,7 @@ export class Session<R extends Receiving> {
   async run(order: ToPublisher): Promise<Received & { readonly cpuSeconds: number }> {
     const before = cpuSeconds();
     const received = this.receiver.receive(order.batches);
-    this.#publisher.publish(order);
+    this.#publisher.send(order);
     return { ...(await received), cpuSeconds: cpuSeconds() - before };
   }
 

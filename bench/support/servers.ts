@@ -1,9 +1,11 @@
 /** Servers in processes of their own, so that their CPU time is theirs alone. */
-import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import { WARM_POD } from '../read-path/extproc-request.ts';
+import { ForkedProgram } from './forked-program.ts';
 
 type FromServer = { readonly port: number } | { readonly cpuMicroseconds: number };
 
@@ -18,33 +20,30 @@ export function answerBench(port: number): void {
   send({ port });
 }
 
+/** One that calls `answerBench`. */
 export class ForkedServer {
-  readonly port: number;
-  readonly #child: ChildProcess;
+  readonly #program: ForkedProgram;
 
-  private constructor(child: ChildProcess, port: number) {
-    this.#child = child;
-    this.port = port;
+  private constructor(program: ForkedProgram) {
+    this.#program = program;
   }
 
-  /** `program`: a module that calls `answerBench`. */
   static async start(program: URL): Promise<ForkedServer> {
-    const child = fork(program);
-    const [{ port }] = (await once(child, 'message')) as [{ readonly port: number }];
-    return new ForkedServer(child, port);
+    return new ForkedServer(await ForkedProgram.start(program));
+  }
+
+  get port(): number {
+    return this.#program.port;
   }
 
   async cpuMicroseconds(): Promise<number> {
-    const answer = once(this.#child, 'message');
-    this.#child.send('cpu');
-    const [{ cpuMicroseconds }] = (await answer) as [{ readonly cpuMicroseconds: number }];
-    return cpuMicroseconds;
+    const answer = this.#program.answer<{ readonly cpuMicroseconds: number }>();
+    this.#program.send('cpu');
+    return (await answer).cpuMicroseconds;
   }
 
-  async stop(): Promise<void> {
-    const gone = once(this.#child, 'exit');
-    this.#child.disconnect();
-    await gone;
+  stop(): Promise<void> {
+    return this.#program.stop();
   }
 }
 
@@ -62,7 +61,10 @@ export class PeerServer {
     const port = await freePort();
     const args = ['floor', '-addr', `127.0.0.1:${port}`, '-target', `127.0.0.1:${WARM_POD}`, '-parse', 'any'];
     const child = spawn(program, args, { stdio: 'ignore' });
-    while (!(await accepts(port))) await new Promise(resolve => setTimeout(resolve, 100));
+    while (!(await accepts(port))) {
+      if (child.exitCode !== null) throw new Error(`${program} has ended with ${child.exitCode}`);
+      await setTimeout(100);
+    }
     return new PeerServer(child, port);
   }
 

@@ -18,14 +18,14 @@ export function reportFeed(instruments: Instruments, log: Logger): (fact: FeedFa
   const warnOnce = createWarnOnce(log);
   return fact => {
     const { pod, rank } = fact;
+    if (fact.kind === 'applied') {
+      const { applied } = fact;
+      for (const counter of countersOf(fact)) counter.count++;
+      if (applied.kind === 'orphaned') instruments.orphansDropped.add(applied.dropped, { pod });
+      return;
+    }
     const pod_key = podKey(pod, rank);
     switch (fact.kind) {
-      case 'applied': {
-        const { applied } = fact;
-        for (const counter of countersOf(fact)) counter.count++;
-        if (applied.kind === 'orphaned') instruments.orphansDropped.add(applied.dropped, { pod });
-        break;
-      }
       case 'skipped_event':
       case 'malformed_message':
         instruments.kvEvents.add(1, { pod, outcome: fact.kind });

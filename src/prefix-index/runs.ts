@@ -23,22 +23,16 @@ export const HOLDERS = 10;
 
 export class Runs {
   readonly records: Uint32Array;
-  readonly #capacity: number;
   #free = 0;
   #frontier = 1;
   #size = 0;
 
   constructor(capacity: number) {
-    this.#capacity = capacity;
     this.records = new Uint32Array((capacity + 1) << RUN_SHIFT);
   }
 
   get size(): number {
     return this.#size;
-  }
-
-  get isFull(): boolean {
-    return this.#size >= this.#capacity;
   }
 
   get bytes(): number {

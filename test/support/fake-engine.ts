@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type FakeAnswer, json, NOT_FOUND } from './fake-tokenizer.ts';
+import { type FakeAnswer, json, NOT_FOUND, sendAnswer } from './fake-tokenizer.ts';
 import { Inbox } from './inbox.ts';
 import type { Version } from './kv-events.ts';
 
@@ -60,24 +60,8 @@ export class FakeEngine {
     });
     this.asked.push(request);
     const answer = await (this.pages[path] ?? NOT_FOUND);
-    switch (answer.kind) {
-      case 'json':
-        response.writeHead(answer.status, { 'content-type': 'application/json' });
-        response.end(JSON.stringify(answer.body));
-        return;
-      case 'text':
-        response.writeHead(answer.status);
-        response.end(answer.text);
-        return;
-      case 'reset':
-        response.destroy();
-        return;
-      case 'flood':
-        flood(response);
-        return;
-      case 'hang':
-        return;
-    }
+    if (answer.kind === 'flood') flood(response);
+    else sendAnswer(response, answer);
   }
 }
 

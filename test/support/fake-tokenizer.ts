@@ -44,6 +44,24 @@ export const json = (status: number, body: unknown): FakeAnswer => ({ kind: 'jso
 export const HANG: FakeAnswer = { kind: 'hang' };
 export const RESET: FakeAnswer = { kind: 'reset' };
 
+export function sendAnswer(response: ServerResponse, answer: FakeAnswer): void {
+  switch (answer.kind) {
+    case 'json':
+      response.writeHead(answer.status, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(answer.body));
+      return;
+    case 'text':
+      response.writeHead(answer.status);
+      response.end(answer.text);
+      return;
+    case 'reset':
+      response.destroy();
+      return;
+    case 'hang':
+      return;
+  }
+}
+
 /** vLLM 0.30 and later without `--enable-scale-out`. */
 export const SCALE_OUT_DISABLED = json(403, {
   error: {
@@ -105,22 +123,7 @@ export async function startFakeTokenizer(name = 'pod-a'): Promise<FakeTokenizer>
     };
     requests.push(received);
     events.emit('change');
-    const answer = await fake.answer(received);
-    switch (answer.kind) {
-      case 'json':
-        response.writeHead(answer.status, { 'content-type': 'application/json' });
-        response.end(JSON.stringify(answer.body));
-        return;
-      case 'text':
-        response.writeHead(answer.status);
-        response.end(answer.text);
-        return;
-      case 'reset':
-        request.socket.destroy();
-        return;
-      case 'hang':
-        return;
-    }
+    sendAnswer(response, await fake.answer(received));
   }
 
   const server = createServer((request, response) => {
