@@ -242,6 +242,7 @@ export class RunIndex implements PrefixIndex {
       gone[count++] = place;
     }
     gone.length = count;
+    this.#giveUpFor(0);
     return gone;
   }
 
@@ -252,6 +253,7 @@ export class RunIndex implements PrefixIndex {
   removeAt(holder: HolderId, place: Place): void {
     if (!this.#holds(holder, place)) return;
     this.#members.drop(holder, place);
+    this.#giveUpFor(0);
   }
 
   clear(holder: HolderId): void {
@@ -329,14 +331,21 @@ export class RunIndex implements PrefixIndex {
     const needed = blocks * BYTES_A_BLOCK + BYTES_A_RUN;
     if (this.bytes + needed <= this.#capacityBytes) return true;
     if (after !== START) this.#touch(after);
-    for (let missing = needed; missing > 0; missing = this.bytes + needed - this.#capacityBytes) {
+    this.#giveUpFor(needed);
+    return after === START || this.#runs.at(after) !== 0;
+  }
+
+  /** Until there is room for so many bytes. A removal may need some: it cuts a run whose other holders keep the block. */
+  #giveUpFor(needed: number): void {
+    for (;;) {
+      const missing = this.bytes + needed - this.#capacityBytes;
+      if (missing <= 0) return;
       const { oldest } = this.#runs.recency;
-      if (oldest === 0) break;
+      if (oldest === 0) return;
       this.#givenUp += this.#members.giveUp(
         oldest,
         Math.max(LEAST_GIVEN_UP, Math.ceil(missing / BYTES_A_BLOCK)),
       );
     }
-    return after === START || this.#runs.at(after) !== 0;
   }
 }

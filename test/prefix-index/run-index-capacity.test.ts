@@ -197,6 +197,18 @@ describe('a full index', function () {
     index.check();
   });
 
+  it('stays within its memory when removals cut what others still hold into single blocks', () => {
+    const prompts = Array.from({ length: 100 }, (_, i) => prompt(i));
+    for (const chain of prompts) for (const by of [0, 1]) store(chain, by);
+    for (const chain of prompts) {
+      const hashes = { ...chain, lanes: engineHashesOf(chain) };
+      for (let i = 0; i < chain.length; i += 2) index.remove(holder(1), blockAt(hashes, i));
+      assert.isAtMost(index.bytes, CAPACITY + SLACK);
+    }
+    assert.isAbove(index.givenUp, 0);
+    index.check();
+  });
+
   it('may be full of one thing, and then of another', () => {
     const few = Array.from({ length: 40 }, (_, by) => by);
     for (let i = 0; i < 2_000; i++) for (const by of few) store(prompt(i, 1), by);
