@@ -5,11 +5,12 @@
  *   node bench/events/paced.ts
  */
 import { BareSubscriber } from '../baselines/bare-subscriber.ts';
-import { percentile } from '../support/stats.ts';
+import { median, percentile } from '../support/stats.ts';
 import { Receiver } from './receiver.ts';
-import { type Receiving, Session } from './session.ts';
+import { type Receiving, type Run, Session } from './session.ts';
 import { createWorkload, type Workload } from './workload.ts';
 
+/** Medians of the rounds. */
 export interface Paced {
   /** Milliseconds from before a batch is sent until all of it is applied. */
   readonly p50: number;
@@ -18,40 +19,38 @@ export interface Paced {
   readonly cpuPercent: number;
 }
 
-interface Seconds {
-  readonly busy: number;
-  readonly atEase: number;
-}
-
-/** Blocks a second. */
-const BUSY = 50_000;
-const AT_EASE = 1_000;
+/** Blocks a second, and rounds of so many seconds. */
+const BUSY = { pace: 50_000, seconds: 3, rounds: 5 };
+const AT_EASE = { pace: 1_000, seconds: 5, rounds: 3 };
 const WARM_UP_BATCHES = 7_000;
-const WARM_UP_SECONDS = 1;
 /** Of the pace; below it is another load than the one that is told. */
 const KEPT = 0.95;
 
-const own = await measure(port => new Receiver(port), { busy: 6, atEase: 10 });
-const bare = await measure(port => new BareSubscriber(port), { busy: 4, atEase: 4 });
+const own = await measure(port => new Receiver(port));
+const bare = await measure(port => new BareSubscriber(port));
 console.log(JSON.stringify({ own, bare }));
 
-async function measure(receiverAt: (port: number) => Receiving, seconds: Seconds): Promise<Paced> {
+async function measure(receiverAt: (port: number) => Receiving): Promise<Paced> {
   const { session, batchesPerBlock } = await start(receiverAt);
-  const paced = async (blocksPerSecond: number, duration: number) => {
-    const blocks = blocksPerSecond * duration;
-    const run = await session.run({ batches: Math.round(blocks * batchesPerBlock), blocksPerSecond });
-    if (run.seconds > duration / KEPT) throw new Error(`${blocks} blocks took ${run.seconds} s`);
-    return run;
+  const rounds = async ({ pace, seconds, rounds }: typeof BUSY) => {
+    const blocks = pace * seconds;
+    const runs: Run[] = [];
+    // The first one warms up.
+    for (let round = 0; round <= rounds; round++) {
+      const run = await session.run({ batches: Math.round(blocks * batchesPerBlock), blocksPerSecond: pace });
+      if (run.seconds > seconds / KEPT) throw new Error(`${blocks} blocks took ${run.seconds} s`);
+      if (round > 0) runs.push(run);
+    }
+    return (value: (run: Run) => number) => median(runs.map(value));
   };
   await session.run({ batches: WARM_UP_BATCHES, blocksPerSecond: undefined });
-  await paced(BUSY, WARM_UP_SECONDS);
-  const { lags } = await paced(BUSY, seconds.busy);
-  const atEase = await paced(AT_EASE, seconds.atEase);
+  const busy = await rounds(BUSY);
+  const atEase = await rounds(AT_EASE);
   await session.stop();
   return {
-    p50: percentile(lags, 0.5),
-    p99: percentile(lags, 0.99),
-    cpuPercent: (100 * atEase.cpuSeconds) / atEase.seconds,
+    p50: busy(({ lags }) => percentile(lags, 0.5)),
+    p99: busy(({ lags }) => percentile(lags, 0.99)),
+    cpuPercent: atEase(({ cpuSeconds, seconds }) => (100 * cpuSeconds) / seconds),
   };
 }
 

@@ -49,7 +49,7 @@ export class Receiver implements Receiving {
     this.#report(fact);
     switch (fact.kind) {
       case 'applied':
-        if (fact.applied.kind === fact.event) this.#events++;
+        if (fact.applied.kind === fact.event) this.#events += fact.events;
         else this.#arrivals.fail(`${fact.event}: ${fact.applied.kind}`);
         break;
       case 'batch':

@@ -17,6 +17,11 @@ export interface Receiving {
   stop(): Promise<void>;
 }
 
+export interface Run extends Received {
+  /** Of CPU time of this process, all its threads. */
+  readonly cpuSeconds: number;
+}
+
 const PUBLISHER = new URL('./publisher.ts', import.meta.url);
 
 /** Somebody who receives, and an engine in a process of its own that publishes to them. */
@@ -41,8 +46,8 @@ export class Session<R extends Receiving> {
     return new Session(receiver, publisher);
   }
 
-  /** What is published next, and what receiving it costs this process: seconds of its CPU time. */
-  async run(order: ToPublisher): Promise<Received & { readonly cpuSeconds: number }> {
+  /** What is published next, and what receiving it costs. */
+  async run(order: ToPublisher): Promise<Run> {
     const before = cpuSeconds();
     const received = this.receiver.receive(order.batches);
     this.#publisher.send(order);

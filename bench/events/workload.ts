@@ -3,6 +3,7 @@
  * take one block after the other from the end of what was used longest ago.
  */
 import { decodeBatch } from '../../src/events/decoder.ts';
+import { engineEvents } from '../../src/events/kv-event.ts';
 import type { EventEncoding } from '../../src/simulator/event-encoding.ts';
 import { generator } from '../../test/support/candidates.ts';
 import { type Chain, Conversations } from '../../test/support/conversations.ts';
@@ -73,7 +74,7 @@ function batchOf(payload: Uint8Array): Batch {
   if (batch.kind === 'malformed') throw new Error(batch.why);
   const { events } = batch;
   const storedBlocks = sum(events.map(event => (event.kind === 'stored' ? event.hashes.length : 0)));
-  return { payload, events: events.length, storedBlocks };
+  return { payload, events: sum(events.map(engineEvents)), storedBlocks };
 }
 
 function sum(values: readonly number[]): number {

@@ -44,7 +44,9 @@
  *
  * Integers may be sent in any width, and as floats if they are whole.
  */
-import { decodeEvent, isEvent, type SkippedKind } from './event-decoder.ts';
+import { decodeEvent, type SkippedKind } from './event-decoder.ts';
+import { EventDraft } from './event-draft.ts';
+import { EventList } from './event-list.ts';
 import type { KvEvent } from './kv-event.ts';
 import { MsgpackReader } from './msgpack-reader.ts';
 import { Names } from './names.ts';
@@ -56,6 +58,7 @@ export type DecodedBatch =
       readonly at: number;
       /** The publisher's data-parallel rank; undefined if it does not say. */
       readonly rank: number | undefined;
+      /** Removals in a row are one. */
       readonly events: readonly KvEvent[];
       /** Events of the batch that could not be read: why, each. Their neighbours are not affected. */
       readonly skipped: readonly SkippedKind[];
@@ -78,7 +81,7 @@ const NAMES = new Names([...POSITIONS, 'attn_dp_rank']);
 interface Draft {
   at: number | undefined;
   rank: number | undefined;
-  events: KvEvent[] | undefined;
+  events: EventList | undefined;
   skipped: SkippedKind[];
 }
 
@@ -91,7 +94,7 @@ export function decodeBatch(payload: Uint8Array): DecodedBatch {
   const { at, rank, events, skipped } = draft;
   if (at === undefined) return { kind: 'malformed', why: whole ? 'no_time' : 'broken' };
   if (events === undefined) return { kind: 'malformed', why: whole ? 'no_events' : 'broken' };
-  return { kind: 'batch', at, rank, events, skipped, whole: whole && reader.atEnd };
+  return { kind: 'batch', at, rank, events: events.finish(), skipped, whole: whole && reader.atEnd };
 }
 
 /** The rank of a batch alone, without a look at its events; undefined if it does not say, or is none. */
@@ -159,18 +162,20 @@ function readField(
 
 /** false if the payload is broken inside of the list. */
 function readEvents(reader: MsgpackReader, draft: Draft, length: number): boolean {
-  draft.events = [];
+  const events = new EventList();
+  const event = new EventDraft();
+  draft.events = events;
   draft.skipped = [];
   for (let i = 0; i < length; i++) {
     const start = reader.position;
-    const event = decodeEvent(reader);
-    if (isEvent(event)) {
-      draft.events.push(event);
+    const why = decodeEvent(reader, event);
+    if (why === undefined) {
+      events.add(event);
       continue;
     }
     reader.seek(start);
     if (!reader.skip()) return false;
-    draft.skipped.push(event);
+    draft.skipped.push(why);
   }
   return true;
 }

@@ -1,5 +1,5 @@
 import type { BlockChain, BlockHash } from '../domain.ts';
-import { type BlockExtras, chainBlocks, rootOf } from '../prompt/blocks.ts';
+import { type BlockExtras, chainBlocks, NO_EXTRAS, rootOf } from '../prompt/blocks.ts';
 import type { StoredEvent } from './kv-event.ts';
 
 export interface ChainOptions {
@@ -31,7 +31,9 @@ export function chainOf(
  * prompt's first block only, the salt; only the identifiers belong to a block, the others to the whole chain.
  */
 function contextOf({ loraName, salt: said, extraKeys, parent }: StoredEvent, baseModel: string) {
+  const model = loraName ?? baseModel;
   let salt = said ?? '';
+  if (extraKeys.every(keys => keys === undefined)) return { model, salt, extras: NO_EXTRAS };
   const extras: BlockExtras = extraKeys.map((keys, position) => {
     const own = [...(keys ?? [])];
     const [first] = own;
@@ -44,5 +46,5 @@ function contextOf({ loraName, salt: said, extraKeys, parent }: StoredEvent, bas
     }
     return own.length === 0 ? undefined : JSON.stringify(own);
   });
-  return { model: loraName ?? baseModel, salt, extras };
+  return { model, salt, extras };
 }

@@ -1,5 +1,6 @@
+import type { EventDraft } from './event-draft.ts';
 import { readExtraKeys } from './extra-keys.ts';
-import type { EngineHash, EngineHashes, ExtraKey, KvEvent, Medium } from './kv-event.ts';
+import type { KvEvent, Medium } from './kv-event.ts';
 import type { MsgpackReader } from './msgpack-reader.ts';
 import { Names } from './names.ts';
 
@@ -93,76 +94,49 @@ const GROUP_KINDS = new Names([
   'cross_attention',
 ]);
 
-const CLEARED: KvEvent = { kind: 'cleared' };
-
-/** The fields read so far; undefined where the event does not have them, or nil. */
-interface Draft {
-  hashes: EngineHashes | undefined;
-  parent: EngineHash | undefined;
-  tokenIds: Uint32Array | undefined;
-  blockSizeTokens: number | undefined;
-  ofAdapter: boolean;
-  loraName: string | undefined;
-  salt: string | undefined;
-  medium: Medium;
-  groupIndex: number | undefined;
-  groupKind: string | undefined;
-  windowTokens: number | undefined;
-  extraKeys: readonly (readonly ExtraKey[] | undefined)[];
-}
-
-export function isEvent(result: KvEvent | SkippedKind): result is KvEvent {
-  return typeof result !== 'string';
-}
+const KINDS: Readonly<Record<EventType, KvEvent['kind']>> = {
+  BlockStored: 'stored',
+  BlockRemoved: 'removed',
+  AllBlocksCleared: 'cleared',
+};
 
 /**
- * Reads the event that is next and leaves the reader behind it. If it cannot be read: why, and the reader is anywhere
- * inside of it. Whether the frame is broken there is told by the reader's `skip` from the event's start. The format is
- * described in `decoder.ts`.
+ * Reads the event that is next into a draft, and leaves the reader behind it; undefined if all is well. If it cannot be read:
+ * why; then the draft is of no use, and the reader is anywhere inside of the event. Whether the frame is broken there is told by
+ * the reader's `skip` from the event's start. The format is described in `decoder.ts`.
  */
-export function decodeEvent(reader: MsgpackReader): KvEvent | SkippedKind {
-  const draft: Draft = {
-    hashes: undefined,
-    parent: undefined,
-    tokenIds: undefined,
-    blockSizeTokens: undefined,
-    ofAdapter: false,
-    loraName: undefined,
-    salt: undefined,
-    medium: 'gpu',
-    groupIndex: undefined,
-    groupKind: undefined,
-    windowTokens: undefined,
-    extraKeys: [],
-  };
+export function decodeEvent(reader: MsgpackReader, draft: EventDraft): SkippedKind | undefined {
   const length = reader.readArrayLength();
   if (length !== undefined) {
     const type = length > 0 ? reader.readOneOf(TYPES) : undefined;
     if (type === undefined) return 'unknown_type';
+    draft.reset(KINDS[type]);
     const positions = POSITIONS[type];
     for (let i = 0; i < length - 1; i++) {
       const why = readField(reader, draft, positions[i]);
       if (why !== undefined) return why;
     }
-    return complete(type, draft);
+    return whatIsMissing(draft);
   }
   const pairs = reader.readMapLength();
   if (pairs === undefined) return 'not_an_event';
   const start = reader.position;
-  const type = findType(reader, pairs);
+  // The type decides which of the keys matter; engines send it first, but any place will do.
+  const isFirst = pairs > 0 && reader.readOneOf(TYPE_KEY) !== undefined;
+  const type = isFirst ? reader.readOneOf(TYPES) : findType(reader, pairs);
   if (type === undefined) return 'unknown_type';
-  reader.seek(start);
+  draft.reset(KINDS[type]);
+  if (!isFirst) reader.seek(start);
   const keys = KEYS[type];
-  for (let i = 0; i < pairs; i++) {
+  for (let i = isFirst ? 1 : 0; i < pairs; i++) {
     const key = reader.readOneOf(keys);
     if (key === undefined && !reader.skip()) return 'not_an_event';
     const why = readField(reader, draft, key);
     if (why !== undefined) return why;
   }
-  return complete(type, draft);
+  return whatIsMissing(draft);
 }
 
-/** The type of a map decides which of its keys matter; engines send it first, but any place will do. */
 function findType(reader: MsgpackReader, pairs: number): EventType | undefined {
   for (let i = 0; i < pairs; i++) {
     if (reader.readOneOf(TYPE_KEY) !== undefined) return reader.readOneOf(TYPES);
@@ -172,11 +146,15 @@ function findType(reader: MsgpackReader, pairs: number): EventType | undefined {
 }
 
 /** undefined if all is well, also for a field that is not used. */
-function readField(reader: MsgpackReader, draft: Draft, field: Field | undefined): SkippedKind | undefined {
+function readField(
+  reader: MsgpackReader,
+  draft: EventDraft,
+  field: Field | undefined,
+): SkippedKind | undefined {
   switch (field) {
     case 'block_hashes':
-      draft.hashes = reader.readHashes();
-      return draft.hashes === undefined ? 'bad_hashes' : undefined;
+      draft.hasHashes = reader.readHashes(draft.hashes);
+      return draft.hasHashes ? undefined : 'bad_hashes';
     case 'parent_block_hash':
       if (reader.readNil()) return undefined;
       draft.parent = reader.readHash();
@@ -219,30 +197,12 @@ function readField(reader: MsgpackReader, draft: Draft, field: Field | undefined
   }
 }
 
-function complete(type: EventType, draft: Draft): KvEvent | SkippedKind {
-  if (type === 'AllBlocksCleared') return CLEARED;
-  const { hashes, tokenIds, blockSizeTokens, loraName, medium } = draft;
-  if (hashes === undefined) return 'bad_hashes';
-  const group = { index: draft.groupIndex, kind: draft.groupKind, windowTokens: draft.windowTokens };
-  if (type === 'BlockRemoved') return { kind: 'removed', hashes, medium, group };
-  if (tokenIds === undefined) return 'bad_tokens';
-  if (blockSizeTokens === undefined) return 'bad_block_size';
-  if (draft.ofAdapter && loraName === undefined) return 'unnamed_adapter';
-  // No hash is 0: this is how "none" is sent where there is no nil.
-  const parent = draft.parent?.hi === 0 && draft.parent.lo === 0 ? undefined : draft.parent;
-  const { salt, extraKeys } = draft;
-  return {
-    kind: 'stored',
-    hashes,
-    parent,
-    tokenIds,
-    blockSizeTokens,
-    loraName,
-    salt,
-    medium,
-    group,
-    extraKeys,
-  };
+function whatIsMissing(draft: EventDraft): SkippedKind | undefined {
+  if (draft.kind !== 'cleared' && !draft.hasHashes) return 'bad_hashes';
+  if (draft.kind !== 'stored') return undefined;
+  if (draft.tokenIds === undefined) return 'bad_tokens';
+  if (draft.blockSizeTokens === undefined) return 'bad_block_size';
+  return draft.ofAdapter && draft.loraName === undefined ? 'unnamed_adapter' : undefined;
 }
 
 function readCount(reader: MsgpackReader): number | undefined {
@@ -251,7 +211,7 @@ function readCount(reader: MsgpackReader): number | undefined {
 }
 
 /** A size that is not understood is not known, which claims less. */
-function readWindow(reader: MsgpackReader, draft: Draft): boolean {
+function readWindow(reader: MsgpackReader, draft: EventDraft): boolean {
   const tokens = reader.readInteger();
   draft.windowTokens = tokens !== undefined && tokens >= 0 ? tokens : undefined;
   return tokens !== undefined || reader.skip();
@@ -263,7 +223,7 @@ function whyNoTokens(reader: MsgpackReader): SkippedKind {
 }
 
 /** nil or 0 for no adapter. */
-function readAdapterId(reader: MsgpackReader, draft: Draft): SkippedKind | undefined {
+function readAdapterId(reader: MsgpackReader, draft: EventDraft): SkippedKind | undefined {
   if (reader.readNil()) return undefined;
   const id = reader.readInteger();
   draft.ofAdapter = id !== 0;
@@ -271,7 +231,7 @@ function readAdapterId(reader: MsgpackReader, draft: Draft): SkippedKind | undef
 }
 
 /** One that is not known, or no text at all, is certainly not the GPU. */
-function readMedium(reader: MsgpackReader, draft: Draft): SkippedKind | undefined {
+function readMedium(reader: MsgpackReader, draft: EventDraft): SkippedKind | undefined {
   if (reader.readNil()) return undefined;
   const name = reader.readOneOf(MEDIUM_NAMES);
   draft.medium = name === undefined ? 'unknown' : MEDIA[name]!;
@@ -279,7 +239,7 @@ function readMedium(reader: MsgpackReader, draft: Draft): SkippedKind | undefine
 }
 
 /** A text; in SGLang's arrays a map with the salt. */
-function readLoraName(reader: MsgpackReader, draft: Draft): SkippedKind | undefined {
+function readLoraName(reader: MsgpackReader, draft: EventDraft): SkippedKind | undefined {
   if (reader.readNil()) return undefined;
   const pairs = reader.readMapLength();
   if (pairs === undefined) {

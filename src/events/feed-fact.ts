@@ -11,7 +11,13 @@ export type Circuit = 'closed' | 'open' | 'half_open';
 
 /** What happened at one publisher, for metrics and logs. */
 export type PublisherFact =
-  | { readonly kind: 'applied'; readonly event: KvEvent['kind']; readonly applied: Applied }
+  | {
+      readonly kind: 'applied';
+      readonly event: KvEvent['kind'];
+      /** Removals in a row are told of together. */
+      readonly events: number;
+      readonly applied: Applied;
+    }
   | { readonly kind: 'skipped_event'; readonly why: SkippedKind }
   /** `not_applied`: a fault of ours. */
   | { readonly kind: 'malformed_message'; readonly why: 'unexpected_frames' | 'not_applied' | MalformedKind }

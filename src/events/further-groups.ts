@@ -3,8 +3,8 @@ import { BlockTable } from '../prefix-index/block-table.ts';
 import type { CacheState } from '../prefix-index/cache-state.ts';
 import type { GroupNeed } from '../prefix-index/holders.ts';
 import type { GroupRole } from './cache-groups.ts';
+import { each } from './hash-list.ts';
 import type { EngineHash, EngineHashes } from './kv-event.ts';
-import { each } from './orphans.ts';
 
 export interface PartOptions {
   readonly pod: string;

@@ -4,8 +4,9 @@ import { type Place, START } from '../prefix-index/prefix-index.ts';
 import { CacheGroups } from './cache-groups.ts';
 import { chainOf } from './event-chain.ts';
 import { FurtherGroups } from './further-groups.ts';
+import { each, hashAt } from './hash-list.ts';
 import type { EngineHash, EngineHashes, KvEvent, RemovedEvent, StoredEvent } from './kv-event.ts';
-import { each, Orphans } from './orphans.ts';
+import { Orphans } from './orphans.ts';
 import { type Tier, Tiers } from './tiers.ts';
 
 export interface HolderFeedOptions {
@@ -68,7 +69,7 @@ export class HolderFeed {
     return this.#orphans.blocks;
   }
 
-  /** These will be applied next. Removals come in numbers, one block each. */
+  /** These will be applied next. */
   prepare(events: readonly KvEvent[]): void {
     if (events.length === 1) return;
     const { index } = this.#options.cache;
@@ -189,7 +190,7 @@ export class HolderFeed {
     }
     let blocks = 0;
     // Of a group that is not known nothing is held, but orphans of it may be.
-    for (const hash of each(hashes)) blocks += this.#removeOnGpu(hash);
+    for (let i = 0; i < hashes.length; i++) blocks += this.#removeOnGpu(hashAt(hashes, i));
     return { kind: 'removed', blocks };
   }
 

@@ -7,7 +7,7 @@ export type KvEvent = StoredEvent | RemovedEvent | ClearedEvent;
  */
 export interface EngineHashes {
   readonly length: number;
-  /** `2 * length` elements. */
+  /** At least `2 * length` elements. */
   readonly lanes: Uint32Array;
 }
 
@@ -49,12 +49,14 @@ export interface StoredEvent {
   readonly extraKeys: readonly (readonly ExtraKey[] | undefined)[];
 }
 
-/** Blocks that one medium no longer holds. */
+/** Blocks that one medium no longer holds, one after the other. */
 export interface RemovedEvent {
   readonly kind: 'removed';
   readonly hashes: EngineHashes;
   readonly medium: Medium;
   readonly group: CacheGroup;
+  /** How many of the engine's events these are: it sends one for each block. */
+  readonly events: number;
 }
 
 /** All blocks on the GPU are gone. */
@@ -66,3 +68,8 @@ export interface ClearedEvent {
 export type ExtraKey =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'other'; readonly json: string };
+
+/** How many events of the engine it stands for. */
+export function engineEvents(event: KvEvent): number {
+  return event.kind === 'removed' ? event.events : 1;
+}

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import type { EngineHash, EngineHashes } from './kv-event.ts';
+import type { HashList } from './hash-list.ts';
+import type { EngineHash } from './kv-event.ts';
 import { LAYOUTS } from './msgpack-layouts.ts';
 import type { Names } from './names.ts';
 
@@ -202,18 +203,19 @@ export class MsgpackReader {
   /**
    * A list of 64-bit hashes, each an integer of any width, signed or not (the same bits), or bytes, of which the last 8
    * count; also a float, if it is an integer that a double holds exactly. Fewer than 8 bytes are no hash, nor is 0.
+   * @param into is emptied first
    */
-  readHashes(): EngineHashes | undefined {
+  readHashes(into: HashList): boolean {
     const start = this.#at;
     const length = this.readArrayLength();
-    if (length === undefined) return undefined;
-    const lanes = length === 0 ? NO_NUMBERS : new Uint32Array(2 * length);
-    for (let i = 0; i < lanes.length; i += 2) {
+    if (length === undefined) return false;
+    const lanes = into.make(length);
+    for (let i = 0; i < 2 * length; i += 2) {
       if (this.#readHashInto(lanes, i) && (lanes[i] !== 0 || lanes[i + 1] !== 0)) continue;
       this.#at = start;
-      return undefined;
+      return false;
     }
-    return { length, lanes };
+    return true;
   }
 
   /** One hash, as in `readHashes`, or 0. */

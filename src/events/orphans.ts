@@ -1,5 +1,6 @@
 import { BlockTable } from '../prefix-index/block-table.ts';
-import type { EngineHash, EngineHashes, StoredEvent } from './kv-event.ts';
+import { each } from './hash-list.ts';
+import type { EngineHash, StoredEvent } from './kv-event.ts';
 
 /** Blocks whose parent is not known yet, so that their place in a prompt is not known either. */
 interface Orphan {
@@ -86,9 +87,4 @@ export class Orphans {
     copies?.delete(orphan);
     if (copies?.size === 0) this.#byHash.delete(hash);
   }
-}
-
-/** The hashes one by one. */
-export function* each({ lanes, length }: EngineHashes): Generator<EngineHash> {
-  for (let i = 0; i < length; i++) yield { hi: lanes[2 * i]!, lo: lanes[2 * i + 1]! };
 }

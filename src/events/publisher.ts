@@ -4,6 +4,7 @@ import { Alarm } from './alarm.ts';
 import { decodeBatch } from './decoder.ts';
 import type { Circuit, PublisherFact, StateName } from './feed-fact.ts';
 import type { HolderFeed } from './holder-feed.ts';
+import { engineEvents } from './kv-event.ts';
 import type { PublisherLimits } from './publisher-limits.ts';
 import {
   type ColdReason,
@@ -216,7 +217,12 @@ export class Publisher {
       for (const event of batch.events) {
         const applied = feed.apply(event);
         cleared ||= applied.kind === 'cleared';
-        onFact({ kind: 'applied', event: event.kind, applied });
+        onFact({
+          kind: 'applied',
+          event: event.kind,
+          events: engineEvents(event),
+          applied,
+        });
         if (this.#stopping.signal.aborted) return;
       }
     } catch (error) {

@@ -3,8 +3,8 @@ import type { CacheState } from '../prefix-index/cache-state.ts';
 import type { Composite } from '../prefix-index/holders.ts';
 import { type Place, START } from '../prefix-index/prefix-index.ts';
 import { type ChainOptions, chainOf } from './event-chain.ts';
+import { each } from './hash-list.ts';
 import type { EngineHash, EngineHashes, StoredEvent } from './kv-event.ts';
-import { each } from './orphans.ts';
 
 export type Tier = 'cpu' | 'storage';
 export interface TiersOptions extends ChainOptions {

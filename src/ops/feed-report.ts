@@ -20,7 +20,7 @@ export function reportFeed(instruments: Instruments, log: Logger): (fact: FeedFa
     const { pod, rank } = fact;
     if (fact.kind === 'applied') {
       const { applied } = fact;
-      for (const counter of countersOf(fact)) counter.count++;
+      for (const counter of countersOf(fact)) counter.count += fact.events;
       if (applied.kind === 'orphaned') instruments.orphansDropped.add(applied.dropped, { pod });
       return;
     }

@@ -179,18 +179,22 @@ export class Membership {
       this.#holdings.makeAnew(holder);
       this.#relisted.set(holder, new Map());
     }
-    if (!this.#holdings.isMadeAnew(holder)) return;
-    const relisted = this.#relisted.get(holder)!;
+    if (this.#holdings.isMadeAnew(holder)) this.#relistStretches(holder, this.#relisted.get(holder)!);
+  }
+
+  #relistStretches(holder: number, relisted: Map<number, number>): void {
+    const relist = (run: number) => {
+      const offset = this.#runs.offset(run);
+      const end = this.#runs.end(run);
+      if ((relisted.get(offset) ?? 0) >= end) return;
+      relisted.set(offset, end);
+      this.#holdings.relist(holder, offset, end - offset);
+    };
+    const relistAll = (position: number, blocks: number) => {
+      this.#runs.forEachOf(holder, position, blocks, relist);
+    };
     for (let i = 0; i < RELISTED_AT_ONCE && this.#holdings.isMadeAnew(holder); i++) {
-      this.#holdings.takeOld(holder, (position, blocks) => {
-        this.#runs.forEachOf(holder, position, blocks, run => {
-          const offset = this.#runs.offset(run);
-          const end = this.#runs.end(run);
-          if ((relisted.get(offset) ?? 0) >= end) return;
-          relisted.set(offset, end);
-          this.#holdings.relist(holder, offset, end - offset);
-        });
-      });
+      this.#holdings.takeOld(holder, relistAll);
     }
     if (!this.#holdings.isMadeAnew(holder)) this.#relisted.delete(holder);
   }

@@ -41,6 +41,8 @@ import { RunMap } from './run-map.ts';
 import { FIRST, LAST, LENGTH, NEXT, OFFSET, RUN_SHIFT } from './runs.ts';
 import { WordHeap } from './word-heap.ts';
 
+const NONE: readonly Place[] = [];
+
 export interface RunIndexOptions {
   /** Bytes of memory for all that grows with what is held. Beyond it what was stored longest ago is given up. */
   readonly capacityBytes: number;
@@ -73,8 +75,8 @@ export class RunIndex implements PrefixIndex {
   readonly #members: Membership;
   readonly #writer: ChainWriter;
   readonly #path: Path;
-  /** What `remove` returns. */
-  readonly #gone: Place[] = [];
+  /** What `remove` returns, where that is one. */
+  readonly #one: [Place] = [START];
   #givenUp = 0;
   #stores = 0;
 
@@ -164,9 +166,7 @@ export class RunIndex implements PrefixIndex {
   }
 
   locate(holder: HolderId, { hi, lo }: BlockHash): Place | undefined {
-    let position = this.#engineHashes.find(holder, hi, lo);
-    while (position !== 0 && !this.#holds(holder, position)) position = this.#engineHashes.next();
-    return position === 0 ? undefined : (position as Place);
+    return this.#heldFrom(holder, this.#engineHashes.find(holder, hi, lo));
   }
 
   holdsAt(holder: HolderId, place: Place): boolean {
@@ -209,7 +209,8 @@ export class RunIndex implements PrefixIndex {
       done += blocks;
     }
     if (position !== START) this.#touch(position);
-    for (const refused of this.#writer.refused.splice(0)) this.#members.drop(holder, refused);
+    const { refused } = this.#writer;
+    if (refused.length > 0) for (const each of refused.splice(0)) this.#members.drop(holder, each);
     return this.#holdings.held(holder) - before;
   }
 
@@ -228,22 +229,18 @@ export class RunIndex implements PrefixIndex {
     this.#members.holdAllOf(other, holder);
   }
 
-  remove(holder: HolderId, { hi, lo }: BlockHash): readonly Place[] {
-    const gone = this.#gone;
-    gone.length = 0;
-    let position = this.#engineHashes.find(holder, hi, lo);
-    for (; position !== 0; position = this.#engineHashes.next()) {
-      if (this.#holds(holder, position)) gone.push(position as Place);
+  remove(holder: HolderId, engineHash: BlockHash): readonly Place[] {
+    const place = this.locate(holder, engineHash);
+    if (place === undefined) return NONE;
+    const places = this.#withOthersOf(holder, place);
+    let gone = 0;
+    for (const each of places) {
+      if (this.#copies.remove(holder, each)) continue;
+      this.#members.drop(holder, each);
+      places[gone++] = each;
     }
-    let count = 0;
-    for (const place of gone) {
-      if (this.#copies.remove(holder, place)) continue;
-      this.#members.drop(holder, place);
-      gone[count++] = place;
-    }
-    gone.length = count;
     this.#giveUpFor(0);
-    return gone;
+    return gone === places.length ? places : places.slice(0, gone);
   }
 
   readAhead(engineHashes: Uint32Array, from: number, count: number): void {
@@ -271,6 +268,25 @@ export class RunIndex implements PrefixIndex {
       maxHolders: this.#maxHolders,
     });
     expect(this.#members.entries === entries, `${entries} entries`);
+  }
+
+  /** The first of those that the engine may mean that it holds. */
+  #heldFrom(holder: number, meant: number): Place | undefined {
+    let position = meant;
+    while (position !== 0 && !this.#holds(holder, position)) position = this.#engineHashes.next();
+    return position === 0 ? undefined : (position as Place);
+  }
+
+  /** What was located last, and all else that the holder has under the same hash. */
+  #withOthersOf(holder: number, place: Place): Place[] {
+    let other = this.#heldFrom(holder, this.#engineHashes.next());
+    if (other === undefined) {
+      this.#one[0] = place;
+      return this.#one;
+    }
+    const places = [place];
+    for (; other !== undefined; other = this.#heldFrom(holder, this.#engineHashes.next())) places.push(other);
+    return places;
   }
 
   #holds(holder: number, position: number): boolean {

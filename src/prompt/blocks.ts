@@ -16,7 +16,7 @@ const Y_MULTIPLIER = 0x85ebca6b;
 /** What else, beside its tokens, one block depends on: multimodal identifiers and the like. Index = block in the chain. */
 export type BlockExtras = readonly (string | undefined)[];
 
-const NO_EXTRAS: BlockExtras = [];
+export const NO_EXTRAS: BlockExtras = [];
 
 /**
  * The start of every chain of one context. Chains of different contexts or block sizes have nothing in common.
@@ -93,15 +93,18 @@ function avalanche(value: number): number {
   return value ^ (value >>> 16);
 }
 
-function mixNumber({ hi, lo }: BlockHash, value: number): BlockHash {
-  hi = avalanche(hi ^ value);
-  lo = avalanche((lo + value) ^ hi);
+/** Length first, so that no two lists of texts run together. */
+function mixText(hash: BlockHash, text: string): BlockHash {
+  let { hi, lo } = mixNumber(hash, text.length);
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    hi = avalanche(hi ^ code);
+    lo = avalanche((lo + code) ^ hi);
+  }
   return { hi: hi >>> 0, lo: lo >>> 0 };
 }
 
-/** Length first, so that no two lists of texts run together. */
-function mixText(hash: BlockHash, text: string): BlockHash {
-  hash = mixNumber(hash, text.length);
-  for (let i = 0; i < text.length; i++) hash = mixNumber(hash, text.charCodeAt(i));
-  return hash;
+function mixNumber({ hi, lo }: BlockHash, value: number): BlockHash {
+  const mixed = avalanche(hi ^ value);
+  return { hi: mixed >>> 0, lo: avalanche((lo + value) ^ mixed) >>> 0 };
 }

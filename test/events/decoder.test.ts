@@ -9,6 +9,7 @@ import {
   group,
   hex,
   recordedFrames,
+  removed,
   scenarios,
   storedMap,
   VERSIONS,
@@ -79,11 +80,14 @@ for (const version of VERSIONS) {
       }
     });
 
-    it('reads removals, one hash each, and where they were', () => {
+    it('reads removals, and where they were', () => {
       const removed = eventsOf('eviction').filter(event => event.kind === 'removed');
-      assert.isAbove(removed.length, 50);
-      for (const { hashes, medium, group: from } of removed) {
-        assert.equal(hashes.length, 1);
+      assert.isAbove(
+        removed.reduce((sum, { events }) => sum + events, 0),
+        50,
+      );
+      for (const { hashes, medium, group: from, events } of removed) {
+        assert.equal(hashes.length, events);
         assert.deepEqual([medium, from], ['gpu', group(0)]);
       }
     });
@@ -149,6 +153,7 @@ describe('decoding hashes', () => {
         hashes: engineHashes(hash),
         medium: 'gpu',
         group: NO_GROUP,
+        events: 1,
       });
     });
   }
@@ -236,16 +241,45 @@ describe('decoding events of other versions', () => {
     assert.deepEqual(only(wide), only(storedMap()));
   });
 
+  it('makes one of removals in a row, whatever is skipped between them', () => {
+    const one = (hash: number) => ({
+      type: 'BlockRemoved',
+      block_hashes: [hash],
+      medium: 'GPU',
+      group_idx: 0,
+    });
+    const { events, skipped } = decoded(
+      batchOf(one(1), one(2), ['Unknown'], ['BlockRemoved', [3, 4], null, 0]),
+    );
+    assert.deepEqual(events, [removed([1, 2, 3, 4], { events: 3 })]);
+    assert.deepEqual(skipped, ['unknown_type']);
+  });
+
+  const REMOVAL = { type: 'BlockRemoved', block_hashes: [1], medium: 'GPU', group_idx: 0 };
+  for (const [what, between] of [
+    ['a store', storedMap()],
+    ['a clear', ['AllBlocksCleared']],
+    ['one from another medium', { ...REMOVAL, medium: 'CPU' }],
+    ['one of another group', { ...REMOVAL, group_idx: 1 }],
+  ] as const) {
+    it(`keeps removals apart that have ${what} between them`, () => {
+      const [first, , last, ...more] = decoded(batchOf(REMOVAL, between, REMOVAL)).events;
+      assert.deepEqual([first, last], [removed([1]), removed([1])]);
+      assert.isEmpty(more);
+    });
+  }
+
   it('reads a removal and a clear in both forms', () => {
-    const removed: KvEvent = {
+    const removal: KvEvent = {
       kind: 'removed',
       hashes: engineHashes(7, 8),
       medium: 'gpu',
       group: group(1),
+      events: 1,
     };
-    assert.deepEqual(only(['BlockRemoved', [7, 8], 'GPU', 1]), removed);
-    assert.deepEqual(only({ type: 'BlockRemoved', block_hashes: [7, 8], group_idx: 1 }), removed);
-    assert.deepEqual(only({ group_idx: 1, block_hashes: [7, 8], type: 'BlockRemoved' }), removed);
+    assert.deepEqual(only(['BlockRemoved', [7, 8], 'GPU', 1]), removal);
+    assert.deepEqual(only({ type: 'BlockRemoved', block_hashes: [7, 8], group_idx: 1 }), removal);
+    assert.deepEqual(only({ group_idx: 1, block_hashes: [7, 8], type: 'BlockRemoved' }), removal);
     assert.deepEqual(only(['AllBlocksCleared']), { kind: 'cleared' });
     assert.deepEqual(only({ type: 'AllBlocksCleared', medium: 'GPU' }), { kind: 'cleared' });
   });

@@ -21,9 +21,15 @@ const CLEARED = ['AllBlocksCleared'];
 const STORED = (blocks: number) => ({
   kind: 'applied',
   event: 'stored',
+  events: 1,
   applied: { kind: 'stored', blocks, attached: 0 },
 });
-const ORPHANED = { kind: 'applied', event: 'stored', applied: { kind: 'orphaned', blocks: 1, dropped: 0 } };
+const ORPHANED = {
+  kind: 'applied',
+  event: 'stored',
+  events: 1,
+  applied: { kind: 'orphaned', blocks: 1, dropped: 0 },
+};
 
 describe('the event feed', () => {
   let publishers: FakePublisher[];

@@ -12,6 +12,7 @@ import { generator } from '../support/candidates.ts';
 import { NO_COST } from '../support/fleet.ts';
 import { Inbox } from '../support/inbox.ts';
 import { engineHash } from '../support/kv-events.ts';
+import { timesOf } from '../support/told.ts';
 
 const BLOCK = 16;
 const MODEL = 'demo';
@@ -91,8 +92,9 @@ describe('the index, after a long load on three engines', function () {
   const depthAt = (engine: SimulatedEngine, chain: BlockChain) =>
     cache.index.find(chain).depthOf(holderOf(engine));
   const countOf = (kind: string) =>
-    facts.all.filter(fact => fact.kind === kind || (fact.kind === 'applied' && fact.applied.kind === kind))
-      .length;
+    facts.all
+      .filter(fact => fact.kind === kind || (fact.kind === 'applied' && fact.applied.kind === kind))
+      .reduce((sum, fact) => sum + timesOf(fact), 0);
 
   /** A subscription shows only by what comes through. */
   async function join(engine: SimulatedEngine): Promise<void> {
@@ -152,7 +154,7 @@ describe('the index, after a long load on three engines', function () {
     assert.isAbove(countOf('removed'), REQUESTS);
     assert.isAtLeast(countOf('cleared'), ENGINES.length + ROUNDS - 1);
     const copies = facts.all.filter(
-      fact => fact.kind === 'applied' && fact.applied.kind === 'removed' && fact.applied.blocks === 0,
+      fact => fact.kind === 'applied' && fact.applied.kind === 'removed' && fact.applied.blocks < fact.events,
     );
     assert.isNotEmpty(copies, 'of some blocks there were two copies');
     for (const kind of [

@@ -15,7 +15,13 @@ const PROCESSED_IN_HALF_A_SECOND = [
 /** A fact, the samples that it leaves, and the levels of its log lines. */
 const FACTS: readonly (readonly [FeedFact, readonly string[], ...LogLine['level'][]])[] = [
   [
-    { ...FROM, kind: 'applied', event: 'stored', applied: { kind: 'stored', blocks: 2, attached: 0 } },
+    {
+      ...FROM,
+      kind: 'applied',
+      event: 'stored',
+      events: 1,
+      applied: { kind: 'stored', blocks: 2, attached: 0 },
+    },
     [
       `aibrix_kvcache_zmq_events_received_total{${LABELS},event_type="BlockStored"} 1`,
       `aibrix_kvcache_zmq_events_processed_total{${LABELS},event_type="BlockStored"} 1`,
@@ -23,14 +29,20 @@ const FACTS: readonly (readonly [FeedFact, readonly string[], ...LogLine['level'
     ],
   ],
   [
-    { ...FROM, kind: 'applied', event: 'removed', applied: { kind: 'elsewhere' } },
+    { ...FROM, kind: 'applied', event: 'removed', events: 3, applied: { kind: 'elsewhere' } },
     [
-      `aibrix_kvcache_zmq_events_received_total{${LABELS},event_type="BlockRemoved"} 1`,
-      'warmroute_kv_events_total{pod="engine-0",outcome="elsewhere"} 1',
+      `aibrix_kvcache_zmq_events_received_total{${LABELS},event_type="BlockRemoved"} 3`,
+      'warmroute_kv_events_total{pod="engine-0",outcome="elsewhere"} 3',
     ],
   ],
   [
-    { ...FROM, kind: 'applied', event: 'stored', applied: { kind: 'orphaned', blocks: 1, dropped: 4 } },
+    {
+      ...FROM,
+      kind: 'applied',
+      event: 'stored',
+      events: 1,
+      applied: { kind: 'orphaned', blocks: 1, dropped: 4 },
+    },
     [
       `aibrix_kvcache_zmq_events_received_total{${LABELS},event_type="BlockStored"} 1`,
       'warmroute_kv_events_total{pod="engine-0",outcome="orphaned"} 1',
@@ -38,7 +50,7 @@ const FACTS: readonly (readonly [FeedFact, readonly string[], ...LogLine['level'
     ],
   ],
   [
-    { ...FROM, kind: 'applied', event: 'cleared', applied: { kind: 'cleared' } },
+    { ...FROM, kind: 'applied', event: 'cleared', events: 1, applied: { kind: 'cleared' } },
     [
       `aibrix_kvcache_zmq_events_received_total{${LABELS},event_type="AllBlocksCleared"} 1`,
       `aibrix_kvcache_zmq_events_processed_total{${LABELS},event_type="AllBlocksCleared"} 1`,

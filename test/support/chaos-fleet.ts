@@ -9,6 +9,7 @@ import { ChaosEngine, type ChaosEngineOptions } from './chaos-engine.ts';
 import { FAITHFUL, type LinkRates, LossyLink } from './lossy-link.ts';
 import { LossyReplay } from './lossy-replay.ts';
 import type { Wire } from './tcp-switch.ts';
+import { timesOf } from './told.ts';
 
 /** An engine and its ways to the feed. */
 export interface Member {
@@ -216,7 +217,7 @@ export class ChaosFleet {
     this.checker.hear(fact);
     if (fact.kind === 'link') this.#connected[fact.event === 'connected' ? 'add' : 'delete'](fact.pod);
     const name = nameOf(fact);
-    this.told.set(name, (this.told.get(name) ?? 0) + 1);
+    this.told.set(name, (this.told.get(name) ?? 0) + timesOf(fact));
     this.#heard.resolve();
     this.#heard = Promise.withResolvers();
   }

@@ -125,7 +125,14 @@ export function tokensOf(hashes: readonly number[]): Uint32Array {
   return Uint32Array.from(hashes.flatMap(hash => [10 * hash, 10 * hash + 1]));
 }
 
-/** Blocks that are on the GPU no longer. */
+/** Blocks that are on the GPU no longer, each told of in an event of its own. */
 export function removed(hashes: readonly number[], given: Partial<RemovedEvent> = {}): RemovedEvent {
-  return { kind: 'removed', hashes: engineHashes(...hashes), medium: 'gpu', group: group(0), ...given };
+  return {
+    kind: 'removed',
+    hashes: engineHashes(...hashes),
+    medium: 'gpu',
+    group: group(0),
+    events: hashes.length,
+    ...given,
+  };
 }

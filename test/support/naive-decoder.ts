@@ -29,7 +29,7 @@ export function naiveBatch(payload: Uint8Array): NaiveBatch {
   return {
     at: Number(batch.ts),
     rank: rank === null || rank === undefined ? undefined : Number(rank),
-    events: (batch.events as unknown[]).map(naiveEvent),
+    events: (batch.events as unknown[]).map(naiveEvent).reduce<KvEvent[]>(withNext, []),
   };
 }
 
@@ -50,7 +50,7 @@ function naiveEvent(raw: unknown): KvEvent {
     kind: (fields.kv_cache_spec_kind as string | null | undefined) ?? undefined,
     windowTokens: countOf(fields.kv_cache_spec_sliding_window),
   };
-  if (fields.type === 'BlockRemoved') return { kind: 'removed', hashes, medium, group };
+  if (fields.type === 'BlockRemoved') return { kind: 'removed', hashes, medium, group, events: 1 };
   const parent: EngineHash | undefined = isNil(fields.parent_block_hash)
     ? undefined
     : engineHash(hashValue(fields.parent_block_hash));
@@ -70,6 +70,17 @@ function naiveEvent(raw: unknown): KvEvent {
       ? []
       : (fields.extra_keys as (unknown[] | null)[]).map(keys => keys?.map(extraKey)),
   };
+}
+
+/** Removals in a row, of one medium and group, are one. */
+function withNext(events: readonly KvEvent[], next: KvEvent): KvEvent[] {
+  const last = events.at(-1);
+  if (last?.kind !== 'removed' || next.kind !== 'removed') return [...events, next];
+  if (JSON.stringify([last.medium, last.group]) !== JSON.stringify([next.medium, next.group]))
+    return [...events, next];
+  const lanes = Uint32Array.of(...last.hashes.lanes, ...next.hashes.lanes);
+  const hashes = { length: lanes.length / 2, lanes };
+  return [...events.slice(0, -1), { ...last, hashes, events: last.events + next.events }];
 }
 
 function hashValue(value: unknown): bigint {

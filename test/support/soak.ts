@@ -13,6 +13,7 @@ import { type Block, Conversations, prefixOf } from './conversations.ts';
 import { engineHash } from './kv-events.ts';
 import { collector } from './memory.ts';
 import { SoakEngine, type SoakEngineOptions } from './soak-engine.ts';
+import { timesOf } from './told.ts';
 
 export interface SoakOptions {
   readonly engines: readonly SoakEngineOptions[];
@@ -139,7 +140,7 @@ export class Soak {
       sleep: () => Promise.reject(new Error('nothing has to wait')),
       onFact: fact => {
         const name = nameOf(fact);
-        this.told.set(name, (this.told.get(name) ?? 0) + 1);
+        this.told.set(name, (this.told.get(name) ?? 0) + timesOf(fact));
       },
     });
   }
