@@ -33,6 +33,7 @@ export class InProcess {
       limits: { ...DEFAULT_LIMITS, maxBehindMs: Number.POSITIVE_INFINITY },
       now: Date.now,
       sleep: () => Promise.reject(new Error('nothing has to wait')),
+      onNeedless: () => {},
       onFact: fact => {
         report({ pod: POD, rank: 0, ...fact });
         if (fact.kind === 'batch') this.#batches++;

@@ -1,6 +1,6 @@
 /**
- * How soon an event is visible at 50,000 blocks a second, and what 1,000 blocks a second cost: of the feed, and of a subscriber
- * that does nothing with its messages. Prints one line of JSON.
+ * How soon an event is visible, and what following an engine costs, at a given pace: of the feed, and of a subscriber that does
+ * nothing with its messages. Prints one line of JSON.
  *
  *   node bench/events/paced.ts
  */
@@ -19,38 +19,43 @@ export interface Paced {
   readonly cpuPercent: number;
 }
 
-/** Blocks a second, and rounds of so many seconds. */
-const BUSY = { pace: 50_000, seconds: 3, rounds: 5 };
-const AT_EASE = { pace: 1_000, seconds: 5, rounds: 3 };
+/** By blocks a second. */
+export type PacedAt = Readonly<Record<(typeof PACES)[number], Paced>>;
+
+/** Blocks a second. */
+const PACES = [50_000, 100_000, 1_000, 2_000] as const;
+const ROUND_SECONDS = 4;
+const ROUNDS = 3;
 const WARM_UP_BATCHES = 7_000;
 /** Of the pace; below it is another load than the one that is told. */
 const KEPT = 0.95;
 
 const own = await measure(port => new Receiver(port));
 const bare = await measure(port => new BareSubscriber(port));
-console.log(JSON.stringify({ own, bare }));
+console.log(JSON.stringify({ own, bare } satisfies Record<string, PacedAt>));
 
-async function measure(receiverAt: (port: number) => Receiving): Promise<Paced> {
+async function measure(receiverAt: (port: number) => Receiving): Promise<PacedAt> {
   const { session, batchesPerBlock } = await start(receiverAt);
-  const rounds = async ({ pace, seconds, rounds }: typeof BUSY) => {
-    const blocks = pace * seconds;
-    const runs: Run[] = [];
-    // The first one warms up.
-    for (let round = 0; round <= rounds; round++) {
-      const run = await session.run({ batches: Math.round(blocks * batchesPerBlock), blocksPerSecond: pace });
-      if (run.seconds > seconds / KEPT) throw new Error(`${blocks} blocks took ${run.seconds} s`);
-      if (round > 0) runs.push(run);
-    }
-    return (value: (run: Run) => number) => median(runs.map(value));
-  };
   await session.run({ batches: WARM_UP_BATCHES, blocksPerSecond: undefined });
-  const busy = await rounds(BUSY);
-  const atEase = await rounds(AT_EASE);
+  const measured: [number, Paced][] = [];
+  for (const pace of PACES) measured.push([pace, await atPace(session, pace, batchesPerBlock)]);
   await session.stop();
+  return Object.fromEntries(measured) as unknown as PacedAt;
+}
+
+async function atPace(session: Session<Receiving>, pace: number, batchesPerBlock: number): Promise<Paced> {
+  const blocks = pace * ROUND_SECONDS;
+  const rounds: Run[] = [];
+  // The first one is to forget the pace before.
+  for (let round = 0; round <= ROUNDS; round++) {
+    const run = await session.run({ batches: Math.round(blocks * batchesPerBlock), blocksPerSecond: pace });
+    if (run.seconds > ROUND_SECONDS / KEPT) throw new Error(`${blocks} blocks took ${run.seconds} s`);
+    if (round > 0) rounds.push(run);
+  }
   return {
-    p50: busy(({ lags }) => percentile(lags, 0.5)),
-    p99: busy(({ lags }) => percentile(lags, 0.99)),
-    cpuPercent: atEase(({ cpuSeconds, seconds }) => (100 * cpuSeconds) / seconds),
+    p50: median(rounds.map(({ lags }) => percentile(lags, 0.5))),
+    p99: median(rounds.map(({ lags }) => percentile(lags, 0.99))),
+    cpuPercent: median(rounds.map(({ cpuSeconds, seconds }) => (100 * cpuSeconds) / seconds)),
   };
 }
 
@@ -58,5 +63,5 @@ async function measure(receiverAt: (port: number) => Receiving): Promise<Paced> 
 async function start(receiverAt: (port: number) => Receiving) {
   const workload: Workload = createWorkload('map');
   const session = await Session.start('map', workload, receiverAt);
-  return { session, batchesPerBlock: workload.cycle.length / workload.storedBlocks };
+  return { session, batchesPerBlock: workload.cycle.length / workload.blocks };
 }

@@ -13,7 +13,7 @@ export interface FromPublisher {
 /** Batches of the cycle, from where it was left. */
 export interface ToPublisher {
   readonly batches: number;
-  /** Blocks stored, on average; undefined: as fast as it goes. */
+  /** Stored and removed, on average; undefined: as fast as it goes. */
   readonly blocksPerSecond: number | undefined;
 }
 
@@ -42,7 +42,7 @@ async function publish({ batches, blocksPerSecond }: ToPublisher): Promise<void>
     const batch = cycle[position++ % cycle.length]!;
     if (blocksPerSecond !== undefined) {
       sleepUntil(due);
-      due += batch.storedBlocks / blocksPerSecond;
+      due += batch.blocks / blocksPerSecond;
     }
     await send(batch);
   }

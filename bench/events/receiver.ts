@@ -49,8 +49,8 @@ export class Receiver implements Receiving {
     this.#report(fact);
     switch (fact.kind) {
       case 'applied':
-        if (fact.applied.kind === fact.event) this.#events += fact.events;
-        else this.#arrivals.fail(`${fact.event}: ${fact.applied.kind}`);
+        if (fact.outcome === fact.event) this.#events += fact.events;
+        else this.#arrivals.fail(`${fact.event}: ${fact.outcome}`);
         break;
       case 'batch':
         this.#arrivals.add(fact.lagSeconds!);

@@ -16,7 +16,7 @@ import { createWorkload } from './workload.ts';
 export interface Throughput {
   /** A second of wall time. */
   readonly events: number;
-  readonly storedBlocks: number;
+  readonly blocks: number;
   /** A second of CPU time. */
   readonly eventsOfCpu: number;
   readonly percentOfCpu: {
@@ -46,7 +46,7 @@ await session.stop();
 const of = (value: (round: Throughput) => number) => median(rounds.map(value));
 const result: Throughput = {
   events: of(each => each.events),
-  storedBlocks: of(each => each.storedBlocks),
+  blocks: of(each => each.blocks),
   eventsOfCpu: of(each => each.eventsOfCpu),
   percentOfCpu: {
     socket: of(each => each.percentOfCpu.socket),
@@ -65,7 +65,7 @@ async function round(): Promise<Throughput> {
   const percent = (part: number) => (100 * part) / cpuSeconds;
   return {
     events: events / seconds,
-    storedBlocks: (CYCLES * workload.storedBlocks) / seconds,
+    blocks: (CYCLES * workload.blocks) / seconds,
     eventsOfCpu: events / cpuSeconds,
     percentOfCpu: {
       socket: percent(cpuSeconds - untilCounted),

@@ -13,7 +13,8 @@ import { BLOCK_SIZE_TOKENS } from '../support/trace.ts';
 export interface Batch {
   readonly payload: Uint8Array;
   readonly events: number;
-  readonly storedBlocks: number;
+  /** Stored and removed ones. */
+  readonly blocks: number;
 }
 
 export interface Workload {
@@ -23,7 +24,7 @@ export interface Workload {
   readonly cycle: readonly Batch[];
   /** What a cycle has in all. */
   readonly events: number;
-  readonly storedBlocks: number;
+  readonly blocks: number;
   /** What the cache holds after either, in blocks. */
   readonly cacheBlocks: number;
   /** How many blocks of each of these it holds then. */
@@ -36,7 +37,8 @@ export const CACHE_BLOCKS = 12_000;
 /** They store several times what the cache holds: what it holds at their end does not depend on what it held before. */
 const TURNS = 8_400;
 /**
- * What an engine does in one step of its scheduler: some 50 blocks, as when it prefills 16,000 tokens a second in steps of 50 ms.
+ * What an engine does in one step of its scheduler: some 50 blocks stored, and as many evicted for them, as when it prefills
+ * 16,000 tokens a second in steps of 50 ms.
  */
 export const REQUESTS_A_BATCH = 12;
 
@@ -54,7 +56,7 @@ export function createWorkload(eventEncoding: EventEncoding): Workload {
     fill,
     cycle,
     events: sum(cycle.map(({ events }) => events)),
-    storedBlocks: sum(cycle.map(({ storedBlocks }) => storedBlocks)),
+    blocks: sum(cycle.map(({ blocks }) => blocks)),
     cacheBlocks: engine.held.size,
     chains,
   };
@@ -73,8 +75,8 @@ function batchOf(payload: Uint8Array): Batch {
   const batch = decodeBatch(payload);
   if (batch.kind === 'malformed') throw new Error(batch.why);
   const { events } = batch;
-  const storedBlocks = sum(events.map(event => (event.kind === 'stored' ? event.hashes.length : 0)));
-  return { payload, events: sum(events.map(engineEvents)), storedBlocks };
+  const blocks = sum(events.map(event => (event.kind === 'cleared' ? 0 : event.hashes.length)));
+  return { payload, events: sum(events.map(engineEvents)), blocks };
 }
 
 function sum(values: readonly number[]): number {

@@ -5,7 +5,7 @@ import type { FeedFact } from './feed-fact.ts';
 import { HolderFeed, type HolderFeedOptions } from './holder-feed.ts';
 import { Publisher, type PublisherSnapshot } from './publisher.ts';
 import { DEFAULT_LIMITS, type PublisherLimits } from './publisher-limits.ts';
-import { type BoundSubscription, bindSubscriber } from './subscriber.ts';
+import { type BoundSubscription, bindSubscriber, giveBack } from './subscriber.ts';
 
 export type { FeedFact } from './feed-fact.ts';
 
@@ -163,6 +163,7 @@ export class EventFeed {
       now: now ?? Date.now,
       sleep: sleep ?? realSleep,
       onFact: fact => onFact({ pod: pod.name, rank, ...fact }),
+      onNeedless: giveBack,
     });
     return { endpoint, publisher };
   }

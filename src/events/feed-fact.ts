@@ -14,9 +14,13 @@ export type PublisherFact =
   | {
       readonly kind: 'applied';
       readonly event: KvEvent['kind'];
-      /** Removals in a row are told of together. */
+      readonly outcome: Applied['kind'];
+      /** Those of one batch are told of together. */
       readonly events: number;
-      readonly applied: Applied;
+      /** Stored, held aside, or held no longer. */
+      readonly blocks: number;
+      /** Older blocks held aside that had to go for these. */
+      readonly dropped: number;
     }
   | { readonly kind: 'skipped_event'; readonly why: SkippedKind }
   /** `not_applied`: a fault of ours. */

@@ -1,14 +1,16 @@
 import { ExponentialBackoff, type IBackoff } from 'cockatiel';
 import type { Sleep } from '../pods/sleep.ts';
 import { Alarm } from './alarm.ts';
+import { BatchOutcome } from './batch-outcome.ts';
 import { decodeBatch } from './decoder.ts';
 import type { Circuit, PublisherFact, StateName } from './feed-fact.ts';
 import type { HolderFeed } from './holder-feed.ts';
-import { engineEvents } from './kv-event.ts';
 import type { PublisherLimits } from './publisher-limits.ts';
 import {
+  type Cold,
   type ColdReason,
   INITIAL,
+  type Live,
   type Message,
   type PublisherAction,
   type PublisherInput,
@@ -34,6 +36,8 @@ export interface PublisherOptions {
   readonly now: () => number;
   readonly sleep: Sleep;
   readonly onFact: (fact: PublisherFact) => void;
+  /** A payload that came earlier is not needed any more. Not told of each. */
+  readonly onNeedless: (payload: Uint8Array) => void;
 }
 
 export interface PublisherError {
@@ -160,8 +164,11 @@ export class Publisher {
 
   #feed(input: PublisherInput<Uint8Array>): void {
     if (this.#stopping.signal.aborted) return;
-    const { state, actions } = step(this.#state, input, this.#rules);
+    const before = this.#state;
+    const { state, actions } = step(before, input, this.#rules);
     this.#state = state;
+    if (isFollowing(before) && isFollowing(state) && before.last !== undefined && before.last !== state.last)
+      this.#options.onNeedless(before.last);
     for (const action of actions) {
       // Whoever hears a fact may stop us.
       if (this.#stopping.signal.aborted) return;
@@ -211,22 +218,18 @@ export class Publisher {
       this.#failed(`event skipped: ${why}`);
       onFact({ kind: 'skipped_event', why });
     }
-    let cleared = false;
+    const outcome = new BatchOutcome();
+    let isWhole = true;
     try {
       feed.prepare(batch.events);
-      for (const event of batch.events) {
-        const applied = feed.apply(event);
-        cleared ||= applied.kind === 'cleared';
-        onFact({
-          kind: 'applied',
-          event: event.kind,
-          events: engineEvents(event),
-          applied,
-        });
-        if (this.#stopping.signal.aborted) return;
-      }
+      for (const event of batch.events) outcome.add(event, feed.apply(event));
     } catch (error) {
+      isWhole = false;
       this.#malformed('not_applied', String(error));
+    }
+    for (const fact of outcome.facts) onFact(fact);
+    if (this.#stopping.signal.aborted) return;
+    if (!isWhole) {
       this.#feed({ kind: 'damaged' });
       return;
     }
@@ -234,7 +237,7 @@ export class Publisher {
     const lagSeconds = from === 'replay' ? undefined : this.#lagSeconds;
     const seconds = (performance.now() - startedAt) / 1_000;
     onFact({ kind: 'batch', sequence, at: batch.at, lagSeconds, seconds, blocks: feed.size });
-    if (cleared) this.#feed({ kind: 'cleared' });
+    if (outcome.facts.some(fact => fact.outcome === 'cleared')) this.#feed({ kind: 'cleared' });
   }
 
   async #runReplay(from: number, why: ReplayReason): Promise<void> {
@@ -307,6 +310,11 @@ export class Publisher {
     this.#errors.push({ at: this.#options.now(), what });
     if (this.#errors.length > MAX_ERRORS) this.#errors.shift();
   }
+}
+
+/** In these states nothing is held of what was received but the last payload. */
+function isFollowing<P>(state: PublisherState<P>): state is Live<P> | Cold<P> {
+  return state.kind === 'live' || state.kind === 'cold';
 }
 
 function whyOf(state: PublisherState<unknown>): ColdReason | ReplayReason | undefined {

@@ -2,7 +2,6 @@
 import type { FeedFact } from '../events/event-feed.ts';
 import type { Instruments } from './instruments.ts';
 import { createWarnOnce, type Logger } from './log.ts';
-import type { Count } from './tally.ts';
 
 /** AIBrix's label of a publisher; it knows no ranks, so only those beyond the first are added. */
 export function podKey(pod: string, rank: number): string {
@@ -14,18 +13,19 @@ const EVENT_TYPES = { stored: 'BlockStored', removed: 'BlockRemoved', cleared: '
 
 export function reportFeed(instruments: Instruments, log: Logger): (fact: FeedFact) => void {
   const { aibrix } = instruments;
-  const countersOf = appliedCounters(instruments);
   const warnOnce = createWarnOnce(log);
   return fact => {
     const { pod, rank } = fact;
-    if (fact.kind === 'applied') {
-      const { applied } = fact;
-      for (const counter of countersOf(fact)) counter.count += fact.events;
-      if (applied.kind === 'orphaned') instruments.orphansDropped.add(applied.dropped, { pod });
-      return;
-    }
     const pod_key = podKey(pod, rank);
     switch (fact.kind) {
+      case 'applied': {
+        const labels = { pod_key, event_type: EVENT_TYPES[fact.event] };
+        aibrix.zmqReceived.add(fact.events, labels);
+        if (fact.outcome === fact.event) aibrix.zmqProcessed.add(fact.events, labels);
+        instruments.kvEvents.add(fact.events, { pod, outcome: fact.outcome });
+        if (fact.dropped > 0) instruments.orphansDropped.add(fact.dropped, { pod });
+        break;
+      }
       case 'skipped_event':
       case 'malformed_message':
         instruments.kvEvents.add(1, { pod, outcome: fact.kind });
@@ -76,27 +76,4 @@ export function reportFeed(instruments: Instruments, log: Logger): (fact: FeedFa
         log.warn({ pod, rank, state: fact.state }, 'circuit of this publisher’s replay');
     }
   };
-}
-
-type AppliedFact = FeedFact & { readonly kind: 'applied' };
-/** By event and outcome. */
-type Counters = Partial<Record<string, Partial<Record<string, readonly Count[]>>>>;
-
-/** What an event adds one to, looked up once for all of the same publisher, kind and outcome: they come in millions. */
-function appliedCounters({ aibrix, kvEvents }: Instruments): (fact: AppliedFact) => readonly Count[] {
-  const known = new Map<string, Map<number, Counters>>();
-
-  function lookUp({ pod, rank, event, applied }: AppliedFact): readonly Count[] {
-    const labels = { pod_key: podKey(pod, rank), event_type: EVENT_TYPES[event] };
-    const counters = [aibrix.zmqReceived.of(labels), kvEvents.of({ pod, outcome: applied.kind })];
-    if (applied.kind === event) counters.push(aibrix.zmqProcessed.of(labels));
-    const ranks = known.get(pod) ?? new Map<number, Counters>();
-    known.set(pod, ranks);
-    const ofRank = ranks.get(rank) ?? {};
-    ranks.set(rank, ofRank);
-    ofRank[event] = { ...ofRank[event], [applied.kind]: counters };
-    return counters;
-  }
-
-  return fact => known.get(fact.pod)?.get(fact.rank)?.[fact.event]?.[fact.applied.kind] ?? lookUp(fact);
 }

@@ -23,10 +23,8 @@ export const NO_EXTRAS: BlockExtras = [];
  * @param seed any 32-bit number, the same for the whole process
  */
 export function rootOf(context: CacheContext, blockSizeTokens: number, seed: number): BlockHash {
-  let hash: BlockHash = { hi: seed >>> 0, lo: ~seed >>> 0 };
-  hash = mixNumber(hash, blockSizeTokens);
-  for (const part of [context.space, context.model, context.salt]) hash = mixText(hash, part);
-  return hash;
+  const start = mixNumber({ hi: seed >>> 0, lo: ~seed >>> 0 }, blockSizeTokens);
+  return mixTexts(start, [context.space, context.model, context.salt]);
 }
 
 /**
@@ -54,7 +52,7 @@ export function chainBlocks(
   for (let block = 0, token = 0; block < length; block++) {
     const extra = extras[block];
     if (extra !== undefined) {
-      const mixed = mixText({ hi: hi >>> 0, lo: lo >>> 0 }, extra);
+      const mixed = mixTexts({ hi: hi >>> 0, lo: lo >>> 0 }, [extra]);
       hi = mixed.hi | 0;
       lo = mixed.lo | 0;
     }
@@ -93,13 +91,14 @@ function avalanche(value: number): number {
   return value ^ (value >>> 16);
 }
 
-/** Length first, so that no two lists of texts run together. */
-function mixText(hash: BlockHash, text: string): BlockHash {
-  let { hi, lo } = mixNumber(hash, text.length);
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    hi = avalanche(hi ^ code);
-    lo = avalanche((lo + code) ^ hi);
+/** Of each its length first, so that no two lists of texts run together. */
+function mixTexts({ hi, lo }: BlockHash, texts: readonly string[]): BlockHash {
+  for (const text of texts) {
+    for (let i = -1; i < text.length; i++) {
+      const value = i < 0 ? text.length : text.charCodeAt(i);
+      hi = avalanche(hi ^ value);
+      lo = avalanche((lo + value) ^ hi);
+    }
   }
   return { hi: hi >>> 0, lo: lo >>> 0 };
 }

@@ -1,4 +1,5 @@
 import { assert } from 'chai';
+import type { AppliedFact } from '../../src/events/batch-outcome.ts';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
 import type { CacheState } from '../../src/prefix-index/cache-state.ts';
 import type { Generation } from '../../src/prefix-index/routing-history.ts';
@@ -18,18 +19,16 @@ const NOW = 1_700_000_001_750;
 
 const CLEARED = ['AllBlocksCleared'];
 
-const STORED = (blocks: number) => ({
+const applied = (outcome: AppliedFact['outcome'], blocks: number) => ({
   kind: 'applied',
   event: 'stored',
+  outcome,
   events: 1,
-  applied: { kind: 'stored', blocks, attached: 0 },
+  blocks,
+  dropped: 0,
 });
-const ORPHANED = {
-  kind: 'applied',
-  event: 'stored',
-  events: 1,
-  applied: { kind: 'orphaned', blocks: 1, dropped: 0 },
-};
+const STORED = (blocks: number) => applied('stored', blocks);
+const ORPHANED = applied('orphaned', 1);
 
 describe('the event feed', () => {
   let publishers: FakePublisher[];
@@ -88,8 +87,7 @@ describe('the event feed', () => {
     const [publisher] = await follow();
     await publisher!.publish(batchOf(store([1, 2]), store([3], 2), store([9], 8)));
     assert.deepEqual(await nextBatch(), [
-      STORED(2),
-      STORED(1),
+      { ...STORED(3), events: 2 },
       ORPHANED,
       { kind: 'batch', sequence: 0, at: 1_700_000_000.25, lagSeconds: 1.5, blocks: 3 },
     ]);
@@ -141,7 +139,7 @@ describe('the event feed', () => {
       const fact = await facts.next();
       if (fact.kind === 'batch') sizes.push(fact.blocks);
       if (fact.kind === 'forgotten') sizes.push(fact.why);
-      if (fact.kind === 'applied') assert.equal(fact.applied.kind, 'stored');
+      if (fact.kind === 'applied') assert.equal(fact.outcome, 'stored');
     }
     assert.deepEqual(sizes, [3, 6, 'restart', 3, 6]);
     await facts.until(fact => fact.kind === 'batch' && fact.blocks === 9);

@@ -93,7 +93,7 @@ describe('the index, after a long load on three engines', function () {
     cache.index.find(chain).depthOf(holderOf(engine));
   const countOf = (kind: string) =>
     facts.all
-      .filter(fact => fact.kind === kind || (fact.kind === 'applied' && fact.applied.kind === kind))
+      .filter(fact => fact.kind === kind || (fact.kind === 'applied' && fact.outcome === kind))
       .reduce((sum, fact) => sum + timesOf(fact), 0);
 
   /** A subscription shows only by what comes through. */
@@ -154,7 +154,7 @@ describe('the index, after a long load on three engines', function () {
     assert.isAbove(countOf('removed'), REQUESTS);
     assert.isAtLeast(countOf('cleared'), ENGINES.length + ROUNDS - 1);
     const copies = facts.all.filter(
-      fact => fact.kind === 'applied' && fact.applied.kind === 'removed' && fact.applied.blocks < fact.events,
+      fact => fact.kind === 'applied' && fact.outcome === 'removed' && fact.blocks < fact.events,
     );
     assert.isNotEmpty(copies, 'of some blocks there were two copies');
     for (const kind of [

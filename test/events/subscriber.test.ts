@@ -1,6 +1,7 @@
 import { assert } from 'chai';
 import {
   bindSubscriber,
+  giveBack,
   type LinkEvent,
   type Published,
   type Subscription,
@@ -55,6 +56,20 @@ describe('a subscription', () => {
     assert.deepEqual(await next(), [2 ** 52, 'one']);
     assert.deepEqual(await next(), [2 ** 52 + 1, 'two']);
     assert.deepEqual(await next(), [2 ** 52 + 2, '']);
+  });
+
+  it('lets the memory of a payload be given back, and of nothing else', async () => {
+    const publisher = await bind();
+    follow(publisher.port);
+    await publisher.joined();
+    await publisher.publish(Buffer.alloc(1_000, 'a'));
+    await publisher.publish(Buffer.alloc(1_000, 'b'));
+    const [first, second] = [await inbox.next(), await inbox.next()];
+    if (first === 'malformed' || second === 'malformed') assert.fail('malformed');
+    giveBack(first.payload);
+    assert.lengthOf(first.payload, 0);
+    giveBack(second.payload.subarray(1));
+    assert.deepEqual([...second.payload], [...Buffer.alloc(1_000, 'b')]);
   });
 
   it('joins a publisher that starts later', async () => {

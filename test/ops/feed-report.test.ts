@@ -1,4 +1,5 @@
 import { assert } from 'chai';
+import type { AppliedFact } from '../../src/events/batch-outcome.ts';
 import type { FeedFact } from '../../src/events/event-feed.ts';
 import { podKey, reportFeed } from '../../src/ops/feed-report.ts';
 import { type LogLine, recordingLog } from '../support/builders.ts';
@@ -12,16 +13,15 @@ const PROCESSED_IN_HALF_A_SECOND = [
   'aibrix_kvcache_zmq_event_processing_duration_seconds_sum{pod_key="engine-0/1"} 0.5',
 ];
 
+function applied(given: Partial<AppliedFact>): FeedFact {
+  const { event = 'stored', outcome = 'stored', events = 1, blocks = 1, dropped = 0 } = given;
+  return { ...FROM, kind: 'applied', event, outcome, events, blocks, dropped };
+}
+
 /** A fact, the samples that it leaves, and the levels of its log lines. */
 const FACTS: readonly (readonly [FeedFact, readonly string[], ...LogLine['level'][]])[] = [
   [
-    {
-      ...FROM,
-      kind: 'applied',
-      event: 'stored',
-      events: 1,
-      applied: { kind: 'stored', blocks: 2, attached: 0 },
-    },
+    applied({ event: 'stored', outcome: 'stored' }),
     [
       `aibrix_kvcache_zmq_events_received_total{${LABELS},event_type="BlockStored"} 1`,
       `aibrix_kvcache_zmq_events_processed_total{${LABELS},event_type="BlockStored"} 1`,
@@ -29,20 +29,14 @@ const FACTS: readonly (readonly [FeedFact, readonly string[], ...LogLine['level'
     ],
   ],
   [
-    { ...FROM, kind: 'applied', event: 'removed', events: 3, applied: { kind: 'elsewhere' } },
+    applied({ event: 'removed', outcome: 'elsewhere', events: 3 }),
     [
       `aibrix_kvcache_zmq_events_received_total{${LABELS},event_type="BlockRemoved"} 3`,
       'warmroute_kv_events_total{pod="engine-0",outcome="elsewhere"} 3',
     ],
   ],
   [
-    {
-      ...FROM,
-      kind: 'applied',
-      event: 'stored',
-      events: 1,
-      applied: { kind: 'orphaned', blocks: 1, dropped: 4 },
-    },
+    applied({ event: 'stored', outcome: 'orphaned', dropped: 4 }),
     [
       `aibrix_kvcache_zmq_events_received_total{${LABELS},event_type="BlockStored"} 1`,
       'warmroute_kv_events_total{pod="engine-0",outcome="orphaned"} 1',
@@ -50,7 +44,7 @@ const FACTS: readonly (readonly [FeedFact, readonly string[], ...LogLine['level'
     ],
   ],
   [
-    { ...FROM, kind: 'applied', event: 'cleared', events: 1, applied: { kind: 'cleared' } },
+    applied({ event: 'cleared', outcome: 'cleared' }),
     [
       `aibrix_kvcache_zmq_events_received_total{${LABELS},event_type="AllBlocksCleared"} 1`,
       `aibrix_kvcache_zmq_events_processed_total{${LABELS},event_type="AllBlocksCleared"} 1`,

@@ -226,7 +226,7 @@ export class ChaosFleet {
 function nameOf(fact: FeedFact): string {
   switch (fact.kind) {
     case 'applied':
-      return `applied ${fact.applied.kind}`;
+      return `applied ${fact.outcome}`;
     case 'forgotten':
     case 'dropped':
     case 'skipped_event':

@@ -138,6 +138,7 @@ export class Soak {
       limits: DEFAULT_LIMITS,
       now: Date.now,
       sleep: () => Promise.reject(new Error('nothing has to wait')),
+      onNeedless: () => {},
       onFact: fact => {
         const name = nameOf(fact);
         this.told.set(name, (this.told.get(name) ?? 0) + timesOf(fact));
@@ -166,7 +167,7 @@ function publish({ engine, publisher }: Member): void {
 function nameOf(fact: PublisherFact): string {
   switch (fact.kind) {
     case 'applied':
-      return fact.applied.kind;
+      return fact.outcome;
     case 'state':
       return fact.state;
     case 'forgotten':
