@@ -69,11 +69,6 @@ export class Arena {
     return this.#blocks;
   }
 
-  /** One above the highest position that was ever given out. */
-  get frontier(): number {
-    return this.#frontier << LINE_SHIFT;
-  }
-
   /** Bytes of the lines in use, reserved ones included. */
   get bytes(): number {
     return (this.#frontier - this.#freeLines) * (LINE * 16 + 1);
@@ -172,11 +167,6 @@ export class Arena {
     this.#lines[line] = FREE;
     this.#release(line, 1);
     return true;
-  }
-
-  /** What nobody wants of a stretch that was allocated. */
-  giveBack(line: number, lines: number): void {
-    if (lines > 0) this.#release(line, lines);
   }
 
   /** Our hash of the block there. */

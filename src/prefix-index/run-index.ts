@@ -27,6 +27,7 @@
  */
 import type { BlockChain, BlockHash, HolderId } from '../domain.ts';
 import { Arena, LINE } from './arena.ts';
+import { Capacity } from './capacity.ts';
 import { ChainWriter } from './chain-writer.ts';
 import { checkIndex } from './check.ts';
 import { Copies } from './copies.ts';
@@ -52,20 +53,10 @@ export interface RunIndexOptions {
   readonly seed?: number;
 }
 
-/** Per block: two hashes, its share of a line, and a slot of the table at the least that it is filled. */
-const BYTES_A_BLOCK = 16 + 1 / LINE + 4 / 0.43;
-const BYTES_A_RUN = 72 + 8;
 const MAX_HOLDERS = 1 << 17;
-/** Stores between two moves of a run to the newest end. */
-const STORES_A_PERIOD = 1_024;
-/** Given up at once when there is no room. */
-const LEAST_GIVEN_UP = 64;
 
 export class RunIndex implements PrefixIndex {
-  readonly #capacityBytes: number;
   readonly #maxHolders: number;
-  /** Blocks. Of a longer one only the head is stored. */
-  readonly #longestChain: number;
   readonly #arena: Arena;
   readonly #heap: WordHeap;
   readonly #runs: RunMap;
@@ -73,34 +64,30 @@ export class RunIndex implements PrefixIndex {
   readonly #holdings: Holdings;
   readonly #copies: Copies;
   readonly #members: Membership;
+  readonly #capacity: Capacity;
   readonly #writer: ChainWriter;
   readonly #path: Path;
   /** What `remove` returns, where that is one. */
   readonly #one: [Place] = [START];
-  #givenUp = 0;
-  #stores = 0;
 
   constructor({ capacityBytes, maxHolders = MAX_HOLDERS, seed = 0 }: RunIndexOptions) {
     const blocks = Math.min(MAX_REFERENCES - 2 * LINE, Math.ceil(capacityBytes / 16));
     const maxRuns = Math.min(MAX_REFERENCES - 1, Math.ceil(capacityBytes / 64));
-    this.#capacityBytes = capacityBytes;
     this.#maxHolders = maxHolders;
     this.#arena = new Arena(blocks);
     // Twice what may be in use: free pieces between others may be of no use for a larger one.
     this.#heap = new WordHeap(Math.ceil(capacityBytes / 2) + (1 << 16));
-    this.#longestChain = Math.max(1, Math.floor(capacityBytes / 2 / BYTES_A_BLOCK));
     const maxPositions = blocks + 2 * LINE;
     this.#runs = new RunMap({ arena: this.#arena, heap: this.#heap, maxRuns, maxPositions, seed });
     this.#engineHashes = new EngineHashes(this.#arena, { capacity: blocks, maxHolders, seed });
     this.#holdings = new Holdings(this.#heap, maxHolders);
     this.#copies = new Copies(Math.ceil(blocks / 4), maxHolders, seed);
-    this.#members = new Membership({
-      arena: this.#arena,
-      runs: this.#runs,
-      engineHashes: this.#engineHashes,
-      holdings: this.#holdings,
-      copies: this.#copies,
-    });
+    const parts = {
+      ...{ arena: this.#arena, heap: this.#heap, runs: this.#runs, engineHashes: this.#engineHashes },
+      ...{ holdings: this.#holdings, copies: this.#copies },
+    };
+    this.#members = new Membership(parts);
+    this.#capacity = new Capacity({ ...parts, members: this.#members }, capacityBytes);
     this.#writer = new ChainWriter(this.#arena, this.#runs, this.#engineHashes);
     this.#path = new Path(this.#runs.sets, this.#heap);
   }
@@ -115,14 +102,12 @@ export class RunIndex implements PrefixIndex {
 
   /** Bytes of memory in use. */
   get bytes(): number {
-    return (
-      this.#arena.bytes + this.#heap.bytes + this.#runs.bytes + this.#engineHashes.bytes + this.#copies.bytes
-    );
+    return this.#capacity.used;
   }
 
   /** (block, holder) pairs that were given up because there was no room. */
   get givenUp(): number {
-    return this.#givenUp;
+    return this.#capacity.givenUp;
   }
 
   held(holder: HolderId): number {
@@ -179,9 +164,10 @@ export class RunIndex implements PrefixIndex {
 
   store(holder: HolderId, chain: BlockChain, { after, engineHashes, again }: Announcement): number {
     const { lanes } = chain;
-    const length = Math.min(chain.length, this.#longestChain);
+    // Of a longer one only the head is stored.
+    const length = Math.min(chain.length, this.#capacity.longestChain);
     let position: number = after;
-    if (!this.#makeRoom(length, position)) return 0;
+    if (!this.#capacity.makeRoom(length, position)) return 0;
     const before = this.#holdings.held(holder);
     for (let done = 0; done < length; ) {
       const run = position === START ? 0 : this.#runs.at(position);
@@ -208,7 +194,7 @@ export class RunIndex implements PrefixIndex {
       position = found + blocks - 1;
       done += blocks;
     }
-    if (position !== START) this.#touch(position);
+    if (position !== START) this.#capacity.touch(position);
     const { refused } = this.#writer;
     if (refused.length > 0) for (const each of refused.splice(0)) this.#members.drop(holder, each);
     return this.#holdings.held(holder) - before;
@@ -239,7 +225,7 @@ export class RunIndex implements PrefixIndex {
       this.#members.drop(holder, each);
       places[gone++] = each;
     }
-    this.#giveUpFor(0);
+    this.#capacity.settle();
     return gone === places.length ? places : places.slice(0, gone);
   }
 
@@ -250,7 +236,7 @@ export class RunIndex implements PrefixIndex {
   removeAt(holder: HolderId, place: Place): void {
     if (!this.#holds(holder, place)) return;
     this.#members.drop(holder, place);
-    this.#giveUpFor(0);
+    this.#capacity.settle();
   }
 
   clear(holder: HolderId): void {
@@ -333,35 +319,6 @@ export class RunIndex implements PrefixIndex {
     for (let i = 0; i < blocks; i++) {
       const [hi, lo] = [hashes[2 * (from + i)]!, hashes[2 * (from + i) + 1]!];
       if (this.#engineHashes.isOf(holder, first + i, hi, lo)) this.#copies.add(holder, first + i);
-    }
-  }
-
-  /** The run at this position, and all that it follows, are the newest. */
-  #touch(position: number): void {
-    if (++this.#stores % STORES_A_PERIOD === 0) this.#runs.recency.startPeriod();
-    this.#runs.recency.touch(this.#runs.at(position), this.#runs.parentOf);
-  }
-
-  /** false: there is none, or what the blocks follow had to go for it. */
-  #makeRoom(blocks: number, after: number): boolean {
-    const needed = blocks * BYTES_A_BLOCK + BYTES_A_RUN;
-    if (this.bytes + needed <= this.#capacityBytes) return true;
-    if (after !== START) this.#touch(after);
-    this.#giveUpFor(needed);
-    return after === START || this.#runs.at(after) !== 0;
-  }
-
-  /** Until there is room for so many bytes. A removal may need some: it cuts a run whose other holders keep the block. */
-  #giveUpFor(needed: number): void {
-    for (;;) {
-      const missing = this.bytes + needed - this.#capacityBytes;
-      if (missing <= 0) return;
-      const { oldest } = this.#runs.recency;
-      if (oldest === 0) return;
-      this.#givenUp += this.#members.giveUp(
-        oldest,
-        Math.max(LEAST_GIVEN_UP, Math.ceil(missing / BYTES_A_BLOCK)),
-      );
     }
   }
 }

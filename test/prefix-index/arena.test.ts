@@ -27,7 +27,6 @@ describe('the arena', () => {
     assert.isAbove(one.line, 0);
     assert.equal(other.line, one.line + 3);
     assert.equal(arena.blocks, 5 * LINE);
-    assert.equal(arena.frontier, (other.line + 2) * LINE);
   });
 
   it('counts the memory of whole lines', () => {
@@ -51,11 +50,11 @@ describe('the arena', () => {
     assert.deepEqual(arena.allocate(4), { line: a.line, lines: 4 });
   });
 
-  it('has its frontier back when the last lines become free', () => {
-    const before = [arena.frontier, arena.bytes];
+  it('is as it was when the last lines become free', () => {
+    const before = arena.bytes;
     const stretches = [fill(1), fill(2), fill(3)];
     for (const i of [1, 2, 0]) empty(stretches[i]!);
-    assert.deepEqual([arena.frontier, arena.bytes], before);
+    assert.equal(arena.bytes, before);
     assert.equal(arena.blocks, 0);
     arena.check(new Map());
     assert.equal(fill(4).line, stretches[0]!.line);
@@ -142,14 +141,6 @@ describe('the arena', () => {
   it('has no line of one’s own when it is full', () => {
     fill(LINES);
     assert.equal(arena.allocateOwnLine(), 0);
-  });
-
-  it('gives back what nobody wants', () => {
-    const { line, lines } = arena.allocate(5)!;
-    arena.occupy(line * LINE, 1);
-    arena.giveBack(line + 1, lines - 1);
-    arena.check(new Map([[line, 1]]));
-    assert.equal(fill(2).line, line + 1);
   });
 
   it('knows the hash of each block', () => {
