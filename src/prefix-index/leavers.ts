@@ -4,6 +4,9 @@ import type { WordHeap } from './word-heap.ts';
 /** Of the widest bitmap: half a million holders. */
 const MOST_WORDS = 1 << 14;
 
+/** Above all holders. */
+const NO_HOLDER = 0xffffffff;
+
 /** Walks along runs with those who have held all of them so far, and notes who leaves where. */
 export class Leavers {
   readonly #sets: HolderSets;
@@ -14,6 +17,8 @@ export class Leavers {
   /** Who has held all runs so far: in a bitmap as long as they are many, then in a list. */
   readonly #bitmap = new Uint32Array(MOST_WORDS);
   readonly #list = new Uint32Array(MOST_LISTED);
+  /** Who is in the next set, where that is a list, too; and behind them `NO_HOLDER`. */
+  readonly #others = new Uint32Array(MOST_LISTED + 1);
   #listed = 0;
 
   constructor(sets: HolderSets, heap: WordHeap) {
@@ -57,14 +62,36 @@ export class Leavers {
   }
 
   #stayInList(run: number): void {
+    if (this.#sets.count(run) > MOST_LISTED) this.#stayInMany(run);
+    else this.#stayInFew(run);
+  }
+
+  /** Both are ascending. */
+  #stayInFew(run: number): void {
     const list = this.#list;
-    const before = this.#listed;
-    this.#listed = 0;
-    for (let i = 0; i < before; i++) {
+    const others = this.#others;
+    const members = this.#sets.list(run, others);
+    others[members] = NO_HOLDER;
+    let at = 0;
+    let listed = 0;
+    for (let i = 0; i < this.#listed; i++) {
       const holder = list[i]!;
-      if (this.#sets.has(run, holder)) list[this.#listed++] = holder;
+      while (others[at]! < holder) at++;
+      if (others[at] === holder) list[listed++] = holder;
       else this.holders[this.#count++] = holder;
     }
+    this.#listed = listed;
+  }
+
+  #stayInMany(run: number): void {
+    const list = this.#list;
+    let listed = 0;
+    for (let i = 0; i < this.#listed; i++) {
+      const holder = list[i]!;
+      if (this.#sets.has(run, holder)) list[listed++] = holder;
+      else this.holders[this.#count++] = holder;
+    }
+    this.#listed = listed;
   }
 
   #stayInBitmap(piece: number, length: number, words: number): void {
