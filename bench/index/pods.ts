@@ -27,7 +27,7 @@ const state = new U64();
 const lanes = new Uint32Array(2 * Math.max(PROMPT_BLOCKS, blocks));
 // The code is compiled before anything counts.
 fill(createIndex(values.index), Math.ceil(pods / 50));
-const before = residentBytes();
+const before = await residentBytes();
 const index = createIndex(values.index);
 fill(index, pods);
 console.log(
@@ -35,7 +35,7 @@ console.log(
     pods,
     blocksPerPod: blocks,
     ...index.size(),
-    residentBytes: residentBytes() - before,
+    residentBytes: (await residentBytes()) - before,
   }),
 );
 

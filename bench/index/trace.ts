@@ -36,8 +36,8 @@ const FEW = 32;
 const scoredHolders = new Uint32Array(holders);
 const scores = new Uint32Array(holders);
 
-function run(count: number) {
-  const before = residentBytes();
+async function run(count: number) {
+  const before = await residentBytes();
   const index = createIndex(values.index);
   const findTimes = new Float64Array(count);
   let storeMs = 0;
@@ -69,7 +69,7 @@ function run(count: number) {
     stores++;
     entries += missing.length;
   }
-  const bytes = residentBytes() - before;
+  const bytes = (await residentBytes()) - before;
   const findMs = findTimes.reduce((sum, time) => sum + time, 0);
 
   const findOnlyMs = findAll(index, count);
@@ -172,5 +172,5 @@ function longest({ offsets, requests: all }: Trace): number {
 }
 
 // The code is compiled before anything counts. Where memory is what counts, hardly anything may be left of that.
-run(Math.min(requests, Number(values['warm-up'])));
-console.log(JSON.stringify(run(requests)));
+await run(Math.min(requests, Number(values['warm-up'])));
+console.log(JSON.stringify(await run(requests)));
