@@ -46,7 +46,7 @@ caches = undefined;
 /** Removals in a batch of events. */
 const AT_ONCE = 64;
 
-const before = await residentBytes();
+const before = residentBytes();
 const index = createIndex(values.index);
 const findTimes = new Float64Array(steps.length);
 let indexMs = 0;
@@ -82,7 +82,7 @@ for (const [number, { owner, held, cached, evicted, size }] of steps.entries()) 
   afterPass.push({
     ...index.size(),
     ...(index instanceof RunIndex && { runs: index.runs, indexBytes: index.bytes }),
-    residentBytes: (await residentBytes()) - before,
+    residentBytes: residentBytes() - before,
   });
 }
 if (index instanceof RunIndex) index.check();

@@ -6,7 +6,7 @@
 import { parseArgs } from 'node:util';
 import type { HolderId } from '../../src/domain.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
-import { residentBytes } from '../support/memory.ts';
+import { settledBytes } from '../support/memory.ts';
 import { splitmix64, U64 } from '../support/splitmix.ts';
 import { BLOCK_SIZE_TOKENS } from '../support/trace.ts';
 import { type BenchIndex, createIndex } from './create-index.ts';
@@ -27,7 +27,7 @@ const state = new U64();
 const lanes = new Uint32Array(2 * Math.max(PROMPT_BLOCKS, blocks));
 // The code is compiled before anything counts.
 fill(createIndex(values.index), Math.ceil(pods / 50));
-const before = await residentBytes();
+const before = await settledBytes();
 const index = createIndex(values.index);
 fill(index, pods);
 console.log(
@@ -35,7 +35,7 @@ console.log(
     pods,
     blocksPerPod: blocks,
     ...index.size(),
-    residentBytes: (await residentBytes()) - before,
+    residentBytes: (await settledBytes()) - before,
   }),
 );
 

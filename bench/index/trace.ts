@@ -2,12 +2,12 @@
  * One run of the trace workload on one index, in a process of its own: for each request, find who holds how much of it, then
  * store what its holder lacks. Prints one line of JSON.
  *
- *   node bench/index/trace.ts --holders 1000 [--trace FILE] [--index runs|radix-tree|map-of-sets] [--scores] [--requests 2000] [--warm-up 100]
+ *   node bench/index/trace.ts --holders 1000 [--trace FILE] [--index runs|radix-tree|map-of-sets] [--scores] [--memory] [--requests 2000] [--warm-up 100]
  */
 import { parseArgs } from 'node:util';
 import type { BlockChain, HolderId } from '../../src/domain.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
-import { residentBytes } from '../support/memory.ts';
+import { settledBytes } from '../support/memory.ts';
 import { microseconds } from '../support/stats.ts';
 import { chainAt, holderOf, loadTrace, type Trace } from '../support/trace.ts';
 import { type BenchIndex, createIndex } from './create-index.ts';
@@ -19,6 +19,7 @@ const { values } = parseArgs({
     index: { type: 'string', default: 'runs' },
     requests: { type: 'string' },
     scores: { type: 'boolean', default: false },
+    memory: { type: 'boolean', default: false },
     'own-hashes': { type: 'boolean', default: false },
     'warm-up': { type: 'string', default: '1500' },
   },
@@ -37,8 +38,37 @@ const scoredHolders = new Uint32Array(holders);
 const scores = new Uint32Array(holders);
 
 async function run(count: number) {
-  const before = await residentBytes();
+  const before = values.memory ? await settledBytes() : 0;
   const index = createIndex(values.index);
+  const filled = fill(index, count);
+  const bytes = values.memory ? (await settledBytes()) - before : 0;
+  const findOnlyMs = findAll(index, count);
+  const finding = new Sums();
+  for (let i = 0; i < count; i++) {
+    const found = index.find(chainAt(trace, i));
+    finding.add(found, found.depthOf(owners[i]!));
+  }
+  const { findTimes, storeMs, longestStoreMs, stores, entries, sums } = filled;
+  const findMs = findTimes.reduce((sum, time) => sum + time, 0);
+  return {
+    index: values.index,
+    trace: trace.name,
+    holders,
+    requests: count,
+    entries,
+    opsPerSecond: (1_000 * (count + stores)) / (findMs + storeMs),
+    find: microseconds(findTimes),
+    findOnlyPerSecond: (1_000 * count) / findOnlyMs,
+    storedBlocksPerSecond: (1_000 * entries) / storeMs,
+    longestStoreMs,
+    ...(values.memory && { bytesPerEntry: bytes / entries }),
+    sums,
+    findOnlySums: finding.values,
+  };
+}
+
+/** Finds, and stores what is missing. */
+function fill(index: BenchIndex, count: number) {
   const findTimes = new Float64Array(count);
   let storeMs = 0;
   let longestStoreMs = 0;
@@ -69,30 +99,7 @@ async function run(count: number) {
     stores++;
     entries += missing.length;
   }
-  const bytes = (await residentBytes()) - before;
-  const findMs = findTimes.reduce((sum, time) => sum + time, 0);
-
-  const findOnlyMs = findAll(index, count);
-  const finding = new Sums();
-  for (let i = 0; i < count; i++) {
-    const found = index.find(chainAt(trace, i));
-    finding.add(found, found.depthOf(owners[i]!));
-  }
-  return {
-    index: values.index,
-    trace: trace.name,
-    holders,
-    requests: count,
-    entries,
-    opsPerSecond: (1_000 * (count + stores)) / (findMs + storeMs),
-    find: microseconds(findTimes),
-    findOnlyPerSecond: (1_000 * count) / findOnlyMs,
-    storedBlocksPerSecond: (1_000 * entries) / storeMs,
-    longestStoreMs,
-    bytesPerEntry: bytes / entries,
-    sums: storing.values,
-    findOnlySums: finding.values,
-  };
+  return { findTimes, storeMs, longestStoreMs, stores, entries, sums: storing.values };
 }
 
 /** All finds once more, some at a time: a clock read for each would be a tenth of it. */

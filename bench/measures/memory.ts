@@ -22,7 +22,7 @@ export const memory: Measure = {
   name: 'memory',
   async run({ trace }) {
     const path = trace === undefined ? [] : ['--trace', trace];
-    const args = ['--holders', '1000', '--warm-up', '100', ...path];
+    const args = ['--holders', '1000', '--warm-up', '100', '--memory', ...path];
     const fill = (more: readonly string[]) =>
       runOwn<Filled>('index/trace.ts', [...args, ...more], LITTLE_GARBAGE);
     const own = await fill(SUBSET);
