@@ -71,7 +71,6 @@ export class HolderFeed {
 
   /** These will be applied next. */
   prepare(events: readonly KvEvent[]): void {
-    if (events.length === 1) return;
     const { index } = this.#options.cache;
     for (const event of events) {
       if (event.kind === 'removed') index.readAhead(event.hashes.lanes, 0, event.hashes.length);
