@@ -75,7 +75,7 @@ export interface RunningEnvoy {
  * ends, Envoy does not outlive it.
  */
 export async function startEnvoy(options: StartEnvoyOptions): Promise<RunningEnvoy> {
-  const { sleep = delay, now = Date.now } = options;
+  const { sleep = delay, now = () => performance.now() } = options;
   const folder = await mkdtemp(join(tmpdir(), 'warmroute-envoy-'));
   const adminAddressFile = join(folder, 'admin-address');
   const configFile = join(folder, 'bootstrap.json');

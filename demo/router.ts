@@ -60,11 +60,11 @@ export async function startEnvoyFor(
     pods: engines.map(({ port }) => `127.0.0.1:${port}`),
   });
   const envoy = await startEnvoy({ binary, bootstrap });
-  const deadline = Date.now() + ENVOY_SEES_ROUTER_TIMEOUT_MS;
+  const deadline = performance.now() + ENVOY_SEES_ROUTER_TIMEOUT_MS;
   const healthy = 'cluster.warmroute_ext_proc.health_check.success';
   try {
     while (((await envoy.stats(healthy)).get(healthy) ?? 0) === 0) {
-      if (Date.now() > deadline) {
+      if (performance.now() > deadline) {
         throw new EnvoyFailed('Envoy does not see Warmroute as healthy', envoy.output());
       }
       await delay(50);

@@ -4,9 +4,9 @@ import type { EventFeed, FeedFact, PublisherReport } from './events/event-feed.t
 import type { Logger } from './ops/log.ts';
 import { type EngineLimit, type EngineProfile, limitsOf, PROFILE_PAGES } from './pods/engine-profile.ts';
 import { EngineProfiles } from './pods/engine-profiles.ts';
-import { realSleep } from './pods/sleep.ts';
 import type { CacheState } from './prefix-index/cache-state.ts';
 import { createEngineHttp } from './prompt/engine-http.ts';
+import { realSleep } from './time.ts';
 
 /** Of one page. An engine that is busy with a long prompt may take this long for anything. */
 const PAGE_TIMEOUT_MS = 5_000;

@@ -5,6 +5,7 @@ import { HolderFeed } from '../../src/events/holder-feed.ts';
 import { Publisher } from '../../src/events/publisher.ts';
 import { DEFAULT_LIMITS } from '../../src/events/publisher-limits.ts';
 import { createCacheState } from '../../src/prefix-index/cache-state.ts';
+import { monotonicClock, wallClock } from '../../src/time.ts';
 import { SEED } from '../../test/support/blocks.ts';
 import { assertHolds, CACHE, POD } from './cache.ts';
 import { cpuSeconds } from './clock.ts';
@@ -31,7 +32,8 @@ export class InProcess {
       source: { kind: 'received' },
       replayEndpoint: undefined,
       limits: { ...DEFAULT_LIMITS, maxBehindMs: Number.POSITIVE_INFINITY },
-      now: Date.now,
+      now: monotonicClock,
+      wallClock,
       sleep: () => Promise.reject(new Error('nothing has to wait')),
       onNeedless: () => {},
       onFact: fact => {

@@ -1,4 +1,4 @@
-import type { Sleep } from '../pods/sleep.ts';
+import type { Sleep } from '../time.ts';
 
 /** Does one thing later, unless it is called off, or everything ends before. */
 export class Alarm {

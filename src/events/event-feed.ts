@@ -1,5 +1,5 @@
 import { endpointOf, type KvPublisher, type Pod } from '../domain.ts';
-import { realSleep, type Sleep } from '../pods/sleep.ts';
+import { type Clock, monotonicClock, realSleep, type Sleep, wallClock as systemWallClock } from '../time.ts';
 import { readRank } from './decoder.ts';
 import type { FeedFact } from './feed-fact.ts';
 import { HolderFeed, type HolderFeedOptions } from './holder-feed.ts';
@@ -17,8 +17,8 @@ export interface EventFeedOptions {
   /** Who connects: `dial` to the pods' ports (the default), or the engines to us, after `listen`. */
   readonly mode?: EventFeedMode;
   readonly limits?: Partial<PublisherLimits>;
-  /** Milliseconds since the epoch. */
-  readonly now?: () => number;
+  readonly now?: Clock;
+  readonly wallClock?: Clock;
   readonly sleep?: Sleep;
   readonly onFact: (fact: FeedFact) => void;
   /** A message whose topic names no pod that is followed, or more than one; or, without a topic, no message of ours. */
@@ -153,14 +153,15 @@ export class EventFeed {
   }
 
   #publisher(pod: Pod, { rank, port, replayPort }: KvPublisher) {
-    const { cache, seed, topic, limits, now, sleep, onFact } = this.#options;
+    const { cache, seed, topic, limits, now, wallClock, sleep, onFact } = this.#options;
     const endpoint = this.#mode.kind === 'bind' || port === undefined ? undefined : addressOf(pod, port);
     const publisher = new Publisher({
       feed: new HolderFeed({ pod: pod.name, rank, model: pod.model, cache, seed }),
       source: endpoint === undefined ? { kind: 'received' } : { kind: 'dialled', endpoint, topic },
       replayEndpoint: replayPort === undefined ? undefined : addressOf(pod, replayPort),
       limits: { ...DEFAULT_LIMITS, ...limits },
-      now: now ?? Date.now,
+      now: now ?? monotonicClock,
+      wallClock: wallClock ?? systemWallClock,
       sleep: sleep ?? realSleep,
       onFact: fact => onFact({ pod: pod.name, rank, ...fact }),
       onNeedless: giveBack,

@@ -1,3 +1,4 @@
+import type { BreakerState } from '../time.ts';
 import type { MalformedKind } from './decoder.ts';
 import type { SkippedKind } from './event-decoder.ts';
 import type { Applied } from './holder-feed.ts';
@@ -7,7 +8,6 @@ import type { ReplayOutcome } from './replay.ts';
 import type { LinkEvent } from './subscriber.ts';
 
 export type StateName = PublisherState<unknown>['kind'];
-export type Circuit = 'closed' | 'open' | 'half_open';
 
 /** What happened at one publisher, for metrics and logs. */
 export type PublisherFact =
@@ -57,7 +57,7 @@ export type PublisherFact =
   | { readonly kind: 'link'; readonly event: LinkEvent }
   /** Another try to connect. */
   | { readonly kind: 'reconnecting' }
-  | { readonly kind: 'circuit'; readonly state: Circuit };
+  | { readonly kind: 'circuit'; readonly state: BreakerState };
 
 /** `pod` is the pod's name. */
 export type FeedFact = { readonly pod: string; readonly rank: number } & PublisherFact;

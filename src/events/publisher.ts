@@ -1,9 +1,8 @@
-import { ExponentialBackoff, type IBackoff } from 'cockatiel';
-import type { Sleep } from '../pods/sleep.ts';
+import { Backoff, type BreakerState, type Clock, type Sleep } from '../time.ts';
 import { Alarm } from './alarm.ts';
 import { BatchOutcome } from './batch-outcome.ts';
 import { decodeBatch } from './decoder.ts';
-import type { Circuit, PublisherFact, StateName } from './feed-fact.ts';
+import type { PublisherFact, StateName } from './feed-fact.ts';
 import type { HolderFeed } from './holder-feed.ts';
 import type { PublisherLimits } from './publisher-limits.ts';
 import {
@@ -20,7 +19,7 @@ import {
 } from './publisher-state.ts';
 import { mayBeRetried, step } from './publisher-step.ts';
 import { type ReplayOutcome, replay } from './replay.ts';
-import { createReplayBreaker, type ReplayBreaker } from './replay-breaker.ts';
+import { ReplayBreaker } from './replay-breaker.ts';
 import { type LinkEvent, type Published, type Subscription, subscribe } from './subscriber.ts';
 
 export interface PublisherOptions {
@@ -32,8 +31,10 @@ export interface PublisherOptions {
   /** undefined: it does not replay. */
   readonly replayEndpoint: string | undefined;
   readonly limits: PublisherLimits;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
+  /** Monotonic. */
+  readonly now: Clock;
+  /** For the lag behind the publisher's clock, and the times of errors. */
+  readonly wallClock: Clock;
   readonly sleep: Sleep;
   readonly onFact: (fact: PublisherFact) => void;
   /** A payload that came earlier is not needed any more. Not told of each. */
@@ -49,7 +50,7 @@ export interface PublisherError {
 export interface PublisherSnapshot {
   readonly state: StateName;
   readonly why: ColdReason | ReplayReason | undefined;
-  readonly circuit: Circuit;
+  readonly circuit: BreakerState;
   /** Of the last batch that counts as applied. */
   readonly sequence: number | undefined;
   readonly lagSeconds: number | undefined;
@@ -83,10 +84,12 @@ export class Publisher {
   /** What is known outlives its connection by some time. */
   readonly #expiry: Alarm;
   readonly #retry: Alarm;
-  #backoff: IBackoff<unknown> | undefined;
+  readonly #backoff: Backoff;
   #lagSeconds: number | undefined;
-  /** Of a message that had not waited: two wall clocks' difference, and the way. */
-  #lagWhenCaughtUp: number | undefined;
+  /** From the engine's wall clock to our monotonic one: only its changes mean something. */
+  #offsetMs: number | undefined;
+  /** Of a message that had not waited: two clocks' difference, and the way. */
+  #offsetWhenCaughtUpMs: number | undefined;
 
   constructor(options: PublisherOptions) {
     const { limits, replayEndpoint, source, now, sleep, onFact } = options;
@@ -100,7 +103,8 @@ export class Publisher {
       maxAttempts: limits.maxReplayAttempts,
       same: (a, b) => Buffer.compare(a, b) === 0,
     };
-    this.#breaker = createReplayBreaker({
+    this.#backoff = new Backoff({ firstMs: limits.retryAfterMs, maxMs: limits.maxRetryAfterMs });
+    this.#breaker = new ReplayBreaker({
       failures: limits.breakerFailures,
       halfOpenAfterMs: limits.breakerOpenMs,
       now,
@@ -121,10 +125,10 @@ export class Publisher {
   /** One live message, in the order of arrival. */
   receive({ sequence, payload, waited }: Published): void {
     this.#feed({ kind: 'live', message: { sequence, payload, bytes: payload.length } });
-    const lag = this.#lagSeconds;
-    if (lag === undefined) return;
-    if (!waited || this.#lagWhenCaughtUp === undefined) this.#lagWhenCaughtUp = lag;
-    else if ((lag - this.#lagWhenCaughtUp) * 1_000 > this.#options.limits.maxBehindMs)
+    const offset = this.#offsetMs;
+    if (offset === undefined) return;
+    if (!waited || this.#offsetWhenCaughtUpMs === undefined) this.#offsetWhenCaughtUpMs = offset;
+    else if (offset - this.#offsetWhenCaughtUpMs > this.#options.limits.maxBehindMs)
       this.#feed({ kind: 'overflow' });
   }
 
@@ -206,7 +210,7 @@ export class Publisher {
   }
 
   #apply({ sequence, payload }: Message<Uint8Array>, from: 'live' | 'held' | 'replay'): void {
-    const { feed, now, onFact } = this.#options;
+    const { feed, now, wallClock, onFact } = this.#options;
     const startedAt = performance.now();
     const batch = decodeBatch(payload);
     if (batch.kind === 'malformed' || !batch.whole) {
@@ -233,7 +237,10 @@ export class Publisher {
       this.#feed({ kind: 'damaged' });
       return;
     }
-    this.#lagSeconds = from === 'replay' ? this.#lagSeconds : now() / 1_000 - batch.at;
+    if (from !== 'replay') {
+      this.#lagSeconds = wallClock() / 1_000 - batch.at;
+      this.#offsetMs = now() - batch.at * 1_000;
+    }
     const lagSeconds = from === 'replay' ? undefined : this.#lagSeconds;
     const seconds = (performance.now() - startedAt) / 1_000;
     onFact({ kind: 'batch', sequence, at: batch.at, lagSeconds, seconds, blocks: feed.size });
@@ -287,13 +294,10 @@ export class Publisher {
       this.#options.onFact({ kind: 'state', state: state.kind, why: whyOf(state) });
     if (state.kind === 'live') {
       this.#retry.callOff();
-      this.#backoff = undefined;
+      this.#backoff.reset();
     }
     if (this.#rules.replay === 'none' || !mayBeRetried(state) || this.#retry.isSet) return;
-    const { retryAfterMs: initialDelay, maxRetryAfterMs: maxDelay } = this.#options.limits;
-    this.#backoff =
-      this.#backoff?.next(undefined) ?? new ExponentialBackoff({ initialDelay, maxDelay }).next();
-    this.#retry.set(this.#backoff.duration, () => this.#feed({ kind: 'retry' }));
+    this.#retry.set(this.#backoff.next(), () => this.#feed({ kind: 'retry' }));
   }
 
   #track(task: Promise<void>): void {
@@ -307,7 +311,7 @@ export class Publisher {
   }
 
   #failed(what: string): void {
-    this.#errors.push({ at: this.#options.now(), what });
+    this.#errors.push({ at: this.#options.wallClock(), what });
     if (this.#errors.length > MAX_ERRORS) this.#errors.shift();
   }
 }

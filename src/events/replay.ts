@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { Dealer } from 'zeromq';
-import type { Sleep } from '../pods/sleep.ts';
+import type { Clock, Sleep } from '../time.ts';
 import { readSequence, sequenceFrame } from './sequence.ts';
 
 export interface ReplayOptions {
@@ -18,7 +18,8 @@ export interface ReplayOptions {
   readonly signal: AbortSignal;
   readonly onMessage: (sequence: number, payload: Uint8Array) => void;
   readonly sleep: Sleep;
-  readonly now: () => number;
+  /** Monotonic. */
+  readonly now: Clock;
 }
 
 /**

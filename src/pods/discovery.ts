@@ -1,9 +1,9 @@
 import { isIP } from 'node:net';
+import { realSleep, repeat, type Sleep } from '../time.ts';
 import { type FileContent, readContent, watchFile } from './file-watch.ts';
 import { HostNames, type Resolve, resolveWithSystem, type UnresolvedHost } from './host-names.ts';
 import { type PodsFileProblem, parsePodsFile } from './pods-file.ts';
 import type { PodRegistry } from './registry.ts';
-import { realSleep, repeat, type Sleep } from './sleep.ts';
 import { entryAt, type PodSpec } from './spec.ts';
 
 /** Why pods are not as the operator wants them. None is terminal: what was last known good stays in force. */

@@ -1,6 +1,6 @@
 import type { Pod } from '../domain.ts';
+import { Backoff, type Sleep } from '../time.ts';
 import { type EngineProfile, type Page, type Pages, PROFILE_PAGES, readProfile } from './engine-profile.ts';
-import type { Sleep } from './sleep.ts';
 
 export interface EngineProfilesOptions {
   /** GET of a page of the pod's HTTP API. Rejects if there is no answer. */
@@ -9,9 +9,11 @@ export interface EngineProfilesOptions {
   readonly timeoutMs: number;
   /** From one answer to the next question: adapters are loaded while an engine runs. */
   readonly refreshMs: number;
-  /** After a page without an answer, doubling from one to the next up to `refreshMs`. */
+  /** After a page without an answer, growing from one to the next up to `refreshMs`; see `Backoff`. */
   readonly retryMs: number;
   readonly sleep: Sleep;
+  /** Of the waits after a page without an answer; at least 0, less than 1. */
+  readonly random?: () => number;
   /** A pod has answered for the first time, or otherwise than before. */
   readonly onProfile: (pod: Pod, profile: EngineProfile) => void;
 }
@@ -72,8 +74,8 @@ export class EngineProfiles {
   }
 
   async #keepAsking(pod: Pod, followed: Followed): Promise<void> {
-    const { refreshMs, retryMs, onProfile } = this.#options;
-    let retryAfterMs = retryMs;
+    const { refreshMs, retryMs, random = Math.random, onProfile } = this.#options;
+    const retry = new Backoff({ firstMs: retryMs, maxMs: refreshMs, random });
     while (!followed.leaving.signal.aborted) {
       // Before the question: who starts while it is under way is asked again.
       followed.pause = new AbortController();
@@ -96,8 +98,8 @@ export class EngineProfiles {
         onProfile(pod, profile);
       }
       const isWhole = answers.length === 3;
-      await this.#wait(isWhole ? refreshMs : retryAfterMs, followed);
-      retryAfterMs = isWhole ? retryMs : Math.min(2 * retryAfterMs, refreshMs);
+      if (isWhole) retry.reset();
+      await this.#wait(isWhole ? refreshMs : retry.next(), followed);
     }
   }
 

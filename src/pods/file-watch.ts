@@ -1,7 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { repeat, type Sleep } from './sleep.ts';
+import { repeat, type Sleep } from '../time.ts';
 
 /** What a read gave. `code` is the system's error code, `ENOENT` if the file is not there. */
 export type FileContent =

@@ -1,4 +1,5 @@
 import type { BlockChain, HolderId } from '../domain.ts';
+import { type Clock, monotonicClock } from '../time.ts';
 import type { Holders } from './holders.ts';
 import { type Place, type PrefixIndex, START } from './prefix-index.ts';
 
@@ -9,8 +10,8 @@ export interface RoutingHistoryOptions {
   readonly timeToLiveMs: number;
   /** Most (block, pod) pairs. Beyond it what was routed longest ago goes first, an eighth of a pod's share at a time. */
   readonly capacityEntries: number;
-  /** Milliseconds, monotonic. */
-  readonly now?: () => number;
+  /** Monotonic. */
+  readonly now?: Clock;
 }
 
 /** What was routed to a pod for some time, as one holder: it ends as a whole. */
@@ -28,7 +29,7 @@ const GENERATIONS = 8;
 /** What was routed where: in the index like what engines announce, until its time is over. */
 export class RoutingHistory {
   readonly #options: RoutingHistoryOptions;
-  readonly #now: () => number;
+  readonly #now: Clock;
   readonly #generationMs: number;
   readonly #generationEntries: number;
   /** Oldest first. */
@@ -41,7 +42,7 @@ export class RoutingHistory {
 
   constructor(options: RoutingHistoryOptions) {
     this.#options = options;
-    this.#now = options.now ?? (() => performance.now());
+    this.#now = options.now ?? monotonicClock;
     this.#generationMs = options.timeToLiveMs / GENERATIONS;
     this.#generationEntries = options.capacityEntries / GENERATIONS;
   }

@@ -1,34 +1,22 @@
 /** Which pod to ask, and whether it may be asked: fewest calls under way, one circuit breaker per pod, one retry. */
-import {
-  BrokenCircuitError,
-  type CircuitBreakerPolicy,
-  CircuitState,
-  ConsecutiveBreaker,
-  circuitBreaker,
-  handleWhen,
-  type IBackoff,
-} from 'cockatiel';
 import { LRUCache } from 'lru-cache';
 import type { Pod } from '../domain.ts';
-import { TokenizerError, type TokenizerErrorKind } from './tokenizer.ts';
+import { Breaker, type BreakerOptions, type CallOutcome, type Clock } from '../time.ts';
+import { TokenizerError } from './tokenizer.ts';
 
 /** Pods come and go; what is known of those not heard of for the longest time is dropped beyond this many. */
 const MAX_KNOWN_PODS = 4096;
 
 const MAX_ATTEMPTS = 2;
 
-export interface BreakerOptions {
-  /** Consecutive failed calls that open a pod's circuit. */
-  readonly failures: number;
-  /** After this time one call is let through; its success closes the circuit. */
-  readonly halfOpenAfterMs: number;
-}
+/** See `Breaker`. */
+export type PodBreakerOptions = Pick<BreakerOptions, 'failures' | 'halfOpenAfterMs'>;
 
 export interface PodCallsOptions {
-  readonly breaker: BreakerOptions;
+  readonly breaker: PodBreakerOptions;
   /** Tells pods apart, and a pod from its successor of the same name. */
   readonly keyOf: (pod: Pod) => string;
-  readonly now: () => number;
+  readonly now: Clock;
   readonly onRetry: (failed: Pod) => void;
   readonly onBreaker: (pod: Pod, state: 'open' | 'closed') => void;
 }
@@ -42,13 +30,9 @@ export interface PodCalls {
 }
 
 interface PodState {
-  readonly breaker: CircuitBreakerPolicy;
+  readonly breaker: Breaker;
   outstanding: number;
 }
-
-type Outcome<T> =
-  | { readonly kind: 'answered'; readonly value: T }
-  | { readonly kind: 'refused'; readonly error: TokenizerError };
 
 export function createPodCalls(options: PodCallsOptions): PodCalls {
   const states = new LRUCache<string, PodState>({ max: MAX_KNOWN_PODS });
@@ -77,30 +61,22 @@ export function createPodCalls(options: PodCallsOptions): PodCalls {
       let failed: { pod: Pod; error: unknown } | undefined;
       let attempts = 0;
       for (const { pod, state } of inOrder(pods)) {
-        // cockatiel would keep the call waiting for the outcome of the one that probes this pod.
-        if (state.breaker.state === CircuitState.HalfOpen) continue;
+        const ended = state.breaker.admit();
+        if (ended === undefined) continue;
+        if (failed !== undefined) options.onRetry(failed.pod);
+        attempts++;
+        state.outstanding++;
         try {
-          const outcome = await state.breaker.execute(async (): Promise<Outcome<T>> => {
-            if (failed !== undefined) options.onRetry(failed.pod);
-            attempts++;
-            state.outstanding++;
-            try {
-              return { kind: 'answered', value: await call(pod) };
-            } catch (error) {
-              // The breaker must see an answer as a success, also one that we do not like.
-              if (isKind(error, 'refused')) return { kind: 'refused', error };
-              throw error;
-            } finally {
-              state.outstanding--;
-            }
-          });
-          if (outcome.kind === 'refused') throw outcome.error;
-          return outcome.value;
+          const answer = await call(pod);
+          ended('succeeded');
+          return answer;
         } catch (error) {
-          if (error instanceof BrokenCircuitError) continue;
-          if (!(isKind(error, 'unavailable') || isKind(error, 'timeout')) || attempts === MAX_ATTEMPTS)
-            throw error;
+          const outcome = outcomeOf(error);
+          ended(outcome);
+          if (outcome !== 'failed' || attempts === MAX_ATTEMPTS) throw error;
           failed = { pod, error };
+        } finally {
+          state.outstanding--;
         }
       }
       throw failed?.error ?? new TokenizerError('unavailable', 'no pod may be asked: every circuit is open');
@@ -108,35 +84,25 @@ export function createPodCalls(options: PodCallsOptions): PodCalls {
   };
 }
 
-function createBreaker(pod: Pod, { breaker, now, onBreaker }: PodCallsOptions): CircuitBreakerPolicy {
-  const policy: CircuitBreakerPolicy = circuitBreaker(
-    // A cancelled probe tells nothing about the pod: without this, cockatiel would close the circuit.
-    handleWhen(
-      error =>
-        isKind(error, 'unavailable') ||
-        isKind(error, 'timeout') ||
-        (isKind(error, 'aborted') && policy.state === CircuitState.HalfOpen),
-    ),
-    {
-      halfOpenAfter: { next: () => waitFrom(now(), breaker.halfOpenAfterMs, now) },
-      breaker: new ConsecutiveBreaker(breaker.failures),
+function createBreaker(pod: Pod, { breaker, now, onBreaker }: PodCallsOptions): Breaker {
+  return new Breaker({
+    ...breaker,
+    now,
+    onState: state => {
+      if (state !== 'half_open') onBreaker(pod, state);
     },
-  );
-  policy.onBreak(() => onBreaker(pod, 'open'));
-  policy.onReset(() => onBreaker(pod, 'closed'));
-  return policy;
+  });
 }
 
-/** A wait that is measured by our clock: cockatiel compares `duration` with the time passed by its own. */
-function waitFrom(openedAtMs: number, waitMs: number, now: () => number): IBackoff<unknown> {
-  return {
-    get duration() {
-      return now() - openedAtMs < waitMs ? Number.POSITIVE_INFINITY : 0;
-    },
-    next: () => waitFrom(now(), waitMs, now),
-  };
-}
-
-function isKind(error: unknown, kind: TokenizerErrorKind): error is TokenizerError {
-  return error instanceof TokenizerError && error.kind === kind;
+/** A refusal is an answer, if not one that we like. */
+function outcomeOf(error: unknown): CallOutcome {
+  switch (error instanceof TokenizerError ? error.kind : undefined) {
+    case 'unavailable':
+    case 'timeout':
+      return 'failed';
+    case 'refused':
+      return 'succeeded';
+    default:
+      return 'unknown';
+  }
 }

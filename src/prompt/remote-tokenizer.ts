@@ -5,9 +5,10 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { endpointOf, type Pod } from '../domain.ts';
+import { type Clock, deadlineAfter, monotonicClock } from '../time.ts';
 import { type EngineAnswer, type EngineRoute, readAnswer } from './engine-answers.ts';
 import { createEngineHttp } from './engine-http.ts';
-import { type BreakerOptions, createPodCalls } from './pod-calls.ts';
+import { createPodCalls, type PodBreakerOptions } from './pod-calls.ts';
 import type { PromptRequest } from './request.ts';
 import { createTokenCache } from './token-cache.ts';
 import { tokenizeBody } from './tokenize-bodies.ts';
@@ -24,7 +25,7 @@ export interface RemoteTokenizerOptions {
   readonly attemptTimeoutMs: number;
   /** Bound of the results that are kept; 0 keeps none. */
   readonly cacheBytes: number;
-  readonly breaker: BreakerOptions;
+  readonly breaker: PodBreakerOptions;
   readonly maxConnectionsPerPod: number;
   /** A longer answer counts as none. Default 64 MiB. */
   readonly maxResponseBytes?: number;
@@ -33,7 +34,7 @@ export interface RemoteTokenizerOptions {
   /** Where a pod's HTTP API is, e.g. `http://10.0.0.1:8000`; a path is kept as prefix. Default: `http://` + endpointOf(pod). */
   readonly urlOf?: (pod: Pod) => string;
   /** Milliseconds; for the breakers and for forgetting, not for `attemptTimeoutMs`. */
-  readonly now?: () => number;
+  readonly now?: Clock;
   readonly onCall?: (fact: TokenizeFact) => void;
 }
 
@@ -58,7 +59,7 @@ export type TokenizeFact =
   | { readonly kind: 'breaker'; readonly pod: Pod; readonly state: 'open' | 'closed' };
 
 export function createRemoteTokenizer(options: RemoteTokenizerOptions): Tokenizer {
-  const now = options.now ?? (() => performance.now());
+  const now = options.now ?? monotonicClock;
   const onCall = options.onCall ?? (() => {});
   const urlOf = options.urlOf ?? (pod => `http://${endpointOf(pod)}`);
   const keyOf = (pod: Pod) => `${pod.name} ${urlOf(pod)}`;
@@ -167,24 +168,23 @@ function idsOf(answer: EngineAnswer): Uint32Array {
 }
 
 /** The reason of an abort that comes from the deadline. */
-class DeadlinePassed extends Error {}
+const DEADLINE_PASSED = new Error('the engine did not answer in time');
 
 async function withDeadline<T>(
   signal: AbortSignal,
   timeoutMs: number,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const deadline = new AbortController();
-  const timer = setTimeout(() => deadline.abort(new DeadlinePassed()), timeoutMs);
+  const deadline = deadlineAfter(timeoutMs, signal, DEADLINE_PASSED);
   try {
-    return await work(AbortSignal.any([signal, deadline.signal]));
+    return await work(deadline.signal);
   } finally {
-    clearTimeout(timer);
+    deadline.clear();
   }
 }
 
 function asTimeout(error: unknown, signal: AbortSignal): unknown {
   if (!(error instanceof TokenizerError) || error.kind !== 'aborted') return error;
-  if (!(signal.reason instanceof DeadlinePassed)) return error;
-  return new TokenizerError('timeout', 'the engine did not answer in time', { cause: error });
+  if (signal.reason !== DEADLINE_PASSED) return error;
+  return new TokenizerError('timeout', DEADLINE_PASSED.message, { cause: error });
 }

@@ -3,6 +3,7 @@ import { STRATEGIES } from '../domain.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import type { ParsedPrompt, PromptRequest } from '../prompt/request.ts';
 import { type Tokenizer, TokenizerError } from '../prompt/tokenizer.ts';
+import { deadlineAfter } from '../time.ts';
 import type { Load } from './load.ts';
 import type { Policy } from './policy.ts';
 import type { PrefixFound, PrefixLookup } from './prefix-lookup.ts';
@@ -79,7 +80,7 @@ export function createRoute(parts: RouteParts): Route {
   async function tokenize(prompt: PromptRequest, pods: readonly Pod[], signal: AbortSignal): Promise<Clue> {
     if (pods.length === 1) return { kind: 'none', reason: 'only_pod' };
     if (prompt.content.kind === 'none') return { kind: 'none', reason: 'no_prompt' };
-    const deadline = deadlineAfter(parts.deadlineMs, signal);
+    const deadline = deadlineAfter(parts.deadlineMs, signal, TOO_LATE);
     try {
       return { kind: 'tokens', tokens: await deadline.race(parts.tokenize(prompt, pods, deadline.signal)) };
     } catch (error) {
@@ -144,28 +145,3 @@ function rejected(error: ClientError): RouteOutcome {
 
 /** Made once: an abort without a reason makes one with a stack each time. */
 const TOO_LATE = new Error('too late for a decision');
-
-/** An abort signal that also fires after `ms`, and a race against it for work that does not listen to signals. */
-function deadlineAfter(ms: number, outer: AbortSignal) {
-  const controller = new AbortController();
-  const abort = () => controller.abort(TOO_LATE);
-  const timer = setTimeout(abort, ms);
-  outer.addEventListener('abort', abort, { once: true });
-  if (outer.aborted) abort();
-  const { signal } = controller;
-  return {
-    signal,
-    race<T>(work: Promise<T>): Promise<T> {
-      return new Promise((resolve, reject) => {
-        const late = () => reject(signal.reason);
-        if (signal.aborted) late();
-        signal.addEventListener('abort', late, { once: true });
-        work.then(resolve, reject);
-      });
-    },
-    clear(): void {
-      clearTimeout(timer);
-      outer.removeEventListener('abort', abort);
-    },
-  };
-}

@@ -15,8 +15,8 @@ export async function closeBound(socket: Publisher | Router | XPublisher): Promi
   socket.close();
   if (endpoint === null) return;
   const { hostname, port } = new URL(endpoint);
-  const deadline = Date.now() + RELEASE_TIMEOUT_MS;
-  while (!(await canBind(hostname, Number(port))) && Date.now() < deadline) await delay(2);
+  const deadline = performance.now() + RELEASE_TIMEOUT_MS;
+  while (!(await canBind(hostname, Number(port))) && performance.now() < deadline) await delay(2);
 }
 
 async function canBind(host: string, port: number): Promise<boolean> {

@@ -49,7 +49,7 @@ describe('the event feed', () => {
   });
 
   function feedWith(onFact: (fact: FeedFact) => void): EventFeed {
-    return new EventFeed({ cache, seed: SEED, topic: '', onFact, now: () => NOW });
+    return new EventFeed({ cache, seed: SEED, topic: '', onFact, wallClock: () => NOW });
   }
 
   async function follow(name = 'a', ranks = 1): Promise<FakePublisher[]> {

@@ -2,6 +2,7 @@ import { assert } from 'chai';
 import { HolderFeed } from '../../src/events/holder-feed.ts';
 import { Publisher } from '../../src/events/publisher.ts';
 import { DEFAULT_LIMITS } from '../../src/events/publisher-limits.ts';
+import { monotonicClock, wallClock } from '../../src/time.ts';
 import { SEED } from '../support/blocks.ts';
 import { aCacheState } from '../support/builders.ts';
 import { batchOf } from '../support/kv-events.ts';
@@ -17,7 +18,8 @@ describe('the payloads of a publisher', () => {
       source: { kind: 'received' },
       replayEndpoint: undefined,
       limits: DEFAULT_LIMITS,
-      now: Date.now,
+      now: monotonicClock,
+      wallClock,
       sleep: () => Promise.reject(new Error('nothing has to wait')),
       onFact: () => {},
       onNeedless: payload => needless.push(payload),

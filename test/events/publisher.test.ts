@@ -56,6 +56,7 @@ describe('following a publisher', () => {
       onFact: facts.push,
       limits: { ...LIMITS, ...limits },
       now: clock.now,
+      wallClock: clock.now,
       sleep: clock.sleep,
     });
     feed.follow(

@@ -1,6 +1,6 @@
 import { assert } from 'chai';
 import { type ReplayOptions, type ReplayOutcome, replay } from '../../src/events/replay.ts';
-import { realSleep } from '../../src/pods/sleep.ts';
+import { monotonicClock, realSleep } from '../../src/time.ts';
 import { freePort } from '../support/fake-publisher.ts';
 import { FakeReplay, SHAPES } from '../support/fake-replay.ts';
 import { HandClock } from '../support/hand-clock.ts';
@@ -30,7 +30,7 @@ describe('a replay', () => {
       maxBytes: 1_000,
       signal: new AbortController().signal,
       sleep: realSleep,
-      now: Date.now,
+      now: monotonicClock,
       onMessage: (sequence, payload) => got.push([sequence, Buffer.from(payload).toString()]),
       ...given,
     });

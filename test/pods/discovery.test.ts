@@ -10,7 +10,7 @@ import {
   type PodsFileOptions,
 } from '../../src/pods/discovery.ts';
 import { PodRegistry } from '../../src/pods/registry.ts';
-import { realSleep, type Sleep } from '../../src/pods/sleep.ts';
+import { realSleep, type Sleep } from '../../src/time.ts';
 import { Recorder, recordChanges } from './recorder.ts';
 
 const NEVER_MS = 1_000_000;

@@ -56,6 +56,7 @@ describe('asking engines who they are', () => {
       refreshMs: REFRESH_MS,
       retryMs: RETRY_MS,
       sleep: clock.sleep,
+      random: () => 0,
       onProfile: (pod, profile) => told.push([pod.name, profile]),
       ...given,
     });

@@ -1,4 +1,4 @@
-import type { Sleep } from '../../src/pods/sleep.ts';
+import type { Sleep } from '../../src/time.ts';
 import { Inbox } from './inbox.ts';
 
 /** A clock that is moved by hand, and sleeps that end when it is. */

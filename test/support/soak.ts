@@ -6,6 +6,7 @@ import { Publisher } from '../../src/events/publisher.ts';
 import { DEFAULT_LIMITS } from '../../src/events/publisher-limits.ts';
 import type { IndexSize } from '../../src/prefix-index/prefix-index.ts';
 import { blockAt } from '../../src/prompt/blocks.ts';
+import { monotonicClock, wallClock } from '../../src/time.ts';
 import { chainOf, holdsBlock, SEED } from './blocks.ts';
 import { aCacheState } from './builders.ts';
 import { generator } from './candidates.ts';
@@ -136,7 +137,8 @@ export class Soak {
       source: { kind: 'received' },
       replayEndpoint: undefined,
       limits: DEFAULT_LIMITS,
-      now: Date.now,
+      now: monotonicClock,
+      wallClock,
       sleep: () => Promise.reject(new Error('nothing has to wait')),
       onNeedless: () => {},
       onFact: fact => {
