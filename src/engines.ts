@@ -6,6 +6,7 @@ import { type EngineLimit, type EngineProfile, limitsOf, PROFILE_PAGES } from '.
 import { EngineProfiles } from './pods/engine-profiles.ts';
 import type { CacheState } from './prefix-index/cache-state.ts';
 import { createEngineHttp } from './prompt/engine-http.ts';
+import { Slots } from './slots.ts';
 import { realSleep } from './time.ts';
 
 /** Of one page. An engine that is busy with a long prompt may take this long for anything. */
@@ -14,6 +15,10 @@ const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 /** From one question to the next: adapters come and go while an engine runs. */
 const REFRESH_MS = 60_000;
 const RETRY_MS = 1_000;
+/** Engines that are asked at once. */
+const MAX_ASKED = 16;
+/** A list of a thousand names helps nobody. */
+const MAX_NAMES_IN_LOG = 20;
 
 export interface EnginesParts {
   readonly cache: CacheState;
@@ -39,6 +44,9 @@ export class Engines {
   /** By pod: what was said of its engine already, and, of an `auto` pod, the publishers that are followed. */
   readonly #known = new Map<string, { readonly pod: Pod; said: string; publishers: string }>();
 
+  /** Pods that were said to be not followed. */
+  #unfollowed = 0;
+
   constructor(parts: EnginesParts) {
     this.#parts = parts;
     this.#profiles = new EngineProfiles({
@@ -47,6 +55,7 @@ export class Engines {
       refreshMs: REFRESH_MS,
       retryMs: RETRY_MS,
       sleep: realSleep,
+      slots: new Slots(MAX_ASKED),
       onProfile: (pod, profile) => this.#onProfile(pod, profile),
     });
   }
@@ -65,6 +74,20 @@ export class Engines {
     void this.#parts.feed.leave(pod.name);
   }
 
+  /** After all that joined and left: says whose events cannot be followed. */
+  changed(): void {
+    const { feed, log } = this.#parts;
+    const { unfollowed, maxPublishers } = feed;
+    if (unfollowed.length === this.#unfollowed) return;
+    this.#unfollowed = unfollowed.length;
+    if (unfollowed.length === 0) log.info({ maxPublishers }, 'the events of all pods are followed again');
+    else
+      log.error(
+        { unfollowed: unfollowed.length, pods: unfollowed.slice(0, MAX_NAMES_IN_LOG), maxPublishers },
+        'more event publishers than open files allow: nothing is known of what these pods hold, and they are routed to by load; raise the limit of open files (ulimit -n)',
+      );
+  }
+
   /**
    * A new connection, or a new sequence, may be a new process. Where an engine says itself where it publishes, that may be
    * elsewhere after a connection was lost.
@@ -78,7 +101,15 @@ export class Engines {
     if (mayBeNew) this.#profiles.restarted(fact.pod);
   }
 
-  /** Every publisher, and what is known of its engine. */
+  /** Whether some pod has not said yet where it publishes. */
+  get isAsking(): boolean {
+    for (const { pod, publishers } of this.#known.values())
+      if (pod.kvEvents.kind === 'auto' && publishers === '' && this.#profiles.of(pod.name) === undefined)
+        return true;
+    return false;
+  }
+
+  /** Every publisher that is followed, and what is known of its engine. */
   snapshot(): (PublisherReport & { readonly engine: EngineReport | undefined })[] {
     return this.#parts.feed.snapshot().map(report => ({ ...report, engine: this.#reportOf(report.pod) }));
   }

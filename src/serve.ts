@@ -6,7 +6,7 @@ import { Engines } from './engines.ts';
 import { EventFeed } from './events/event-feed.ts';
 import { startExtProcServer } from './extproc/server.ts';
 import { startAdmin } from './ops/admin.ts';
-import { reportFeed } from './ops/feed-report.ts';
+import { reportFeed, reportRejectedMessages } from './ops/feed-report.ts';
 import { createInstruments } from './ops/instruments.ts';
 import type { Logger } from './ops/log.ts';
 import { createObserver } from './ops/observed.ts';
@@ -25,6 +25,7 @@ import { policies } from './routing/policy.ts';
 import { createPrefixLookup } from './routing/prefix-lookup.ts';
 import { createRoute } from './routing/route.ts';
 import { SETTINGS, type Setting } from './settings.ts';
+import { Warmup } from './warmup.ts';
 
 /** Tokens per block until an engine's events have shown its own size: vLLM's default. */
 const ENGINE_BLOCK_SIZE_TOKENS = 16;
@@ -65,6 +66,8 @@ export async function serve(
   const { log } = parts;
   const stops: (() => unknown)[] = [];
   let phase: 'starting' | 'serving' | 'stopping' = 'starting';
+  /** Once there is a server that has a health. */
+  let showHealth = () => {};
   try {
     return await start();
   } catch (error) {
@@ -91,9 +94,13 @@ export async function serve(
     });
     stops.push(() => telemetry.stop());
     const instruments = createInstruments(telemetry.meter);
+    const unexpected = (consequence: string) => (error: unknown) => {
+      instruments.unexpected.add(1);
+      log.error({ err: error }, `unexpected error; ${consequence}`);
+    };
     const observed = createObserver({ tracer: telemetry.tracer, instruments, log, usesKvEvents });
 
-    const registry = new PodRegistry();
+    const registry = new PodRegistry(unexpected('the other parts were told of the change'));
     const seed = config.hashSeed ?? randomInt(0x100000000);
     const cache = createCacheState({
       capacityBytes: config.indexCapacityBytes,
@@ -110,13 +117,24 @@ export async function serve(
       onFact: fact => {
         report(fact);
         engines.hear(fact);
+        if (fact.kind === 'state' || fact.kind === 'link') warmup.check();
       },
-      onUnknownPublisher: () => instruments.unknownPublishers.add(1),
+      onRejected: reportRejectedMessages(instruments, log),
+      onUnexpected: unexpected('the event stream goes on'),
     });
     stops.push(() => feed.stop());
     if (usesKvEvents) await binding(SETTINGS.kvEventsBind, feed.listen());
     const engines = new Engines({ cache, feed, dials: config.kvEventsBind === undefined, log });
     stops.push(() => engines.stop());
+    const warmup = new Warmup({
+      maxMs: usesKvEvents ? config.warmupMs : 0,
+      isLearned: () => feed.progress.settled === feed.progress.publishers && !engines.isAsking,
+      onOver: why => {
+        log.info({ why, ...feed.progress }, 'warm-up is over');
+        showHealth();
+      },
+    });
+    stops.push(() => warmup.stop());
 
     const tokenizer = parts.tokenizer ?? createTokenizer(config, reportTokenizer(instruments, log));
     stops.push(() => tokenizer.close());
@@ -152,6 +170,11 @@ export async function serve(
           cache.purge(pod.name);
           load.forget(pod);
         },
+        changed: () => {
+          engines.changed();
+          if (registry.ready) warmup.check();
+          showHealth();
+        },
       }),
     );
     const discovery = await followPodsFile({
@@ -167,9 +190,12 @@ export async function serve(
       startAdmin({
         ...hostAndPort(config.adminAddress),
         metrics: (request, response) => telemetry.serveMetrics(request, response),
-        isReady: () => readiness(phase, registry),
+        isReady: () => readiness(phase, registry, warmup, feed),
         models: () => registry.models(),
-        publishers: () => engines.snapshot(),
+        publishers: () => [
+          ...engines.snapshot(),
+          ...feed.unfollowed.map(pod => ({ pod, state: 'not_followed' })),
+        ],
       }),
     );
     stops.push(() => admin.stop());
@@ -188,16 +214,12 @@ export async function serve(
           newRequestId: randomUUID,
         },
         onFact: reportDoor(instruments, log),
-        onUnexpected: error => {
-          instruments.unexpected.add(1);
-          log.error({ err: error }, 'unexpected error; the request went on unrouted');
-        },
+        onUnexpected: unexpected('the request went on unrouted'),
       }),
     );
     stops.push(() => grpc.drain(config.drainMs, config.drainBodiesMs));
-    const showHealth = () => grpc.setHealth(registry.ready ? 'SERVING' : 'NOT_SERVING');
+    showHealth = () => grpc.setHealth(registry.ready && warmup.isOver ? 'SERVING' : 'NOT_SERVING');
     showHealth();
-    stops.push(registry.subscribe({ joined: () => {}, left: () => {}, changed: showHealth }));
     reportState(instruments, {
       cache,
       registry,
@@ -229,9 +251,17 @@ function binding<T>({ names }: Pick<Setting<unknown>, 'names'>, starting: Promis
   });
 }
 
-function readiness(phase: 'starting' | 'serving' | 'stopping', registry: PodRegistry) {
+function readiness(
+  phase: 'starting' | 'serving' | 'stopping',
+  registry: PodRegistry,
+  warmup: Warmup,
+  feed: EventFeed,
+) {
   if (phase !== 'serving') return { ready: false, why: phase };
-  return registry.ready ? { ready: true, why: 'ok' } : { ready: false, why: 'no pod is known' };
+  if (!registry.ready) return { ready: false, why: 'no pod is known' };
+  if (warmup.isOver) return { ready: true, why: 'ok' };
+  const { settled, publishers } = feed.progress;
+  return { ready: false, why: `warming up: ${settled} of ${publishers} event streams are learned` };
 }
 
 function createTokenizer(config: Config, onCall: (fact: TokenizeFact) => void): Tokenizer {

@@ -157,6 +157,14 @@ export const SETTINGS = {
     wholeNumber(1, MAX_TIMER_MS),
     'After this long the request is routed by load. Keep it below `message_timeout` of Envoy (1 s in `envoy/`).',
   ),
+  warmupMs: setting(
+    'Warmroute',
+    ['WARMROUTE_WARMUP_MS'],
+    '10000',
+    'ms',
+    wholeNumber(0, MAX_TIMER_MS),
+    'With KV event sync: how long a router that has just started is not ready, from when the first pod is known, unless every event stream is learned before. 0 = it serves at once, from an empty index.',
+  ),
   drainMs: setting(
     'Warmroute',
     ['WARMROUTE_DRAIN_MS'],

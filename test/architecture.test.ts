@@ -8,22 +8,25 @@ import { assert } from 'chai';
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   domain: [],
   time: [],
+  slots: [],
+  warmup: [],
   settings: ['domain'],
   config: ['settings'],
   'prefix-index': ['domain', 'time'],
   prompt: ['domain', 'time'],
-  pods: ['domain', 'time'],
+  pods: ['domain', 'time', 'slots'],
   routing: ['domain', 'time', 'prefix-index', 'prompt', 'pods'],
-  events: ['domain', 'time', 'prefix-index', 'prompt/blocks', 'pods'],
+  events: ['domain', 'time', 'slots', 'prefix-index', 'prompt/blocks', 'pods'],
   extproc: ['domain', 'routing/route'],
   ops: ['domain', 'time', 'prefix-index', 'prompt', 'routing', 'events', 'extproc', 'pods'],
   simulator: ['domain'],
-  engines: ['domain', 'time', 'events', 'ops', 'pods', 'prefix-index', 'prompt/engine-http'],
+  engines: ['domain', 'time', 'slots', 'events', 'ops', 'pods', 'prefix-index', 'prompt/engine-http'],
   serve: [
     'config',
     'settings',
     'domain',
     'time',
+    'warmup',
     'engines',
     'prefix-index',
     'prompt',
@@ -45,7 +48,7 @@ const STRICTER: Readonly<Record<string, readonly string[]>> = {
 
 /** The only places that may import a library. */
 const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
-  zeromq: ['events/subscriber', 'events/replay', 'simulator/events', 'simulator/bound-socket'],
+  zeromq: ['simulator/events', 'simulator/bound-socket'],
   '@grpc/grpc-js': ['extproc/server', 'extproc/protos', 'extproc/stream'],
   '@grpc/proto-loader': ['extproc/protos'],
   'grpc-health-check': ['extproc/server'],

@@ -7,6 +7,7 @@ import { DEFAULT_LIMITS } from '../../src/events/publisher-limits.ts';
 import { createCacheState } from '../../src/prefix-index/cache-state.ts';
 import { monotonicClock, wallClock } from '../../src/time.ts';
 import { SEED } from '../../test/support/blocks.ts';
+import { aWire } from '../../test/support/wire.ts';
 import { assertHolds, CACHE, POD } from './cache.ts';
 import { cpuSeconds } from './clock.ts';
 import type { Batch, Workload } from './workload.ts';
@@ -35,7 +36,8 @@ export class InProcess {
       now: monotonicClock,
       wallClock,
       sleep: () => Promise.reject(new Error('nothing has to wait')),
-      onNeedless: () => {},
+      wire: aWire(),
+      onRelease: () => {},
       onFact: fact => {
         report({ pod: POD, rank: 0, ...fact });
         if (fact.kind === 'batch') this.#batches++;

@@ -1,7 +1,7 @@
 /** In a process of its own: publishes a workload as an engine does, whenever it is told to. Its argument is the encoding. */
 import { setImmediate } from 'node:timers/promises';
 import { XPublisher } from 'zeromq';
-import { sequenceFrame } from '../../src/events/sequence.ts';
+import { sequenceFrame } from '../../src/events/wire/sequence.ts';
 import type { EventEncoding } from '../../src/simulator/event-encoding.ts';
 import { secondsNow } from './clock.ts';
 import { type Batch, createWorkload, TIME_OFFSET } from './workload.ts';

@@ -21,7 +21,7 @@ export class Receiver implements Receiving {
     this.#feed = new EventFeed({
       ...{ cache: this.#cache, seed: SEED, topic: '' },
       limits: { maxBehindMs: Number.POSITIVE_INFINITY },
-      now: () => 1_000 * secondsNow(),
+      wallClock: () => 1_000 * secondsNow(),
       onFact: fact => this.#hear(fact),
     });
     this.#feed.follow(aPod({ name: POD, kvEvents: { kind: 'zmq', port, replayPort: undefined, ranks: 1 } }));

@@ -5,7 +5,12 @@ import type { FeedFact } from './feed-fact.ts';
 import { HolderFeed, type HolderFeedOptions } from './holder-feed.ts';
 import { Publisher, type PublisherSnapshot } from './publisher.ts';
 import { DEFAULT_LIMITS, type PublisherLimits } from './publisher-limits.ts';
-import { type BoundSubscription, bindSubscriber, giveBack } from './subscriber.ts';
+import { TopicDirectory } from './topic-directory.ts';
+import { canonicalAddress } from './wire/address.ts';
+import { type BoundSubscription, bindSubscriber } from './wire/bound-subscriber.ts';
+import { connectionLimit } from './wire/connection-limit.ts';
+import { type Published, releaseMemory, type UnreadableMessage } from './wire/published.ts';
+import { createWire, type Wire } from './wire/wire.ts';
 
 export type { FeedFact } from './feed-fact.ts';
 
@@ -20,9 +25,25 @@ export interface EventFeedOptions {
   readonly now?: Clock;
   readonly wallClock?: Clock;
   readonly sleep?: Sleep;
+  /** Connections to publishers; pods beyond are not followed until others have left. Default: what the open-file limit allows. */
+  readonly maxPublishers?: number;
   readonly onFact: (fact: FeedFact) => void;
-  /** A message whose topic names no pod that is followed, or more than one; or, without a topic, no message of ours. */
-  readonly onUnknownPublisher?: (topic: string | undefined) => void;
+  /** Of somebody who has dialled us. */
+  readonly onRejected?: (message: RejectedMessage) => void;
+  /** A fault of ours; the event stream that it was met in goes on. Default: it is thrown. */
+  readonly onUnexpected?: (error: unknown) => void;
+}
+
+/**
+ * Why a message of somebody who has dialled us is not taken.
+ * - `unknown_topic`: its topic names no pod that is followed, or more than one;
+ * - `foreign_address`: it comes from another address than that of the pod which its topic names;
+ * - else: it cannot be read.
+ */
+export interface RejectedMessage {
+  readonly why: 'unknown_topic' | 'foreign_address' | UnreadableMessage;
+  readonly from: string;
+  readonly topic: string | undefined;
 }
 
 export type EventFeedMode =
@@ -40,6 +61,7 @@ export interface PublisherReport extends PublisherSnapshot {
   readonly endpoint: string | undefined;
 }
 
+/** All publishers of one pod. */
 interface Followed {
   readonly pod: Pod;
   /** By rank. */
@@ -49,22 +71,43 @@ interface Followed {
   >;
 }
 
-/** `kv@<pod>@<model>`: what vLLM is told to publish under, by convention. The pod is its name, its address or `ip:port`. */
-const TOPIC = /^kv@([^@]+)@/;
-
 /** Follows the publishers of every pod and keeps the index true to what they say. */
 export class EventFeed {
   readonly #options: EventFeedOptions;
   readonly #mode: EventFeedMode;
+  readonly #maxPublishers: number;
+  readonly #wire: Wire;
   /** By pod name: one whose labels changed is another object. */
   readonly #followed = new Map<string, Followed>();
-  /** By what a topic may call them. */
-  readonly #callers = new Map<string, Set<Followed>>();
+  /** By pod name, whoever came first first: there is no room for them. */
+  readonly #unfollowed = new Map<
+    string,
+    { readonly pod: Pod; readonly publishers: readonly KvPublisher[] }
+  >();
+  readonly #topics = new TopicDirectory<Followed>();
+  #publishers = 0;
+  readonly #unsettled = new Set<Publisher>();
   #bound: readonly BoundSubscription[] = [];
 
   constructor(options: EventFeedOptions) {
     this.#options = options;
     this.#mode = options.mode ?? { kind: 'dial' };
+    this.#maxPublishers = options.maxPublishers ?? connectionLimit();
+    this.#wire = createWire(options.onUnexpected ?? rethrow);
+  }
+
+  /** Of how many publishers it is known what they hold, as far as they tell. */
+  get progress(): { readonly publishers: number; readonly settled: number } {
+    return { publishers: this.#publishers, settled: this.#publishers - this.#unsettled.size };
+  }
+
+  /** Names of the pods whose events cannot be followed, as there are too many publishers. */
+  get unfollowed(): readonly string[] {
+    return [...this.#unfollowed.keys()];
+  }
+
+  get maxPublishers(): number {
+    return this.#maxPublishers;
   }
 
   /** Binds what engines dial; nothing to do in mode `dial`. Resolves to the ports, rejects if one is taken. */
@@ -73,19 +116,13 @@ export class EventFeed {
     const { addresses } = this.#mode;
     const bound: BoundSubscription[] = [];
     try {
-      for (const [rank, address] of addresses.entries()) {
+      for (const [rank, endpoint] of addresses.entries()) {
+        const fixedRank = addresses.length > 1 ? rank : undefined;
         bound.push(
           await bindSubscriber({
-            address,
-            topic: this.#options.topic,
-            onMessage: (topic, message) => {
-              const publishers = this.#called(topic)?.publishers;
-              const known =
-                addresses.length > 1 ? publishers?.get(rank)?.publisher : whose(publishers, message.payload);
-              if (known === undefined) this.#options.onUnknownPublisher?.(topic);
-              else known.receive(message);
-            },
-            onMalformed: () => this.#options.onUnknownPublisher?.(undefined),
+            ...{ endpoint, topic: this.#options.topic, wire: this.#wire },
+            onMessage: (topic, message, from) => this.#receive(topic, message, from, fixedRank),
+            onUnreadable: (why, from) => this.#options.onRejected?.({ why, from, topic: undefined }),
           }),
         );
       }
@@ -98,36 +135,47 @@ export class EventFeed {
   }
 
   /**
-   * Follows all ranks of a pod that is not followed yet; nothing to do for one without any.
+   * Follows all ranks of a pod that is not followed yet, or as soon as there is room; nothing to do for one without any.
    * @param publishers where the pod's entry does not say: where the engine does
    */
   follow(pod: Pod, publishers: readonly KvPublisher[] = publishersOf(pod)): void {
     const followable = publishers.filter(({ port }) => this.#mode.kind === 'bind' || port !== undefined);
     if (followable.length === 0) return;
+    if (this.#publishers + followable.length > this.#maxPublishers) {
+      this.#unfollowed.set(pod.name, { pod, publishers: followable });
+      return;
+    }
     const followed: Followed = {
       pod,
       publishers: new Map(followable.map(each => [each.rank, this.#publisher(pod, each)])),
     };
+    this.#publishers += followable.length;
     this.#followed.set(pod.name, followed);
-    for (const name of namesOf(pod)) {
-      this.#callers.set(name, (this.#callers.get(name) ?? new Set()).add(followed));
-    }
+    this.#topics.add(pod, followed);
   }
 
   /** No event of this pod is applied after this returns. What it held is the caller's to purge. */
   async leave(pod: string): Promise<void> {
+    this.#unfollowed.delete(pod);
     const followed = this.#followed.get(pod);
     if (followed === undefined) return;
     this.#followed.delete(pod);
-    for (const name of namesOf(followed.pod)) {
-      const callers = this.#callers.get(name);
-      callers?.delete(followed);
-      if (callers?.size === 0) this.#callers.delete(name);
+    this.#topics.remove(followed.pod, followed);
+    this.#publishers -= followed.publishers.size;
+    const stopped = [...followed.publishers.values()].map(({ publisher }) => {
+      this.#unsettled.delete(publisher);
+      return publisher.stop();
+    });
+    for (const next of [...this.#unfollowed.values()]) {
+      if (this.#publishers + next.publishers.length > this.#maxPublishers) break;
+      this.#unfollowed.delete(next.pod.name);
+      this.follow(next.pod, next.publishers);
     }
-    await Promise.all([...followed.publishers.values()].map(({ publisher }) => publisher.stop()));
+    await Promise.all(stopped);
   }
 
   async stop(): Promise<void> {
+    this.#unfollowed.clear();
     await Promise.all([
       ...[...this.#followed.keys()].map(pod => this.leave(pod)),
       ...this.#bound.map(each => each.stop()),
@@ -146,10 +194,20 @@ export class EventFeed {
     );
   }
 
-  /** The pod that a topic names; undefined if that is not known, or could be several. */
-  #called(topic: string): Followed | undefined {
-    const [followed, ...others] = this.#callers.get(TOPIC.exec(topic)?.[1] ?? '') ?? [];
-    return others.length > 0 ? undefined : followed;
+  /** @param rank whose address was dialled; undefined: whichever the batch names */
+  #receive(topic: string, message: Published, from: string, rank: number | undefined): void {
+    const reject = (why: RejectedMessage['why']) => this.#options.onRejected?.({ why, from, topic });
+    const followed = this.#topics.find(topic);
+    const publishers = followed?.publishers;
+    const known = rank === undefined ? whose(publishers, message.payload) : publishers?.get(rank)?.publisher;
+    if (followed === undefined || known === undefined) reject('unknown_topic');
+    else if (canonicalAddress(followed.pod.ip) !== from) reject('foreign_address');
+    else known.receive(message);
+  }
+
+  #note(publisher: Publisher): void {
+    if (publisher.isSettled) this.#unsettled.delete(publisher);
+    else this.#unsettled.add(publisher);
   }
 
   #publisher(pod: Pod, { rank, port, replayPort }: KvPublisher) {
@@ -163,9 +221,14 @@ export class EventFeed {
       now: now ?? monotonicClock,
       wallClock: wallClock ?? systemWallClock,
       sleep: sleep ?? realSleep,
-      onFact: fact => onFact({ pod: pod.name, rank, ...fact }),
-      onNeedless: giveBack,
+      onFact: fact => {
+        if (fact.kind === 'state' || fact.kind === 'link') this.#note(publisher);
+        onFact({ pod: pod.name, rank, ...fact });
+      },
+      wire: this.#wire,
+      onRelease: releaseMemory,
     });
+    this.#unsettled.add(publisher);
     return { endpoint, publisher };
   }
 }
@@ -191,6 +254,6 @@ function addressOf({ ip }: Pod, port: number): string {
   return `tcp://${endpointOf({ ip, port })}`;
 }
 
-function namesOf(pod: Pod): Set<string> {
-  return new Set([pod.name, pod.ip, `${pod.ip}:${pod.port}`, endpointOf(pod)]);
+function rethrow(error: unknown): never {
+  throw error;
 }

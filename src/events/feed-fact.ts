@@ -4,8 +4,10 @@ import type { SkippedKind } from './event-decoder.ts';
 import type { Applied } from './holder-feed.ts';
 import type { KvEvent } from './kv-event.ts';
 import type { ColdReason, ForgetReason, PublisherState, ReplayReason } from './publisher-state.ts';
-import type { ReplayOutcome } from './replay.ts';
-import type { LinkEvent } from './subscriber.ts';
+import type { ConnectionEnd } from './wire/connection.ts';
+import type { UnreadableMessage } from './wire/published.ts';
+import type { ReplayOutcome } from './wire/replay.ts';
+import type { LinkEvent } from './wire/subscriber.ts';
 
 export type StateName = PublisherState<unknown>['kind'];
 
@@ -24,7 +26,7 @@ export type PublisherFact =
     }
   | { readonly kind: 'skipped_event'; readonly why: SkippedKind }
   /** `not_applied`: a fault of ours. */
-  | { readonly kind: 'malformed_message'; readonly why: 'unexpected_frames' | 'not_applied' | MalformedKind }
+  | { readonly kind: 'malformed_message'; readonly why: UnreadableMessage | 'not_applied' | MalformedKind }
   /** What the holder holds is learned anew. */
   | { readonly kind: 'forgotten'; readonly why: ForgetReason }
   | {
@@ -55,8 +57,8 @@ export type PublisherFact =
       readonly milliseconds: number;
     }
   | { readonly kind: 'link'; readonly event: LinkEvent }
-  /** Another try to connect. */
-  | { readonly kind: 'reconnecting' }
+  /** There is no connection; another one will be tried. */
+  | { readonly kind: 'reconnecting'; readonly why: ConnectionEnd }
   | { readonly kind: 'circuit'; readonly state: BreakerState };
 
 /** `pod` is the pod's name. */

@@ -18,9 +18,11 @@ import {
   type ReplayReason,
 } from './publisher-state.ts';
 import { mayBeRetried, step } from './publisher-step.ts';
-import { type ReplayOutcome, replay } from './replay.ts';
-import { ReplayBreaker } from './replay-breaker.ts';
-import { type LinkEvent, type Published, type Subscription, subscribe } from './subscriber.ts';
+import type { Published } from './wire/published.ts';
+import { type ReplayOutcome, replay } from './wire/replay.ts';
+import { ReplayBreaker } from './wire/replay-breaker.ts';
+import { type LinkEvent, type Subscription, subscribe } from './wire/subscriber.ts';
+import type { Wire } from './wire/wire.ts';
 
 export interface PublisherOptions {
   readonly feed: HolderFeed;
@@ -36,9 +38,10 @@ export interface PublisherOptions {
   /** For the lag behind the publisher's clock, and the times of errors. */
   readonly wallClock: Clock;
   readonly sleep: Sleep;
+  readonly wire: Wire;
   readonly onFact: (fact: PublisherFact) => void;
-  /** A payload that came earlier is not needed any more. Not told of each. */
-  readonly onNeedless: (payload: Uint8Array) => void;
+  /** A payload that came earlier is not needed any more. Not called for each. */
+  readonly onRelease: (payload: Uint8Array) => void;
 }
 
 export interface PublisherError {
@@ -68,6 +71,13 @@ export interface PublisherSnapshot {
 
 const MAX_ERRORS = 5;
 
+/** What came before is as good as if the replay had ended. */
+const SILENT: ReadonlySet<ReplayOutcome | 'circuit_open'> = new Set<ReplayOutcome>([
+  'idle',
+  'unreachable',
+  'lost',
+]);
+
 /** Keeps one holder true to its publisher: the machine of `publisher-state`, with sockets and time. */
 export class Publisher {
   readonly #options: PublisherOptions;
@@ -81,6 +91,7 @@ export class Publisher {
   #state: PublisherState<Uint8Array> = INITIAL;
   #announced: PublisherState<Uint8Array> = INITIAL;
   #replay: AbortController | undefined;
+  #isLinked = false;
   /** What is known outlives its connection by some time. */
   readonly #expiry: Alarm;
   readonly #retry: Alarm;
@@ -114,10 +125,14 @@ export class Publisher {
       this.#subscription = subscribe({
         endpoint: source.endpoint,
         topic: source.topic,
+        wire: options.wire,
         onMessage: message => this.receive(message),
-        onMalformed: () => this.#malformed('unexpected_frames'),
+        onUnreadable: why => this.#malformed(why),
         onLink: event => this.#onLink(event),
-        onRetry: () => onFact({ kind: 'reconnecting' }),
+        onRetry: why => {
+          this.#failed(`no connection to ${source.endpoint}: ${why}`);
+          onFact({ kind: 'reconnecting', why });
+        },
       });
     }
   }
@@ -130,6 +145,12 @@ export class Publisher {
     if (!waited || this.#offsetWhenCaughtUpMs === undefined) this.#offsetWhenCaughtUpMs = offset;
     else if (offset - this.#offsetWhenCaughtUpMs > this.#options.limits.maxBehindMs)
       this.#feed({ kind: 'overflow' });
+  }
+
+  /** Whether all is known that its publisher will say without being heard publishing. */
+  get isSettled(): boolean {
+    const { kind } = this.#state;
+    return kind === 'live' || kind === 'cold' || (this.#isLinked && this.#rules.replay === 'none');
   }
 
   snapshot(): PublisherSnapshot {
@@ -154,10 +175,12 @@ export class Publisher {
     this.#stopping.abort();
     this.#replay?.abort();
     const alarms = [this.#expiry.settled(), this.#retry.settled()];
-    await Promise.all([this.#subscription?.stop(), ...alarms, ...this.#underWay]);
+    this.#subscription?.stop();
+    await Promise.all([...alarms, ...this.#underWay]);
   }
 
   #onLink(event: LinkEvent): void {
+    this.#isLinked = event === 'connected';
     this.#options.onFact({ kind: 'link', event });
     this.#expiry.callOff();
     this.#feed({ kind: event === 'lost' ? 'disconnected' : 'connected' });
@@ -172,7 +195,7 @@ export class Publisher {
     const { state, actions } = step(before, input, this.#rules);
     this.#state = state;
     if (isFollowing(before) && isFollowing(state) && before.last !== undefined && before.last !== state.last)
-      this.#options.onNeedless(before.last);
+      this.#options.onRelease(before.last);
     for (const action of actions) {
       // Whoever hears a fact may stop us.
       if (this.#stopping.signal.aborted) return;
@@ -248,14 +271,15 @@ export class Publisher {
   }
 
   async #runReplay(from: number, why: ReplayReason): Promise<void> {
-    const { limits, now, sleep, onFact, replayEndpoint } = this.#options;
+    const { limits, now, sleep, wire, onFact, replayEndpoint } = this.#options;
     const ours = new AbortController();
     this.#replay = ours;
     const startedAt = now();
     let messages = 0;
-    const outcome = await this.#breaker.run(() =>
+    const request = () =>
       replay({
         endpoint: replayEndpoint!,
+        wire,
         from,
         idleTimeoutMs: limits.replayIdleTimeoutMs,
         timeoutMs: limits.replayTimeoutMs,
@@ -267,7 +291,10 @@ export class Publisher {
           messages++;
           this.#feed({ kind: 'replayed', message: { sequence, payload, bytes: payload.length } });
         },
-      }).catch((error: unknown): ReplayOutcome => {
+      });
+    const outcome = await this.#breaker.run(() =>
+      wire.replays.run(ours.signal, request).catch((error: unknown): ReplayOutcome => {
+        if (ours.signal.aborted) return 'aborted';
         this.#failed(String(error));
         return 'error';
       }),
@@ -281,7 +308,7 @@ export class Publisher {
     this.#feed(
       outcome === 'ended'
         ? { kind: 'replay_ended' }
-        : { kind: 'replay_failed', may: outcome === 'idle' ? 'continue' : 'not_continue' },
+        : { kind: 'replay_failed', may: SILENT.has(outcome) ? 'continue' : 'not_continue' },
     );
   }
 
@@ -302,7 +329,7 @@ export class Publisher {
 
   #track(task: Promise<void>): void {
     this.#underWay.add(task);
-    void task.finally(() => this.#underWay.delete(task));
+    void task.catch(this.#options.wire.onUnexpected).then(() => this.#underWay.delete(task));
   }
 
   #malformed(why: (PublisherFact & { readonly kind: 'malformed_message' })['why'], detail?: string): void {

@@ -1,7 +1,10 @@
 /** What the event feed reports, as metrics and log lines. */
-import type { FeedFact } from '../events/event-feed.ts';
+import type { FeedFact, RejectedMessage } from '../events/event-feed.ts';
 import type { Instruments } from './instruments.ts';
 import { createWarnOnce, type Logger } from './log.ts';
+import { createWarnThrottle } from './log-throttle.ts';
+
+const WARN_EVERY_MS = 10_000;
 
 /** AIBrix's label of a publisher; it knows no ranks, so only those beyond the first are added. */
 export function podKey(pod: string, rank: number): string {
@@ -75,5 +78,21 @@ export function reportFeed(instruments: Instruments, log: Logger): (fact: FeedFa
       case 'circuit':
         log.warn({ pod, rank, state: fact.state }, 'circuit of this publisher’s replay');
     }
+  };
+}
+
+/** Messages of strangers on a port that engines dial: counted by why, and named in the log now and then. */
+export function reportRejectedMessages(
+  instruments: Instruments,
+  log: Logger,
+): (message: RejectedMessage) => void {
+  const warn = createWarnThrottle(log, { everyMs: WARN_EVERY_MS });
+  return ({ why, from, topic }) => {
+    instruments.unknownPublishers.add(1, { why });
+    warn(
+      why,
+      { why, from, topic },
+      'event message of an unknown publisher: is its pod listed with this name and address?',
+    );
   };
 }

@@ -1,4 +1,5 @@
 import type { Pod } from '../domain.ts';
+import type { Slots } from '../slots.ts';
 import { Backoff, type Sleep } from '../time.ts';
 import { type EngineProfile, type Page, type Pages, PROFILE_PAGES, readProfile } from './engine-profile.ts';
 
@@ -12,6 +13,8 @@ export interface EngineProfilesOptions {
   /** After a page without an answer, growing from one to the next up to `refreshMs`; see `Backoff`. */
   readonly retryMs: number;
   readonly sleep: Sleep;
+  /** How many pods are asked at once: each question takes connections. */
+  readonly slots: Slots;
   /** Of the waits after a page without an answer; at least 0, less than 1. */
   readonly random?: () => number;
   /** A pod has answered for the first time, or otherwise than before. */
@@ -79,12 +82,9 @@ export class EngineProfiles {
     while (!followed.leaving.signal.aborted) {
       // Before the question: who starts while it is under way is asked again.
       followed.pause = new AbortController();
-      const [version, models, sources] = await Promise.all([
-        this.#ask(pod, PROFILE_PAGES.version, followed),
-        this.#ask(pod, PROFILE_PAGES.models, followed),
-        this.#ask(pod, PROFILE_PAGES.sources, followed),
-      ]);
-      if (followed.leaving.signal.aborted) return;
+      const pages = await this.#askAll(pod, followed);
+      if (pages === undefined || followed.leaving.signal.aborted) return;
+      const [version, models, sources] = pages;
       const last = followed.pages;
       followed.pages = {
         version: version ?? last.version,
@@ -101,6 +101,23 @@ export class EngineProfiles {
       if (isWhole) retry.reset();
       await this.#wait(isWhole ? refreshMs : retry.next(), followed);
     }
+  }
+
+  /** undefined: the pod has left. */
+  async #askAll(pod: Pod, followed: Followed): Promise<[Page, Page, Page] | undefined> {
+    const { signal } = followed.leaving;
+    try {
+      return await this.#options.slots.run(signal, () =>
+        Promise.all([
+          this.#ask(pod, PROFILE_PAGES.version, followed),
+          this.#ask(pod, PROFILE_PAGES.models, followed),
+          this.#ask(pod, PROFILE_PAGES.sources, followed),
+        ]),
+      );
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+    return undefined;
   }
 
   /** undefined: no answer. An engine that is starting, or too busy, has none to give. */

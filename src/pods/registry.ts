@@ -9,8 +9,8 @@ export interface ModelEntry {
 }
 
 /**
- * Told of every change after the registry shows it. Listeners must not throw and must not call `replace`. Pods should be
- * told apart by name: one whose labels or aliases alone changed gets a new object without leaving.
+ * Told of every change after the registry shows it. Listeners must not call `replace`; what one throws keeps no other from being
+ * told. Pods should be told apart by name: one whose labels or aliases alone changed gets a new object without leaving.
  */
 export interface PodListener {
   joined(pod: Pod): void;
@@ -29,6 +29,12 @@ export class PodRegistry {
   #serving: ReadonlyMap<string, readonly Pod[]> = new Map();
   #models: readonly ModelEntry[] = [];
   readonly #listeners = new Set<PodListener>();
+  readonly #onUnexpected: (error: unknown) => void;
+
+  /** @param onUnexpected what a listener threw; by default it is thrown on, when all others have been told */
+  constructor(onUnexpected: (error: unknown) => void = throwLater) {
+    this.#onUnexpected = onUnexpected;
+  }
 
   /** Ready pods whose model or alias is `model`, ordered by name. */
   serving(model: string): readonly Pod[] {
@@ -79,9 +85,10 @@ export class PodRegistry {
     this.#rebuild(entries, [...after.values()].sort(byName));
 
     const listeners = [...this.#listeners];
-    for (const pod of left) for (const listener of listeners) listener.left(pod);
-    for (const pod of joined.sort(byName)) for (const listener of listeners) listener.joined(pod);
-    for (const listener of listeners) listener.changed?.();
+    for (const pod of left) for (const listener of listeners) this.#guard(() => listener.left(pod));
+    for (const pod of joined.sort(byName))
+      for (const listener of listeners) this.#guard(() => listener.joined(pod));
+    for (const listener of listeners) this.#guard(() => listener.changed?.());
   }
 
   /** `listener` first gets `joined` for every pod that is present. Returns the way to unsubscribe. */
@@ -93,8 +100,16 @@ export class PodRegistry {
       changed: () => listener.changed?.(),
     };
     this.#listeners.add(own);
-    for (const pod of this.#pods) own.joined(pod);
+    for (const pod of this.#pods) this.#guard(() => own.joined(pod));
     return () => void this.#listeners.delete(own);
+  }
+
+  #guard(tell: () => void): void {
+    try {
+      tell();
+    } catch (error) {
+      this.#onUnexpected(error);
+    }
   }
 
   #rebuild(entries: readonly PodEntry[], pods: readonly Pod[]): void {
@@ -121,4 +136,10 @@ function sameReplica(a: Pod, b: Pod): boolean {
 
 function byName(a: Pod, b: Pod): number {
   return a.name < b.name ? -1 : 1;
+}
+
+function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
 }

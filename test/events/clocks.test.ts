@@ -11,6 +11,7 @@ import { FakeReplay, SHAPES } from '../support/fake-replay.ts';
 import { HandClock } from '../support/hand-clock.ts';
 import { Inbox } from '../support/inbox.ts';
 import { pack } from '../support/kv-events.ts';
+import { aWire } from '../support/wire.ts';
 
 describe('following a publisher, when the clock is set back by an hour', () => {
   const realNow = Date.now;
@@ -78,7 +79,8 @@ describe('falling behind a publisher', () => {
       wallClock: () => wallMs,
       sleep: clock.sleep,
       onFact: () => {},
-      onNeedless: () => {},
+      wire: aWire(),
+      onRelease: () => {},
     });
     receive('read_at_once');
   });

@@ -1,6 +1,6 @@
 /** Engines dial the feed, and their topics say who they are. */
 import { assert } from 'chai';
-import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
+import { EventFeed, type FeedFact, type RejectedMessage } from '../../src/events/event-feed.ts';
 import type { CacheState } from '../../src/prefix-index/cache-state.ts';
 import { SEED } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
@@ -15,14 +15,14 @@ describe('the event feed that engines dial', () => {
   let dialled: FakePublisher[];
   let cache: CacheState;
   let facts: Inbox<FeedFact>;
-  let unknown: Inbox<string | undefined>;
+  let rejected: Inbox<RejectedMessage>;
   let feed: EventFeed;
 
   beforeEach(() => {
     dialled = [];
     cache = aCacheState();
     facts = new Inbox();
-    unknown = new Inbox();
+    rejected = new Inbox();
   });
 
   afterEach(async () => {
@@ -33,15 +33,15 @@ describe('the event feed that engines dial', () => {
   function listen(ranks = 1): Promise<readonly number[]> {
     feed = new EventFeed({
       ...{ cache, seed: SEED, topic: '' },
-      mode: { kind: 'bind', addresses: Array.from({ length: ranks }, () => 'tcp://127.0.0.1:*') },
+      mode: { kind: 'bind', addresses: Array.from({ length: ranks }, () => 'tcp://*:*') },
       onFact: facts.push,
-      onUnknownPublisher: unknown.push,
+      onRejected: rejected.push,
     });
     return feed.listen();
   }
 
-  async function dial(port: number): Promise<FakePublisher> {
-    const publisher = FakePublisher.dial(port);
+  async function dial(port: number, from?: Parameters<typeof FakePublisher.dial>[1]): Promise<FakePublisher> {
+    const publisher = FakePublisher.dial(port, from);
     dialled.push(publisher);
     await publisher.joined();
     return publisher;
@@ -63,14 +63,14 @@ describe('the event feed that engines dial', () => {
 
   it('knows a pod by its name, its address, or both parts of it', async () => {
     const [port] = await listen();
-    feed.follow(pod('a', '10.0.0.1', 8000));
-    feed.follow(pod('b', 'fd00::2', 8000));
-    const [one, other] = [await dial(port!), await dial(port!)];
-    for (const [i, topic] of ['kv@a@demo', 'kv@10.0.0.1@demo', 'kv@10.0.0.1:8000@org/model@v2'].entries()) {
+    feed.follow(pod('a', '127.0.0.2', 8000));
+    feed.follow(pod('b', '::1', 8000));
+    const [one, other] = [await dial(port!, '127.0.0.2'), await dial(port!, '::1')];
+    for (const [i, topic] of ['kv@a@demo', 'kv@127.0.0.2@demo', 'kv@127.0.0.2:8000@org/model@v2'].entries()) {
       await one.publish(store(i + 1), { topic });
       assert.deepEqual(await heard(), ['a', 0, i]);
     }
-    for (const [i, topic] of ['kv@b@demo', 'kv@fd00::2@demo', 'kv@[fd00::2]:8000@demo'].entries()) {
+    for (const [i, topic] of ['kv@b@demo', 'kv@::1@demo', 'kv@[::1]:8000@demo'].entries()) {
       await other.publish(store(i + 1), { topic });
       assert.deepEqual(await heard(), ['b', 0, i]);
     }
@@ -81,28 +81,44 @@ describe('the event feed that engines dial', () => {
         ['b', undefined, 'live', 3],
       ],
     );
-    assert.isEmpty(unknown.all);
+    assert.isEmpty(rejected.all);
   });
 
   it('counts what it cannot tell from whom it is', async () => {
     const [port] = await listen();
-    feed.follow(pod('a', '10.0.0.1', 8000));
-    feed.follow(pod('b', '10.0.0.1', 8001));
+    feed.follow(pod('a', '127.0.0.1', 8000));
+    feed.follow(pod('b', '127.0.0.1', 8001));
     const publisher = await dial(port!);
-    const topics = ['', 'kv@c@demo', 'kv@10.0.0.1@demo', 'kv@a', 'metrics'];
+    const topics = ['', 'kv@c@demo', 'kv@127.0.0.1@demo', 'kv@a', 'metrics'];
     for (const topic of topics) {
       await publisher.publish(store(1), { topic });
-      assert.equal(await unknown.next(), topic);
+      assert.deepInclude(await rejected.next(), { why: 'unknown_topic', topic });
     }
     await publisher.send(['kv@a@demo']);
-    assert.isUndefined(await unknown.next());
-    await publisher.publish(store(1), { topic: 'kv@10.0.0.1:8001@demo', sequence: 0n });
+    assert.deepInclude(await rejected.next(), { why: 'unexpected_frames', topic: undefined });
+    await publisher.publish(store(1), { topic: 'kv@127.0.0.1:8001@demo', sequence: 0n });
     assert.deepEqual(await heard(), ['b', 0, 0]);
+  });
+
+  it('takes a topic from the address of the pod that it names alone', async () => {
+    const [port] = await listen();
+    feed.follow(pod('a', '127.0.0.1', 8000));
+    feed.follow(pod('b', '::ffff:127.0.0.2', 8000));
+    const stranger = await dial(port!, '127.0.0.2');
+    await stranger.publish(store(1), { topic: 'kv@a@demo' });
+    assert.deepEqual(await rejected.next(), {
+      why: 'foreign_address',
+      from: '127.0.0.2',
+      topic: 'kv@a@demo',
+    });
+    await stranger.publish(store(1), { topic: 'kv@b@demo', sequence: 0n });
+    assert.deepEqual(await heard(), ['b', 0, 0]);
+    assert.equal(feed.snapshot()[0]!.blocks, 0);
   });
 
   it('hears each rank at an address of its own', async () => {
     const ports = await listen(2);
-    feed.follow(pod('a', '10.0.0.1', 8000, { ranks: 2 }));
+    feed.follow(pod('a', '127.0.0.1', 8000, { ranks: 2 }));
     for (const [rank, port] of ports.entries()) {
       await (await dial(port)).publish(store(1), { topic: 'kv@a@demo' });
       assert.deepEqual(await heard(), ['a', rank, 0]);
@@ -111,13 +127,13 @@ describe('the event feed that engines dial', () => {
 
   it('hears nothing of a pod that has left', async () => {
     const [port] = await listen();
-    feed.follow(pod('a', '10.0.0.1', 8000));
+    feed.follow(pod('a', '127.0.0.1', 8000));
     const publisher = await dial(port!);
     await publisher.publish(store(1), { topic: 'kv@a@demo' });
     await heard();
     await feed.leave('a');
-    await publisher.publish(store(2), { topic: 'kv@10.0.0.1@demo' });
-    assert.equal(await unknown.next(), 'kv@10.0.0.1@demo');
+    await publisher.publish(store(2), { topic: 'kv@127.0.0.1@demo' });
+    assert.deepInclude(await rejected.next(), { why: 'unknown_topic', topic: 'kv@127.0.0.1@demo' });
   });
 
   it('asks a pod for what was published before it dialled', async () => {
@@ -140,7 +156,7 @@ describe('the event feed that engines dial', () => {
 
   it('takes a replay that cannot even be asked for as failed', async () => {
     const [port] = await listen();
-    feed.follow(pod('a', 'no address', 8000, { replayPort: 1 }));
+    feed.follow(pod('a', '127.0.0.1', 8000, { replayPort: 65_536 }));
     await (await dial(port!)).publish(store(3), { topic: 'kv@a@demo', sequence: 2n });
     await facts.until(fact => fact.kind === 'replay' && fact.outcome === 'error');
     await facts.until(fact => fact.kind === 'state' && fact.state === 'cold');

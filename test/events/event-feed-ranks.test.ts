@@ -39,7 +39,7 @@ describe('ranks on one address', () => {
       ...{ cache, seed: SEED, topic: '' },
       mode: { kind: 'bind', addresses: ['tcp://127.0.0.1:*'] },
       onFact: facts.push,
-      onUnknownPublisher: unknown.push,
+      onRejected: ({ topic }) => unknown.push(topic),
     });
     [port] = (await feed.listen()) as [number];
   });

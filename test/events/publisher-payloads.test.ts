@@ -6,6 +6,7 @@ import { monotonicClock, wallClock } from '../../src/time.ts';
 import { SEED } from '../support/blocks.ts';
 import { aCacheState } from '../support/builders.ts';
 import { batchOf } from '../support/kv-events.ts';
+import { aWire } from '../support/wire.ts';
 
 describe('the payloads of a publisher', () => {
   let needless: Uint8Array[];
@@ -22,7 +23,8 @@ describe('the payloads of a publisher', () => {
       wallClock,
       sleep: () => Promise.reject(new Error('nothing has to wait')),
       onFact: () => {},
-      onNeedless: payload => needless.push(payload),
+      wire: aWire(),
+      onRelease: payload => needless.push(payload),
     });
   });
 

@@ -22,10 +22,13 @@ export class FakePublisher {
     this.port = Number(socket.lastEndpoint!.split(':').at(-1));
   }
 
-  /** As an engine whose endpoint names a host: it connects to the subscriber. */
-  static dial(port: number): FakePublisher {
-    const socket = new XPublisher({ linger: 0, sendHighWaterMark: 0 });
-    socket.connect(`tcp://127.0.0.1:${port}`);
+  /**
+   * As an engine whose endpoint names a host: it connects to the subscriber.
+   * @param from an address of this machine
+   */
+  static dial(port: number, from: '127.0.0.1' | '127.0.0.2' | '::1' = '127.0.0.1'): FakePublisher {
+    const socket = new XPublisher({ linger: 0, sendHighWaterMark: 0, ipv6: from === '::1' });
+    socket.connect(from === '::1' ? `tcp://[::1]:${port}` : `tcp://${from}:0;127.0.0.1:${port}`);
     return new FakePublisher(socket, () => socket.close());
   }
 

@@ -1,5 +1,5 @@
 /** The cache of an engine, always full, and what it publishes, as messages that need no socket. */
-import type { Published } from '../../src/events/subscriber.ts';
+import type { Published } from '../../src/events/wire/published.ts';
 import { type EventEncoding, encodeBatch } from '../../src/simulator/event-encoding.ts';
 import type { CacheEvent } from '../../src/simulator/kv-cache.ts';
 import type { Block, Chain } from './conversations.ts';

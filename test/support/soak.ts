@@ -15,6 +15,7 @@ import { engineHash } from './kv-events.ts';
 import { collector } from './memory.ts';
 import { SoakEngine, type SoakEngineOptions } from './soak-engine.ts';
 import { timesOf } from './told.ts';
+import { aWire } from './wire.ts';
 
 export interface SoakOptions {
   readonly engines: readonly SoakEngineOptions[];
@@ -140,7 +141,8 @@ export class Soak {
       now: monotonicClock,
       wallClock,
       sleep: () => Promise.reject(new Error('nothing has to wait')),
-      onNeedless: () => {},
+      wire: aWire(),
+      onRelease: () => {},
       onFact: fact => {
         const name = nameOf(fact);
         this.told.set(name, (this.told.get(name) ?? 0) + timesOf(fact));

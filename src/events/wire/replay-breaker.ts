@@ -1,4 +1,4 @@
-import { Breaker, type BreakerOptions, type BreakerState } from '../time.ts';
+import { Breaker, type BreakerOptions, type BreakerState } from '../../time.ts';
 import type { ReplayOutcome } from './replay.ts';
 
 /** Leaves a publisher alone for a while that does not answer replays. */
@@ -16,7 +16,7 @@ export class ReplayBreaker {
   async run(replay: () => Promise<ReplayOutcome>): Promise<ReplayOutcome | 'circuit_open'> {
     const ended = this.#breaker.admit();
     if (ended === undefined) return 'circuit_open';
-    let outcome: ReplayOutcome = 'error';
+    let outcome: ReplayOutcome = 'unreachable';
     try {
       outcome = await replay();
       return outcome;

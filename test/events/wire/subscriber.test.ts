@@ -1,14 +1,10 @@
 import { assert } from 'chai';
-import {
-  bindSubscriber,
-  giveBack,
-  type LinkEvent,
-  type Published,
-  type Subscription,
-  subscribe,
-} from '../../src/events/subscriber.ts';
-import { FakePublisher, freePort, sequenceFrame } from '../support/fake-publisher.ts';
-import { Inbox } from '../support/inbox.ts';
+import { bindSubscriber } from '../../../src/events/wire/bound-subscriber.ts';
+import { type Published, releaseMemory } from '../../../src/events/wire/published.ts';
+import { type LinkEvent, type Subscription, subscribe } from '../../../src/events/wire/subscriber.ts';
+import { FakePublisher, freePort, sequenceFrame } from '../../support/fake-publisher.ts';
+import { Inbox } from '../../support/inbox.ts';
+import { aWire } from '../../support/wire.ts';
 
 describe('a subscription', () => {
   let open: { close(): Promise<void> }[];
@@ -33,10 +29,11 @@ describe('a subscription', () => {
     const subscription = subscribe({
       endpoint: `tcp://${host}:${port}`,
       topic,
+      wire: aWire(),
       onMessage: inbox.push,
-      onMalformed: () => inbox.push('malformed'),
+      onUnreadable: () => inbox.push('malformed'),
     });
-    open.push({ close: () => subscription.stop() });
+    open.push({ close: async () => subscription.stop() });
     return subscription;
   }
 
@@ -58,7 +55,7 @@ describe('a subscription', () => {
     assert.deepEqual(await next(), [2 ** 52 + 2, '']);
   });
 
-  it('lets the memory of a payload be given back, and of nothing else', async () => {
+  it('lets the memory of a payload be released, and of nothing else', async () => {
     const publisher = await bind();
     follow(publisher.port);
     await publisher.joined();
@@ -66,9 +63,9 @@ describe('a subscription', () => {
     await publisher.publish(Buffer.alloc(1_000, 'b'));
     const [first, second] = [await inbox.next(), await inbox.next()];
     if (first === 'malformed' || second === 'malformed') assert.fail('malformed');
-    giveBack(first.payload);
+    releaseMemory(first.payload);
     assert.lengthOf(first.payload, 0);
-    giveBack(second.payload.subarray(1));
+    releaseMemory(second.payload.subarray(1));
     assert.deepEqual([...second.payload], [...Buffer.alloc(1_000, 'b')]);
   });
 
@@ -134,20 +131,22 @@ describe('a subscription', () => {
 
   it('hands nothing over after it is stopped, not even what has arrived', async () => {
     const publisher = await bind();
-    let stopped: Promise<void> | undefined;
+    let stopped = false;
     const subscription: Subscription = subscribe({
       endpoint: `tcp://127.0.0.1:${publisher.port}`,
       topic: '',
+      wire: aWire(),
       onMessage: message => {
         inbox.push(message);
-        stopped = subscription.stop();
+        subscription.stop();
+        stopped = true;
       },
-      onMalformed: () => assert.fail('malformed'),
+      onUnreadable: () => assert.fail('malformed'),
     });
     await publisher.joined();
     for (let i = 0; i < 100; i++) await publisher.publish(Buffer.from('one'));
     await inbox.next();
-    await stopped;
+    assert.isTrue(stopped);
     await publisher.left();
     assert.lengthOf(inbox.all, 1);
   });
@@ -173,11 +172,12 @@ describe('a subscription', () => {
     const subscription = subscribe({
       endpoint: `tcp://127.0.0.1:${publisher.port}`,
       topic: '',
+      wire: aWire(),
       onMessage: inbox.push,
-      onMalformed: () => assert.fail('malformed'),
+      onUnreadable: () => assert.fail('malformed'),
       onLink: links.push,
     });
-    open.push({ close: () => subscription.stop() });
+    open.push({ close: async () => subscription.stop() });
     assert.equal(await links.next(), 'connected');
     await publisher.close();
     assert.equal(await links.next(), 'lost');
@@ -213,11 +213,12 @@ describe('a subscription that publishers dial', () => {
 
   async function listen(address = 'tcp://127.0.0.1:*', topic = '') {
     const bound = await bindSubscriber({
-      address,
+      endpoint: address,
       topic,
+      wire: aWire(),
       onMessage: (from, { sequence, payload }) =>
         inbox.push([from, sequence, Buffer.from(payload).toString()]),
-      onMalformed: () => malformed.push('malformed'),
+      onUnreadable: () => malformed.push('malformed'),
     });
     open.push({ close: () => bound.stop() });
     return bound;

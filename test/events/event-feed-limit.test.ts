@@ -1,0 +1,85 @@
+/** More publishers than there is room for. */
+import { assert } from 'chai';
+import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
+import { connectionLimit } from '../../src/events/wire/connection-limit.ts';
+import { SEED } from '../support/blocks.ts';
+import { aCacheState, aPod } from '../support/builders.ts';
+import { FakePublisher } from '../support/fake-publisher.ts';
+import { Inbox } from '../support/inbox.ts';
+
+describe('the event feed with room for three publishers', () => {
+  let publishers: FakePublisher[];
+  let facts: Inbox<FeedFact>;
+  let feed: EventFeed;
+
+  beforeEach(() => {
+    publishers = [];
+    facts = new Inbox();
+    feed = new EventFeed({
+      ...{ cache: aCacheState(), seed: SEED, topic: '', maxPublishers: 3, onFact: facts.push },
+    });
+  });
+
+  afterEach(async () => {
+    await feed.stop();
+    for (const publisher of publishers) await publisher.close();
+  });
+
+  async function follow(name: string, ranks = 1): Promise<void> {
+    const bound = await FakePublisher.bindRanks(ranks);
+    publishers.push(...bound);
+    feed.follow(
+      aPod({ name, kvEvents: { kind: 'zmq', port: bound[0]!.port, replayPort: undefined, ranks } }),
+    );
+  }
+
+  const connected = (pod: string) =>
+    facts.until(fact => fact.kind === 'link' && fact.event === 'connected' && fact.pod === pod);
+
+  it('follows whoever comes first, and names the others', async () => {
+    await follow('a', 2);
+    await follow('b', 2);
+    await follow('c');
+    await connected('c');
+    assert.deepEqual(feed.unfollowed, ['b']);
+    assert.deepEqual(
+      feed.snapshot().map(({ pod }) => pod),
+      ['a', 'a', 'c'],
+    );
+    assert.equal(feed.progress.publishers, 3);
+  });
+
+  it('follows them when others have left, and not those that have left meanwhile', async () => {
+    await follow('a', 3);
+    await follow('b', 2);
+    await follow('c', 1);
+    await feed.leave('b');
+    assert.deepEqual(feed.unfollowed, ['c']);
+    await feed.leave('a');
+    await connected('c');
+    assert.isEmpty(feed.unfollowed);
+    assert.deepEqual(feed.progress, { publishers: 1, settled: 1 });
+  });
+});
+
+describe('how many connections the limit of open files has room for', () => {
+  const limitsOf = (files: string) =>
+    `Limit                     Soft Limit           Hard Limit           Units\nMax open files            ${files}                 1048576              files\n`;
+  const rows: [limits: string, connections: number][] = [
+    [limitsOf('20000'), 15_000],
+    [limitsOf('1024'), 768],
+    [limitsOf('256'), 128],
+    [limitsOf('64'), 1],
+    [limitsOf('unlimited'), Number.POSITIVE_INFINITY],
+    ['', 768],
+  ];
+  for (const [limits, connections] of rows) {
+    it(`${/files +(\w+)/.exec(limits)?.[1] ?? 'not known'}: ${connections}`, () => {
+      assert.equal(connectionLimit(limits), connections);
+    });
+  }
+
+  it('is read from the system', () => {
+    assert.isAbove(connectionLimit(), 100);
+  });
+});
