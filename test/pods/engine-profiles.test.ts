@@ -3,6 +3,7 @@ import { endpointOf, type Pod } from '../../src/domain.ts';
 import type { EngineProfile } from '../../src/pods/engine-profile.ts';
 import { EngineProfiles, type EngineProfilesOptions } from '../../src/pods/engine-profiles.ts';
 import { createEngineHttp, type EngineHttp } from '../../src/prompt/engine-http.ts';
+import { Slots } from '../../src/slots.ts';
 import { aPod } from '../support/builders.ts';
 import { FakeEngine, FLOOD, modelsPage, recordedPages, versionPage } from '../support/fake-engine.ts';
 import { type FakeAnswer, HANG, json, RESET } from '../support/fake-tokenizer.ts';
@@ -57,6 +58,7 @@ describe('asking engines who they are', () => {
       retryMs: RETRY_MS,
       sleep: clock.sleep,
       random: () => 0,
+      slots: new Slots(16),
       onProfile: (pod, profile) => told.push([pod.name, profile]),
       ...given,
     });
