@@ -10,7 +10,8 @@ import { reportFeed } from './ops/feed-report.ts';
 import { createInstruments } from './ops/instruments.ts';
 import type { Logger } from './ops/log.ts';
 import { createObserver } from './ops/observed.ts';
-import { reportDoor, reportPods, reportState, reportTokenizer } from './ops/reports.ts';
+import { createPodLog } from './ops/pod-log.ts';
+import { reportDoor, reportLog, reportPods, reportState, reportTokenizer } from './ops/reports.ts';
 import { startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { followPodsFile } from './pods/discovery.ts';
 import { PodRegistry } from './pods/registry.ts';
@@ -46,6 +47,10 @@ export interface ServeParts {
   readonly traces?: TraceSink;
   /** Default: as the configuration says. Closed with the server. */
   readonly tokenizer?: Tokenizer;
+  /** Log lines that could not be written so far. */
+  readonly logLinesDropped?: () => number;
+  /** Ends the start: `serve` rejects with its reason, and nothing is left. Without effect afterwards. */
+  readonly ending?: AbortSignal;
 }
 
 export interface RunningServer {
@@ -141,13 +146,12 @@ export async function serve(
     });
 
     stops.push(
+      registry.subscribe(createPodLog(log)),
       registry.subscribe({
         joined: pod => {
-          log.info(podFields(pod), 'pod joined');
           if (usesKvEvents) engines.joined(pod);
         },
         left: pod => {
-          log.info(podFields(pod), 'pod left');
           engines.left(pod);
           cache.purge(pod.name);
           load.forget(pod);
@@ -158,6 +162,7 @@ export async function serve(
       path: config.podsFile,
       registry,
       resolveEveryMs: config.dnsRefreshMs,
+      ...(parts.ending && { ending: parts.ending }),
       ...reportPods(instruments, log),
     });
     stops.push(() => discovery.stop());
@@ -173,6 +178,7 @@ export async function serve(
       }),
     );
     stops.push(() => admin.stop());
+    parts.ending?.throwIfAborted();
 
     const grpc = await binding(
       SETTINGS.grpcAddress,
@@ -198,6 +204,7 @@ export async function serve(
     const showHealth = () => grpc.setHealth(registry.ready ? 'SERVING' : 'NOT_SERVING');
     showHealth();
     stops.push(registry.subscribe({ joined: () => {}, left: () => {}, changed: showHealth }));
+    reportLog(instruments, parts.logLinesDropped);
     reportState(instruments, {
       cache,
       registry,
@@ -277,8 +284,4 @@ function traceSink(config: Config): TraceSink {
 function hostAndPort(address: string): { host: string; port: number } {
   const colon = address.lastIndexOf(':');
   return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) };
-}
-
-function podFields(pod: Pod) {
-  return { pod: pod.name, ip: pod.ip, port: pod.port, model: pod.model, kvEvents: pod.kvEvents.kind };
 }

@@ -1,5 +1,6 @@
 import { assert } from 'chai';
 import { HostNames, oneFamily } from '../../src/pods/host-names.ts';
+import { realSleep } from '../../src/time.ts';
 
 describe('oneFamily', () => {
   it('leaves out the IPv6 addresses of what has IPv4 ones, which lead to the same engine', () => {
@@ -12,6 +13,7 @@ describe('oneFamily', () => {
 describe('HostNames', () => {
   it('has no addresses for a name that it does not follow', () => {
     const hosts = new HostNames({
+      ...{ sleep: realSleep, stopping: new AbortController().signal },
       resolve: async () => [],
       onChange: () => assert.fail(),
       onUnresolved: () => assert.fail(),
@@ -22,6 +24,7 @@ describe('HostNames', () => {
   it('reports whatever a resolver throws', async () => {
     const reasons: string[] = [];
     const hosts = new HostNames({
+      ...{ sleep: realSleep, stopping: new AbortController().signal },
       resolve: () => Promise.reject('odd'),
       onChange: () => assert.fail(),
       onUnresolved: ({ reason }) => void reasons.push(reason),
