@@ -29,10 +29,13 @@ const TOO_LATE = new Error('too late');
 /** Reads whole files that may be too long, or never answer: a pipe that nobody writes to, a mount that is dead. */
 export class BoundedReader {
   readonly #bounds: ReadBounds;
+  readonly #open: typeof open;
   #abandoned = 0;
 
-  constructor(bounds: ReadBounds = DEFAULT_READ_BOUNDS) {
+  /** @param openFile stands for the system's, of which no test can make a dead mount */
+  constructor(bounds: ReadBounds = DEFAULT_READ_BOUNDS, openFile = open) {
     this.#bounds = bounds;
+    this.#open = openFile;
   }
 
   /** Rejects with the reason of `signal` when that is aborted, and with nothing else. */
@@ -69,7 +72,7 @@ export class BoundedReader {
 
   async #readAll(path: string, signal: AbortSignal): Promise<FileContent> {
     // Without O_NONBLOCK a pipe that nobody writes to would keep a thread for ever.
-    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const file = await this.#open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       return await this.#readOpen(file, signal);
     } finally {

@@ -59,16 +59,15 @@ function parse(text: string): ParsedPodsFile {
   return { kind: 'valid', specs: parsed.data.pods };
 }
 
+const STACK_EXCEEDED = /maximum call stack/i;
+const TOO_DEEP: readonly PodsFileProblem[] = [{ place: 'file', reason: 'is nested too deeply' }];
+
 function parseYaml(text: string): { value: unknown; problems: readonly PodsFileProblem[] } {
   const lines = new LineCounter();
-  let document: ReturnType<typeof parseDocument>;
-  try {
-    document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  } catch (error) {
-    // Recursion has an end.
-    const reason = error instanceof RangeError ? 'is nested too deeply' : (error as Error).message;
-    return { value: undefined, problems: [{ place: 'file', reason }] };
-  }
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  // Not the cause, but what follows from it, is told after this one, a thousand times.
+  if (document.errors.some(({ message }) => STACK_EXCEEDED.test(message)))
+    return { value: undefined, problems: TOO_DEEP };
   const problems = document.errors.map(error => {
     const { line, col } = lines.linePos(error.pos[0]);
     const reason =
@@ -80,6 +79,7 @@ function parseYaml(text: string): { value: unknown; problems: readonly PodsFileP
     return { value: document.toJS({ maxAliasCount: MAX_ALIAS_USES }) as unknown, problems };
   } catch (error) {
     // Aliases are only followed here: one without an anchor, or too many (a "billion laughs" file).
+    if (STACK_EXCEEDED.test((error as Error).message)) return { value: undefined, problems: TOO_DEEP };
     const isTooMany = error instanceof ReferenceError && error.message.startsWith('Excessive alias count');
     const reason = isTooMany
       ? `an anchor (&) is used too often: ${MAX_ALIAS_USES} times is the most, through other anchors included`
