@@ -10,7 +10,8 @@ import { reportFeed, reportRejectedMessages } from './ops/feed-report.ts';
 import { createInstruments } from './ops/instruments.ts';
 import type { Logger } from './ops/log.ts';
 import { createObserver } from './ops/observed.ts';
-import { reportDoor, reportPods, reportState, reportTokenizer } from './ops/reports.ts';
+import { createPodLog } from './ops/pod-log.ts';
+import { reportDoor, reportLog, reportPods, reportState, reportTokenizer } from './ops/reports.ts';
 import { startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { followPodsFile } from './pods/discovery.ts';
 import { PodRegistry } from './pods/registry.ts';
@@ -47,6 +48,10 @@ export interface ServeParts {
   readonly traces?: TraceSink;
   /** Default: as the configuration says. Closed with the server. */
   readonly tokenizer?: Tokenizer;
+  /** Log lines that could not be written so far. */
+  readonly logLinesDropped?: () => number;
+  /** Ends the start: `serve` rejects with its reason, and nothing is left. Without effect afterwards. */
+  readonly ending?: AbortSignal;
 }
 
 export interface RunningServer {
@@ -159,13 +164,12 @@ export async function serve(
     });
 
     stops.push(
+      registry.subscribe(createPodLog(log)),
       registry.subscribe({
         joined: pod => {
-          log.info(podFields(pod), 'pod joined');
           if (usesKvEvents) engines.joined(pod);
         },
         left: pod => {
-          log.info(podFields(pod), 'pod left');
           engines.left(pod);
           cache.purge(pod.name);
           load.forget(pod);
@@ -181,6 +185,7 @@ export async function serve(
       path: config.podsFile,
       registry,
       resolveEveryMs: config.dnsRefreshMs,
+      ...(parts.ending && { ending: parts.ending }),
       ...reportPods(instruments, log),
     });
     stops.push(() => discovery.stop());
@@ -199,6 +204,7 @@ export async function serve(
       }),
     );
     stops.push(() => admin.stop());
+    parts.ending?.throwIfAborted();
 
     const grpc = await binding(
       SETTINGS.grpcAddress,
@@ -220,6 +226,7 @@ export async function serve(
     stops.push(() => grpc.drain(config.drainMs, config.drainBodiesMs));
     showHealth = () => grpc.setHealth(registry.ready && warmup.isOver ? 'SERVING' : 'NOT_SERVING');
     showHealth();
+    reportLog(instruments, parts.logLinesDropped);
     reportState(instruments, {
       cache,
       registry,
@@ -307,8 +314,4 @@ function traceSink(config: Config): TraceSink {
 function hostAndPort(address: string): { host: string; port: number } {
   const colon = address.lastIndexOf(':');
   return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) };
-}
-
-function podFields(pod: Pod) {
-  return { pod: pod.name, ip: pod.ip, port: pod.port, model: pod.model, kvEvents: pod.kvEvents.kind };
 }

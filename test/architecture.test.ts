@@ -56,7 +56,7 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   'lru-cache': ['prompt/token-cache', 'prompt/remote-tokenizer', 'prompt/pod-calls'],
   'gpt-tokenizer': ['prompt/local-tokenizer', 'simulator/tokenizer'],
   pino: ['ops/log'],
-  commander: ['main', 'commands/engine'],
+  commander: ['commands/command-line', 'commands/engine'],
   yaml: ['pods/pods-file'],
   zod: ['settings', 'pods/pods-file', 'pods/engine-profile'],
   '@opentelemetry/api': ['ops/telemetry', 'ops/instruments', 'ops/observed', 'ops/tally'],

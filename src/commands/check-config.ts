@@ -4,7 +4,7 @@ import { CommandError } from './command-error.ts';
 import { PODS_FILE_MISSING } from './serve.ts';
 
 /** `warmroute check-config`: prints what is in force; throws CommandError with every mistake there is. */
-export async function checkConfigCommand(): Promise<void> {
+export async function checkConfigCommand(ending: AbortSignal): Promise<void> {
   const loaded = loadConfig();
   const problems = loaded.kind === 'invalid' ? [...loaded.problems] : [];
   const { podsFile } = loaded.kind === 'valid' ? loaded.config : loaded;
@@ -12,8 +12,9 @@ export async function checkConfigCommand(): Promise<void> {
   if (podsFile === undefined) {
     problems.push(PODS_FILE_MISSING);
   } else {
-    const podsProblem = await checkPodsFile(podsFile);
-    if (podsProblem) problems.push(describeProblem(podsProblem));
+    const podsProblem = await checkPodsFile(podsFile, ending);
+    if (podsProblem?.kind === 'reserved_address') console.error(`warmroute: ${describeProblem(podsProblem)}`);
+    else if (podsProblem) problems.push(describeProblem(podsProblem));
   }
   if (loaded.kind === 'invalid' || problems.length > 0) throw new CommandError(problems);
   const width = Math.max(...loaded.effective.map(({ name }) => name.length));

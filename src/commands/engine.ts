@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_ENGINE_OPTIONS, type EngineOptions, startEngine } from '../simulator/engine.ts';
-import { untilTerminated } from './signals.ts';
+import { untilAborted } from './signals.ts';
 
 interface EngineFlags {
   readonly name: string;
@@ -21,7 +21,7 @@ interface EngineFlags {
 }
 
 /** Adds `warmroute engine`: a simulated vLLM engine in the foreground. */
-export function addEngineCommand(program: Command): void {
+export function addEngineCommand(program: Command, ending: AbortSignal): void {
   const { cost, ...defaults } = DEFAULT_ENGINE_OPTIONS;
   program
     .command('engine')
@@ -80,10 +80,10 @@ export function addEngineCommand(program: Command): void {
       wholeNumber,
       cost.decodeTokensPerSecond,
     )
-    .action(runEngine);
+    .action((flags: EngineFlags) => runEngine(flags, ending));
 }
 
-async function runEngine(flags: EngineFlags): Promise<void> {
+async function runEngine(flags: EngineFlags, ending: AbortSignal): Promise<void> {
   const engine = await startEngine({
     name: flags.name,
     host: flags.host,
@@ -105,9 +105,8 @@ async function runEngine(flags: EngineFlags): Promise<void> {
     },
   });
   const { name, url, eventsPort, replayPort } = engine;
-  const terminated = untilTerminated();
   console.log(JSON.stringify({ msg: 'engine ready', name, url, eventsPort, replayPort }));
-  await terminated;
+  await untilAborted(ending);
   await engine.stop();
 }
 

@@ -1,15 +1,19 @@
-import { loadConfig, unknownNames } from '../config.ts';
-import { createLogger } from '../ops/log.ts';
+import { type Config, loadConfig, unknownNames } from '../config.ts';
+import { createStdoutLogger, type Logger } from '../ops/log.ts';
+import type { LogOutput } from '../ops/log-output.ts';
 import { DiscoveryError } from '../pods/discovery.ts';
 import { serve } from '../serve.ts';
 import { SETTINGS } from '../settings.ts';
 import { CommandError } from './command-error.ts';
-import { untilTerminated } from './signals.ts';
+import { untilAborted } from './signals.ts';
 
 export const PODS_FILE_MISSING = `${SETTINGS.podsFile.names[0]} is not set: give it the path of the pods file`;
 
-/** `warmroute serve`: runs until SIGTERM or SIGINT, then drains. */
-export async function serveCommand(): Promise<void> {
+/** How long the end waits for the last lines of the log. */
+const LAST_LINES_MS = 1_000;
+
+/** `warmroute serve`: runs until SIGTERM or SIGINT, then drains. One that comes while it starts ends the start. */
+export async function serveCommand(ending: AbortSignal): Promise<void> {
   const loaded = loadConfig();
   if (loaded.kind === 'invalid') throw new CommandError(loaded.problems);
   const { config } = loaded;
@@ -17,14 +21,33 @@ export async function serveCommand(): Promise<void> {
   if (podsFile === undefined) {
     throw new CommandError([PODS_FILE_MISSING]);
   }
-  const log = createLogger({ level: config.logLevel });
+  const { log, output } = createStdoutLogger(config.logLevel);
+  process.once('uncaughtExceptionMonitor', error => log.error({ err: error }, 'unexpected error: the end'));
+  try {
+    await run({ ...config, podsFile }, log, output, ending);
+  } finally {
+    await output.flush(LAST_LINES_MS);
+  }
+}
+
+async function run(
+  config: Config & { readonly podsFile: string },
+  log: Logger,
+  output: LogOutput,
+  ending: AbortSignal,
+): Promise<void> {
   for (const name of unknownNames()) log.warn({ name }, 'there is no such setting: is it misspelt?');
-  const server = await serve({ ...config, podsFile }, { log }).catch((error: unknown) => {
+  const parts = { log, logLinesDropped: () => output.dropped, ending };
+  const server = await serve(config, parts).catch((error: unknown) => {
+    if (ending.aborted) return undefined;
     throw error instanceof DiscoveryError ? new CommandError([error.message]) : error;
   });
-  const terminated = untilTerminated();
+  if (server === undefined) {
+    log.info({ signal: ending.reason }, 'stopped before it was ready');
+    return;
+  }
   log.info({ grpcPort: server.grpcPort, adminPort: server.adminPort, mode: config.mode.kind }, 'ready');
-  const signal = await terminated;
+  const signal = await untilAborted(ending);
   log.info({ signal, drainMs: config.drainMs }, 'draining');
   await server.stop();
   log.info({}, 'stopped');

@@ -125,6 +125,9 @@ export function createInstruments(meter: Meter) {
     indexEntries: gauge('warmroute_index_entries', '(Block, holder) pairs in the index, by source'),
     indexRuns: gauge('warmroute_index_runs', 'Runs that the index is made of'),
     indexBytes: gauge('warmroute_index_bytes', 'Memory that the index uses'),
+    logLinesDropped: meter.createObservableCounter('warmroute_log_lines_dropped_total', {
+      description: 'Log lines that standard output did not take: unread, closed, or on a full disk',
+    }),
     indexGivenUp: meter.createObservableCounter('warmroute_index_given_up_total', {
       description: '(Block, holder) pairs given up as the index had no room',
     }),

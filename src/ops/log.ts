@@ -1,10 +1,5 @@
-import {
-  type DestinationStream,
-  destination as fileDestination,
-  type Logger as PinoLogger,
-  pino,
-  stdTimeFunctions,
-} from 'pino';
+import { type DestinationStream, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
+import { LogOutput } from './log-output.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -21,19 +16,13 @@ export interface Logger {
   child(fields: LogFields): Logger;
 }
 
-/** If standard output is stuck, lines beyond this are dropped rather than kept in memory. */
-const MAX_BUFFERED_BYTES = 4 << 20;
-
-/**
- * Writes one JSON object per line: `level` as text, `time` in ISO 8601 (UTC), the fields, then `msg`. Standard output is
- * written without blocking and flushed when the process exits, also by `process.exit` or an uncaught error.
- */
+/** Writes one JSON object per line: `level` as text, `time` in ISO 8601 (UTC), the fields, then `msg`. */
 export function createLogger(options: {
   readonly level: LogLevel;
+  /** Default: standard output. */
   readonly destination?: DestinationStream;
 }): Logger {
-  const { level, destination = fileDestination({ dest: 1, sync: false, maxLength: MAX_BUFFERED_BYTES }) } =
-    options;
+  const { level, destination = new LogOutput() } = options;
   const root = pino(
     {
       level,
@@ -44,6 +33,19 @@ export function createLogger(options: {
     destination,
   );
   return withCleanChildren(root);
+}
+
+/**
+ * A logger on standard output, see `LogOutput`. When lines were dropped because nobody read them or the disk was full, one line says
+ * how many as soon as writing works again.
+ */
+export function createStdoutLogger(level: LogLevel): { readonly log: Logger; readonly output: LogOutput } {
+  const output = new LogOutput({
+    onRecovered: dropped =>
+      log.warn({ dropped }, 'log lines were dropped: standard output did not take them'),
+  });
+  const log = createLogger({ level, destination: output });
+  return { log, output };
 }
 
 /** Pino does not pass the fields of a child through the formatters. */

@@ -48,10 +48,16 @@ export function reportPods(instruments: Instruments, log: Logger) {
   return {
     onProblem(problem: DiscoveryProblem): void {
       instruments.podProblems.add(1, { kind: problem.kind });
-      log.error({ problem: problem.kind }, describeProblem(problem));
+      const level = problem.kind === 'reserved_address' ? 'warn' : 'error';
+      log[level]({ problem: problem.kind }, describeProblem(problem));
     },
     onReload: (count: number) => log.info({ entries: count }, 'pods file read again'),
   };
+}
+
+/** Counted at the scrape. */
+export function reportLog(instruments: Instruments, dropped: () => number = () => 0): void {
+  instruments.logLinesDropped.addCallback(result => result.observe(dropped()));
 }
 
 export interface ReportedState {

@@ -1,9 +1,12 @@
 import { isIP } from 'node:net';
 import { realSleep, repeat, type Sleep } from '../time.ts';
-import { type FileContent, readContent, watchFile } from './file-watch.ts';
+import { BoundedReader, DEFAULT_READ_BOUNDS, type FileContent, type ReadBounds } from './bounded-read.ts';
+import { watchFile } from './file-watch.ts';
 import { HostNames, type Resolve, resolveWithSystem, type UnresolvedHost } from './host-names.ts';
-import { type PodsFileProblem, parsePodsFile } from './pods-file.ts';
+import type { PodsFileProblem } from './pods-file.ts';
+import { parsePodsFileAside } from './pods-file-aside.ts';
 import type { PodRegistry } from './registry.ts';
+import { type OwnedAddress, type ReservedAddress, reservedAmong } from './reserved-address.ts';
 import { entryAt, type PodSpec } from './spec.ts';
 
 /** Why pods are not as the operator wants them. None is terminal: what was last known good stays in force. */
@@ -15,7 +18,9 @@ export type DiscoveryProblem =
       readonly code: string;
       readonly reason: string;
     }
-  | ({ readonly kind: 'unresolved_host' } & UnresolvedHost);
+  | ({ readonly kind: 'unresolved_host' } & UnresolvedHost)
+  /** Pods are where no engine can be. They are used all the same. */
+  | { readonly kind: 'reserved_address'; readonly findings: readonly ReservedAddress[] };
 
 /** There is no usable pods file at start, so there is nothing to fall back on. Terminal; the message is for operators. */
 export class DiscoveryError extends Error {
@@ -32,6 +37,8 @@ const ADVICE =
   'The pods file lists the engines, as YAML or JSON: "pods", a list of name, address, port and model. ' +
   'Create or correct it, or set the path of another one.';
 
+const MAX_SHOWN = 10;
+
 /** One problem in words; the lines after the first are one finding each. */
 export function describeProblem(problem: DiscoveryProblem): string {
   switch (problem.kind) {
@@ -46,6 +53,13 @@ export function describeProblem(problem: DiscoveryProblem): string {
         problem.keptAddresses.length > 0 ? `keeping ${problem.keptAddresses.join(', ')}` : 'no pods there';
       return `the host name ${problem.host} does not resolve (${kept}): ${problem.reason}`;
     }
+    case 'reserved_address': {
+      const shown = problem.findings
+        .slice(0, MAX_SHOWN)
+        .map(each => `${each.of} at ${each.address} (${each.what})`);
+      const more = problem.findings.length - shown.length;
+      return `no engine can be there: ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+    }
   }
 }
 
@@ -59,6 +73,9 @@ export interface PodsFileOptions {
   readonly pollEveryMs?: number;
   /** Default 50. See `watchFile`. */
   readonly settleMs?: number;
+  readonly bounds?: ReadBounds;
+  /** Ends the start, which rejects with its reason. Without effect afterwards. */
+  readonly ending?: AbortSignal;
   /** Each problem is announced when it begins: a broken file once per content, a host name once until it resolves. */
   readonly onProblem: (problem: DiscoveryProblem) => void;
   /** A changed file is in force; `count` entries. Not called for the first read. */
@@ -79,21 +96,39 @@ export interface PodsFileFollower {
  */
 export async function followPodsFile(options: PodsFileOptions): Promise<PodsFileFollower> {
   const { path, registry, onProblem, onReload, resolve = resolveWithSystem, sleep = realSleep } = options;
-  const { resolveEveryMs = 5000, pollEveryMs = 1000, settleMs = 50 } = options;
+  const { resolveEveryMs = 5000, pollEveryMs = 1000, settleMs = 50, bounds = DEFAULT_READ_BOUNDS } = options;
+  const { ending = new AbortController().signal } = options;
   const stopping = new AbortController();
+  const reader = new BoundedReader(bounds);
+  const read = (file: string, signal: AbortSignal) => reader.read(file, signal);
 
-  const initial = await readContent(path);
-  const first = readSpecs(path, initial);
+  const initial = await read(path, ending);
+  const first = await readSpecs(path, initial, ending);
   if (first.kind !== 'specs') throw new DiscoveryError(first);
 
   let specs: readonly PodSpec[] = [];
   const hosts = new HostNames({
     resolve,
-    onChange: publish,
+    sleep,
+    stopping: stopping.signal,
+    onChange(changed) {
+      tellReserved(changed.flatMap(host => hosts.addressesOf(host).map(address => ({ of: host, address }))));
+      publish();
+    },
     onUnresolved: failure => {
       if (!stopping.signal.aborted) onProblem({ kind: 'unresolved_host', ...failure });
     },
   });
+
+  /** Those that were told since the file changed. */
+  const told = new Set<string>();
+
+  function tellReserved(addresses: readonly OwnedAddress[]): void {
+    const findings = reservedAmong(addresses).filter(({ of, address }) => !told.has(`${of} ${address}`));
+    if (findings.length === 0) return;
+    for (const { of, address } of findings) told.add(`${of} ${address}`);
+    onProblem({ kind: 'reserved_address', findings });
+  }
 
   function publish(): void {
     if (stopping.signal.aborted) return;
@@ -104,28 +139,36 @@ export async function followPodsFile(options: PodsFileOptions): Promise<PodsFile
 
   function adopt(next: readonly PodSpec[]): Promise<void> {
     specs = next;
+    told.clear();
+    tellReserved(literalsOf(next));
     hosts.follow(new Set(next.map(spec => spec.address).filter(address => !isIP(address))));
     publish();
     return hosts.refresh();
   }
 
-  function onContent(content: FileContent): void {
-    const read = readSpecs(path, content);
-    if (read.kind !== 'specs') {
-      onProblem(read);
+  async function onContent(content: FileContent): Promise<void> {
+    const next = await readSpecs(path, content, stopping.signal);
+    if (stopping.signal.aborted) return;
+    if (next.kind !== 'specs') {
+      onProblem(next);
       return;
     }
-    void adopt(read.specs);
-    onReload?.(read.specs.length);
+    void adopt(next.specs);
+    onReload?.(next.specs.length);
   }
 
   // A slow DNS must not keep the pods whose addresses are known from being served.
   const waiting = new AbortController();
-  const patience = sleep(resolveEveryMs, waiting.signal).catch(() => undefined);
+  const patience = sleep(resolveEveryMs, AbortSignal.any([ending, waiting.signal])).catch(() => undefined);
   await Promise.race([adopt(first.specs), patience]);
   waiting.abort();
+  if (ending.aborted) {
+    stopping.abort();
+    hosts.follow(new Set());
+    throw ending.reason;
+  }
 
-  const file = watchFile({ path, initial, pollEveryMs, settleMs, sleep, onChange: onContent });
+  const file = watchFile({ path, read, initial, pollEveryMs, settleMs, sleep, onChange: onContent });
   const resolving = repeat({
     everyMs: resolveEveryMs,
     sleep,
@@ -140,25 +183,41 @@ export async function followPodsFile(options: PodsFileOptions): Promise<PodsFile
     },
     async stop() {
       stopping.abort();
+      // Whatever waits for its turn to be asked.
+      hosts.follow(new Set());
       await Promise.all([file.stop(), resolving]);
     },
   };
 }
 
-/** What is wrong with a pods file, without following it. */
-export async function checkPodsFile(path: string): Promise<DiscoveryProblem | undefined> {
-  const read = readSpecs(path, await readContent(path));
-  return read.kind === 'specs' ? undefined : read;
+/**
+ * What is wrong with a pods file, or odd, without following it; host names are not resolved. Rejects with the reason of `ending` when
+ * that is aborted.
+ */
+export async function checkPodsFile(
+  path: string,
+  ending: AbortSignal = new AbortController().signal,
+): Promise<DiscoveryProblem | undefined> {
+  const read = await readSpecs(path, await new BoundedReader().read(path, ending), ending);
+  if (read.kind !== 'specs') return read;
+  const findings = reservedAmong(literalsOf(read.specs));
+  return findings.length === 0 ? undefined : { kind: 'reserved_address', findings };
 }
 
-function readSpecs(
+/** Entries that have an address, not a host name. */
+function literalsOf(specs: readonly PodSpec[]): { readonly of: string; readonly address: string }[] {
+  return specs.filter(({ address }) => isIP(address)).map(({ name, address }) => ({ of: name, address }));
+}
+
+async function readSpecs(
   path: string,
   content: FileContent,
-): { readonly kind: 'specs'; readonly specs: readonly PodSpec[] } | DiscoveryProblem {
+  signal: AbortSignal,
+): Promise<{ readonly kind: 'specs'; readonly specs: readonly PodSpec[] } | DiscoveryProblem> {
   if (content.kind === 'unreadable') {
     return { kind: 'unreadable_file', path, code: content.code, reason: content.reason };
   }
-  const parsed = parsePodsFile(content.text);
+  const parsed = await parsePodsFileAside(content.text, signal);
   if (parsed.kind === 'invalid') return { kind: 'invalid_file', path, problems: parsed.problems };
   return { kind: 'specs', specs: parsed.specs };
 }

@@ -1,31 +1,20 @@
 import { type FSWatcher, watch } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { repeat, type Sleep } from '../time.ts';
-
-/** What a read gave. `code` is the system's error code, `ENOENT` if the file is not there. */
-export type FileContent =
-  | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'unreadable'; readonly code: string; readonly reason: string };
-
-export async function readContent(path: string): Promise<FileContent> {
-  try {
-    return { kind: 'text', text: await readFile(path, 'utf8') };
-  } catch (error) {
-    const { code = 'UNKNOWN', message } = error as NodeJS.ErrnoException;
-    return { kind: 'unreadable', code, reason: message };
-  }
-}
+import type { FileContent } from './bounded-read.ts';
 
 export interface FileWatchOptions {
   readonly path: string;
+  /** Rejects only when its signal is aborted. */
+  readonly read: (path: string, signal: AbortSignal) => Promise<FileContent>;
   /** What is known of the file already. */
   readonly initial: FileContent;
   readonly pollEveryMs: number;
   /** A change counts once two reads this far apart agree, so that a file is not taken half written. */
   readonly settleMs: number;
   readonly sleep: Sleep;
-  readonly onChange: (content: FileContent) => void;
+  /** Awaited before the next read. Rejects only after `stop`. */
+  readonly onChange: (content: FileContent) => Promise<void> | void;
 }
 
 export interface FileWatch {
@@ -42,17 +31,18 @@ export interface FileWatch {
  * systems, after the directory itself was replaced, or when the system is out of watches.
  */
 export function watchFile(options: FileWatchOptions): FileWatch {
-  const { path, pollEveryMs, settleMs, sleep, onChange } = options;
+  const { path, read, pollEveryMs, settleMs, sleep, onChange } = options;
   const stopping = new AbortController();
   let known = options.initial;
   let running: Promise<void> | undefined;
   let askedAgain = false;
 
   async function readSettled(): Promise<FileContent> {
-    let content = await readContent(path);
-    while (!same(content, known)) {
+    let content = await read(path, stopping.signal);
+    // What hangs is not half written, and waited for long enough already.
+    while (!same(content, known) && !hangs(content)) {
       await sleep(settleMs, stopping.signal);
-      const later = await readContent(path);
+      const later = await read(path, stopping.signal);
       if (same(content, later)) break;
       content = later;
     }
@@ -66,7 +56,7 @@ export function watchFile(options: FileWatchOptions): FileWatch {
       if (stopping.signal.aborted) return;
       if (same(content, known)) continue;
       known = content;
-      onChange(content);
+      await onChange(content);
     } while (askedAgain);
   }
 
@@ -87,10 +77,13 @@ export function watchFile(options: FileWatchOptions): FileWatch {
   const polling = repeat({ everyMs: pollEveryMs, sleep, signal: stopping.signal, task: check });
   return {
     async reread() {
-      const content = await readContent(path);
-      if (stopping.signal.aborted) return;
-      known = content;
-      onChange(content);
+      try {
+        const content = await read(path, stopping.signal);
+        known = content;
+        await onChange(content);
+      } catch (error) {
+        if (!stopping.signal.aborted) throw error;
+      }
     },
     async stop() {
       stopping.abort();
@@ -98,6 +91,10 @@ export function watchFile(options: FileWatchOptions): FileWatch {
       await Promise.all([polling, running]);
     },
   };
+}
+
+function hangs(content: FileContent): boolean {
+  return content.kind === 'unreadable' && content.code === 'ETIMEDOUT';
 }
 
 function same(a: FileContent, b: FileContent): boolean {

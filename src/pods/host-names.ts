@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import type { Sleep } from '../time.ts';
 
 /** The addresses of a host name now; rejects, or gives none, if there are none. */
 export type Resolve = (host: string) => Promise<readonly string[]>;
@@ -30,22 +31,36 @@ interface HostState {
   pending: Promise<void> | undefined;
 }
 
+/**
+ * At once, so that a thousand names do not queue up in libuv, where they cannot be taken back. More than libuv asks itself, so that a
+ * resolver of another kind is not held up.
+ */
+const MAX_ASKED_AT_ONCE = 16;
+/** From one announcement of changes to the next: whoever hears of them looks at all pods. */
+const ANNOUNCE_EVERY_MS = 50;
+
+export interface HostNamesOptions {
+  readonly resolve: Resolve;
+  readonly sleep: Sleep;
+  /** Nothing is announced after this. */
+  readonly stopping: AbortSignal;
+  /** Addresses of these names have changed. */
+  readonly onChange: (hosts: readonly string[]) => void;
+  readonly onUnresolved: (failure: UnresolvedHost) => void;
+}
+
 /** Keeps the addresses of a set of host names. A name that stops resolving keeps its last addresses. */
 export class HostNames {
-  readonly #resolve: Resolve;
-  readonly #onChange: () => void;
-  readonly #onUnresolved: (failure: UnresolvedHost) => void;
+  readonly #options: HostNamesOptions;
   readonly #hosts = new Map<string, HostState>();
+  #asking = 0;
+  /** Names that wait for their turn to be asked. */
+  readonly #turns: (() => void)[] = [];
+  readonly #changed = new Set<string>();
+  #isPausing = false;
 
-  /** `onChange` is called when addresses of any followed name have changed. */
-  constructor(options: {
-    readonly resolve: Resolve;
-    readonly onChange: () => void;
-    readonly onUnresolved: (failure: UnresolvedHost) => void;
-  }) {
-    this.#resolve = options.resolve;
-    this.#onChange = options.onChange;
-    this.#onUnresolved = options.onUnresolved;
+  constructor(options: HostNamesOptions) {
+    this.#options = options;
   }
 
   /** Ordered, without duplicates; empty for a name that has not resolved yet or is not followed. */
@@ -66,12 +81,26 @@ export class HostNames {
   async refresh(): Promise<void> {
     await Promise.all(
       [...this.#hosts].map(([host, state]) => {
-        state.pending ??= this.#ask(host, state).finally(() => {
+        state.pending ??= this.#askInTurn(host, state).finally(() => {
           state.pending = undefined;
         });
         return state.pending;
       }),
     );
+    this.#announce();
+  }
+
+  async #askInTurn(host: string, state: HostState): Promise<void> {
+    if (this.#asking >= MAX_ASKED_AT_ONCE) await new Promise<void>(resolve => this.#turns.push(resolve));
+    // The turn is handed on, too, of a name that is not followed any more.
+    else this.#asking++;
+    try {
+      if (this.#hosts.get(host) === state) await this.#ask(host, state);
+    } finally {
+      const next = this.#turns.shift();
+      if (next === undefined) this.#asking--;
+      else next();
+    }
   }
 
   async #ask(host: string, state: HostState): Promise<void> {
@@ -79,7 +108,7 @@ export class HostNames {
     if (this.#hosts.get(host) !== state) return;
     if (!Array.isArray(answer)) {
       if (!state.failing) {
-        this.#onUnresolved({ host, reason: answer.reason, keptAddresses: state.addresses });
+        this.#options.onUnresolved({ host, reason: answer.reason, keptAddresses: state.addresses });
       }
       state.failing = true;
       return;
@@ -87,12 +116,29 @@ export class HostNames {
     state.failing = false;
     if (answer.join() === state.addresses.join()) return;
     state.addresses = answer;
-    this.#onChange();
+    this.#changed.add(host);
+    if (!this.#isPausing) this.#announce();
+  }
+
+  #announce(): void {
+    if (this.#changed.size === 0) return;
+    const changed = [...this.#changed];
+    this.#changed.clear();
+    this.#options.onChange(changed);
+    if (!this.#isPausing) void this.#pause();
+  }
+
+  async #pause(): Promise<void> {
+    const { sleep, stopping } = this.#options;
+    this.#isPausing = true;
+    await sleep(ANNOUNCE_EVERY_MS, stopping).catch(() => {});
+    this.#isPausing = false;
+    if (!stopping.aborted) this.#announce();
   }
 
   async #answerFor(host: string): Promise<string[] | { readonly reason: string }> {
     try {
-      const addresses = [...new Set(await this.#resolve(host))].sort();
+      const addresses = [...new Set(await this.#options.resolve(host))].sort();
       return addresses.length > 0 ? addresses : { reason: 'the name has no address' };
     } catch (error) {
       return { reason: error instanceof Error ? error.message : String(error) };

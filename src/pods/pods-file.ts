@@ -14,14 +14,42 @@ export type ParsedPodsFile =
   | { readonly kind: 'valid'; readonly specs: readonly PodSpec[] }
   | { readonly kind: 'invalid'; readonly problems: readonly PodsFileProblem[] };
 
+/** More findings than this help nobody. */
+const MAX_PROBLEMS = 50;
+const MAX_REASON_CHARACTERS = 300;
+
 /**
  * Parses the pods file, YAML 1.2 or JSON: `pods`, a list of `name`, `address`, `port`, `model` and, optionally,
  * `aliases`, `kvEvents: {port, replayPort?, ranks?}` or `auto`, and `labels`. One bad entry makes the whole file bad, and all
  * that is wrong is reported at once; only a syntax error hides what comes after it.
  */
 export function parsePodsFile(text: string): ParsedPodsFile {
+  const parsed = parse(text);
+  if (parsed.kind === 'valid') return parsed;
+  const { problems } = parsed;
+  const shown = problems.slice(0, MAX_PROBLEMS).map(({ place, reason }) => ({
+    place: shortened(place),
+    reason: shortened(reason),
+  }));
+  const more = problems.length - shown.length;
+  if (more > 0) shown.push({ place: 'file', reason: `has ${more} more mistakes` });
+  return { kind: 'invalid', problems: shown };
+}
+
+function shortened(text: string): string {
+  return text.length > MAX_REASON_CHARACTERS ? `${text.slice(0, MAX_REASON_CHARACTERS)}…` : text;
+}
+
+function parse(text: string): ParsedPodsFile {
   const content = parseYaml(text);
   if (content.problems.length > 0) return { kind: 'invalid', problems: content.problems };
+  const count = uncheckedPods(content.value).length;
+  if (count > MAX_PODS) {
+    return {
+      kind: 'invalid',
+      problems: [{ place: 'pods', reason: `has ${count} entries; ${MAX_PODS} are the most` }],
+    };
+  }
   const parsed = fileSchema.safeParse(content.value);
   const problems = [
     ...(parsed.success ? [] : parsed.error.issues.flatMap(problemsOf)),
@@ -31,9 +59,15 @@ export function parsePodsFile(text: string): ParsedPodsFile {
   return { kind: 'valid', specs: parsed.data.pods };
 }
 
+const STACK_EXCEEDED = /maximum call stack/i;
+const TOO_DEEP: readonly PodsFileProblem[] = [{ place: 'file', reason: 'is nested too deeply' }];
+
 function parseYaml(text: string): { value: unknown; problems: readonly PodsFileProblem[] } {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  // Not the cause, but what follows from it, is told after this one, a thousand times.
+  if (document.errors.some(({ message }) => STACK_EXCEEDED.test(message)))
+    return { value: undefined, problems: TOO_DEEP };
   const problems = document.errors.map(error => {
     const { line, col } = lines.linePos(error.pos[0]);
     const reason =
@@ -42,12 +76,28 @@ function parseYaml(text: string): { value: unknown; problems: readonly PodsFileP
   });
   if (problems.length > 0) return { value: undefined, problems };
   try {
-    return { value: document.toJS() as unknown, problems };
+    return { value: document.toJS({ maxAliasCount: MAX_ALIAS_USES }) as unknown, problems };
   } catch (error) {
     // Aliases are only followed here: one without an anchor, or too many (a "billion laughs" file).
-    return { value: undefined, problems: [{ place: 'file', reason: (error as Error).message }] };
+    if (STACK_EXCEEDED.test((error as Error).message)) return { value: undefined, problems: TOO_DEEP };
+    const isTooMany = error instanceof ReferenceError && error.message.startsWith('Excessive alias count');
+    const reason = isTooMany
+      ? `an anchor (&) is used too often: ${MAX_ALIAS_USES} times is the most, through other anchors included`
+      : (error as Error).message;
+    return { value: undefined, problems: [{ place: 'file', reason }] };
   }
 }
+
+// ---- bounds ----------------------------------------------------------------------------------------------------
+
+const MAX_PODS = 20_000;
+/** Each entry may have what it needs from an anchor. */
+const MAX_ALIAS_USES = MAX_PODS;
+const MAX_NAME_CHARACTERS = 253;
+const MAX_MODEL_CHARACTERS = 512;
+const MAX_ALIASES = 256;
+const MAX_LABELS = 64;
+const MAX_LABEL_CHARACTERS = 1_024;
 
 // ---- the format ------------------------------------------------------------------------------------------------
 
@@ -57,7 +107,17 @@ const must = (reason: string) => ({
 });
 
 const anyText = z.string(must('must be text; put it in quotes'));
+const upTo = (characters: number) =>
+  [characters, `must not be longer than ${characters} characters`] as const;
 const text = anyText.regex(/\S/, 'must not be empty');
+const model = text.max(...upTo(MAX_MODEL_CHARACTERS));
+const labels = z
+  .record(
+    z.string().max(...upTo(MAX_LABEL_CHARACTERS)),
+    anyText.max(...upTo(MAX_LABEL_CHARACTERS)),
+    must('must be a map of text to text'),
+  )
+  .refine(given => Object.keys(given).length <= MAX_LABELS, `must not have more than ${MAX_LABELS} labels`);
 
 const integer = (min: number, max: number) =>
   z.custom<number>(
@@ -103,13 +163,16 @@ const kvEventsSchema = z.unknown().transform((value, context): KvEventSource => 
 const podSchema = z.strictObject(
   {
     // `/` separates the entry from the address in the names of pods behind one host name.
-    name: text.regex(/^[^\s/]*$/, 'must not contain spaces or "/"'),
+    name: text.max(...upTo(MAX_NAME_CHARACTERS)).regex(/^[^\s/]*$/, 'must not contain spaces or "/"'),
     address: text.refine(isAddress, 'must be an IP address or a host name, without scheme, brackets or port'),
     port,
-    model: text,
-    aliases: z.array(text, must('must be a list of model names')).default([]),
+    model,
+    aliases: z
+      .array(model, must('must be a list of model names'))
+      .max(MAX_ALIASES, `must not have more than ${MAX_ALIASES} names`)
+      .default([]),
     kvEvents: kvEventsSchema.default({ kind: 'none' }),
-    labels: z.record(z.string(), anyText, must('must be a map of text to text')).default({}),
+    labels: labels.default({}),
   },
   must('must be a map of name, address, port and model'),
 );

@@ -1,6 +1,6 @@
 import { assert } from 'chai';
 import type { PublisherReport } from '../../src/events/event-feed.ts';
-import { reportDoor, reportPods, reportState, reportTokenizer } from '../../src/ops/reports.ts';
+import { reportDoor, reportLog, reportPods, reportState, reportTokenizer } from '../../src/ops/reports.ts';
 import type { DiscoveryProblem } from '../../src/pods/discovery.ts';
 import { PodRegistry } from '../../src/pods/registry.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
@@ -72,11 +72,34 @@ describe('reports of the parts', () => {
       });
     }
 
+    it('reserved_address is a warning: the pods are used all the same', async () => {
+      const findings = [{ of: 'a', address: '224.0.0.1', what: 'multicast' }];
+      reportPods(telemetry.instruments, logged.log).onProblem({ kind: 'reserved_address', findings });
+      assert.deepEqual(levels(), ['warn']);
+      assert.deepEqual(await metric('warmroute_pod_discovery_problems_total'), [
+        'warmroute_pod_discovery_problems_total{kind="reserved_address"} 1',
+      ]);
+    });
+
     it('a new pods file is logged', () => {
       reportPods(telemetry.instruments, logged.log).onReload(3);
       assert.deepEqual(levels(), ['info']);
       assert.deepEqual(logged.lines[0]?.fields, { entries: 3 });
     });
+  });
+
+  describe('of the log', () => {
+    for (const [name, dropped, value] of [
+      ['what it has dropped', () => 7, 7],
+      ['nothing', undefined, 0],
+    ] as const) {
+      it(`tell ${name}`, async () => {
+        reportLog(telemetry.instruments, dropped);
+        assert.deepEqual(await metric('warmroute_log_lines_dropped_total'), [
+          `warmroute_log_lines_dropped_total ${value}`,
+        ]);
+      });
+    }
   });
 
   describe('of Envoy’s door', () => {

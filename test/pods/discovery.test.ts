@@ -1,8 +1,10 @@
-import { mkdir, mkdtemp, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, open, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assert } from 'chai';
 import {
+  checkPodsFile,
   DiscoveryError,
   describeProblem,
   followPodsFile,
@@ -247,6 +249,141 @@ describe('followPodsFile', () => {
         problems: [{ place: 'pods', reason: 'must be a list' }],
       });
     });
+  });
+
+  describe('the file, when it hangs', () => {
+    const bounds = { maxBytes: 1_000, timeoutMs: 20 };
+    const problem = () =>
+      `the pods file ${path} cannot be read: nothing came within 20 ms: is it a pipe that nobody writes to, or on a mount that does not answer?`;
+
+    async function hangs(): Promise<void> {
+      execFileSync('mkfifo', [`${path}.new`]);
+      await rename(`${path}.new`, path);
+    }
+
+    it('is given up, which is said once, and tried again; what was in force stays', async () => {
+      await writeFile(path, file('a 10.0.0.1'));
+      let polls = 0;
+      const sleep: Sleep = (ms, signal) => {
+        events.note(`sleep ${++polls}`);
+        return realSleep(ms, signal);
+      };
+      await follow({ bounds, sleep });
+      await hangs();
+      await events.until(problem());
+      await events.until(`sleep ${polls + 3}`);
+      assert.lengthOf(registry.pods(), 1);
+      await replaceByRename(file('b 10.0.0.2'));
+      await events.until('reloaded 1');
+      assert.lengthOf(
+        events.notes.filter(note => note === problem()),
+        1,
+      );
+      assert.equal(registry.pods()[0]?.name, 'b');
+    });
+
+    it('is given up at start, too', async () => {
+      await hangs();
+      const error = await follow({ bounds }).catch(caught => caught);
+      assert.instanceOf(error, DiscoveryError);
+      assert.include(error.message, problem());
+    });
+
+    it('does not keep a stop waiting', async () => {
+      await writeFile(path, file('a 10.0.0.1'));
+      await follow({ bounds: { ...bounds, timeoutMs: NEVER_MS } });
+      await hangs();
+      // It is open for reading: the router waits for what it says.
+      const writer = await open(path, 'w');
+      await follower?.stop();
+      await writer.close();
+      assert.lengthOf(registry.pods(), 1);
+    });
+
+    it('does not keep a start from being ended', async () => {
+      await hangs();
+      const ending = new AbortController();
+      const starting = follow({ bounds: { ...bounds, timeoutMs: NEVER_MS }, ending: ending.signal });
+      const writer = await open(path, 'w');
+      ending.abort('SIGTERM');
+      assert.equal(await starting.catch(caught => caught), 'SIGTERM');
+      await writer.close();
+    });
+
+    it('is refused when it is too long', async () => {
+      await writeFile(path, file('a 10.0.0.1'));
+      await follow({ bounds });
+      await replaceByRename(file(...Array(100).fill('b 10.0.0.2')));
+      await events.until(`the pods file ${path} cannot be read: it is longer than 1000 bytes`);
+      assert.lengthOf(registry.pods(), 1);
+    });
+  });
+
+  describe('an address that no engine can have', () => {
+    const warned = () => events.notes.filter(note => note.startsWith('no engine can be there'));
+
+    it('is warned of once for each content, and used', async () => {
+      const odd = file('a 169.254.169.254', 'b 10.0.0.1', 'c ff02::1');
+      await writeFile(path, odd);
+      let polls = 0;
+      const sleep: Sleep = (ms, signal) => {
+        events.note(`sleep ${++polls}`);
+        return realSleep(ms, signal);
+      };
+      await follow({ sleep });
+      await events.until(`sleep ${polls + 4}`);
+      const warning =
+        'no engine can be there: a at 169.254.169.254 (a metadata service), c at ff02::1 (multicast)';
+      assert.deepEqual(warned(), [warning]);
+      assert.lengthOf(registry.pods(), 3);
+      await replaceByRename(odd.replace('10.0.0.1', '10.0.0.2'));
+      await events.until(warning, 2);
+      assert.deepEqual(await checkPodsFile(path), {
+        kind: 'reserved_address',
+        findings: [
+          { of: 'a', address: '169.254.169.254', what: 'a metadata service' },
+          { of: 'c', address: 'ff02::1', what: 'multicast' },
+        ],
+      });
+    });
+
+    it('is warned of once when a host name has it', async () => {
+      let answer = ['10.0.0.1'];
+      await writeFile(path, file('a engines'));
+      await follow({ resolve: async () => answer, resolveEveryMs: 2 });
+      answer = ['224.0.0.1', '10.0.0.1'];
+      await events.until('joined a/224.0.0.1@224.0.0.1');
+      answer = ['10.0.0.1'];
+      await events.until('joined a@10.0.0.1', 2);
+      answer = ['224.0.0.1'];
+      await events.until('joined a@224.0.0.1');
+      assert.deepEqual(warned(), ['no engine can be there: engines at 224.0.0.1 (multicast)']);
+    });
+
+    it('is told of ten times, and how many more there are', async () => {
+      await writeFile(
+        path,
+        file(...Array.from({ length: 12 }, (_, i) => `${String.fromCharCode(97 + i)} 0.0.0.0`)),
+      );
+      await follow();
+      assert.match(warned().join(), /j at 0\.0\.0\.0 \(unspecified: this machine, if any\) and 2 more$/);
+    });
+  });
+
+  it('ends a start that waits for host names when it is told to', async () => {
+    await writeFile(path, file('a engines'));
+    const ending = new AbortController();
+    const asked = Promise.withResolvers<void>();
+    const starting = follow({
+      ending: ending.signal,
+      resolve: () => {
+        asked.resolve();
+        return new Promise(() => {});
+      },
+    });
+    await asked.promise;
+    ending.abort('SIGTERM');
+    assert.equal(await starting.catch(caught => caught), 'SIGTERM');
   });
 
   describe('a host name', () => {

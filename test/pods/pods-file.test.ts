@@ -295,6 +295,77 @@ describe('parsePodsFile', () => {
       { length: 12 },
       (_, level) => `a${level + 1}: &a${level + 1} [${`*a${level},`.repeat(9)}]`,
     );
-    assert.match(problemsOf(['a0: &a0 x', ...levels].join('\n')).join(), /^file: Excessive alias count/);
+    assert.match(
+      problemsOf(['a0: &a0 x', ...levels].join('\n')).join(),
+      /^file: an anchor \(&\) is used too often: 20000 times/,
+    );
+  });
+
+  describe('refuses more than', () => {
+    const x = (count: number) => 'x'.repeat(count);
+    const rows: [string, string, string][] = [
+      ['20,000 pods', fileWith(...Array(20_001).fill(null)), 'pods: has 20001 entries; 20000 are the most'],
+      [
+        '253 characters of a name',
+        fileWith(pod({ name: x(254) })),
+        'pods[0].name: must not be longer than 253 characters',
+      ],
+      [
+        '512 characters of a model',
+        fileWith(pod({ model: x(513) })),
+        'pods[0].model: must not be longer than 512 characters',
+      ],
+      [
+        '512 characters of an alias',
+        fileWith(pod({ aliases: [x(513)] })),
+        'pods[0].aliases[0]: must not be longer than 512 characters',
+      ],
+      [
+        '256 aliases',
+        fileWith(pod({ aliases: Array.from({ length: 257 }, (_, i) => `a${i}`) })),
+        'pods[0].aliases: must not have more than 256 names',
+      ],
+      [
+        '64 labels',
+        fileWith(pod({ labels: Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`l${i}`, ''])) })),
+        'pods[0].labels: must not have more than 64 labels',
+      ],
+      [
+        '1,024 characters of a label',
+        fileWith(pod({ labels: { l: x(1_025) } })),
+        'pods[0].labels.l: must not be longer than 1024 characters',
+      ],
+    ];
+    for (const [name, text, problem] of rows) {
+      it(name, () => assert.deepEqual(problemsOf(text), [problem]));
+    }
+
+    it('that, and takes as much', () => {
+      const most = pod({
+        ...{ name: x(253), model: x(512), labels: { l: x(1_024) } },
+        aliases: Array.from({ length: 256 }, (_, i) => `${i}`.padEnd(512, 'x')),
+      });
+      assert.deepInclude((specsOf(fileWith(most)) as object[])[0], most);
+    });
+  });
+
+  it('tells of fifty mistakes, in few words each, and how many more there are', () => {
+    const problems = problemsOf(fileWith(...Array(100).fill(pod({ name: 'x'.repeat(100_000) }))));
+    assert.lengthOf(problems, 51);
+    assert.match(problems[50]!, /^file: has \d+ more mistakes$/);
+    for (const problem of problems) assert.isBelow(problem.length, 700);
+  });
+
+  it('lets a thousand entries have what they share from an anchor', () => {
+    const entries = Array.from(
+      { length: 1_000 },
+      (_, i) => `- { name: e${i}, address: 10.0.0.1, port: ${i + 1}, model: m, kvEvents: *events }`,
+    );
+    const first = '- { name: first, address: 10.0.0.2, port: 1, model: m, kvEvents: &events { port: 5557 } }';
+    assert.lengthOf(specsOf(['pods:', first, ...entries].join('\n')) as unknown[], 1_001);
+  });
+
+  it('refuses what is nested deeper than it can follow', () => {
+    assert.deepEqual(problemsOf(`${'['.repeat(5_000)}${']'.repeat(5_000)}`), ['file: is nested too deeply']);
   });
 });

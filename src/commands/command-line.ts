@@ -1,0 +1,38 @@
+import { Command } from 'commander';
+import { checkConfigCommand } from './check-config.ts';
+import { CommandError } from './command-error.ts';
+import { endSoon } from './end-process.ts';
+import { addEngineCommand } from './engine.ts';
+import { serveCommand } from './serve.ts';
+import { settingsHelp } from './settings-help.ts';
+
+/** Runs what the command line says. `ending` is aborted when the process is told to end. */
+export async function runCommandLine(ending: AbortSignal): Promise<void> {
+  const program = new Command('warmroute').description(
+    'Routes every LLM request to the engine pod whose KV cache already holds its prefix (Envoy external processor).',
+  );
+  program
+    .command('serve')
+    .description('Run the external processor; configured by environment variables')
+    .addHelpText('after', settingsHelp)
+    .action(() => serveCommand(ending));
+  program
+    .command('check-config')
+    .description('Print the configuration in force, or every mistake in it')
+    .addHelpText('after', settingsHelp)
+    .action(() => checkConfigCommand(ending));
+  addEngineCommand(program, ending);
+
+  try {
+    await program.parseAsync();
+    endSoon(0);
+  } catch (error) {
+    const problems = ending.aborted
+      ? [`ended by ${ending.reason} before it was done`]
+      : error instanceof CommandError
+        ? error.problems
+        : [error instanceof Error ? error.message : String(error)];
+    for (const problem of problems) console.error(`warmroute: ${problem}`);
+    endSoon(1);
+  }
+}
