@@ -3,7 +3,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import type { Config } from './config.ts';
 import { hostOf, type Pod, type TokenSpace } from './domain.ts';
 import { Engines } from './engines.ts';
-import { EventFeed } from './events/event-feed.ts';
+import { EventFeed, type PublisherReport } from './events/event-feed.ts';
 import { startExtProcServer } from './extproc/server.ts';
 import { startAdmin } from './ops/admin.ts';
 import { reportFeed, reportRejectedMessages } from './ops/feed-report.ts';
@@ -26,6 +26,7 @@ import { policies } from './routing/policy.ts';
 import { createPrefixLookup } from './routing/prefix-lookup.ts';
 import { createRoute } from './routing/route.ts';
 import { SETTINGS, type Setting } from './settings.ts';
+import { Slices } from './slices.ts';
 import { Warmup } from './warmup.ts';
 
 /** Tokens per block until an engine's events have shown its own size: vLLM's default. */
@@ -59,6 +60,8 @@ export interface RunningServer {
   readonly adminPort: number;
   /** What is believed about the engines' caches; for tests. */
   readonly cache: CacheState;
+  /** What is followed, and how far. */
+  publishers(): readonly PublisherReport[];
   /** Drains and stops: nothing of the server is left afterwards. */
   stop(): Promise<void>;
 }
@@ -163,23 +166,27 @@ export async function serve(
       deadlineMs: config.decisionTimeoutMs,
     });
 
+    const slices = new Slices(unexpected('the other pods go on'));
     stops.push(
       registry.subscribe(createPodLog(log)),
       registry.subscribe({
         joined: pod => {
-          if (usesKvEvents) engines.joined(pod);
+          if (usesKvEvents) slices.add(() => engines.joined(pod));
         },
-        left: pod => {
-          engines.left(pod);
-          cache.purge(pod.name);
-          load.forget(pod);
-        },
-        changed: () => {
-          engines.changed();
-          if (registry.ready) warmup.check();
-          showHealth();
-        },
+        left: pod =>
+          slices.add(() => {
+            engines.left(pod);
+            cache.purge(pod.name);
+            load.forget(pod);
+          }),
+        changed: () =>
+          slices.add(() => {
+            engines.changed();
+            if (registry.ready) warmup.check();
+            showHealth();
+          }),
       }),
+      () => slices.stop(),
     );
     const discovery = await followPodsFile({
       path: config.podsFile,
@@ -242,6 +249,7 @@ export async function serve(
       grpcPort: grpc.port,
       adminPort: admin.port,
       cache,
+      publishers: () => feed.snapshot(),
       stop() {
         phase = 'stopping';
         stopped ??= stopAll();

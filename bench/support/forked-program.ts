@@ -11,8 +11,13 @@ export class ForkedProgram {
     this.port = port;
   }
 
-  static async start(program: URL, args: readonly string[] = []): Promise<ForkedProgram> {
-    const child = fork(program, args);
+  /** @param flags of node */
+  static async start(
+    program: URL,
+    args: readonly string[] = [],
+    flags: readonly string[] = [],
+  ): Promise<ForkedProgram> {
+    const child = fork(program, args, { execArgv: [...flags] });
     const [{ port }] = (await once(child, 'message')) as [{ readonly port: number }];
     return new ForkedProgram(child, port);
   }
