@@ -125,9 +125,8 @@ export class Engines {
     if (known === undefined) return;
     const { version, events, models } = profile;
     if (pod.kvEvents.kind === 'auto' && events?.kind === 'on') this.#followAs(pod, events.publishers);
-    const holder = cache.holders.ensure(pod.name, { kind: 'gpu', rank: 0 });
-    for (const name of models?.adapters ?? []) cache.catalog.noteAdapter(holder, name);
-    for (const name of models?.names ?? []) cache.catalog.noteBaseName(holder, name);
+    if (models !== undefined)
+      cache.catalog.setServed(pod.name, { adapters: models.adapters, baseNames: models.names });
 
     const limits = this.#limitsOf(pod, profile);
     const said = JSON.stringify([version, limits]);

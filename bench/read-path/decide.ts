@@ -64,7 +64,7 @@ const cache = values.index === 'runs' ? own : { ...own, index: createIndex(value
 const root = rootOf({ space: 'engine', model: MODEL, salt: '' }, BLOCK_SIZE_TOKENS, SEED);
 for (const [i, pod] of pods.entries()) {
   const holder = cache.holders.ensure(pod.name, { kind: 'gpu', rank: 0 });
-  cache.catalog.note(holder, MODEL, BLOCK_SIZE_TOKENS);
+  cache.catalog.note(holder, MODEL, BLOCK_SIZE_TOKENS, 'base');
   for (let k = 0; k < HELD_BY_EACH_POD; k++) {
     const ids = conversations[(2 * i + 7 * k) % CONVERSATIONS]!.subarray(0, TOKENS.held);
     const chain = chainBlocks(root, ids, BLOCK_SIZE_TOKENS, SEED);

@@ -57,7 +57,7 @@ const { cache, grpcPort } = await serve(
   },
 );
 const holder = cache.holders.ensure(`pod-${WARM_POD}`, { kind: 'gpu', rank: 0 });
-cache.catalog.note(holder, MODEL, BLOCK_SIZE_TOKENS);
+cache.catalog.note(holder, MODEL, BLOCK_SIZE_TOKENS, 'base');
 const root = rootOf({ space: 'engine', model: MODEL, salt: '' }, BLOCK_SIZE_TOKENS, SEED);
 const longest = [...tokensByLength.values()].at(-1)!;
 const chain = chainBlocks(root, longest.subarray(0, longest.length / 2), BLOCK_SIZE_TOKENS, SEED);

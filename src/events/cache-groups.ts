@@ -18,6 +18,9 @@ const FULL_ATTENTION: ReadonlySet<string> = new Set([
 
 const MAIN: GroupRole = { kind: 'main' };
 
+/** Hybrid models have up to a dozen. */
+const MAX_GROUPS = 64;
+
 /**
  * The KV-cache groups of one holder. A hybrid model has several, each with events of its own: full attention, and sliding
  * windows or a state (Mamba) beside it. Any may come first and have the lowest number.
@@ -32,7 +35,11 @@ export class CacheGroups {
    * The role of a group that stores blocks.
    * @param isComplete whether the event names each block of its tokens: of windows some may be left out
    */
-  storing(group: CacheGroup, blockSizeTokens: number, isComplete: boolean): GroupRole | 'unknown' {
+  storing(
+    group: CacheGroup,
+    blockSizeTokens: number,
+    isComplete: boolean,
+  ): GroupRole | 'unknown' | 'refused' {
     const { index, kind } = group;
     const mayBeMain = kind === undefined ? isComplete : FULL_ATTENTION.has(kind);
     if (this.#main === undefined && mayBeMain) {
@@ -41,6 +48,7 @@ export class CacheGroups {
     }
     if (this.#isMain(index)) return MAIN;
     if (index === undefined) return 'unknown';
+    if (!this.#further.has(index) && this.#further.size >= MAX_GROUPS) return 'refused';
     const blocks = blocksNeeded(group, blockSizeTokens);
     this.#further.set(index, blocks);
     return { kind: 'further', group: index, blocks };

@@ -28,17 +28,19 @@ export interface HolderFeedOptions {
  * - `stored`: `blocks` of it, and `attached` more that had waited for one of these as their parent;
  * - `orphaned`: its parent is unknown, so it waits; `dropped` older blocks had to go for it;
  * - `inconsistent`: its hashes and tokens do not fit together; not indexed;
- * - `elsewhere`: about a medium that is not known, or about blocks elsewhere that are not; not indexed.
+ * - `elsewhere`: about a medium that is not known, or about blocks elsewhere that are not; not indexed;
+ * - `refused`: of more block sizes, adapters or cache groups than an engine can have; not indexed.
  */
 export type Applied =
   | { readonly kind: 'stored'; readonly blocks: number; readonly attached: number }
   | { readonly kind: 'removed'; readonly blocks: number }
   | { readonly kind: 'orphaned'; readonly blocks: number; readonly dropped: number }
-  | { readonly kind: 'cleared' | 'inconsistent' | 'elsewhere' };
+  | { readonly kind: 'cleared' | 'inconsistent' | 'elsewhere' | 'refused' };
 
 const DEFAULT_MAX_ORPHAN_BLOCKS = 65_536;
 const ELSEWHERE: Applied = { kind: 'elsewhere' };
 const INCONSISTENT: Applied = { kind: 'inconsistent' };
+const REFUSED: Applied = { kind: 'refused' };
 
 /** Turns the events of one rank into index writes. */
 export class HolderFeed {
@@ -101,6 +103,7 @@ export class HolderFeed {
     this.#orphans.clear();
     this.#further.clear();
     cache.index.clear(this.#gpu);
+    cache.catalog.forget(this.#gpu);
     cache.history.forget(pod);
   }
 
@@ -111,6 +114,7 @@ export class HolderFeed {
     if (medium !== 'gpu') return this.#storeInTier(event, medium, isComplete);
     const role = this.#groups.storing(group, blockSizeTokens, isComplete);
     if (role === 'unknown') return INCONSISTENT;
+    if (role === 'refused') return REFUSED;
     if (role.kind === 'further')
       return { kind: 'stored', blocks: this.#further.store(role, hashes), attached: 0 };
     this.#further.isMain(group.index);
@@ -122,7 +126,7 @@ export class HolderFeed {
     if (parent !== undefined && this.#locate(parent) === undefined) {
       return { kind: 'orphaned', blocks: hashes.length, dropped: this.#orphans.hold({ ...event, parent }) };
     }
-    this.#place(event);
+    if (!this.#place(event)) return REFUSED;
     return { kind: 'stored', blocks: hashes.length, attached: this.#attachTo(hashes) };
   }
 
@@ -134,18 +138,19 @@ export class HolderFeed {
     return blocks === 0 ? ELSEWHERE : { kind: 'stored', blocks, attached: 0 };
   }
 
-  /** Its parent is known. */
-  #place(event: StoredEvent): void {
+  /** Its parent is known. Returns whether it was stored. */
+  #place(event: StoredEvent): boolean {
     const { index, catalog } = this.#options.cache;
     const { hashes, parent, blockSizeTokens, loraName } = event;
     const after = parent === undefined ? START : this.#locate(parent)!;
     const { chain, model } = chainOf(event, after === START ? undefined : index.hashAt(after), this.#options);
+    if (!catalog.note(this.#gpu, model, blockSizeTokens, loraName === undefined ? 'base' : 'adapter'))
+      return false;
     const again = this.#isReannouncement(event, chain) ? 'same' : 'copy';
     index.store(this.#gpu, chain, { after, engineHashes: hashes.lanes, again });
     this.#tiers.storedOnGpu(chain, parent);
     this.#further.placed(hashes);
-    catalog.note(this.#gpu, model, blockSizeTokens);
-    if (loraName !== undefined) catalog.noteAdapter(this.#gpu, loraName);
+    return true;
   }
 
   /**
@@ -168,7 +173,7 @@ export class HolderFeed {
     for (let parent = parents.pop(); parent !== undefined; parent = parents.pop()) {
       if (this.#locate(parent) === undefined) continue;
       for (const { event, removed } of this.#orphans.takeChildrenOf(parent)) {
-        this.#place(event);
+        if (!this.#place(event)) continue;
         parents.push(...each(event.hashes));
         attached += event.hashes.length;
         for (const hash of removed) this.#removeOnGpu(hash);

@@ -122,15 +122,16 @@ export class Tiers {
   /** Of a prompt's first blocks the event has to say what context they are of: without extra keys it may be any. */
   #storeUnknown(tier: Tier, event: StoredEvent): number {
     const { index, catalog } = this.#options.cache;
-    const { parent, hashes, extraKeys, blockSizeTokens } = event;
+    const { parent, hashes, extraKeys, blockSizeTokens, loraName } = event;
     if (parent === undefined && extraKeys.length === 0) return 0;
     const after = this.#after(parent);
     if (after === undefined) return 0;
     const { chain, model } = chainOf(event, after === START ? undefined : index.hashAt(after), this.#options);
+    if (!catalog.note(this.#options.gpu, model, blockSizeTokens, loraName === undefined ? 'base' : 'adapter'))
+      return 0;
     const holders = this.#ensure();
     index.store(holders[tier], chain, { after, engineHashes: hashes.lanes, again: 'copy' });
     this.#storeAnywhere(chain, parent);
-    catalog.note(this.#options.gpu, model, blockSizeTokens);
     return hashes.length;
   }
 

@@ -42,6 +42,7 @@ export function createCacheState(options: CacheStateOptions): CacheState {
     history,
     purge(pod) {
       history.forget(pod);
+      catalog.forgetServed(pod);
       for (const holder of holders.of(pod)) {
         index.clear(holder);
         catalog.forget(holder);

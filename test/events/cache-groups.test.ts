@@ -25,6 +25,17 @@ describe('the KV-cache groups of a holder', () => {
     assert.equal(removing(1), 'unknown');
   });
 
+  it('are not more than an engine can have, whatever it numbers', () => {
+    storing(FULL(0));
+    const roles = Array.from({ length: 1_000 }, (_, i) => storing(WINDOW(i + 1, 33)));
+    assert.lengthOf(
+      roles.filter(role => role !== 'refused'),
+      64,
+    );
+    assert.deepEqual(storing(WINDOW(1, 33)), further(1, 2), 'those that are known go on');
+    assert.deepEqual(storing(FULL(0)), MAIN);
+  });
+
   it('are not known at first', () => {
     for (const index of [undefined, 0, 1]) assert.equal(removing(index), 'unknown');
   });

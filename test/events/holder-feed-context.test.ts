@@ -40,6 +40,30 @@ describe('the context of stored blocks', () => {
     assert.isFalse(bench.cache.catalog.isAdapter('demo'));
   });
 
+  it('goes with a clear and with what is forgotten', () => {
+    for (const end of [() => feed.apply({ kind: 'cleared' }), () => feed.forget()]) {
+      feed.apply(stored([1], undefined, { loraName: 'sql', extraKeys: [[text('sql')]] }));
+      assert.isTrue(bench.cache.catalog.isAdapter('sql'));
+      end();
+      assert.isFalse(bench.cache.catalog.isAdapter('sql'));
+      assert.deepEqual(bench.cache.catalog.blockSizes('sql'), []);
+    }
+  });
+
+  it('is refused beyond what an engine can have, and nothing of it is indexed', () => {
+    const outcomes = Array.from({ length: 2_000 }, (_, i) => {
+      const name = `adapter-${i}`;
+      return feed.apply(stored([i + 1], undefined, { loraName: name, extraKeys: [[text(name)]] })).kind;
+    });
+    assert.lengthOf(
+      outcomes.filter(kind => kind === 'stored'),
+      1_024,
+    );
+    assert.equal(outcomes.at(-1), 'refused');
+    assert.equal(feed.size, 1_024);
+    assert.equal(feed.apply(stored([5_000], 2_000)).kind, 'orphaned', 'and nothing follows it');
+  });
+
   it('has the salt, which stands last in the first block, and goes for the whole chain', () => {
     feed.apply(stored([1, 2], undefined, { extraKeys: [[text('tenant')], undefined] }));
     feed.apply(stored([3], 2, { extraKeys: [undefined] }));

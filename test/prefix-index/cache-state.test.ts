@@ -25,10 +25,10 @@ describe('the cache state', () => {
     const other = cache.holders.ensure('b', GPU);
     for (const id of [...ids, other]) {
       store(id);
-      cache.catalog.note(id, 'demo', 16);
+      cache.catalog.note(id, 'demo', 16, 'base');
     }
-    cache.catalog.note(ids[1]!, 'demo', 64);
-    cache.catalog.noteAdapter(ids[0]!, 'sql');
+    cache.catalog.note(ids[1]!, 'demo', 64, 'base');
+    cache.catalog.note(ids[0]!, 'sql', 16, 'adapter');
     cache.history.store('a', chain);
 
     cache.purge('a');

@@ -17,10 +17,10 @@ describe('the context catalog', () => {
   });
 
   it('knows every block size of a model once, and who uses it', () => {
-    catalog.note(A, 'demo', 16);
-    catalog.note(A, 'demo', 16);
-    catalog.note(B, 'demo', 64);
-    catalog.note(B, 'other', 32);
+    catalog.note(A, 'demo', 16, 'base');
+    catalog.note(A, 'demo', 16, 'base');
+    catalog.note(B, 'demo', 64, 'base');
+    catalog.note(B, 'other', 32, 'base');
     assert.sameMembers(catalog.blockSizes('demo'), [16, 64]);
     assert.deepEqual(catalog.blockSizes('other'), [32]);
     assert.isTrue(catalog.uses(A, 'demo', 16));
@@ -29,20 +29,19 @@ describe('the context catalog', () => {
   });
 
   it('knows adapters by name', () => {
-    catalog.noteAdapter(A, 'sql');
-    catalog.noteAdapter(B, 'sql');
+    catalog.note(A, 'sql', 16, 'adapter');
+    catalog.note(B, 'sql', 16, 'adapter');
     assert.isTrue(catalog.isAdapter('sql'));
     assert.isFalse(catalog.isAdapter('demo'));
   });
 
   it('forgets what only a forgotten holder has shown', () => {
-    catalog.note(A, 'demo', 16);
-    catalog.note(B, 'demo', 16);
-    catalog.note(A, 'demo', 64);
-    catalog.note(A, 'sql', 16);
-    catalog.noteAdapter(A, 'sql');
-    catalog.noteAdapter(A, 'chat');
-    catalog.noteAdapter(B, 'chat');
+    catalog.note(A, 'demo', 16, 'base');
+    catalog.note(B, 'demo', 16, 'base');
+    catalog.note(A, 'demo', 64, 'base');
+    catalog.note(A, 'sql', 16, 'adapter');
+    catalog.note(A, 'chat', 16, 'adapter');
+    catalog.note(B, 'chat', 16, 'adapter');
     catalog.forget(A);
     assert.deepEqual(catalog.blockSizes('demo'), [16]);
     assert.deepEqual(catalog.blockSizes('sql'), []);
@@ -51,5 +50,72 @@ describe('the context catalog', () => {
     catalog.forget(B);
     assert.deepEqual(catalog.blockSizes('demo'), []);
     assert.isFalse(catalog.isAdapter('chat'));
+  });
+
+  it('knows what a pod serves until it serves something else, or has gone', () => {
+    catalog.setServed('a', { adapters: ['sql', 'chat'], baseNames: ['demo'] });
+    catalog.setServed('b', { adapters: ['sql'], baseNames: ['demo'] });
+    catalog.setServed('a', { adapters: ['chat'], baseNames: [] });
+    assert.deepEqual(
+      ['sql', 'chat', 'demo'].map(name => catalog.isAdapter(name)),
+      [true, true, false],
+    );
+    assert.isTrue(catalog.isBaseName('demo'));
+    catalog.forgetServed('b');
+    catalog.forgetServed('b');
+    assert.deepEqual(
+      ['sql', 'chat'].map(name => catalog.isAdapter(name)),
+      [false, true],
+    );
+    assert.isFalse(catalog.isBaseName('demo'));
+  });
+
+  it('keeps what a pod serves apart from what its events have shown', () => {
+    catalog.setServed('a', { adapters: ['sql'], baseNames: [] });
+    catalog.note(A, 'sql', 16, 'adapter');
+    catalog.forget(A);
+    assert.isTrue(catalog.isAdapter('sql'), 'a cleared cache unloads no adapter');
+  });
+
+  describe('bounds', () => {
+    it('the block sizes of a holder, and of a model', () => {
+      const sizes = Array.from({ length: 3_000 }, (_, i) => i + 1);
+      assert.lengthOf(
+        sizes.filter(size => catalog.note(A, 'demo', size, 'base')),
+        4,
+      );
+      assert.isTrue(catalog.note(A, 'demo', 1, 'base'), 'what is known may come again');
+      assert.lengthOf(
+        sizes.filter(size => catalog.note(B, 'demo', size + 4, 'base')),
+        4,
+      );
+      assert.isFalse(catalog.note(holder(2), 'demo', 9, 'base'));
+      assert.isTrue(catalog.note(holder(2), 'demo', 8, 'base'));
+      assert.lengthOf(catalog.blockSizes('demo'), 8);
+      catalog.forget(A);
+      assert.isTrue(catalog.note(holder(2), 'demo', 9, 'base'), 'there is room again');
+    });
+
+    it('the size of a block, and the length of a name', () => {
+      assert.isFalse(catalog.note(A, 'demo', 65_537, 'base'));
+      assert.isFalse(catalog.note(A, 'x'.repeat(513), 16, 'base'));
+      catalog.setServed('a', { adapters: ['x'.repeat(513), 'sql'], baseNames: [] });
+      assert.isFalse(catalog.isAdapter('x'.repeat(513)));
+      assert.isTrue(catalog.isAdapter('sql'));
+    });
+
+    it('the adapters of a holder and of a pod', () => {
+      const names = Array.from({ length: 2_000 }, (_, i) => `adapter-${i}`);
+      assert.lengthOf(
+        names.filter(name => catalog.note(A, name, 16, 'base')),
+        1_024,
+      );
+      assert.isTrue(catalog.note(B, 'adapter-1999', 16, 'base'));
+      catalog.setServed('a', { adapters: names, baseNames: names });
+      assert.lengthOf(
+        names.filter(name => catalog.isAdapter(name)),
+        1_024,
+      );
+    });
   });
 });

@@ -44,8 +44,7 @@ function announce(pod: Pod, ids: Uint32Array, { rank = 0, model = 'demo', salt =
   cache.index.store(holder, chain, {
     ...{ after: START, engineHashes: engineHashesOf(chain), again: 'same' },
   });
-  cache.catalog.note(holder, model, size);
-  if (model !== 'demo') cache.catalog.noteAdapter(holder, model);
+  cache.catalog.note(holder, model, size, model === 'demo' ? 'base' : 'adapter');
 }
 
 function look(ids: Uint32Array, context = BASE, lookup = withEvents) {
