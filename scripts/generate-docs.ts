@@ -24,7 +24,7 @@ const GROUPS: readonly { readonly group: Setting<unknown>['group']; readonly abo
 /** The text of docs/configuration.md. */
 export function configurationPage(): string {
   const groups = GROUPS.map(({ group, about }) => `### ${group}\n\n${about}\n\n${tableOf(group)}`);
-  return `${[INTRODUCTION, '## Settings', ...groups, withoutEffect(), DIFFERENCES, PODS_FILE, ENVOY].join('\n\n')}\n`;
+  return `${[INTRODUCTION, '## Settings', ...groups, withoutEffect(), DIFFERENCES, PODS_FILE, PROCESS, ENVOY].join('\n\n')}\n`;
 }
 
 function tableOf(wanted: Setting<unknown>['group']): string {
@@ -140,7 +140,24 @@ rename or updated by Kubernetes as a mounted ConfigMap.
   \`labels\` alone keeps what is known.
 - One mistake makes the whole file invalid. At start that ends the program, with all mistakes named; later the last good
   file stays in force, the mistakes are logged and \`warmroute_pod_discovery_problems_total\` counts them.
+- It may have 8 MiB, 20,000 pods, 256 aliases and 64 labels a pod, and may take 15 s and 768 MB to parse. A file that does not answer
+  for 5 s (a dead mount, a pipe that nobody writes to) counts as unreadable, and is tried again.
+- An address where no engine can be (a cloud's metadata service, link-local, multicast, unspecified, broadcast) is warned of, in the
+  log and by \`check-config\`, and used. A host name that resolves to one is warned of in the log.
 - With no pods at all (\`pods: []\`) the router runs, and is not ready.`;
+
+const PROCESS = `## Log and exit
+
+The log goes to standard output, one JSON object a line. When that is full, not read or closed, requests go on: up to 4 MiB wait,
+further lines are dropped and counted (\`warmroute_log_lines_dropped_total\`), and when it takes lines again one of them says how many
+were dropped. Of more than 20 pods that join or leave at once the log has their numbers; their names are at level \`debug\`.
+
+| told by | the process |
+| --- | --- |
+| SIGTERM or SIGINT while it starts | ends at once, exit code 0 |
+| SIGTERM or SIGINT while it serves | drains (\`WARMROUTE_DRAIN_MS\`), exit code 0 |
+| a second one | ends at once: by that signal, or with 128 + its number as PID 1 of a container |
+| a mistake in the configuration, a port that is taken | ends with one line for each on standard error, exit code 1 |`;
 
 const ENVOY = `## What must agree with Envoy
 

@@ -131,6 +131,13 @@ describe('warmroute', function () {
       );
     });
 
+    it('warns of an address that no engine can have, which is no mistake', async () => {
+      const path = await podsFileWith('pods: [{ name: a, address: 169.254.169.254, port: 1, model: m }]');
+      const { code, stderr } = await runCli(['check-config'], { WARMROUTE_PODS_FILE: path });
+      assert.equal(code, 0);
+      assert.equal(stderr, 'warmroute: no engine can be there: a at 169.254.169.254 (a metadata service)\n');
+    });
+
     it('finds a mistake in the pods file alone', async () => {
       const { code, stderr } = await runCli(['check-config'], {
         WARMROUTE_PODS_FILE: join(folder, 'none.yaml'),

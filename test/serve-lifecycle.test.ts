@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { promisify } from 'node:util';
 import { assert } from 'chai';
 import type { Environment } from '../src/config.ts';
 import { DiscoveryError } from '../src/pods/discovery.ts';
@@ -64,6 +66,34 @@ describe('the server', function () {
         await nothingLeft(before);
       });
     }
+
+    it('when its start is ended while the pods file hangs', async () => {
+      await promisify(execFile)('mkfifo', [bench.podsFile]);
+      const before = listeners();
+      const ending = new AbortController();
+      const config = aConfig({
+        ...{ ...WITH_EVENTS, WARMROUTE_DRAIN_MS: '600000' },
+        ...{ WARMROUTE_GRPC_ADDRESS: '127.0.0.1:0', WARMROUTE_ADMIN_ADDRESS: '127.0.0.1:0' },
+      });
+      const { log } = recordingLog();
+      const starting = serve({ ...config, podsFile: bench.podsFile }, { log, ending: ending.signal });
+      // Resolves when the server has it open.
+      const writer = await open(bench.podsFile, 'w');
+      ending.abort('SIGTERM');
+      assert.equal(await starting.catch(reason => reason), 'SIGTERM');
+      await writer.close();
+      await nothingLeft(before);
+    });
+
+    it('when its start is ended before it begins', async () => {
+      await bench.writePods([]);
+      const before = listeners();
+      const { log } = recordingLog();
+      const parts = { log, ending: AbortSignal.abort('SIGINT') };
+      const starting = serve({ ...aConfig(), podsFile: bench.podsFile }, parts);
+      assert.equal(await starting.catch(reason => reason), 'SIGINT');
+      await nothingLeft(before);
+    });
 
     it('when it is stopped, however often that is asked for', async () => {
       const engines = await bench.startEngines(2);

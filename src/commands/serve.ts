@@ -39,7 +39,7 @@ async function run(
   for (const name of unknownNames()) log.warn({ name }, 'there is no such setting: is it misspelt?');
   const parts = { log, logLinesDropped: () => output.dropped, ending };
   const server = await serve(config, parts).catch((error: unknown) => {
-    if (ending.aborted) return undefined;
+    if (ending.aborted && error === ending.reason) return undefined;
     throw error instanceof DiscoveryError ? new CommandError([error.message]) : error;
   });
   if (server === undefined) {

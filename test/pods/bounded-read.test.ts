@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assert } from 'chai';
 import { BoundedReader } from '../../src/pods/bounded-read.ts';
+import { eventually } from '../support/eventually.ts';
 
 describe('a bounded read', () => {
   const { signal: never } = new AbortController();
@@ -51,6 +52,9 @@ describe('a bounded read', () => {
     it('that nobody writes to is given up', async () => {
       const content = await reader(1_000, 30).read(path, never);
       assert.deepInclude(content, { kind: 'unreadable', code: 'ETIMEDOUT' });
+      await eventually('no thread waits for it', () => {
+        return !process.getActiveResourcesInfo().some(kind => kind.startsWith('FSReq'));
+      });
       assert.match(JSON.stringify(content), /nothing came within 30 ms: is it a pipe that nobody writes to/);
     });
 
