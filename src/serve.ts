@@ -9,8 +9,9 @@ import { startAdmin } from './ops/admin.ts';
 import { reportFeed } from './ops/feed-report.ts';
 import { createInstruments } from './ops/instruments.ts';
 import type { Logger } from './ops/log.ts';
+import { createMetrics } from './ops/metrics.ts';
 import { createObserver } from './ops/observed.ts';
-import { reportDoor, reportPods, reportState, reportTokenizer } from './ops/reports.ts';
+import { forgetUnservedModels, reportDoor, reportPods, reportState, reportTokenizer } from './ops/reports.ts';
 import { startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { followPodsFile } from './pods/discovery.ts';
 import { PodRegistry } from './pods/registry.ts';
@@ -90,7 +91,8 @@ export async function serve(
       traces: parts.traces ?? traceSink(config),
     });
     stops.push(() => telemetry.stop());
-    const instruments = createInstruments(telemetry.meter);
+    const metrics = createMetrics();
+    const instruments = createInstruments(metrics);
     const observed = createObserver({ tracer: telemetry.tracer, instruments, log, usesKvEvents });
 
     const registry = new PodRegistry();
@@ -101,14 +103,14 @@ export async function serve(
       historyTtlMs: usesKvEvents ? config.expectedBlocksTtlMs : config.historyMinutes * 60_000,
       seed: randomInt(0x100000000),
     });
-    const report = reportFeed(instruments, log);
+    const report = reportFeed(metrics, instruments, log);
     const feed = new EventFeed({
       cache,
       seed,
       topic: config.kvEventsTopic,
       ...(config.kvEventsBind && { mode: { kind: 'bind', addresses: config.kvEventsBind } as const }),
       onFact: fact => {
-        report(fact);
+        report.hear(fact);
         engines.hear(fact);
       },
       onUnknownPublisher: () => instruments.unknownPublishers.add(1),
@@ -144,14 +146,17 @@ export async function serve(
       registry.subscribe({
         joined: pod => {
           log.info(podFields(pod), 'pod joined');
+          report.joined(pod.name);
           if (usesKvEvents) engines.joined(pod);
         },
         left: pod => {
           log.info(podFields(pod), 'pod left');
+          report.left(pod.name);
           engines.left(pod);
           cache.purge(pod.name);
           load.forget(pod);
         },
+        changed: () => forgetUnservedModels(metrics, registry),
       }),
     );
     const discovery = await followPodsFile({
@@ -166,7 +171,7 @@ export async function serve(
       SETTINGS.adminAddress,
       startAdmin({
         ...hostAndPort(config.adminAddress),
-        metrics: (request, response) => telemetry.serveMetrics(request, response),
+        metrics: (_, response) => void metrics.answer(response),
         isReady: () => readiness(phase, registry),
         models: () => registry.models(),
         publishers: () => engines.snapshot(),
@@ -198,7 +203,7 @@ export async function serve(
     const showHealth = () => grpc.setHealth(registry.ready ? 'SERVING' : 'NOT_SERVING');
     showHealth();
     stops.push(registry.subscribe({ joined: () => {}, left: () => {}, changed: showHealth }));
-    reportState(instruments, {
+    reportState(metrics, instruments, {
       cache,
       registry,
       load,

@@ -14,6 +14,7 @@ import {
   ServeBench,
   WITH_EVENTS,
 } from './support/serve-bench.ts';
+import { samplesOf } from './support/telemetry.ts';
 
 /** (Block, holder) pairs that engines have announced, without those that are only expected of them. */
 const announced = ({ index, history }: CacheState) => index.size().entries - history.entries;
@@ -94,6 +95,44 @@ describe('the server', function () {
       assert.equal((await routed(envoy)).target, addressOf(engines[1]!));
     });
 
+    it('leaves the metrics too, with its model, and begins at nothing when it comes back', async () => {
+      const engines = await bench.startEngines(2);
+      await bench.writePods(engines);
+      const started = await bench.start(WITH_EVENTS);
+      await hears(started, engines);
+      const { server, envoy, lines } = started;
+      await routed(envoy);
+      const before = (await adminPage(server, '/metrics')).text;
+      for (const engine of engines)
+        assert.lengthOf(
+          samplesOf('warmroute_publisher_state', before).filter(line => line.includes(engine.name)),
+          1,
+        );
+      assert.include(before, `model="${MODEL}"`);
+
+      const happened = (message: string, times: number) =>
+        eventually(message, () => lines.filter(line => line.message === message).length === times);
+      await bench.writePods(engines.slice(1));
+      await happened('pod left', 1);
+      const half = (await adminPage(server, '/metrics')).text;
+      assert.notInclude(half, engines[0]!.name);
+      assert.include(half, engines[1]!.name);
+      assert.include(half, `model="${MODEL}"`);
+      await bench.writePods([]);
+      await happened('pod left', 2);
+      const none = (await adminPage(server, '/metrics')).text;
+      assert.notInclude(none, engines[1]!.name);
+      assert.notInclude(none, `model="${MODEL}"`);
+
+      await bench.writePods(engines);
+      const again = await eventually('both are heard again', async () => {
+        const { text } = await adminPage(server, '/metrics');
+        const connected = samplesOf('aibrix_kvcache_zmq_connections_total', text);
+        return connected.length === 2 && connected;
+      });
+      for (const sample of again) assert.match(sample, /} 1$/);
+    });
+
     it('leaves the others theirs', async () => {
       const engines = await bench.startEngines(3);
       await bench.writePods(engines);
@@ -130,6 +169,9 @@ describe('the server', function () {
         'warmroute_ready_pods 2',
       ])
         assert.include(text.split('\n'), sample);
+      const head = await fetch(`http://127.0.0.1:${server.adminPort}/metrics`, { method: 'HEAD' });
+      assert.deepEqual([head.status, await head.text()], [200, '']);
+      assert.equal(head.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
     });
 
     it('is not ready, and NOT_SERVING, until pods are known, and again when none are left', async () => {
