@@ -171,7 +171,8 @@ export async function serve(
       SETTINGS.adminAddress,
       startAdmin({
         ...hostAndPort(config.adminAddress),
-        metrics: (_, response) => void metrics.answer(response),
+        debug: config.adminDebug ? 'everyone' : 'loopback',
+        metrics: (_, response) => metrics.answer(response),
         isReady: () => readiness(phase, registry),
         models: () => registry.models(),
         publishers: () => engines.snapshot(),

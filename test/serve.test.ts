@@ -1,6 +1,9 @@
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import { get, type IncomingMessage } from 'node:http';
 import { assert } from 'chai';
 import type { CacheState } from '../src/prefix-index/cache-state.ts';
+import type { RunningServer } from '../src/serve.ts';
 import { startUpstream } from './support/envoy-upstream.ts';
 import { eventually } from './support/eventually.ts';
 import {
@@ -15,6 +18,14 @@ import {
   WITH_EVENTS,
 } from './support/serve-bench.ts';
 import { samplesOf } from './support/telemetry.ts';
+
+async function statusFor(server: RunningServer, path: string, host: string): Promise<number | undefined> {
+  const sent = get({ host: '127.0.0.1', port: server.adminPort, path, headers: { host } });
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  response.resume();
+  await once(response, 'end');
+  return response.statusCode;
+}
 
 /** (Block, holder) pairs that engines have announced, without those that are only expected of them. */
 const announced = ({ index, history }: CacheState) => index.size().entries - history.entries;
@@ -172,6 +183,22 @@ describe('the server', function () {
       const head = await fetch(`http://127.0.0.1:${server.adminPort}/metrics`, { method: 'HEAD' });
       assert.deepEqual([head.status, await head.text()], [200, '']);
       assert.equal(head.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
+    });
+
+    it('shows more than metrics and health to clients on the same host alone, unless told otherwise', async () => {
+      await bench.writePods(await bench.startEngines(1));
+      for (const [environment, status] of [
+        [{}, 403],
+        [{ WARMROUTE_ADMIN_DEBUG: 'true' }, 200],
+      ] as const) {
+        const { server } = await bench.start(environment);
+        for (const path of ['/v1/models', '/debug/publishers']) {
+          assert.equal((await adminPage(server, path)).status, 200);
+          // As a browser sends it whose page's name leads to 127.0.0.1.
+          assert.equal(await statusFor(server, path, 'rebound.example'), status, path);
+        }
+        assert.equal(await statusFor(server, '/metrics', 'rebound.example'), 200);
+      }
     });
 
     it('is not ready, and NOT_SERVING, until pods are known, and again when none are left', async () => {
