@@ -9,9 +9,17 @@ import { startAdmin } from './ops/admin.ts';
 import { reportFeed, reportRejectedMessages } from './ops/feed-report.ts';
 import { createInstruments } from './ops/instruments.ts';
 import type { Logger } from './ops/log.ts';
+import { createMetrics } from './ops/metrics.ts';
 import { createObserver } from './ops/observed.ts';
 import { createPodLog } from './ops/pod-log.ts';
-import { reportDoor, reportLog, reportPods, reportState, reportTokenizer } from './ops/reports.ts';
+import {
+  forgetUnservedModels,
+  reportDoor,
+  reportLog,
+  reportPods,
+  reportState,
+  reportTokenizer,
+} from './ops/reports.ts';
 import { startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { followPodsFile } from './pods/discovery.ts';
 import { PodRegistry } from './pods/registry.ts';
@@ -101,7 +109,8 @@ export async function serve(
       traces: parts.traces ?? traceSink(config),
     });
     stops.push(() => telemetry.stop());
-    const instruments = createInstruments(telemetry.meter);
+    const metrics = createMetrics();
+    const instruments = createInstruments(metrics);
     const unexpected = (consequence: string) => (error: unknown) => {
       instruments.unexpected.add(1);
       log.error({ err: error }, `unexpected error; ${consequence}`);
@@ -116,14 +125,14 @@ export async function serve(
       historyTtlMs: usesKvEvents ? config.expectedBlocksTtlMs : config.historyMinutes * 60_000,
       seed: randomInt(0x100000000),
     });
-    const report = reportFeed(instruments, log);
+    const report = reportFeed(metrics, instruments, log);
     const feed = new EventFeed({
       cache,
       seed,
       topic: config.kvEventsTopic,
       ...(config.kvEventsBind && { mode: { kind: 'bind', addresses: config.kvEventsBind } as const }),
       onFact: fact => {
-        report(fact);
+        report.hear(fact);
         engines.hear(fact);
         if (fact.kind === 'state' || fact.kind === 'link') warmup.check();
       },
@@ -171,17 +180,22 @@ export async function serve(
       registry.subscribe(createPodLog(log)),
       registry.subscribe({
         joined: pod => {
-          if (usesKvEvents) slices.add(() => engines.joined(pod));
+          slices.add(() => {
+            report.joined(pod.name);
+            if (usesKvEvents) engines.joined(pod);
+          });
         },
         left: pod =>
           slices.add(() => {
             engines.left(pod);
+            report.left(pod.name);
             cache.purge(pod.name);
             load.forget(pod);
           }),
         changed: () =>
           slices.add(() => {
             engines.changed();
+            forgetUnservedModels(metrics, registry);
             if (registry.ready) warmup.check();
             showHealth();
           }),
@@ -201,7 +215,8 @@ export async function serve(
       SETTINGS.adminAddress,
       startAdmin({
         ...hostAndPort(config.adminAddress),
-        metrics: (request, response) => telemetry.serveMetrics(request, response),
+        debug: config.adminDebug ? 'everyone' : 'loopback',
+        metrics: (_, response) => metrics.answer(response),
         isReady: () => readiness(phase, registry, warmup, feed),
         models: () => registry.models(),
         publishers: () => [
@@ -234,7 +249,7 @@ export async function serve(
     showHealth = () => grpc.setHealth(registry.ready && warmup.isOver ? 'SERVING' : 'NOT_SERVING');
     showHealth();
     reportLog(instruments, parts.logLinesDropped);
-    reportState(instruments, {
+    reportState(metrics, instruments, {
       cache,
       registry,
       load,

@@ -20,6 +20,7 @@ describe('configuration', () => {
     assert.deepEqual({ ...aConfig() } as object, {
       grpcAddress: '0.0.0.0:50052',
       adminAddress: '0.0.0.0:8080',
+      adminDebug: false,
       debugHeaders: false,
       logLevel: 'info',
       maxBodyBytes: 32 * 1024 * 1024,
@@ -185,6 +186,7 @@ describe('configuration', () => {
     })) {
       it(`read ${text} as ${value}, as Go's ParseBool does`, () => {
         assert.equal(aConfig({ WARMROUTE_DEBUG_HEADERS: text }).debugHeaders, value);
+        assert.equal(aConfig({ WARMROUTE_ADMIN_DEBUG: text }).adminDebug, value);
       });
     }
   });
@@ -237,6 +239,7 @@ describe('configuration', () => {
       ['WARMROUTE_ADMIN_ADDRESS', '0.0.0.0:65536', 'port must be at most 65535'],
       ['WARMROUTE_ADMIN_ADDRESS', '0.0.0.0:', host],
       ['WARMROUTE_DEBUG_HEADERS', 'yes', flag],
+      ['WARMROUTE_ADMIN_DEBUG', 'yes', flag],
       ['WARMROUTE_LOG_LEVEL', 'trace', 'must be one of debug, info, warn, error'],
       ['WARMROUTE_MAX_BODY_BYTES', '1023', 'must be from 1024 to 1073741824'],
       ['WARMROUTE_DECISION_TIMEOUT_MS', '0', timer],

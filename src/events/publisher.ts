@@ -103,8 +103,12 @@ export class Publisher {
   #offsetWhenCaughtUpMs: number | undefined;
 
   constructor(options: PublisherOptions) {
-    const { limits, replayEndpoint, source, now, sleep, onFact } = options;
-    this.#options = options;
+    const { limits, replayEndpoint, source, now, sleep } = options;
+    // Facts have the pod's name alone, and another pod may have it by then.
+    const onFact = (fact: PublisherFact) => {
+      if (!this.#stopping.signal.aborted) options.onFact(fact);
+    };
+    this.#options = { ...options, onFact };
     this.#expiry = new Alarm(sleep, this.#stopping.signal);
     this.#retry = new Alarm(sleep, this.#stopping.signal);
     this.#rules = {
@@ -197,7 +201,7 @@ export class Publisher {
     if (isFollowing(before) && isFollowing(state) && before.last !== undefined && before.last !== state.last)
       this.#options.onRelease(before.last);
     for (const action of actions) {
-      // Whoever hears a fact may stop us.
+      // Whoever is told a fact may stop us.
       if (this.#stopping.signal.aborted) return;
       this.#carryOut(action);
     }
