@@ -37,7 +37,7 @@ export const OPTIONS: ExchangeOptions = {
 export function anExchange(
   config?: ProtocolConfig,
   options: Partial<ExchangeOptions> = {},
-  lease: BodyLease = new BodyMemory(Number.POSITIVE_INFINITY).lease(() => {}),
+  lease: BodyLease = new BodyMemory(Number.MAX_SAFE_INTEGER).lease(() => {}),
 ): Exchange {
   return new Exchange(
     readModes(config ? { protocol_config: config } : {}),

@@ -277,7 +277,7 @@ describe('Serving an ext_proc stream', () => {
       {
         exchange: OPTIONS,
         bodyDeadlineMs: { STREAMED: 60_000, FULL_DUPLEX_STREAMED: 60_000 },
-        bodyMemory: new BodyMemory(Number.POSITIVE_INFINITY),
+        bodyMemory: new BodyMemory(Number.MAX_SAFE_INTEGER),
         firstMessageMs: 60_000,
         route: () => Promise.reject(new Error('no route')),
         onFact: () => {},
