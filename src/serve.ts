@@ -17,6 +17,7 @@ import {
   reportDoor,
   reportLog,
   reportPods,
+  reportRefusals,
   reportState,
   reportTokenizer,
 } from './ops/reports.ts';
@@ -26,6 +27,7 @@ import { PodRegistry } from './pods/registry.ts';
 import { type CacheState, createCacheState } from './prefix-index/cache-state.ts';
 import { withFallback } from './prompt/fallback-tokenizer.ts';
 import { createLocalTokenizer } from './prompt/local-tokenizer.ts';
+import { modelAtStart } from './prompt/model-at-start.ts';
 import { createRemoteTokenizer, type TokenizeFact } from './prompt/remote-tokenizer.ts';
 import { isRoutedPath, parsePrompt } from './prompt/request.ts';
 import type { Tokenizer } from './prompt/tokenizer.ts';
@@ -158,6 +160,7 @@ export async function serve(
     const load = new Load();
     const route = createRoute({
       parse: parsePrompt,
+      modelAtStart,
       registry,
       tokenize: observed.tokenize((prompt, pods, signal) => tokenizer.tokenize(prompt, pods, signal)),
       lookup: observed.lookup(
@@ -231,17 +234,25 @@ export async function serve(
     const grpc = await binding(
       SETTINGS.grpcAddress,
       startExtProcServer({
-        address: config.grpcAddress,
+        ...hostAndPort(config.grpcAddress),
         maxMessageBytes: config.grpcMaxMessageBytes,
         route: observed.route(route),
-        bodyDeadlineMs: config.decisionTimeoutMs,
+        bodyDeadlineMs: {
+          STREAMED: Math.min(config.decisionTimeoutMs, config.bodyTimeoutMs),
+          FULL_DUPLEX_STREAMED: config.bodyTimeoutMs,
+        },
+        maxBufferedBytes: config.maxBufferedBytes,
+        idleMs: config.grpcIdleMs,
+        maxConnections: config.grpcMaxConnections,
         exchange: {
           maxBodyBytes: config.maxBodyBytes,
           debugHeaders: config.debugHeaders ? 'allowed' : 'off',
+          targetHeaders: config.targetHeaders,
           isRouted: isRoutedPath,
           newRequestId: randomUUID,
         },
         onFact: reportDoor(instruments, log),
+        onRefused: reportRefusals(instruments, log),
         onUnexpected: unexpected('the request went on unrouted'),
       }),
     );

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { get, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { assert } from 'chai';
 import type { CacheState } from '../src/prefix-index/cache-state.ts';
 import type { RunningServer } from '../src/serve.ts';
@@ -199,6 +200,21 @@ describe('the server', function () {
         }
         assert.equal(await statusFor(server, '/metrics', 'rebound.example'), 200);
       }
+    });
+
+    it('refuses connections beyond WARMROUTE_GRPC_MAX_CONNECTIONS, counts them and says so', async () => {
+      await bench.writePods(await bench.startEngines(1));
+      const { server, envoy, lines } = await bench.start({ WARMROUTE_GRPC_MAX_CONNECTIONS: '1' });
+      assert.equal(await envoy.health(''), 'SERVING');
+      for (let i = 0; i < 3; i++) {
+        const socket = connect(server.grpcPort, '127.0.0.1').on('error', () => {});
+        await new Promise(resolve => socket.once('close', resolve));
+      }
+      const { text } = await adminPage(server, '/metrics');
+      assert.include(text, 'warmroute_refused_connections_total 3');
+      const said = lines.filter(({ message }) => message.includes('WARMROUTE_GRPC_MAX_CONNECTIONS'));
+      assert.lengthOf(said, 1);
+      assert.equal((await routed(envoy)).reason, 'only_pod');
     });
 
     it('is not ready, and NOT_SERVING, until pods are known, and again when none are left', async () => {

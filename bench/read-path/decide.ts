@@ -78,7 +78,8 @@ const route = createRoute({
     kind: 'prompt',
     prompt: { path, model: MODEL, salt: '', content: { kind: 'text', text: '' }, body: {}, raw: NO_BYTES },
   }),
-  registry: { knows: () => true, serving: () => pods },
+  modelAtStart: () => undefined,
+  registry: { knows: () => true, serving: () => pods, onlyModel: MODEL },
   tokenize: async () => ({ space: 'engine', ids: prompt }),
   lookup: createPrefixLookup({
     cache,
@@ -107,7 +108,10 @@ async function decideAll(rounds: number): Promise<Float64Array> {
     prompt = conversations[i % CONVERSATIONS]!;
     const request = { path: '/v1/completions', contentType: undefined, strategy: undefined, body: NO_BYTES };
     const started = performance.now();
-    const { decision, release } = await route({ ...request, requestId: '', trace: {} }, signal);
+    const { decision, release } = await route(
+      { ...request, extent: 'whole', requestId: '', trace: {} },
+      signal,
+    );
     times[i] = performance.now() - started;
     const reason = decision.kind === 'routed' ? decision.reason : decision.kind;
     reasons[reason] = (reasons[reason] ?? 0) + 1;

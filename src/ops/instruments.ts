@@ -105,6 +105,10 @@ export function createInstruments(metrics: Metrics) {
     ]),
     rejections: counter('warmroute_rejections_total', 'Requests answered with an error, by kind', ['kind']),
     undecided: counter('warmroute_undecided_total', 'Requests that went on without a pick, by why', ['why']),
+    refusedConnections: counter(
+      'warmroute_refused_connections_total',
+      'gRPC connections refused, as there were too many',
+    ),
     matchedBlocks: counter(
       'warmroute_matched_blocks_total',
       'Prompt blocks that the chosen pod held, by tier',
@@ -175,6 +179,7 @@ export function createInstruments(metrics: Metrics) {
     inFlight: gauge('warmroute_requests_in_flight', 'Requests in flight per pod', ['pod']),
     pods: gauge('warmroute_ready_pods', 'Ready pods'),
     streams: gauge('warmroute_extproc_streams', 'Open ext_proc streams'),
+    bufferedBytes: gauge('warmroute_buffered_body_bytes', 'Memory of the request bodies that are held'),
     indexBlocks: gauge('warmroute_index_blocks', 'Distinct blocks in the index'),
     indexEntries: gauge('warmroute_index_entries', '(Block, holder) pairs in the index, by source', [
       'source',

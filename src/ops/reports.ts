@@ -29,6 +29,15 @@ export function reportDoor(instruments: Instruments, log: Logger): (fact: DoorFa
   };
 }
 
+/** gRPC connections beyond the most that there may be. */
+export function reportRefusals(instruments: Instruments, log: Logger): () => void {
+  const throttle = createLogThrottle(log);
+  return () => {
+    instruments.refusedConnections.add(1);
+    throttle.warn('refused', {}, 'gRPC connections are refused: WARMROUTE_GRPC_MAX_CONNECTIONS are open');
+  };
+}
+
 export function reportTokenizer(instruments: Instruments, log: Logger): (fact: TokenizeFact) => void {
   return fact => {
     switch (fact.kind) {
@@ -66,7 +75,7 @@ export interface ReportedState {
   readonly cache: CacheState;
   readonly registry: PodRegistry;
   readonly load: Load;
-  readonly grpc: { readonly openStreams: number };
+  readonly grpc: { readonly openStreams: number; readonly bufferedBytes: number };
   readonly publishers: () => readonly PublisherReport[];
   readonly usesKvEvents: boolean;
 }
@@ -85,6 +94,7 @@ export function reportState(metrics: Metrics, instruments: Instruments, state: R
   instruments.indexGivenUp.onScrape(set => set(cache.index.givenUp));
   instruments.pods.onScrape(set => set(registry.pods().length));
   instruments.streams.onScrape(set => set(grpc.openStreams));
+  instruments.bufferedBytes.onScrape(set => set(grpc.bufferedBytes));
   instruments.inFlight.onScrape(set => {
     for (const pod of registry.pods()) set(load.running(pod), { pod: pod.name });
   });

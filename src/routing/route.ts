@@ -1,20 +1,24 @@
 import type { ClientError, Decision, Pod, Reason, RoutedDecision, Strategy, Tokens } from '../domain.ts';
 import { STRATEGIES } from '../domain.ts';
 import type { PodRegistry } from '../pods/registry.ts';
-import type { ParsedPrompt, PromptRequest } from '../prompt/request.ts';
+import { type ParsedPrompt, type PromptRequest, promptWithout } from '../prompt/request.ts';
 import { type Tokenizer, TokenizerError } from '../prompt/tokenizer.ts';
 import { deadlineAfter } from '../time.ts';
 import type { Load } from './load.ts';
 import type { Policy } from './policy.ts';
 import type { PrefixFound, PrefixLookup } from './prefix-lookup.ts';
 
-/** One request as Envoy's door hands it over: path and headers that matter, and the whole body. */
+/** How much of a body there is to decide by: all, or its beginning, since the rest came too slowly or there was no room for it. */
+export type BodyExtent = 'whole' | 'late_body' | 'buffers_full';
+
+/** One request as Envoy's door hands it over: path and headers that matter, and the body. */
 export interface RouteRequest {
   readonly path: string;
   readonly contentType: string | undefined;
   /** The `routing-strategy` header; undefined or blank means the configured strategy. */
   readonly strategy: string | undefined;
   readonly body: Uint8Array;
+  readonly extent: BodyExtent;
   /** For logs, and for the response. */
   readonly requestId: string;
   /** W3C `traceparent` and `tracestate` of the caller, as far as given. */
@@ -23,7 +27,7 @@ export interface RouteRequest {
 
 export interface RouteOutcome {
   readonly decision: Decision;
-  /** Ends the request's share of its pod's load. Harmless to repeat; nothing to do for a rejected request. */
+  /** Ends the request's share of its pod's load. Harmless to repeat; nothing to do where no pod was picked. */
   release(): void;
 }
 
@@ -32,7 +36,9 @@ export type Route = (request: RouteRequest, signal: AbortSignal) => Promise<Rout
 
 export interface RouteParts {
   readonly parse: (path: string, contentType: string | undefined, body: Uint8Array) => ParsedPrompt;
-  readonly registry: Pick<PodRegistry, 'knows' | 'serving'>;
+  /** The model that a body names, when only its beginning is there. */
+  readonly modelAtStart: (body: Uint8Array) => string | undefined;
+  readonly registry: Pick<PodRegistry, 'knows' | 'serving' | 'onlyModel'>;
   readonly tokenize: Tokenizer['tokenize'];
   readonly lookup: PrefixLookup;
   readonly policies: Readonly<Record<Strategy, Policy>>;
@@ -56,7 +62,9 @@ export function createRoute(parts: RouteParts): Route {
   const turns = new Map<string, number>();
 
   return async (request, signal) => {
-    const parsed = parts.parse(request.path, request.contentType, request.body);
+    const { extent } = request;
+    const parsed = extent === 'whole' ? parse(request) : parseBeginning(request);
+    if (parsed.kind === 'undecided') return undecided();
     if (parsed.kind === 'invalid') return rejected(parsed.error);
     const { prompt } = parsed;
     const { model } = prompt;
@@ -68,7 +76,11 @@ export function createRoute(parts: RouteParts): Route {
     const before = registry.serving(model);
     if (before.length === 0) return rejected({ kind: 'no_ready_pod', model });
     const clue: Clue =
-      strategy === 'prefix-cache' ? await tokenize(prompt, before, signal) : { kind: 'not_asked' };
+      strategy !== 'prefix-cache'
+        ? { kind: 'not_asked' }
+        : extent === 'whole'
+          ? await tokenize(prompt, before, signal)
+          : { kind: 'none', reason: extent };
     // Others may have come and gone meanwhile. From here on nothing is waited for.
     const pods = registry.serving(model);
     if (pods.length === 0) return rejected({ kind: 'no_ready_pod', model });
@@ -76,6 +88,18 @@ export function createRoute(parts: RouteParts): Route {
     const lease = load.begin(decision.pod);
     return { decision, release: () => lease.release() };
   };
+
+  function parse({ path, contentType, body }: RouteRequest): ParsedPrompt {
+    return parts.parse(path, contentType, body);
+  }
+
+  /** Without the model any pod will do if all serve the same, as those behind one InferencePool do. */
+  function parseBeginning({ path, body }: RouteRequest): ParsedPrompt | { readonly kind: 'undecided' } {
+    const model = parts.modelAtStart(body) ?? registry.onlyModel;
+    return model === undefined
+      ? { kind: 'undecided' }
+      : { kind: 'prompt', prompt: promptWithout(path, model) };
+  }
 
   async function tokenize(prompt: PromptRequest, pods: readonly Pod[], signal: AbortSignal): Promise<Clue> {
     if (pods.length === 1) return { kind: 'none', reason: 'only_pod' };
@@ -137,6 +161,10 @@ export function createRoute(parts: RouteParts): Route {
     turns.set(model, turn + 1);
     return turn;
   }
+}
+
+function undecided(): RouteOutcome {
+  return { decision: { kind: 'undecided' }, release: () => {} };
 }
 
 function rejected(error: ClientError): RouteOutcome {

@@ -2,6 +2,7 @@
 import type { Decision, RoutedDecision } from '../../src/domain.ts';
 import { createObserver } from '../../src/ops/observed.ts';
 import { PodRegistry } from '../../src/pods/registry.ts';
+import { modelAtStart } from '../../src/prompt/model-at-start.ts';
 import { parsePrompt } from '../../src/prompt/request.ts';
 import { Load } from '../../src/routing/load.ts';
 import { policies } from '../../src/routing/policy.ts';
@@ -21,6 +22,7 @@ export function aRequest(given: Partial<RouteRequest> = {}): RouteRequest {
     contentType: 'application/json',
     strategy: undefined,
     body: Buffer.from(JSON.stringify({ model: 'demo', prompt: SECRET })),
+    extent: 'whole',
     requestId: 'request-1',
     trace: {},
     ...given,
@@ -64,6 +66,7 @@ export function observing(): Observing {
     return observer.route(
       createRoute({
         parse: parsePrompt,
+        modelAtStart,
         registry,
         tokenize: observer.tokenize(
           stages.tokenize ?? (async () => ({ space: 'engine', ids: new Uint32Array(70) })),

@@ -154,7 +154,7 @@ describe('reports of the parts', () => {
       registry.replace([{ spec: { ...pod, address: pod.ip }, pods: [pod] }]);
       const load = new Load();
       const cache = aCacheState();
-      const grpc = { openStreams: 0 };
+      const grpc = { openStreams: 0, bufferedBytes: 0 };
       const publisher = aPublisher({ rank: 1, sequence: 41, blocks: 7, orphans: 2, held: 3 });
       const publishers = () => [publisher];
       reportState(telemetry.metrics, telemetry.instruments, {
@@ -176,6 +176,7 @@ describe('reports of the parts', () => {
       cache.history.store('engine-0', chainOf([1, 2, 3]));
       load.begin(pod);
       grpc.openStreams = 5;
+      grpc.bufferedBytes = 9;
 
       const text = await telemetry.scrape();
       const lines = text.split('\n');
@@ -189,6 +190,7 @@ describe('reports of the parts', () => {
         'warmroute_requests_in_flight{pod="engine-0"} 1',
         'warmroute_ready_pods 1',
         'warmroute_extproc_streams 5',
+        'warmroute_buffered_body_bytes 9',
         'warmroute_publisher_state{pod="engine-0",rank="1",state="live"} 1',
         'warmroute_publisher_blocks{pod="engine-0",rank="1"} 7',
         'warmroute_publisher_waiting_messages{pod="engine-0",rank="1"} 3',
@@ -203,7 +205,11 @@ describe('reports of the parts', () => {
       const bench = new FeedBench();
       const { cache } = bench;
       const feed = bench.feed('a');
-      const parts = { registry: new PodRegistry(), load: new Load(), grpc: { openStreams: 0 } };
+      const parts = {
+        registry: new PodRegistry(),
+        load: new Load(),
+        grpc: { openStreams: 0, bufferedBytes: 0 },
+      };
       reportState(telemetry.metrics, telemetry.instruments, {
         cache,
         ...parts,
@@ -220,7 +226,11 @@ describe('reports of the parts', () => {
     });
 
     it('are one state per publisher, and nothing of publishers that are followed no longer', async () => {
-      const parts = { registry: new PodRegistry(), load: new Load(), grpc: { openStreams: 0 } };
+      const parts = {
+        registry: new PodRegistry(),
+        load: new Load(),
+        grpc: { openStreams: 0, bufferedBytes: 0 },
+      };
       let publishers: PublisherReport[] = [
         aPublisher({ rank: 0, state: 'connecting' }),
         aPublisher({ rank: 1, state: 'connecting' }),
@@ -239,7 +249,11 @@ describe('reports of the parts', () => {
     });
 
     it('ask for all publishers once a scrape', async () => {
-      const parts = { registry: new PodRegistry(), load: new Load(), grpc: { openStreams: 0 } };
+      const parts = {
+        registry: new PodRegistry(),
+        load: new Load(),
+        grpc: { openStreams: 0, bufferedBytes: 0 },
+      };
       let asked = 0;
       const publishers = () => {
         asked++;
@@ -255,7 +269,7 @@ describe('reports of the parts', () => {
     it('name the local index where no events are synced', async () => {
       const cache = aCacheState();
       const parts = {
-        ...{ registry: new PodRegistry(), load: new Load(), grpc: { openStreams: 0 } },
+        ...{ registry: new PodRegistry(), load: new Load(), grpc: { openStreams: 0, bufferedBytes: 0 } },
         publishers: () => [],
       };
       reportState(telemetry.metrics, telemetry.instruments, { cache, ...parts, usesKvEvents: false });

@@ -1,6 +1,7 @@
 /** A router over fakes. */
 import { assert } from 'chai';
 import type { ClientError, Pod, RoutedDecision, Tokens } from '../../src/domain.ts';
+import { modelAtStart } from '../../src/prompt/model-at-start.ts';
 import { type PromptRequest, parsePrompt } from '../../src/prompt/request.ts';
 import { Load } from '../../src/routing/load.ts';
 import { policies } from '../../src/routing/policy.ts';
@@ -23,6 +24,7 @@ export const NEVER = new AbortController().signal;
 /** A router over fakes; everything that it does to them is kept. */
 export class RouteBench {
   serving: readonly Pod[] = [a, b, c];
+  onlyModel: string | undefined;
   /** Blocks of 10 that a pod holds, by its name. */
   held: Record<string, number> = { b: 7 };
   /** Of those, blocks that are not on its GPU. */
@@ -47,7 +49,9 @@ export class RouteBench {
     });
     return createRoute({
       parse: parsePrompt,
+      modelAtStart,
       registry: {
+        onlyModel: this.onlyModel,
         knows: model => model === 'demo' || model === 'asleep',
         serving: model => (model === 'demo' ? this.serving : []),
       },
@@ -78,6 +82,7 @@ export function aRequest(
     contentType: 'application/json',
     strategy: undefined,
     body: Buffer.from(JSON.stringify(body)),
+    extent: 'whole',
     requestId: 'r1',
     trace: {},
     ...given,
@@ -85,7 +90,7 @@ export function aRequest(
 }
 
 export function routed({ decision }: RouteOutcome): RoutedDecision {
-  if (decision.kind !== 'routed') assert.fail(`rejected: ${JSON.stringify(decision.error)}`);
+  if (decision.kind !== 'routed') assert.fail(`not routed: ${JSON.stringify(decision)}`);
   return decision;
 }
 
