@@ -49,7 +49,7 @@ export function neutral(phase: Phase): WireResponse {
 }
 
 /** What may be told of a decision to more than the pod that it names. */
-export interface Tells {
+export interface Disclosure {
   /** Whether the router's word about pods and their caches may be seen: in headers that are asked for, and in metadata. */
   readonly debugHeaders: 'allowed' | 'off';
   /**
@@ -61,7 +61,7 @@ export interface Tells {
 
 export interface MutationOptions {
   readonly requestId: string;
-  readonly tells: Tells;
+  readonly disclosure: Disclosure;
 }
 
 /** In the namespace `warmroute`: what the route configuration of Envoy sets `x-target-pod` by. */
@@ -71,7 +71,7 @@ const SHOW_TARGET: WireStruct['fields'] = { target_headers: { stringValue: 'warm
  * Header mutation, route refresh and metadata in one message: Envoy ignores `clear_route_cache` without a mutation. The reason is
  * always told: it is for the operator's access log, and says nothing of who asked what.
  */
-export function mutationOf(decision: RoutedDecision, { requestId, tells }: MutationOptions): Mutation {
+export function mutationOf(decision: RoutedDecision, { requestId, disclosure }: MutationOptions): Mutation {
   const endpoint = endpointOf(decision.pod);
   return {
     response: {
@@ -89,8 +89,8 @@ export function mutationOf(decision: RoutedDecision, { requestId, tells }: Mutat
         'envoy.lb': struct({ [name.DESTINATION_ENDPOINT]: { stringValue: endpoint } }),
         warmroute: struct({
           decision: { stringValue: decision.reason },
-          ...(tells.targetHeaders === 'warmroute' && SHOW_TARGET),
-          ...(tells.debugHeaders === 'allowed' && {
+          ...(disclosure.targetHeaders === 'warmroute' && SHOW_TARGET),
+          ...(disclosure.debugHeaders === 'allowed' && {
             pod: { stringValue: decision.pod.name },
             matched_blocks: { numberValue: decision.matchedBlocks },
             total_blocks: { numberValue: decision.totalBlocks },
@@ -106,11 +106,11 @@ export interface RequestHeadersOptions {
   readonly override?: WireModeOverride | undefined;
   /** Headers that have to go: `FORGEABLE` at least. */
   readonly forged: readonly string[];
-  readonly targetHeaders: Tells['targetHeaders'];
+  readonly targetHeaders: Disclosure['targetHeaders'];
 }
 
 /** The reply to most requests' headers. Requests that are not routed get no other, so whether the pod may be told is in it, too. */
-const NOTHING_FORGED: Readonly<Record<Tells['targetHeaders'], WireResponse>> = {
+const NOTHING_FORGED: Readonly<Record<Disclosure['targetHeaders'], WireResponse>> = {
   off: Object.freeze(headersReply({ forged: name.FORGEABLE, targetHeaders: 'off' })),
   warmroute: Object.freeze(headersReply({ forged: name.FORGEABLE, targetHeaders: 'warmroute' })),
   aibrix: Object.freeze(headersReply({ forged: name.FORGEABLE, targetHeaders: 'aibrix' })),

@@ -37,7 +37,7 @@ export type DoorFact =
   /** The request goes on without a pick: Envoy's own load balancing serves it. */
   | { readonly kind: 'undecided'; readonly why: 'late_body' | 'buffers_full' | 'body_out_of_reach' };
 
-export interface ExchangeOptions extends reply.Tells {
+export interface ExchangeOptions extends reply.Disclosure {
   /** Larger bodies are answered 413. */
   readonly maxBodyBytes: number;
   /** Paths, without query, whose requests we route. */
@@ -137,7 +137,7 @@ export class RequestSide {
     if (decision.kind === 'routed')
       return this.#settle(
         owed,
-        reply.mutationOf(decision, { requestId: this.requestId, tells: this.#options }),
+        reply.mutationOf(decision, { requestId: this.requestId, disclosure: this.#options }),
       );
     if (extent !== 'whole') this.#facts.push({ kind: 'undecided', why: extent });
     return this.#settle(owed, undefined);
@@ -202,8 +202,8 @@ export class RequestSide {
   #decide({ request, owed }: Extract<State, { at: 'collecting' }>, extent: BodyExtent): Action[] {
     this.#state = { at: 'deciding', extent, owed };
     const body = extent === 'whole' ? owed.body.joined() : owed.body.beginning(BEGINNING_BYTES);
-    this.#lease.resize(owed.body.memory);
     this.#lease.keep();
+    this.#lease.resize(owed.body.memory);
     return [{ kind: 'route', request: { ...request, body, extent } }];
   }
 

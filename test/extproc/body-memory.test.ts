@@ -66,6 +66,18 @@ describe('The memory that bodies share', () => {
     assert.deepEqual(bench.letGo, ['a', 'b', 'c']);
   });
 
+  it('is taken from nobody by a body that has been let go and says what it still takes', () => {
+    const bench = new Bench(12);
+    const a = bench.lease('a', lease => {
+      lease.resize(6);
+      lease.keep();
+    });
+    const b = bench.lease('b');
+    a.resize(6);
+    assert.isFalse(b.resize(12));
+    assert.deepEqual(bench.letGo, ['a'], 'b, who asks, has its answer');
+  });
+
   it('is taken from the one that asks, when that is the next', () => {
     const bench = new Bench(12);
     const [a, b] = [bench.lease('a'), bench.lease('b')];

@@ -8,9 +8,9 @@ import { aPod, aRoutedDecision } from '../support/builders.ts';
 
 const { Process } = loadExternalProcessor();
 const DECISION = aRoutedDecision({ matchedBlocks: 0, totalBlocks: 7 });
-const TELLS_ALL: reply.Tells = { debugHeaders: 'allowed', targetHeaders: 'warmroute' };
-const TELLS_NOTHING: reply.Tells = { debugHeaders: 'off', targetHeaders: 'off' };
-const MUTATION = reply.mutationOf(DECISION, { requestId: 'request-1', tells: TELLS_ALL });
+const DISCLOSES_ALL: reply.Disclosure = { debugHeaders: 'allowed', targetHeaders: 'warmroute' };
+const DISCLOSES_NOTHING: reply.Disclosure = { debugHeaders: 'off', targetHeaders: 'off' };
+const MUTATION = reply.mutationOf(DECISION, { requestId: 'request-1', disclosure: DISCLOSES_ALL });
 const USUAL = { forged: FORGEABLE, targetHeaders: 'off' } as const;
 const PHASES: readonly reply.Phase[] = [
   'request_headers',
@@ -120,7 +120,7 @@ describe('A reply', () => {
 
   it('with a decision carries headers, route refresh and metadata in one message', () => {
     const decision = aRoutedDecision({ pod: aPod({ name: 'engine-6', ip: 'fd00::1', port: 9000 }) });
-    const mutation = reply.mutationOf(decision, { requestId: 'request-1', tells: TELLS_ALL });
+    const mutation = reply.mutationOf(decision, { requestId: 'request-1', disclosure: DISCLOSES_ALL });
     const told = mutation.response.header_mutation!.set_headers!.map(({ header }) => [
       header.key,
       String(header.raw_value),
@@ -156,8 +156,8 @@ describe('A reply', () => {
 });
 
 describe('What a reply tells', () => {
-  const metadataOf = (tells: reply.Tells) => {
-    const { metadata } = reply.mutationOf(DECISION, { requestId: '', tells });
+  const metadataOf = (disclosure: reply.Disclosure) => {
+    const { metadata } = reply.mutationOf(DECISION, { requestId: '', disclosure });
     const { warmroute, 'envoy.lb': lb } = metadata.fields as unknown as Record<
       string,
       { structValue: { fields: object } }
@@ -167,14 +167,14 @@ describe('What a reply tells', () => {
   };
 
   it('is the reason, and of pods and blocks nothing where debug headers are off', () => {
-    assert.deepEqual(metadataOf(TELLS_NOTHING), { decision: { stringValue: 'prefix_match' } });
-    assert.hasAllKeys(metadataOf({ ...TELLS_NOTHING, targetHeaders: 'aibrix' }), ['decision']);
-    assert.hasAllKeys(metadataOf({ ...TELLS_NOTHING, targetHeaders: 'warmroute' }), [
+    assert.deepEqual(metadataOf(DISCLOSES_NOTHING), { decision: { stringValue: 'prefix_match' } });
+    assert.hasAllKeys(metadataOf({ ...DISCLOSES_NOTHING, targetHeaders: 'aibrix' }), ['decision']);
+    assert.hasAllKeys(metadataOf({ ...DISCLOSES_NOTHING, targetHeaders: 'warmroute' }), [
       'decision',
       'target_headers',
     ]);
     const debug = ['decision', 'pod', 'matched_blocks', 'total_blocks'];
-    assert.hasAllKeys(metadataOf({ ...TELLS_NOTHING, debugHeaders: 'allowed' }), debug);
+    assert.hasAllKeys(metadataOf({ ...DISCLOSES_NOTHING, debugHeaders: 'allowed' }), debug);
   });
 
   it('lets the pod be told of requests that are not routed, too', () => {
