@@ -36,9 +36,7 @@ const BYTES_PER_TOKEN = 4;
  * displaces other prompts, while its first 8,192 tell the pods apart as well.
  */
 const MAX_HISTORY_BLOCKS_PER_PROMPT = 8_192;
-/** Of a decision's time: a pod that hangs must leave enough for another one, and for the rest of the decision. */
-const ATTEMPT_SHARE = 0.4;
-/** A pod whose tokenizer fails this often in a row is left alone for a while. */
+/** A pod whose tokenizer fails or is late this often in a row is probed, and if that fails, left alone for a while. */
 const BREAKER = { failures: 5, halfOpenAfterMs: 5_000 };
 
 export interface ServeParts {
@@ -246,7 +244,7 @@ function createTokenizer(config: Config, onCall: (fact: TokenizeFact) => void): 
     return createLocalTokenizer(config.mode.tokenizer, maxLocalTokens(config, config.mode.tokenizer));
   const template = config.tokenizerEndpointTemplate;
   const remote = createRemoteTokenizer({
-    attemptTimeoutMs: Math.min(config.tokenizerTimeoutMs, ATTEMPT_SHARE * config.decisionTimeoutMs),
+    timeoutMs: config.tokenizerTimeoutMs,
     cacheBytes: config.tokenizerCacheBytes,
     maxConnectionsPerPod: config.tokenizerConnections,
     breaker: BREAKER,

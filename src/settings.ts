@@ -321,7 +321,7 @@ export const SETTINGS = {
     '5',
     's',
     seconds,
-    'Bound of one remote tokenization. The decision has its own, shorter one.',
+    'Bound of one remote tokenization, whichever pods are asked, and of a probe of a pod that fails. The decision has its own, shorter one, `WARMROUTE_DECISION_TIMEOUT_MS`.',
   ),
   strategy: setting(
     'AIBrix',

@@ -2,7 +2,7 @@ import type { ClientError, Decision, Pod, Reason, RoutedDecision, Strategy, Toke
 import { STRATEGIES } from '../domain.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import type { ParsedPrompt, PromptRequest } from '../prompt/request.ts';
-import { type Tokenizer, TokenizerError } from '../prompt/tokenizer.ts';
+import { TOO_LATE, type Tokenizer, TokenizerError } from '../prompt/tokenizer.ts';
 import { deadlineAfter } from '../time.ts';
 import type { Load } from './load.ts';
 import type { Policy } from './policy.ts';
@@ -142,6 +142,3 @@ export function createRoute(parts: RouteParts): Route {
 function rejected(error: ClientError): RouteOutcome {
   return { decision: { kind: 'rejected', error }, release: () => {} };
 }
-
-/** Made once: an abort without a reason makes one with a stack each time. */
-const TOO_LATE = new Error('too late for a decision');

@@ -10,6 +10,7 @@ import { aConfig, type LogLine, recordingLog } from './builders.ts';
 import { requestBody, requestHeaders } from './envoy-messages.ts';
 import { eventually } from './eventually.ts';
 import { FakeEnvoy } from './fake-envoy.ts';
+import { type AnswerRequest, answerBytes, type FakeTokenizer, startFakeTokenizer } from './fake-tokenizer.ts';
 
 export const MODEL = 'sim-model';
 /** Several blocks in every mode. */
@@ -80,6 +81,20 @@ export class ServeBench {
     return engines;
   }
 
+  /** Engines that do nothing but tokenize, as a test wants them to. Their pods are the ones in the pods file. */
+  async startTokenizers(count: number, answer: AnswerRequest = answerBytes): Promise<FakeTokenizer[]> {
+    const fakes: FakeTokenizer[] = [];
+    for (let i = 0; i < count; i++) {
+      const fake = await startFakeTokenizer(`pod-${i}`);
+      fake.answer = answer;
+      fakes.push(fake);
+      this.atEnd(() => fake.stop());
+    }
+    const pods = fakes.map(({ pod }) => ({ name: pod.name, address: pod.ip, port: pod.port, model: MODEL }));
+    await writeFile(this.podsFile, JSON.stringify({ pods }));
+    return fakes;
+  }
+
   writePods(engines: readonly SimulatedEngine[]): Promise<void> {
     const pods = engines.map(({ name, httpPort, eventsPort, replayPort }) => {
       return {
@@ -94,11 +109,16 @@ export class ServeBench {
   }
 }
 
-/** One request as Envoy shows it, from its headers to its end. */
-export async function routed(envoy: FakeEnvoy, prompt = PROMPT) {
-  const stream = envoy.open().send(requestHeaders({ headers: { ':path': '/v1/completions' } }));
+/** One completion as Envoy shows it, from its headers to its end. */
+export function routed(envoy: FakeEnvoy, prompt = PROMPT) {
+  return routedTo(envoy, '/v1/completions', { prompt });
+}
+
+/** One request of any kind. */
+export async function routedTo(envoy: FakeEnvoy, path: string, body: object) {
+  const stream = envoy.open().send(requestHeaders({ headers: { ':path': path } }));
   await stream.reply();
-  stream.send(requestBody(JSON.stringify({ model: MODEL, prompt }), 'end'));
+  stream.send(requestBody(JSON.stringify({ model: MODEL, ...body }), 'end'));
   const reply = await stream.reply();
   await stream.halfClose();
   const headers = reply.request_body?.response?.header_mutation?.set_headers ?? [];
