@@ -124,8 +124,10 @@ export type Strategy = (typeof STRATEGIES)[number];
 /**
  * Why a pod was picked. A metric label: keep the set small.
  * - `prefix_match`, `prefix_match_skipped` (held, but every holder is too busy), `no_match`: what the index said;
+ * - `history_match`: the prompt has no tokens, and an earlier turn of it was sent to this pod;
  * - `only_pod`: there was no choice; `no_prompt`: this endpoint or body has no prompt to look up;
- * - `prompt_refused`: the engine will not tokenize this prompt and will tell the client why; picked by load;
+ * - `no_token_form`: the engine serves nothing that could tokenize this prompt; `prompt_refused`: it will not, and will tell the
+ *   client why; picked by load;
  * - `tokenizer_failed`, `deadline`, `index_failed`: a dependency failed, so the pick was by load;
  * - `cancelled`: the client has gone while it was looked for;
  * - the name of the strategy, for those that do not look at the cache.
@@ -134,14 +136,16 @@ export type Reason =
   | 'prefix_match'
   | 'prefix_match_skipped'
   | 'no_match'
+  | 'history_match'
   | 'only_pod'
   | 'no_prompt'
-  | 'prompt_refused'
-  | 'tokenizer_failed'
-  | 'deadline'
+  | WithoutTokens
   | 'index_failed'
   | 'cancelled'
   | Exclude<Strategy, 'prefix-cache'>;
+
+/** Why a prompt that was asked for its tokens has none. */
+export type WithoutTokens = 'no_token_form' | 'prompt_refused' | 'tokenizer_failed' | 'deadline';
 
 /**
  * A pod for one request. `matchedBlocks` of `totalBlocks` full prompt blocks are held by it, `elsewhere` so many of them not on
@@ -152,6 +156,8 @@ export interface RoutedDecision {
   readonly pod: Pod;
   readonly strategy: Strategy;
   readonly reason: Reason;
+  /** undefined: it has tokens, or was not asked for them. */
+  readonly withoutTokens: WithoutTokens | undefined;
   readonly model: string;
   readonly matchedBlocks: number;
   readonly totalBlocks: number;

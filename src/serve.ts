@@ -24,8 +24,10 @@ import type { Tokenizer } from './prompt/tokenizer.ts';
 import { Load } from './routing/load.ts';
 import { policies } from './routing/policy.ts';
 import { createPrefixLookup } from './routing/prefix-lookup.ts';
+import { PromptHistory } from './routing/prompt-history.ts';
 import { createRoute } from './routing/route.ts';
 import { SETTINGS, type Setting } from './settings.ts';
+import { monotonicClock } from './time.ts';
 
 /** Tokens per block until an engine's events have shown its own size: vLLM's default. */
 const ENGINE_BLOCK_SIZE_TOKENS = 16;
@@ -137,6 +139,12 @@ export async function serve(
           maxBlocksPerPrompt: usesKvEvents ? Number.POSITIVE_INFINITY : MAX_HISTORY_BLOCKS_PER_PROMPT,
         }),
       ),
+      history: new PromptHistory({
+        maxEntries: config.historyBlocks,
+        timeToLiveMs: config.historyMinutes * 60_000,
+        seed: randomInt(0x100000000),
+        now: monotonicClock,
+      }),
       policies: observed.policies(policies(config)),
       load,
       defaultStrategy: config.strategy,

@@ -50,7 +50,12 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   '@grpc/proto-loader': ['extproc/protos'],
   'grpc-health-check': ['extproc/server'],
   undici: ['prompt/engine-http'],
-  'lru-cache': ['prompt/token-cache', 'prompt/remote-tokenizer', 'prompt/pod-calls'],
+  'lru-cache': [
+    'prompt/token-cache',
+    'prompt/remote-tokenizer',
+    'prompt/pod-calls',
+    'routing/prompt-history',
+  ],
   'gpt-tokenizer': ['prompt/local-tokenizer', 'simulator/tokenizer'],
   pino: ['ops/log'],
   commander: ['commands/command-line', 'commands/engine'],

@@ -85,6 +85,10 @@ export function createInstruments(meter: Meter) {
       'Time per stage of a decision: tokenize, match, decide',
       STAGE_SECONDS,
     ),
+    withoutTokens: counter(
+      'warmroute_prompts_without_tokens_total',
+      'Prompts that were asked for their tokens and have none, by model and why; routed by their history, else by load',
+    ),
     tokenizeCalls: counter('warmroute_tokenize_calls_total', 'What the remote tokenizer did, by kind'),
     kvEvents: counter('warmroute_kv_events_total', 'KV-cache events by pod and what became of them'),
     holdersForgotten: counter(

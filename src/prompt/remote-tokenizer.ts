@@ -11,7 +11,7 @@ import { createEngineHttp } from './engine-http.ts';
 import { createPodCalls, OUTRUN, type PodCallsOptions } from './pod-calls.ts';
 import { type PromptRequest, parsePrompt } from './request.ts';
 import { createTokenCache } from './token-cache.ts';
-import { tokenizeBody } from './tokenize-bodies.ts';
+import { tokenizeBodies } from './tokenize-bodies.ts';
 import {
   isDeadline,
   TOO_LATE,
@@ -131,11 +131,14 @@ export function createRemoteTokenizer(options: RemoteTokenizerOptions): Tokenize
       if (answer.kind !== 'absent') return idsOf(answer);
       missing.set(ofPath, true);
     }
-    const body = missing.has(key) ? undefined : tokenizeBody(prompt);
-    if (body !== undefined) {
+    const bodies = missing.has(key) ? [] : tokenizeBodies(prompt);
+    for (const [i, body] of bodies.entries()) {
       const answer = await call('tokenize', pod, '/tokenize', body, signal);
-      if (answer.kind !== 'absent') return idsOf(answer);
-      missing.set(key, true);
+      if (answer.kind === 'absent') {
+        missing.set(key, true);
+        break;
+      }
+      if (answer.kind !== 'refused' || i === bodies.length - 1) return idsOf(answer);
     }
     onCall({ kind: 'no_form', pod, path: prompt.path });
     throw new TokenizerError(

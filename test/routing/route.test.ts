@@ -19,6 +19,7 @@ describe('a route', () => {
       pod: b,
       strategy: 'prefix-cache',
       reason: 'prefix_match',
+      withoutTokens: undefined,
       model: 'demo',
       matchedBlocks: 7,
       totalBlocks: 10,

@@ -11,7 +11,7 @@ import {
   type RouteParts,
   type RouteRequest,
 } from '../../src/routing/route.ts';
-import { aPod } from './builders.ts';
+import { aPod, aPromptHistory } from './builders.ts';
 
 export const a = aPod({ name: 'a', port: 1 });
 export const b = aPod({ name: 'b', port: 2 });
@@ -60,6 +60,7 @@ export class RouteBench {
         this.lookup();
         return foundOn(pods);
       },
+      history: aPromptHistory(),
       policies: policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
       load: this.load,
       defaultStrategy: 'prefix-cache',
