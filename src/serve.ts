@@ -2,6 +2,7 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import type { Config } from './config.ts';
 import { hostOf, type Pod, type TokenSpace } from './domain.ts';
+import { readEngineAccess } from './engine-access.ts';
 import { Engines } from './engines.ts';
 import { EventFeed } from './events/event-feed.ts';
 import { startExtProcServer } from './extproc/server.ts';
@@ -16,6 +17,7 @@ import { startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { followPodsFile } from './pods/discovery.ts';
 import { PodRegistry } from './pods/registry.ts';
 import { type CacheState, createCacheState } from './prefix-index/cache-state.ts';
+import type { EngineAccess } from './prompt/engine-http.ts';
 import { withFallback } from './prompt/fallback-tokenizer.ts';
 import { createLocalTokenizer } from './prompt/local-tokenizer.ts';
 import { createRemoteTokenizer, type TokenizeFact } from './prompt/remote-tokenizer.ts';
@@ -120,10 +122,18 @@ export async function serve(
     });
     stops.push(() => feed.stop());
     if (usesKvEvents) await binding(SETTINGS.kvEventsBind, feed.listen());
-    const engines = new Engines({ cache, feed, dials: config.kvEventsBind === undefined, log });
+    const access = await readEngineAccess(config);
+    const engines = new Engines({
+      cache,
+      feed,
+      dials: config.kvEventsBind === undefined,
+      scheme: config.tokenizerEndpointTemplate?.startsWith('https:') ? 'https' : 'http',
+      access,
+      log,
+    });
     stops.push(() => engines.stop());
 
-    const tokenizer = parts.tokenizer ?? createTokenizer(config, reportTokenizer(instruments, log));
+    const tokenizer = parts.tokenizer ?? createTokenizer(config, access, reportTokenizer(instruments, log));
     stops.push(() => tokenizer.close());
     const load = new Load();
     const route = createRoute({
@@ -247,7 +257,11 @@ function readiness(phase: 'starting' | 'serving' | 'stopping', registry: PodRegi
   return registry.ready ? { ready: true, why: 'ok' } : { ready: false, why: 'no pod is known' };
 }
 
-function createTokenizer(config: Config, onCall: (fact: TokenizeFact) => void): Tokenizer {
+function createTokenizer(
+  config: Config,
+  access: EngineAccess,
+  onCall: (fact: TokenizeFact) => void,
+): Tokenizer {
   if (config.mode.kind === 'local')
     return createLocalTokenizer(config.mode.tokenizer, maxLocalTokens(config, config.mode.tokenizer));
   const template = config.tokenizerEndpointTemplate;
@@ -256,6 +270,7 @@ function createTokenizer(config: Config, onCall: (fact: TokenizeFact) => void): 
     cacheBytes: config.tokenizerCacheBytes,
     maxConnectionsPerPod: config.tokenizerConnections,
     breaker: BREAKER,
+    access,
     ...(template !== undefined && { urlOf: (pod: Pod) => template.replace('%s', hostOf(pod.ip)) }),
     onCall,
   });

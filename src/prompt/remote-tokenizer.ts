@@ -7,7 +7,7 @@ import { LRUCache } from 'lru-cache';
 import { endpointOf, type Pod } from '../domain.ts';
 import { type Clock, deadlineAfter, monotonicClock, realSleep, type Sleep } from '../time.ts';
 import { type EngineAnswer, type EngineRoute, readAnswer } from './engine-answers.ts';
-import { createEngineHttp } from './engine-http.ts';
+import { createEngineHttp, type EngineAccess } from './engine-http.ts';
 import { createPodCalls, OUTRUN, type PodCallsOptions } from './pod-calls.ts';
 import { type PromptRequest, parsePrompt } from './request.ts';
 import { createTokenCache } from './token-cache.ts';
@@ -40,6 +40,7 @@ export interface RemoteTokenizerOptions {
   readonly forgetMissingAfterMs?: number;
   /** Where a pod's HTTP API is, e.g. `http://10.0.0.1:8000`; a path is kept as prefix. Default: `http://` + endpointOf(pod). */
   readonly urlOf?: (pod: Pod) => string;
+  readonly access?: EngineAccess;
   /** For the breakers, for latencies and for forgetting, not for `timeoutMs`. */
   readonly now?: Clock;
   /** How long a slow pod is waited for before another one is asked. */
@@ -79,6 +80,7 @@ export function createRemoteTokenizer(options: RemoteTokenizerOptions): Tokenize
   const http = createEngineHttp({
     maxConnectionsPerPod: options.maxConnectionsPerPod,
     maxResponseBytes: options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES,
+    ...(options.access && { access: options.access }),
   });
   const cache = createTokenCache(options.cacheBytes);
   const calls = createPodCalls({

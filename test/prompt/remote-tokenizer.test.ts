@@ -104,6 +104,7 @@ describe('createRemoteTokenizer', () => {
             method: 'POST',
             path: `${path}/render`,
             contentType: 'application/json',
+            authorization: undefined,
             text: Buffer.from(prompt.raw).toString(),
             body: prompt.body,
           },

@@ -43,7 +43,12 @@ export class ServeBench {
   }
 
   get podsFile(): string {
-    return join(this.#folder, 'pods.json');
+    return this.path('pods.json');
+  }
+
+  /** Of a file that goes when the test does. */
+  path(name: string): string {
+    return join(this.#folder, name);
   }
 
   atEnd(stop: () => unknown): void {
@@ -82,10 +87,14 @@ export class ServeBench {
   }
 
   /** Engines that do nothing but tokenize, as a test wants them to. Their pods are the ones in the pods file. */
-  async startTokenizers(count: number, answer: AnswerRequest = answerBytes): Promise<FakeTokenizer[]> {
+  async startTokenizers(
+    count: number,
+    answer: AnswerRequest = answerBytes,
+    tls?: Parameters<typeof startFakeTokenizer>[1],
+  ): Promise<FakeTokenizer[]> {
     const fakes: FakeTokenizer[] = [];
     for (let i = 0; i < count; i++) {
-      const fake = await startFakeTokenizer(`pod-${i}`);
+      const fake = await startFakeTokenizer(`pod-${i}`, tls);
       fake.answer = answer;
       fakes.push(fake);
       this.atEnd(() => fake.stop());
