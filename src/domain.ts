@@ -73,10 +73,19 @@ export type HolderId = Branded<number, 'HolderId'>;
  */
 export type TokenSpace = 'engine' | 'character' | 'tiktoken';
 
+/** An image, a sound or a video in a prompt: what the engine knows it by, and which of the prompt's tokens stand for it. */
+export interface MediaItem {
+  readonly identifier: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
 /** The token ids of one prompt. */
 export interface Tokens {
   readonly space: TokenSpace;
   readonly ids: Uint32Array;
+  /** By their offsets; undefined in a prompt of text alone. */
+  readonly media?: readonly MediaItem[];
 }
 
 /** The cache's namespace: two contexts never share a block. */
@@ -154,6 +163,8 @@ export type WithoutTokens = 'no_token_form' | 'prompt_refused' | 'tokenizer_fail
 export interface RoutedDecision {
   readonly kind: 'routed';
   readonly pod: Pod;
+  /** Which data-parallel rank behind the pod's address holds the prompt; undefined: the engine may choose. */
+  readonly rank: number | undefined;
   readonly strategy: Strategy;
   readonly reason: Reason;
   /** undefined: it has tokens, or was not asked for them. */

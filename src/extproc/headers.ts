@@ -7,6 +7,8 @@ export const TARGET_POD = 'target-pod';
 export const TARGET_POD_IP = 'target-pod-ip';
 /** The Gateway API inference extension's name for the pick, also a key of the `envoy.lb` metadata. */
 export const DESTINATION_ENDPOINT = 'x-gateway-destination-endpoint';
+/** Request: which of the data-parallel ranks behind one address is to take it. vLLM and SGLang honour it. */
+export const DATA_PARALLEL_RANK = 'x-data-parallel-rank';
 export const ROUTING_STRATEGY = 'routing-strategy';
 export const REQUEST_ID = 'request-id';
 export const X_REQUEST_ID = 'x-request-id';
@@ -20,6 +22,7 @@ export const FORGEABLE: readonly string[] = [
   TARGET_POD,
   TARGET_POD_IP,
   DESTINATION_ENDPOINT,
+  DATA_PARALLEL_RANK,
   DEBUG,
   MATCHED_BLOCKS,
   TOTAL_BLOCKS,

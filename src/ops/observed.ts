@@ -218,6 +218,7 @@ function attributesOf(decision: RoutedDecision): Attributes {
     'gen_ai.request.model': decision.model,
     'server.address': endpointOf(decision.pod),
     'warmroute.pod': decision.pod.name,
+    ...(decision.rank !== undefined && { 'warmroute.rank': decision.rank }),
     'warmroute.strategy': decision.strategy,
     'warmroute.reason': decision.reason,
     ...(decision.withoutTokens && { 'warmroute.without_tokens': decision.withoutTokens }),

@@ -9,8 +9,9 @@ import { type Clock, deadlineAfter, monotonicClock, realSleep, type Sleep } from
 import { type EngineAnswer, type EngineRoute, readAnswer } from './engine-answers.ts';
 import { createEngineHttp, type EngineAccess } from './engine-http.ts';
 import { createPodCalls, OUTRUN, type PodCallsOptions } from './pod-calls.ts';
+import { renderBody } from './render-body.ts';
 import { type PromptRequest, parsePrompt } from './request.ts';
-import { createTokenCache } from './token-cache.ts';
+import { createTokenCache, type EngineTokens } from './token-cache.ts';
 import { tokenizeBodies } from './tokenize-bodies.ts';
 import {
   isDeadline,
@@ -125,12 +126,12 @@ export function createRemoteTokenizer(options: RemoteTokenizerOptions): Tokenize
     }
   }
 
-  async function askPod(pod: Pod, prompt: PromptRequest, signal: AbortSignal): Promise<Uint32Array> {
+  async function askPod(pod: Pod, prompt: PromptRequest, signal: AbortSignal): Promise<EngineTokens> {
     const key = keyOf(pod);
     const ofPath = `${key} ${prompt.path}`;
     if (!missing.has(ofPath)) {
-      const answer = await call('render', pod, `${prompt.path}/render`, prompt.raw, signal);
-      if (answer.kind !== 'absent') return idsOf(answer);
+      const answer = await call('render', pod, `${prompt.path}/render`, renderBody(prompt), signal);
+      if (answer.kind !== 'absent') return tokensOf(answer);
       missing.set(ofPath, true);
     }
     const bodies = missing.has(key) ? [] : tokenizeBodies(prompt);
@@ -140,7 +141,7 @@ export function createRemoteTokenizer(options: RemoteTokenizerOptions): Tokenize
         missing.set(key, true);
         break;
       }
-      if (answer.kind !== 'refused' || i === bodies.length - 1) return idsOf(answer);
+      if (answer.kind !== 'refused' || i === bodies.length - 1) return tokensOf(answer);
     }
     onCall({ kind: 'no_form', pod, path: prompt.path });
     throw new TokenizerError(
@@ -171,7 +172,7 @@ export function createRemoteTokenizer(options: RemoteTokenizerOptions): Tokenize
       if (content.kind === 'none') throw new TypeError('a request without a prompt has no tokens');
       if (content.kind === 'tokens') return { space: 'engine', ids: content.ids };
       if (pods.length === 0) throw new TokenizerError('unavailable', 'no pod to ask');
-      const ids = await cache.get(
+      const { ids, media } = await cache.get(
         cacheKey(prompt),
         signal,
         shared =>
@@ -182,7 +183,7 @@ export function createRemoteTokenizer(options: RemoteTokenizerOptions): Tokenize
           if (outcome !== 'computed') onCall({ kind: outcome });
         },
       );
-      return { space: 'engine', ids };
+      return { space: 'engine', ids, ...(media.length > 0 && { media }) };
     },
     async close() {
       closing.abort();
@@ -197,10 +198,10 @@ function cacheKey({ path, raw }: PromptRequest): string {
   return createHash('sha256').update(path).update('\0').update(raw).digest('base64');
 }
 
-function idsOf(answer: Exclude<EngineAnswer, { readonly kind: 'absent' }>): Uint32Array {
+function tokensOf(answer: Exclude<EngineAnswer, { readonly kind: 'absent' }>): EngineTokens {
   switch (answer.kind) {
     case 'tokens':
-      return answer.ids;
+      return answer;
     case 'refused':
       throw new TokenizerError('refused', 'the engine refuses the request');
     case 'failed':

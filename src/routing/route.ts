@@ -127,6 +127,7 @@ export function createRoute(parts: RouteParts): Route {
     return {
       kind: 'routed',
       pod,
+      rank: pick.reason === 'prefix_match' ? found?.rankOf(index) : undefined,
       strategy,
       reason: reasonOf(clue, found, pick.reason),
       withoutTokens: clue.kind === 'no_tokens' ? clue.why : undefined,

@@ -28,7 +28,7 @@ export function aRequest(given: Partial<RouteRequest> = {}): RouteRequest {
 }
 
 export const aDecision = (given: Partial<RoutedDecision> = {}): RoutedDecision => ({
-  ...{ kind: 'routed', pod: PODS[0]!, strategy: 'prefix-cache', reason: 'prefix_match' },
+  ...{ kind: 'routed', pod: PODS[0]!, rank: undefined, strategy: 'prefix-cache', reason: 'prefix_match' },
   ...{
     model: 'demo',
     withoutTokens: undefined,
@@ -48,6 +48,7 @@ export const lookup: PrefixLookup = (_tokens, _context, pods) => ({
   matchedBlocks: Uint32Array.from(pods, pod => (pod === PODS[1] ? 3 : 0)),
   totalBlocks: Uint32Array.from(pods, () => 4),
   elsewhere: undefined,
+  rankOf: () => undefined,
   remember: () => {},
 });
 

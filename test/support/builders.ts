@@ -27,6 +27,7 @@ export function aRoutedDecision(given: Partial<RoutedDecision> = {}): RoutedDeci
   return {
     kind: 'routed',
     pod: aPod(),
+    rank: undefined,
     strategy: 'prefix-cache',
     reason: 'prefix_match',
     withoutTokens: undefined,

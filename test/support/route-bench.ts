@@ -27,6 +27,8 @@ export class RouteBench {
   held: Record<string, number> = { b: 7 };
   /** Of those, blocks that are not on its GPU. */
   elsewhere: Record<string, { readonly cpu: number; readonly storage: number }> = {};
+  /** The data-parallel rank that holds it. */
+  ranks: Record<string, number> = {};
   readonly load = new Load();
   readonly tokenized: { prompt: PromptRequest; pods: readonly Pod[] }[] = [];
   readonly looked: { tokens: Tokens; prompt: unknown; pods: readonly Pod[] }[] = [];
@@ -43,6 +45,7 @@ export class RouteBench {
         cpu: Uint32Array.from(pods, ({ name }) => this.elsewhere[name]?.cpu ?? 0),
         storage: Uint32Array.from(pods, ({ name }) => this.elsewhere[name]?.storage ?? 0),
       },
+      rankOf: i => this.ranks[pods[i]!.name],
       remember: pod => void this.remembered.push(pod.name),
     });
     return createRoute({

@@ -125,16 +125,29 @@ export function routed(envoy: FakeEnvoy, prompt = PROMPT) {
 
 /** One request of any kind. */
 export async function routedTo(envoy: FakeEnvoy, path: string, body: object) {
-  const stream = envoy.open().send(requestHeaders({ headers: { ':path': path } }));
-  await stream.reply();
+  const { target, reason, matchedBlocks } = await decisionOn(envoy, path, body);
+  return { target, reason, matchedBlocks };
+}
+
+/** The same, with the data-parallel rank, and what a client could forge. */
+export async function decisionOn(
+  envoy: FakeEnvoy,
+  path: string,
+  body: object,
+  headers: Readonly<Record<string, string>> = {},
+) {
+  const stream = envoy.open().send(requestHeaders({ headers: { ':path': path, ...headers } }));
+  const first = await stream.reply();
   stream.send(requestBody(JSON.stringify({ model: MODEL, ...body }), 'end'));
   const reply = await stream.reply();
   await stream.halfClose();
-  const headers = reply.request_body?.response?.header_mutation?.set_headers ?? [];
-  const target = headers.find(({ header }) => header.key === 'target-pod')?.header.raw_value.toString();
+  const set = reply.request_body?.response?.header_mutation?.set_headers ?? [];
+  const header = (name: string) => set.find(each => each.header.key === name)?.header.raw_value.toString();
   const fields = (reply.dynamic_metadata?.fields.warmroute as Metadata | undefined)?.structValue.fields;
   return {
-    target,
+    target: header('target-pod'),
+    rank: header('x-data-parallel-rank'),
+    removed: first.request_headers?.response?.header_mutation?.remove_headers ?? [],
     reason: fields?.decision?.stringValue,
     matchedBlocks: fields?.matched_blocks?.numberValue ?? 0,
   };
