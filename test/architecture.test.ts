@@ -62,7 +62,7 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   pino: ['ops/log'],
   commander: ['commands/command-line', 'commands/engine'],
   yaml: ['pods/pods-file'],
-  zod: ['settings', 'pods/pods-file', 'pods/engine-profile'],
+  zod: ['settings', 'pods/pods-file', 'pods/engine-profile', 'prompt/engine-answers'],
   '@opentelemetry/api': ['ops/telemetry', 'ops/instruments', 'ops/observed', 'ops/tally'],
   '@opentelemetry/core': ['ops/observed'],
   '@opentelemetry/context-async-hooks': ['ops/telemetry'],

@@ -8,10 +8,10 @@ const MEDIA = ['"image', '"input_image', '"input_audio', '"audio_url', '"video_u
  * processor made of them, megabytes each; a field that it knows leaves only which ones they are and where. A client's own
  * field of this name wins, as the later one.
  */
-const WITHOUT_TENSORS = Buffer.from('{"mm_payload":"none",');
+const WITHOUT_TENSORS = '{"mm_payload":"none",';
 
 export function renderBody({ raw, body }: PromptRequest): Uint8Array {
   const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
   if (!MEDIA.some(mark => bytes.includes(mark)) || Object.keys(body).length === 0) return raw;
-  return Buffer.concat([WITHOUT_TENSORS, bytes.subarray(bytes.indexOf('{') + 1)]);
+  return Buffer.concat([Buffer.from(WITHOUT_TENSORS), bytes.subarray(bytes.indexOf('{') + 1)]);
 }
