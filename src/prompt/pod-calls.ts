@@ -190,9 +190,12 @@ class Race<T> {
   }
 
   readonly #giveUp = (): void => {
-    const { signal } = this.#options;
+    const { signal, latencies, bytes, now } = this.#options;
     const isLate = isDeadline(signal);
-    if (isLate) for (const { state } of this.#running) state.trust.doubted();
+    for (const { state, startedAtMs } of isLate ? this.#running : []) {
+      state.trust.doubted();
+      latencies.note(bytes, now() - startedAtMs);
+    }
     this.#end(signal.reason);
     this.#reject(
       isLate

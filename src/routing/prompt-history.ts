@@ -37,6 +37,8 @@ export class PromptHistory {
   /** Fingerprint → to whom, newest last. */
   readonly #sent: LRUCache<number, readonly Sent[]>;
   #remembersUntilMs = Number.NEGATIVE_INFINITY;
+  /** Of the prompt last asked about: it is remembered next. */
+  #last: { readonly prompt: PromptRequest; readonly places: readonly number[] } | undefined;
 
   constructor(options: PromptHistoryOptions) {
     this.#options = options;
@@ -49,6 +51,7 @@ export class PromptHistory {
     const nowMs = now();
     this.#remembersUntilMs = nowMs + timeToLiveMs;
     const places = fingerprintsOf(prompt, seed);
+    this.#last = { prompt, places };
     const matched = new Uint32Array(pods.length);
     const at = new Map(pods.map((pod, i) => [pod, i]));
     for (const [i, place] of places.entries()) {
@@ -65,7 +68,9 @@ export class PromptHistory {
     const { seed, now } = this.#options;
     const sent: Sent = { pod, atMs: now() };
     if (sent.atMs >= this.#remembersUntilMs) return;
-    for (const place of fingerprintsOf(prompt, seed)) {
+    const last = this.#last?.prompt === prompt ? this.#last : undefined;
+    this.#last = undefined;
+    for (const place of last?.places ?? fingerprintsOf(prompt, seed)) {
       const others = this.#sent.get(place)?.filter(other => other.pod !== pod) ?? [];
       this.#sent.set(place, [...others.slice(1 - MAX_PODS_PER_PROMPT), sent]);
     }

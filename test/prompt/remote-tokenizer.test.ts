@@ -387,6 +387,23 @@ describe('createRemoteTokenizer', () => {
       assert.deepEqual(clock.sleeps.all.slice(-2), [1.25 * 40, UNKNOWN_MS]);
     });
 
+    it('does not double the work on prompts that are always late', async () => {
+      const tokenizer = create();
+      a.answer = b.answer = () => HANG;
+      for (let i = 0; i < 4; i++) {
+        const caller = new AbortController();
+        const before = a.requests.length + b.requests.length;
+        const asking = failure(ask(tokenizer, chat(`${i}`), [a.pod, b.pod], caller.signal));
+        await eventually('one is asked', () => a.requests.length + b.requests.length > before);
+        clock.advance(UNKNOWN_MS - 1);
+        caller.abort(TOO_LATE);
+        await asking;
+      }
+      a.answer = b.answer = answerBytes;
+      await ask(tokenizer, chat('x'), [a.pod, b.pod]);
+      assert.equal(clock.sleeps.all.at(-1), 1.25 * (UNKNOWN_MS - 1));
+    });
+
     it('leaves it alone when it does not answer a probe either', async () => {
       const tokenizer = create({ breaker: { failures: 2, halfOpenAfterMs: 1000 } });
       a.answer = () => HANG;
