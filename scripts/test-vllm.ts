@@ -7,8 +7,10 @@ import { findEnvoy } from '../demo/envoy.ts';
 import type { RunningCommand } from '../demo/processes.ts';
 import { startEnvoyFor, startRouter } from '../demo/router.ts';
 import { until } from './until.ts';
+import { AGENT_REQUESTS } from './vllm-agents.ts';
 import { Engine, parsePorts } from './vllm-engine.ts';
 import { type Conversation, conversation, type Message, randomFrom } from './vllm-prompts.ts';
+import { tokensDiffer } from './vllm-tokens.ts';
 
 const CONVERSATIONS = 100;
 const RANDOM_REQUESTS = 500;
@@ -65,6 +67,16 @@ async function main(): Promise<void> {
   const { url } = envoy;
   const ask = (messages: readonly Message[], given: Partial<Conversation>) =>
     chat(url, model, blockSizeTokens, messages, given);
+
+  await step('/tokenize gives the engine’s own tokens of what agents send', async () => {
+    const wrong: string[] = [];
+    for (const request of AGENT_REQUESTS) {
+      const difference = await tokensDiffer(first.url, model, request);
+      if (difference !== undefined) wrong.push(`${request.what}: ${difference}`);
+    }
+    expect(wrong.length === 0, `${wrong.length} of ${AGENT_REQUESTS.length} differ:\n${wrong.join('\n')}`);
+    return `${AGENT_REQUESTS.length} of ${AGENT_REQUESTS.length} requests have the same tokens both ways`;
+  });
 
   await step('the second turn lands on the pod that has the first', async () => {
     let same = 0;

@@ -73,10 +73,19 @@ export type HolderId = Branded<number, 'HolderId'>;
  */
 export type TokenSpace = 'engine' | 'character' | 'tiktoken';
 
+/** An image, a sound or a video in a prompt: what the engine knows it by, and which of the prompt's tokens stand for it. */
+export interface MediaItem {
+  readonly identifier: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
 /** The token ids of one prompt. */
 export interface Tokens {
   readonly space: TokenSpace;
   readonly ids: Uint32Array;
+  /** By their offsets; undefined in a prompt of text alone. */
+  readonly media?: readonly MediaItem[];
 }
 
 /** The cache's namespace: two contexts never share a block. */
@@ -124,8 +133,10 @@ export type Strategy = (typeof STRATEGIES)[number];
 /**
  * Why a pod was picked. A metric label: keep the set small.
  * - `prefix_match`, `prefix_match_skipped` (held, but every holder is too busy), `no_match`: what the index said;
+ * - `history_match`: the prompt has no tokens, and an earlier turn of it was sent to this pod;
  * - `only_pod`: there was no choice; `no_prompt`: this endpoint or body has no prompt to look up;
- * - `prompt_refused`: the engine will not tokenize this prompt and will tell the client why; picked by load;
+ * - `no_token_form`: the engine serves nothing that could tokenize this prompt; `prompt_refused`: it will not, and will tell the
+ *   client why; picked by load;
  * - `tokenizer_failed`, `deadline`, `index_failed`: a dependency failed, so the pick was by load;
  * - `late_body`, `buffers_full`: only the beginning of the body was there: it came too slowly, or too many bytes were held already;
  * - `cancelled`: the client has gone while it was looked for;
@@ -135,16 +146,18 @@ export type Reason =
   | 'prefix_match'
   | 'prefix_match_skipped'
   | 'no_match'
+  | 'history_match'
   | 'only_pod'
   | 'no_prompt'
-  | 'prompt_refused'
-  | 'tokenizer_failed'
-  | 'deadline'
+  | WithoutTokens
   | 'index_failed'
   | 'late_body'
   | 'buffers_full'
   | 'cancelled'
   | Exclude<Strategy, 'prefix-cache'>;
+
+/** Why a prompt that was asked for its tokens has none. */
+export type WithoutTokens = 'no_token_form' | 'prompt_refused' | 'tokenizer_failed' | 'deadline';
 
 /**
  * A pod for one request. `matchedBlocks` of `totalBlocks` full prompt blocks are held by it, `elsewhere` so many of them not on
@@ -153,8 +166,12 @@ export type Reason =
 export interface RoutedDecision {
   readonly kind: 'routed';
   readonly pod: Pod;
+  /** Which data-parallel rank behind the pod's address holds the prompt; undefined: the engine may choose. */
+  readonly rank: number | undefined;
   readonly strategy: Strategy;
   readonly reason: Reason;
+  /** undefined: it has tokens, or was not asked for them. */
+  readonly withoutTokens: WithoutTokens | undefined;
   readonly model: string;
   readonly matchedBlocks: number;
   readonly totalBlocks: number;

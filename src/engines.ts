@@ -5,7 +5,7 @@ import type { Logger } from './ops/log.ts';
 import { type EngineLimit, type EngineProfile, limitsOf, PROFILE_PAGES } from './pods/engine-profile.ts';
 import { EngineProfiles } from './pods/engine-profiles.ts';
 import type { CacheState } from './prefix-index/cache-state.ts';
-import { createEngineHttp } from './prompt/engine-http.ts';
+import { createEngineHttp, type EngineAccess, type EngineHttp } from './prompt/engine-http.ts';
 import { Slots } from './slots.ts';
 import { realSleep } from './time.ts';
 
@@ -25,6 +25,9 @@ export interface EnginesParts {
   readonly feed: EventFeed;
   /** Whether the feed connects to the engines, or they to it. */
   readonly dials: boolean;
+  /** Of their HTTP APIs. */
+  readonly scheme: 'http' | 'https';
+  readonly access: EngineAccess;
   readonly log: Logger;
 }
 
@@ -36,10 +39,7 @@ export interface EngineReport {
 /** Follows the events of engines, and asks them what they are. */
 export class Engines {
   readonly #parts: EnginesParts;
-  readonly #http = createEngineHttp({
-    maxConnectionsPerPod: Object.keys(PROFILE_PAGES).length,
-    maxResponseBytes: MAX_PAGE_BYTES,
-  });
+  readonly #http: EngineHttp;
   readonly #profiles: EngineProfiles;
   /** By pod: what was said of its engine already, and, of an `auto` pod, the publishers that are followed. */
   readonly #known = new Map<string, { readonly pod: Pod; said: string; publishers: string }>();
@@ -49,8 +49,13 @@ export class Engines {
 
   constructor(parts: EnginesParts) {
     this.#parts = parts;
+    this.#http = createEngineHttp({
+      maxConnectionsPerPod: Object.keys(PROFILE_PAGES).length,
+      maxResponseBytes: MAX_PAGE_BYTES,
+      access: parts.access,
+    });
     this.#profiles = new EngineProfiles({
-      get: (pod, path, signal) => this.#http.getJson(`http://${endpointOf(pod)}${path}`, signal),
+      get: (pod, path, signal) => this.#http.getJson(`${parts.scheme}://${endpointOf(pod)}${path}`, signal),
       timeoutMs: PAGE_TIMEOUT_MS,
       refreshMs: REFRESH_MS,
       retryMs: RETRY_MS,

@@ -2,6 +2,7 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import type { Config } from './config.ts';
 import { hostOf, type Pod, type TokenSpace } from './domain.ts';
+import { readEngineAccess } from './engine-access.ts';
 import { Engines } from './engines.ts';
 import { EventFeed, type PublisherReport } from './events/event-feed.ts';
 import { startExtProcServer } from './extproc/server.ts';
@@ -25,6 +26,7 @@ import { startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { followPodsFile } from './pods/discovery.ts';
 import { PodRegistry } from './pods/registry.ts';
 import { type CacheState, createCacheState } from './prefix-index/cache-state.ts';
+import type { EngineAccess } from './prompt/engine-http.ts';
 import { withFallback } from './prompt/fallback-tokenizer.ts';
 import { createLocalTokenizer } from './prompt/local-tokenizer.ts';
 import { modelAtStart } from './prompt/model-at-start.ts';
@@ -34,9 +36,11 @@ import type { Tokenizer } from './prompt/tokenizer.ts';
 import { Load } from './routing/load.ts';
 import { policies } from './routing/policy.ts';
 import { createPrefixLookup } from './routing/prefix-lookup.ts';
+import { PromptHistory } from './routing/prompt-history.ts';
 import { createRoute } from './routing/route.ts';
 import { SETTINGS, type Setting } from './settings.ts';
 import { Slices } from './slices.ts';
+import { monotonicClock } from './time.ts';
 import { Warmup } from './warmup.ts';
 
 /** Tokens per block until an engine's events have shown its own size: vLLM's default. */
@@ -48,9 +52,7 @@ const BYTES_PER_TOKEN = 4;
  * displaces other prompts, while its first 8,192 tell the pods apart as well.
  */
 const MAX_HISTORY_BLOCKS_PER_PROMPT = 8_192;
-/** Of a decision's time: a pod that hangs must leave enough for another one, and for the rest of the decision. */
-const ATTEMPT_SHARE = 0.4;
-/** A pod whose tokenizer fails this often in a row is left alone for a while. */
+/** A pod whose tokenizer fails or is late this often in a row is probed, and if that fails, left alone for a while. */
 const BREAKER = { failures: 5, halfOpenAfterMs: 5_000 };
 
 export interface ServeParts {
@@ -143,7 +145,15 @@ export async function serve(
     });
     stops.push(() => feed.stop());
     if (usesKvEvents) await binding(SETTINGS.kvEventsBind, feed.listen());
-    const engines = new Engines({ cache, feed, dials: config.kvEventsBind === undefined, log });
+    const access = await readEngineAccess(config);
+    const engines = new Engines({
+      cache,
+      feed,
+      dials: config.kvEventsBind === undefined,
+      scheme: config.tokenizerEndpointTemplate?.startsWith('https:') ? 'https' : 'http',
+      access,
+      log,
+    });
     stops.push(() => engines.stop());
     const warmup = new Warmup({
       maxMs: usesKvEvents ? config.warmupMs : 0,
@@ -155,7 +165,7 @@ export async function serve(
     });
     stops.push(() => warmup.stop());
 
-    const tokenizer = parts.tokenizer ?? createTokenizer(config, reportTokenizer(instruments, log));
+    const tokenizer = parts.tokenizer ?? createTokenizer(config, access, reportTokenizer(instruments, log));
     stops.push(() => tokenizer.close());
     const load = new Load();
     const route = createRoute({
@@ -172,6 +182,12 @@ export async function serve(
           maxBlocksPerPrompt: usesKvEvents ? Number.POSITIVE_INFINITY : MAX_HISTORY_BLOCKS_PER_PROMPT,
         }),
       ),
+      history: new PromptHistory({
+        maxEntries: config.historyBlocks,
+        timeToLiveMs: config.historyMinutes * 60_000,
+        seed: randomInt(0x100000000),
+        now: monotonicClock,
+      }),
       policies: observed.policies(policies(config)),
       load,
       defaultStrategy: config.strategy,
@@ -305,15 +321,20 @@ function readiness(
   return { ready: false, why: `warming up: ${settled} of ${publishers} event streams are learned` };
 }
 
-function createTokenizer(config: Config, onCall: (fact: TokenizeFact) => void): Tokenizer {
+function createTokenizer(
+  config: Config,
+  access: EngineAccess,
+  onCall: (fact: TokenizeFact) => void,
+): Tokenizer {
   if (config.mode.kind === 'local')
     return createLocalTokenizer(config.mode.tokenizer, maxLocalTokens(config, config.mode.tokenizer));
   const template = config.tokenizerEndpointTemplate;
   const remote = createRemoteTokenizer({
-    attemptTimeoutMs: Math.min(config.tokenizerTimeoutMs, ATTEMPT_SHARE * config.decisionTimeoutMs),
+    timeoutMs: config.tokenizerTimeoutMs,
     cacheBytes: config.tokenizerCacheBytes,
     maxConnectionsPerPod: config.tokenizerConnections,
     breaker: BREAKER,
+    access,
     ...(template !== undefined && { urlOf: (pod: Pod) => template.replace('%s', hostOf(pod.ip)) }),
     onCall,
   });

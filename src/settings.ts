@@ -293,6 +293,22 @@ export const SETTINGS = {
     wholeNumber(100, MAX_TIMER_MS),
     'How often host names in the pods file are resolved again.',
   ),
+  engineApiKeyFile: setting(
+    'Warmroute',
+    ['WARMROUTE_ENGINE_API_KEY_FILE'],
+    undefined,
+    'path',
+    anyText,
+    'A file with the key that engines were started with (`vllm serve --api-key`), sent to them as a bearer token when they are asked to render or tokenize, and who they are. Read at the start. Clients bring their own.',
+  ),
+  engineCaFile: setting(
+    'Warmroute',
+    ['WARMROUTE_ENGINE_CA_FILE'],
+    undefined,
+    'path',
+    anyText,
+    'PEM certificates that engines’ own are checked against where `AIBRIX_VLLM_TOKENIZER_ENDPOINT_TEMPLATE` says https; theirs must name the host in the template, so an IP address where that is `%s`. Unset: those that Node trusts. Read at the start.',
+  ),
   useRemoteTokenizer: setting(
     'AIBrix',
     ['AIBRIX_USE_REMOTE_TOKENIZER', 'AIBRIX_PREFIX_CACHE_USE_REMOTE_TOKENIZER'],
@@ -371,7 +387,7 @@ export const SETTINGS = {
     undefined,
     'URL',
     urlTemplate,
-    'Where a pod tokenizes, `%s` being its IP address; unset: the address and port of its OpenAI API.',
+    'Where a pod tokenizes, `%s` being its IP address; unset: the address and port of its OpenAI API, over http. With https, the pod’s own pages are asked over https, too.',
   ),
   tokenizerTimeoutMs: setting(
     'AIBrix',
@@ -379,7 +395,7 @@ export const SETTINGS = {
     '5',
     's',
     seconds,
-    'Bound of one remote tokenization. The decision has its own, shorter one.',
+    'Bound of one remote tokenization, whichever pods are asked, and of a probe of a pod that fails. The decision has its own, shorter one, `WARMROUTE_DECISION_TIMEOUT_MS`.',
   ),
   strategy: setting(
     'AIBrix',

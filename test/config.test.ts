@@ -218,6 +218,8 @@ describe('configuration', () => {
       ['OTEL_SERVICE_NAME', 'router', 'serviceName', 'router'],
       ['WARMROUTE_KV_EVENTS_TOPIC', 'kv@', 'kvEventsTopic', 'kv@'],
       ['WARMROUTE_PODS_FILE', '/etc/warmroute/pods.yaml', 'podsFile', '/etc/warmroute/pods.yaml'],
+      ['WARMROUTE_ENGINE_API_KEY_FILE', '/run/secrets/key', 'engineApiKeyFile', '/run/secrets/key'],
+      ['WARMROUTE_ENGINE_CA_FILE', '/etc/ca.pem', 'engineCaFile', '/etc/ca.pem'],
     ];
     for (const [name, text, key, value] of good) {
       it(`${name}=${text} is good`, () => assert.equal(aConfig({ [name]: text })[key], value));
@@ -305,7 +307,8 @@ describe('configuration', () => {
     }
 
     it('that can be wrong are all in the table above', () => {
-      const free = ['WARMROUTE_PODS_FILE', 'WARMROUTE_KV_EVENTS_TOPIC', 'OTEL_SERVICE_NAME'];
+      const files = ['WARMROUTE_PODS_FILE', 'WARMROUTE_ENGINE_API_KEY_FILE', 'WARMROUTE_ENGINE_CA_FILE'];
+      const free = [...files, 'WARMROUTE_KV_EVENTS_TOPIC', 'OTEL_SERVICE_NAME'];
       const names = Object.values<Setting<unknown>>(SETTINGS).flatMap(setting => setting.names);
       assert.sameMembers([...new Set([...bad.map(([name]) => name), ...free])], names);
     });

@@ -13,6 +13,7 @@ import { chainBlocks, rootOf } from '../../src/prompt/blocks.ts';
 import { Load } from '../../src/routing/load.ts';
 import { policies } from '../../src/routing/policy.ts';
 import { createPrefixLookup } from '../../src/routing/prefix-lookup.ts';
+import { PromptHistory } from '../../src/routing/prompt-history.ts';
 import { createRoute } from '../../src/routing/route.ts';
 import { createIndex } from '../index/create-index.ts';
 import { splitmix64, U64 } from '../support/splitmix.ts';
@@ -88,6 +89,7 @@ const route = createRoute({
     defaultBlockSizeTokens: { engine: BLOCK_SIZE_TOKENS, character: 16, tiktoken: 4 },
     maxBlocksPerPrompt: Number.POSITIVE_INFINITY,
   }),
+  history: new PromptHistory({ maxEntries: 1, timeToLiveMs: 1, seed: SEED, now: () => performance.now() }),
   policies: policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
   load: new Load(),
   defaultStrategy: 'prefix-cache',

@@ -1,5 +1,5 @@
 import type { BlockChain, BlockHash } from '../domain.ts';
-import { type BlockExtras, chainBlocks, NO_EXTRAS, rootOf } from '../prompt/blocks.ts';
+import { type BlockExtras, chainBlocks, extraOf, NO_EXTRAS, rootOf } from '../prompt/blocks.ts';
 import type { StoredEvent } from './kv-event.ts';
 
 export interface ChainOptions {
@@ -44,7 +44,7 @@ function contextOf({ loraName, salt: said, extraKeys, parent }: StoredEvent, bas
       salt = last.text;
       own.pop();
     }
-    return own.length === 0 ? undefined : JSON.stringify(own);
+    return extraOf(own.map(key => (key.kind === 'text' ? `text ${JSON.stringify(key.text)}` : key.json)));
   });
   return { model, salt, extras };
 }

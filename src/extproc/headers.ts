@@ -7,6 +7,8 @@ export const TARGET_POD = 'target-pod';
 export const TARGET_POD_IP = 'target-pod-ip';
 /** The Gateway API inference extension's name for the pick, also a key of the `envoy.lb` metadata. */
 export const DESTINATION_ENDPOINT = 'x-gateway-destination-endpoint';
+/** Request: which of the data-parallel ranks behind one address is to take it. vLLM and SGLang honour it. */
+export const DATA_PARALLEL_RANK = 'x-data-parallel-rank';
 export const ROUTING_STRATEGY = 'routing-strategy';
 export const REQUEST_ID = 'request-id';
 export const X_REQUEST_ID = 'x-request-id';
@@ -26,7 +28,7 @@ export const FORGEABLE: readonly string[] = [
   DESTINATION_ENDPOINT,
   'x-gateway-destination-endpoint-subset',
   'x-gateway-destination-endpoint-served',
-  'x-data-parallel-rank',
+  DATA_PARALLEL_RANK,
   'x-data-parallel-host-port',
   'x-prefiller-host-port',
   'x-encoder-hosts-ports',

@@ -81,6 +81,7 @@ export function mutationOf(decision: RoutedDecision, { requestId, disclosure }: 
         [name.DESTINATION_ENDPOINT]: endpoint,
         [name.ROUTING_STRATEGY]: decision.strategy,
         [name.X_REQUEST_ID]: requestId,
+        ...(decision.rank !== undefined && { [name.DATA_PARALLEL_RANK]: String(decision.rank) }),
       }),
       clear_route_cache: true,
     },

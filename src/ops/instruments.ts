@@ -123,6 +123,11 @@ export function createInstruments(metrics: Metrics) {
       STAGE_SECONDS,
       ['stage'],
     ),
+    withoutTokens: counter(
+      'warmroute_prompts_without_tokens_total',
+      'Prompts that were asked for their tokens and have none, by model and why; routed by their history, else by load',
+      ['model', 'why'],
+    ),
     tokenizeCalls: counter('warmroute_tokenize_calls_total', 'What the remote tokenizer did, by kind', [
       'kind',
       'route',

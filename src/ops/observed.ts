@@ -37,6 +37,7 @@ export interface ObserverParts {
 const SELECTIONS: Partial<Record<Reason, string>> = {
   prefix_match: 'prefix_match',
   prefix_match_skipped: 'prefix_match_skipped',
+  history_match: 'prefix_match',
 };
 
 /** Reasons that are failures of a dependency, with AIBrix's word where it has one. */
@@ -70,9 +71,10 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
   const throttle = createLogThrottle(log);
 
   function recordDecision(decision: RoutedDecision): void {
-    const { model, strategy, reason, matchedBlocks, totalBlocks, elsewhere } = decision;
+    const { model, strategy, reason, withoutTokens, matchedBlocks, totalBlocks, elsewhere } = decision;
     if (reason === 'cancelled') return;
     instruments.decisions.add(1, { model, strategy, reason });
+    if (withoutTokens !== undefined) instruments.withoutTokens.add(1, { model, why: withoutTokens });
     const { cpu, storage } = elsewhere;
     recordMatched(model, 'gpu', matchedBlocks - cpu - storage);
     recordMatched(model, 'cpu', cpu);
@@ -83,7 +85,7 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
     instruments.aibrix.decisions.add(1, { model, match_percent_bucket: bucket, using_kv_sync });
     const selection = SELECTIONS[reason] ?? 'least_request_fallback';
     instruments.aibrix.selections.add(1, { model, selection, using_kv_sync });
-    const failure = FAILURES[reason];
+    const failure = FAILURES[withoutTokens ?? reason];
     if (failure !== undefined) instruments.aibrix.errors.add(1, { model, reason: failure, using_kv_sync });
   }
 
@@ -156,9 +158,10 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
             }
             if (span.isRecording()) span.setAttributes(attributesOf(decision));
             const fields = { ...ids, ...logFieldsOf(decision) };
-            const trouble = TROUBLES[decision.reason];
+            const why = decision.withoutTokens ?? decision.reason;
+            const trouble = TROUBLES[why];
             if (trouble === undefined) log.debug(fields, 'request routed');
-            else throttle.warn(decision.reason, fields, `routed by load: ${trouble}`);
+            else throttle.warn(why, fields, `routed without knowing who holds the prompt: ${trouble}`);
           }
           span.end();
           return outcome;
@@ -230,8 +233,10 @@ function attributesOf(decision: RoutedDecision): Attributes {
     'gen_ai.request.model': decision.model,
     'server.address': endpointOf(decision.pod),
     'warmroute.pod': decision.pod.name,
+    ...(decision.rank !== undefined && { 'warmroute.rank': decision.rank }),
     'warmroute.strategy': decision.strategy,
     'warmroute.reason': decision.reason,
+    ...(decision.withoutTokens && { 'warmroute.without_tokens': decision.withoutTokens }),
     'warmroute.matched_blocks': decision.matchedBlocks,
     'warmroute.total_blocks': decision.totalBlocks,
     'warmroute.matched_blocks.cpu': decision.elsewhere.cpu,
@@ -239,6 +244,10 @@ function attributesOf(decision: RoutedDecision): Attributes {
   };
 }
 
-function logFieldsOf({ pod, model, strategy, reason, matchedBlocks, totalBlocks }: RoutedDecision) {
-  return { pod: pod.name, model, strategy, reason, matchedBlocks, totalBlocks };
+function logFieldsOf({ pod, ...decision }: RoutedDecision) {
+  const { model, strategy, reason, withoutTokens, matchedBlocks, totalBlocks } = decision;
+  return {
+    ...{ pod: pod.name, model, strategy, reason, ...(withoutTokens && { withoutTokens }) },
+    ...{ matchedBlocks, totalBlocks },
+  };
 }

@@ -39,15 +39,25 @@ export function reportRefusals(instruments: Instruments, log: Logger): () => voi
 }
 
 export function reportTokenizer(instruments: Instruments, log: Logger): (fact: TokenizeFact) => void {
+  const throttle = createLogThrottle(log, { everyMs: Number.POSITIVE_INFINITY });
   return fact => {
     switch (fact.kind) {
       case 'hit':
       case 'shared':
       case 'retry':
+      case 'hedge':
         instruments.tokenizeCalls.add(1, { kind: fact.kind, route: undefined });
         break;
       case 'call':
         instruments.tokenizeCalls.add(1, { kind: fact.outcome, route: fact.route });
+        break;
+      case 'no_form':
+        instruments.tokenizeCalls.add(1, { kind: fact.kind, route: undefined });
+        throttle.warn(
+          `${fact.pod.name} ${fact.path}`,
+          { pod: fact.pod.name, path: fact.path },
+          'this pod cannot tokenize such requests, so they are routed by their history: have it render (vLLM: --enable-scale-out)',
+        );
         break;
       case 'breaker':
         log.warn({ pod: fact.pod.name, state: fact.state }, 'circuit of this pod’s tokenizer');

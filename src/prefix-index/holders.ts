@@ -45,6 +45,8 @@ export class Holders {
   readonly #holders: (Holder | undefined)[] = [];
   /** By holder: the slot of its pod, if what it holds is told from it alone. */
   readonly #standAlone: number[] = [];
+  /** By holder: its data-parallel rank, if it is what that has on its GPU. */
+  readonly #ranks: number[] = [];
   readonly #free: number[] = [];
   readonly #pods = new Map<string, { readonly slot: number; readonly ids: Map<string, HolderId> }>();
   readonly #freeSlots: number[] = [];
@@ -63,6 +65,7 @@ export class Holders {
     const id = (this.#free.pop() ?? this.#holders.length) as HolderId;
     this.#holders[id] = { pod, slot, part };
     this.#standAlone[id] = STAND_ALONE.has(part.kind) ? slot : NOWHERE;
+    this.#ranks[id] = part.kind === 'gpu' ? part.rank : NOWHERE;
     this.#pods.get(pod)!.ids.set(keyOf(part), id);
     return id;
   }
@@ -74,6 +77,11 @@ export class Holders {
   /** The slot of a holder's pod; -1 if what it holds is told together with others (`composites`), or it is none. */
   slotOfLone(id: HolderId): number {
     return this.#standAlone[id] ?? NOWHERE;
+  }
+
+  /** The data-parallel rank that has these blocks on its GPU; -1 of any other part. */
+  rankOf(id: HolderId): number {
+    return this.#ranks[id] ?? NOWHERE;
   }
 
   /** All ids of a pod. */
@@ -96,6 +104,7 @@ export class Holders {
     this.#pods.get(holder.pod)!.ids.delete(keyOf(holder.part));
     this.#holders[id] = undefined;
     this.#standAlone[id] = NOWHERE;
+    this.#ranks[id] = NOWHERE;
     this.#free.push(id);
   }
 

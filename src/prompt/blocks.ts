@@ -8,7 +8,7 @@
  * The mixing is of the MurmurHash3 family; it is seeded per process and never leaves it. A collision would only send a
  * request to a pod that turns out to be cold.
  */
-import type { BlockChain, BlockHash, CacheContext } from '../domain.ts';
+import type { BlockChain, BlockHash, CacheContext, MediaItem } from '../domain.ts';
 
 const X_MULTIPLIER = 0xcc9e2d51;
 const Y_MULTIPLIER = 0x85ebca6b;
@@ -17,6 +17,27 @@ const Y_MULTIPLIER = 0x85ebca6b;
 export type BlockExtras = readonly (string | undefined)[];
 
 export const NO_EXTRAS: BlockExtras = [];
+
+/** What a block depends on beside its tokens, from its extra keys, in the engine's order. Both paths must write them alike. */
+export function extraOf(keys: readonly string[]): string | undefined {
+  return keys.length === 0 ? undefined : `[${keys.join()}]`;
+}
+
+/**
+ * Of a prompt with images and the like: each block that holds a part of an item depends on which one it is, and on where it
+ * starts, counted from the block's own start (vLLM, v1/core/kv_cache_utils.py, `_gen_mm_extra_hash_keys`).
+ */
+export function mediaExtras(media: readonly MediaItem[], blockSizeTokens: number): BlockExtras {
+  const keys: string[][] = [];
+  for (const { identifier, offset, length } of media) {
+    const last = Math.floor((offset + length - 1) / blockSizeTokens);
+    for (let block = Math.floor(offset / blockSizeTokens); block <= last; block++) {
+      keys[block] ??= [];
+      keys[block]!.push(JSON.stringify([identifier, offset - block * blockSizeTokens]));
+    }
+  }
+  return Array.from(keys, (ofBlock = []) => extraOf(ofBlock));
+}
 
 /**
  * The start of every chain of one context. Chains of different contexts or block sizes have nothing in common.

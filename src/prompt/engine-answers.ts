@@ -1,11 +1,15 @@
 /**
  * What an engine's answer to `…/render` or `/tokenize` means.
  *
- * - render of chat, responses and messages: `{token_ids: [int], …}`; of completions: a list of those, one per prompt;
+ * - render of chat, responses and messages: `{token_ids: [int], features, …}`; of completions: a list of those, one per prompt.
+ *   `features` is null, or says which tokens stand for an image or the like: `{mm_hashes: {image: [text]}, mm_placeholders: {image:
+ *   [{offset, length}]}, …}`;
  * - tokenize: `{count, max_model_len, tokens: [int], token_strs}`; SGLang's has the same `tokens`;
  * - errors: `{error: {message, type, param, code}}`, in older versions flat, and `{detail}` from the web framework for a
  *   path that does not exist. Their texts may repeat the client's input (vLLM 0.23 does): they are read, never passed on.
  */
+import { z } from 'zod';
+import type { MediaItem } from '../domain.ts';
 import type { EngineResponse } from './engine-http.ts';
 
 export type EngineRoute = 'render' | 'tokenize';
@@ -16,7 +20,7 @@ export type EngineRoute = 'render' | 'tokenize';
  * - `failed`: anything else, another pod may do better.
  */
 export type EngineAnswer =
-  | { readonly kind: 'tokens'; readonly ids: Uint32Array }
+  | { readonly kind: 'tokens'; readonly ids: Uint32Array; readonly media: readonly MediaItem[] }
   | { readonly kind: 'refused' }
   | { readonly kind: 'absent' }
   | { readonly kind: 'failed' };
@@ -33,8 +37,12 @@ const TRANSIENT: ReadonlySet<number> = new Set([408, 425, 429]);
 
 export function readAnswer(route: EngineRoute, { status, body }: EngineResponse): EngineAnswer {
   if (status === 200) {
-    const ids = tokenIds(tokensOf(route, body));
-    return ids === undefined ? { kind: 'failed' } : { kind: 'tokens', ids };
+    const first = route === 'render' && Array.isArray(body) ? body[0] : body;
+    const ids = tokenIds(field(first, route === 'render' ? 'token_ids' : 'tokens'));
+    const media = route === 'render' ? mediaOf(field(first, 'features')) : [];
+    // Without them, another image would count as the same prompt.
+    if (ids === undefined || media === undefined) return { kind: 'failed' };
+    return { kind: 'tokens', ids, media };
   }
   if (status === 404 && isUnknownModel(body)) return { kind: 'refused' };
   if (ABSENT.has(status)) return { kind: 'absent' };
@@ -42,9 +50,27 @@ export function readAnswer(route: EngineRoute, { status, body }: EngineResponse)
   return { kind: 'failed' };
 }
 
-function tokensOf(route: EngineRoute, body: unknown): unknown {
-  const first = route === 'render' && Array.isArray(body) ? body[0] : body;
-  return route === 'render' ? field(first, 'token_ids') : field(first, 'tokens');
+const featuresSchema = z.object({
+  mm_hashes: z.record(z.string(), z.array(z.string())),
+  mm_placeholders: z.record(
+    z.string(),
+    z.array(z.object({ offset: z.int().nonnegative(), length: z.int().positive() })),
+  ),
+});
+
+/** undefined: they cannot be read. */
+function mediaOf(features: unknown): MediaItem[] | undefined {
+  if (features === undefined || features === null) return [];
+  const read = featuresSchema.safeParse(features);
+  if (!read.success) return undefined;
+  const { mm_hashes, mm_placeholders } = read.data;
+  const media: MediaItem[] = [];
+  for (const [modality, identifiers] of Object.entries(mm_hashes)) {
+    const places = mm_placeholders[modality] ?? [];
+    if (places.length !== identifiers.length) return undefined;
+    for (const [i, identifier] of identifiers.entries()) media.push({ identifier, ...places[i]! });
+  }
+  return media.sort((a, b) => a.offset - b.offset);
 }
 
 function tokenIds(tokens: unknown): Uint32Array | undefined {

@@ -6,6 +6,15 @@ export interface EngineHttpOptions {
   readonly maxConnectionsPerPod: number;
   /** A longer answer is an error. */
   readonly maxResponseBytes: number;
+  readonly access?: EngineAccess;
+}
+
+/** What engines want of their clients, and show of themselves. */
+export interface EngineAccess {
+  /** Sent as `authorization: Bearer …` with every request; never logged. */
+  readonly apiKey: string | undefined;
+  /** PEM certificates that those of https engines are checked against; undefined: Node's own list. */
+  readonly ca: string | undefined;
 }
 
 export interface EngineResponse {
@@ -26,6 +35,7 @@ export interface EngineHttp {
 }
 
 export function createEngineHttp(options: EngineHttpOptions): EngineHttp {
+  const { apiKey, ca } = options.access ?? {};
   const agent = new Agent({
     connections: options.maxConnectionsPerPod,
     // vLLM speaks HTTP/1.1 only, one request per connection at a time.
@@ -37,6 +47,7 @@ export function createEngineHttp(options: EngineHttpOptions): EngineHttp {
     // The caller's signal bounds the whole call.
     headersTimeout: 0,
     bodyTimeout: 0,
+    ...(ca !== undefined && { connect: { ca } }),
   });
 
   async function request(
@@ -47,6 +58,7 @@ export function createEngineHttp(options: EngineHttpOptions): EngineHttp {
     const { origin, pathname, search } = new URL(url);
     const headers = {
       accept: 'application/json',
+      ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
       ...(sent.method === 'POST' && { 'content-type': 'application/json' }),
     };
     try {

@@ -5,44 +5,57 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { endpointOf, type Pod } from '../domain.ts';
-import { type Clock, deadlineAfter, monotonicClock } from '../time.ts';
+import { type Clock, deadlineAfter, monotonicClock, realSleep, type Sleep } from '../time.ts';
 import { type EngineAnswer, type EngineRoute, readAnswer } from './engine-answers.ts';
-import { createEngineHttp } from './engine-http.ts';
-import { createPodCalls, type PodBreakerOptions } from './pod-calls.ts';
-import type { PromptRequest } from './request.ts';
-import { createTokenCache } from './token-cache.ts';
-import { tokenizeBody } from './tokenize-bodies.ts';
-import { type Tokenizer, TokenizerError, type TokenizerErrorKind } from './tokenizer.ts';
+import { createEngineHttp, type EngineAccess } from './engine-http.ts';
+import { createPodCalls, OUTRUN, type PodCallsOptions } from './pod-calls.ts';
+import { renderBody } from './render-body.ts';
+import { type PromptRequest, parsePrompt } from './request.ts';
+import { createTokenCache, type EngineTokens } from './token-cache.ts';
+import { tokenizeBodies } from './tokenize-bodies.ts';
+import {
+  isDeadline,
+  TOO_LATE,
+  type Tokenizer,
+  TokenizerError,
+  type TokenizerErrorKind,
+} from './tokenizer.ts';
 
 /** A million tokens are about 7 MB of JSON; a render of images adds their processed form. */
 const DEFAULT_MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
 /** Engines are upgraded in place, under the same name and address. */
-const DEFAULT_FORGET_MISSING_RENDER_AFTER_MS = 10 * 60 * 1000;
+const DEFAULT_FORGET_MISSING_AFTER_MS = 10 * 60 * 1000;
 const MAX_REMEMBERED_ROUTES = 16_384;
+const PROBE = '.';
 
 export interface RemoteTokenizerOptions {
-  /** For each of at most two attempts on different pods. */
-  readonly attemptTimeoutMs: number;
+  /** Of one prompt, whichever pods are asked; the caller's signal may end it before. */
+  readonly timeoutMs: number;
   /** Bound of the results that are kept; 0 keeps none. */
   readonly cacheBytes: number;
-  readonly breaker: PodBreakerOptions;
+  readonly breaker: PodCallsOptions['breaker'];
   readonly maxConnectionsPerPod: number;
   /** A longer answer counts as none. Default 64 MiB. */
   readonly maxResponseBytes?: number;
-  /** How long a pod is not asked again for a render endpoint that it did not have. More than 0; default 10 minutes. */
-  readonly forgetMissingRenderAfterMs?: number;
+  /** How long a pod is not asked again for an endpoint that it did not have. More than 0; default 10 minutes. */
+  readonly forgetMissingAfterMs?: number;
   /** Where a pod's HTTP API is, e.g. `http://10.0.0.1:8000`; a path is kept as prefix. Default: `http://` + endpointOf(pod). */
   readonly urlOf?: (pod: Pod) => string;
-  /** Milliseconds; for the breakers and for forgetting, not for `attemptTimeoutMs`. */
+  readonly access?: EngineAccess;
+  /** For the breakers, for latencies and for forgetting, not for `timeoutMs`. */
   readonly now?: Clock;
+  /** How long a slow pod is waited for before another one is asked. */
+  readonly sleep?: Sleep;
   readonly onCall?: (fact: TokenizeFact) => void;
 }
 
 /**
  * What happened, for metrics.
  * - `hit`: answered from the cache; `shared`: a call for the same prompt was already under way;
- * - `call`: a request to an engine has ended; `absent`: the engine does not serve the route;
- * - `retry`: `pod` was unavailable, another one is asked;
+ * - `call`: a request to an engine has ended; `absent`: the engine does not serve the route; `outrun`: another pod's answer was
+ *   there first;
+ * - `retry`: `pod` was unavailable, another one is asked; `hedge`: it is slower than usual, another one is asked beside it;
+ * - `no_form`: `pod` serves nothing that requests to `path` as this one could be tokenized with;
  * - `breaker`: `pod`'s circuit has opened or closed.
  */
 export type TokenizeFact =
@@ -52,10 +65,11 @@ export type TokenizeFact =
       readonly kind: 'call';
       readonly route: EngineRoute;
       readonly pod: Pod;
-      readonly outcome: 'tokens' | 'absent' | TokenizerErrorKind;
+      readonly outcome: 'tokens' | 'absent' | 'outrun' | TokenizerErrorKind;
       readonly durationMs: number;
     }
-  | { readonly kind: 'retry'; readonly pod: Pod }
+  | { readonly kind: 'retry' | 'hedge'; readonly pod: Pod }
+  | { readonly kind: 'no_form'; readonly pod: Pod; readonly path: string }
   | { readonly kind: 'breaker'; readonly pod: Pod; readonly state: 'open' | 'closed' };
 
 export function createRemoteTokenizer(options: RemoteTokenizerOptions): Tokenizer {
@@ -67,22 +81,27 @@ export function createRemoteTokenizer(options: RemoteTokenizerOptions): Tokenize
   const http = createEngineHttp({
     maxConnectionsPerPod: options.maxConnectionsPerPod,
     maxResponseBytes: options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES,
+    ...(options.access && { access: options.access }),
   });
   const cache = createTokenCache(options.cacheBytes);
   const calls = createPodCalls({
     breaker: options.breaker,
     keyOf,
+    probe,
     now,
-    onRetry: pod => onCall({ kind: 'retry', pod }),
+    sleep: options.sleep ?? realSleep,
+    onAnother: (why, pod) => onCall({ kind: why === 'slow' ? 'hedge' : 'retry', pod }),
     onBreaker: (pod, state) => onCall({ kind: 'breaker', pod, state }),
   });
-  const withoutRender = new LRUCache<string, true>({
+  /** By pod and path, or by pod alone: what it did not serve when it was asked. */
+  const missing = new LRUCache<string, true>({
     max: MAX_REMEMBERED_ROUTES,
-    ttl: options.forgetMissingRenderAfterMs ?? DEFAULT_FORGET_MISSING_RENDER_AFTER_MS,
+    ttl: options.forgetMissingAfterMs ?? DEFAULT_FORGET_MISSING_AFTER_MS,
     // Without a resolution lru-cache starts no timers of its own.
     ttlResolution: 0,
     perf: { now },
   });
+  const closing = new AbortController();
 
   async function call(
     route: EngineRoute,
@@ -100,27 +119,51 @@ export function createRemoteTokenizer(options: RemoteTokenizerOptions): Tokenize
       ended(answer.kind === 'failed' ? 'unavailable' : answer.kind);
       return answer;
     } catch (error) {
-      const failure = asTimeout(error, signal);
-      if (failure instanceof TokenizerError) ended(failure.kind);
-      throw failure;
+      if (signal.reason === OUTRUN) ended('outrun');
+      else if (isDeadline(signal)) ended('timeout');
+      else if (error instanceof TokenizerError) ended(error.kind);
+      throw error;
     }
   }
 
-  async function askPod(pod: Pod, prompt: PromptRequest, signal: AbortSignal): Promise<Uint32Array> {
-    const known = `${keyOf(pod)} ${prompt.path}`;
-    if (!withoutRender.has(known)) {
-      const answer = await call('render', pod, `${prompt.path}/render`, prompt.raw, signal);
-      if (answer.kind !== 'absent') return idsOf(answer);
-      withoutRender.set(known, true);
+  async function askPod(pod: Pod, prompt: PromptRequest, signal: AbortSignal): Promise<EngineTokens> {
+    const key = keyOf(pod);
+    const ofPath = `${key} ${prompt.path}`;
+    if (!missing.has(ofPath)) {
+      const answer = await call('render', pod, `${prompt.path}/render`, renderBody(prompt), signal);
+      if (answer.kind !== 'absent') return tokensOf(answer);
+      missing.set(ofPath, true);
     }
-    const body = tokenizeBody(prompt);
-    if (body === undefined) {
-      throw new TokenizerError(
-        'refused',
-        'the engine does not render, and /tokenize has no form for this request',
-      );
+    const bodies = missing.has(key) ? [] : tokenizeBodies(prompt);
+    for (const [i, body] of bodies.entries()) {
+      const answer = await call('tokenize', pod, '/tokenize', body, signal);
+      if (answer.kind === 'absent') {
+        missing.set(key, true);
+        break;
+      }
+      if (answer.kind !== 'refused' || i === bodies.length - 1) return tokensOf(answer);
     }
-    return idsOf(await call('tokenize', pod, '/tokenize', body, signal));
+    onCall({ kind: 'no_form', pod, path: prompt.path });
+    throw new TokenizerError(
+      'no_form',
+      'the engine renders no such request, and /tokenize has no form for it',
+    );
+  }
+
+  /** As short a prompt as there is: neither its length nor what it says can be why it fails. */
+  async function probe(pod: Pod): Promise<'works' | 'fails' | 'unknown'> {
+    const raw = Buffer.from(JSON.stringify({ model: pod.model, prompt: PROBE }));
+    const parsed = parsePrompt('/v1/completions', undefined, raw);
+    if (parsed.kind === 'invalid') return 'works';
+    try {
+      await within(options.timeoutMs, closing.signal, signal => askPod(pod, parsed.prompt, signal));
+      return 'works';
+    } catch (error) {
+      if (closing.signal.aborted) return 'unknown';
+      const isAnswer =
+        error instanceof TokenizerError && (error.kind === 'refused' || error.kind === 'no_form');
+      return isAnswer ? 'works' : 'fails';
+    }
   }
 
   return {
@@ -129,20 +172,21 @@ export function createRemoteTokenizer(options: RemoteTokenizerOptions): Tokenize
       if (content.kind === 'none') throw new TypeError('a request without a prompt has no tokens');
       if (content.kind === 'tokens') return { space: 'engine', ids: content.ids };
       if (pods.length === 0) throw new TokenizerError('unavailable', 'no pod to ask');
-      const ids = await cache.get(
+      const { ids, media } = await cache.get(
         cacheKey(prompt),
         signal,
         shared =>
-          calls.run(pods, pod =>
-            withDeadline(shared, options.attemptTimeoutMs, bounded => askPod(pod, prompt, bounded)),
+          within(options.timeoutMs, shared, bounded =>
+            calls.run(pods, prompt.raw.length, (pod, signal) => askPod(pod, prompt, signal), bounded),
           ),
         outcome => {
           if (outcome !== 'computed') onCall({ kind: outcome });
         },
       );
-      return { space: 'engine', ids };
+      return { space: 'engine', ids, ...(media.length > 0 && { media }) };
     },
     async close() {
+      closing.abort();
       cache.clear();
       await http.close();
     },
@@ -154,37 +198,26 @@ function cacheKey({ path, raw }: PromptRequest): string {
   return createHash('sha256').update(path).update('\0').update(raw).digest('base64');
 }
 
-function idsOf(answer: EngineAnswer): Uint32Array {
+function tokensOf(answer: Exclude<EngineAnswer, { readonly kind: 'absent' }>): EngineTokens {
   switch (answer.kind) {
     case 'tokens':
-      return answer.ids;
+      return answer;
     case 'refused':
       throw new TokenizerError('refused', 'the engine refuses the request');
-    case 'absent':
-      throw new TokenizerError('unavailable', 'the engine neither renders nor tokenizes');
     case 'failed':
       throw new TokenizerError('unavailable', 'the engine did not answer with tokens');
   }
 }
 
-/** The reason of an abort that comes from the deadline. */
-const DEADLINE_PASSED = new Error('the engine did not answer in time');
-
-async function withDeadline<T>(
-  signal: AbortSignal,
+async function within<T>(
   timeoutMs: number,
+  outer: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const deadline = deadlineAfter(timeoutMs, signal, DEADLINE_PASSED);
+  const deadline = deadlineAfter(timeoutMs, outer, TOO_LATE);
   try {
     return await work(deadline.signal);
   } finally {
     deadline.clear();
   }
-}
-
-function asTimeout(error: unknown, signal: AbortSignal): unknown {
-  if (!(error instanceof TokenizerError) || error.kind !== 'aborted') return error;
-  if (signal.reason !== DEADLINE_PASSED) return error;
-  return new TokenizerError('timeout', DEADLINE_PASSED.message, { cause: error });
 }

@@ -3,15 +3,24 @@
  * same time share one computation. It is cancelled when the last of them has gone, not before.
  */
 import { LRUCache } from 'lru-cache';
+import type { MediaItem } from '../domain.ts';
 import { TokenizerError } from './tokenizer.ts';
 
 /** What an entry costs beside its ids: the key, the list node, the array's header. */
 const ENTRY_OVERHEAD_BYTES = 256;
+/** An image, beside its identifier. */
+const MEDIA_OVERHEAD_BYTES = 128;
 
-type Compute = (signal: AbortSignal) => Promise<Uint32Array>;
+/** What an engine makes of a prompt. */
+export interface EngineTokens {
+  readonly ids: Uint32Array;
+  readonly media: readonly MediaItem[];
+}
+
+type Compute = (signal: AbortSignal) => Promise<EngineTokens>;
 
 interface Flight {
-  readonly result: Promise<Uint32Array>;
+  readonly result: Promise<EngineTokens>;
   readonly abort: AbortController;
   waiters: number;
 }
@@ -21,7 +30,7 @@ export type CacheOutcome = 'hit' | 'shared' | 'computed';
 
 export interface TokenCache {
   /**
-   * The ids under `key`. All callers get the same array: nobody may write to it. Rejects with what `compute` rejects
+   * The tokens under `key`. All callers get the same ones: nobody may write to them. Rejects with what `compute` rejects
    * with, or with TokenizerError `aborted` as soon as `signal` is. A rejection is not kept.
    */
   get(
@@ -29,7 +38,7 @@ export interface TokenCache {
     signal: AbortSignal,
     compute: Compute,
     onOutcome: (outcome: CacheOutcome) => void,
-  ): Promise<Uint32Array>;
+  ): Promise<EngineTokens>;
   /** Cancels whatever is under way and forgets everything. */
   clear(): void;
 }
@@ -38,9 +47,9 @@ export interface TokenCache {
 export function createTokenCache(maxBytes: number): TokenCache {
   const kept =
     maxBytes > 0
-      ? new LRUCache<string, Uint32Array>({
+      ? new LRUCache<string, EngineTokens>({
           maxSize: maxBytes,
-          sizeCalculation: ids => ids.byteLength + ENTRY_OVERHEAD_BYTES,
+          sizeCalculation: bytesOf,
         })
       : undefined;
   const flights = new Map<string, Flight>();
@@ -63,7 +72,7 @@ export function createTokenCache(maxBytes: number): TokenCache {
     return flights.get(key) === flight && flights.delete(key);
   }
 
-  async function join(key: string, flight: Flight, signal: AbortSignal): Promise<Uint32Array> {
+  async function join(key: string, flight: Flight, signal: AbortSignal): Promise<EngineTokens> {
     flight.waiters++;
     const { promise: gone, reject } = Promise.withResolvers<never>();
     const leave = () => reject(aborted(signal));
@@ -98,4 +107,9 @@ export function createTokenCache(maxBytes: number): TokenCache {
 
 function aborted(signal: AbortSignal): TokenizerError {
   return new TokenizerError('aborted', 'the caller no longer waits', { cause: signal.reason });
+}
+
+function bytesOf({ ids, media }: EngineTokens): number {
+  const ofMedia = media.reduce((sum, { identifier }) => sum + identifier.length + MEDIA_OVERHEAD_BYTES, 0);
+  return ids.byteLength + ofMedia + ENTRY_OVERHEAD_BYTES;
 }

@@ -16,9 +16,18 @@ export interface Tokenizer {
 /**
  * - `unavailable`: no pod answered (connection refused, 5xx, circuit open);
  * - `refused`: the engine called the request invalid (4xx): the engine itself will tell the client;
- * - `timeout`: not in time; `aborted`: the caller's signal.
+ * - `no_form`: the engine serves nothing that this request could be tokenized with;
+ * - `timeout`: not in time; `aborted`: the caller has gone.
  */
-export type TokenizerErrorKind = 'unavailable' | 'refused' | 'timeout' | 'aborted';
+export type TokenizerErrorKind = 'unavailable' | 'refused' | 'no_form' | 'timeout' | 'aborted';
+
+/** The reason of an abort because the time is over. Made once: an error costs a stack trace. */
+export const TOO_LATE: Error = new DOMException('the time for it is over', 'TimeoutError');
+
+/** Whether an abort comes from a deadline, and not from a caller who has gone. */
+export function isDeadline({ reason }: AbortSignal): boolean {
+  return reason instanceof Error && reason.name === 'TimeoutError';
+}
 
 export class TokenizerError extends Error {
   override readonly name = 'TokenizerError';

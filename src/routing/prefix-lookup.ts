@@ -1,7 +1,7 @@
 import type { BlockChain, HolderId, Pod, TokenSpace, Tokens } from '../domain.ts';
 import type { CacheState } from '../prefix-index/cache-state.ts';
 import { compositeDepth } from '../prefix-index/composite-depth.ts';
-import { chainBlocks, rootOf } from '../prompt/blocks.ts';
+import { chainBlocks, mediaExtras, rootOf } from '../prompt/blocks.ts';
 
 /** How much of one prompt each pod holds: a number per pod, in their order. Valid until the next look-up. */
 export interface PrefixFound {
@@ -11,6 +11,11 @@ export interface PrefixFound {
   readonly totalBlocks: Uint32Array;
   /** Of the matched blocks those that are not on the GPU; undefined if all are. */
   readonly elsewhere: { readonly cpu: Uint32Array; readonly storage: Uint32Array } | undefined;
+  /**
+   * Which of the data-parallel ranks behind the address of pod `i` is known to hold the most, as the engine has announced;
+   * undefined where there is only one, or none holds anything.
+   */
+  rankOf(i: number): number | undefined;
   /** The prompt was sent to this pod: it will hold it soon. */
   remember(pod: Pod): void;
 }
@@ -44,6 +49,8 @@ interface PodList {
   readonly matchedBlocks: Uint32Array;
   readonly matchedTokens: Uint32Array;
   readonly totalBlocks: Uint32Array;
+  /** Of pods that may have several ranks: the best one, -1 if there is none, and how many tokens it holds. */
+  readonly ranks: { readonly best: Int32Array; readonly tokens: Uint32Array } | undefined;
 }
 
 /** Cuts a prompt into chains, one per cache model and block size in use, and looks each up in the index. */
@@ -66,6 +73,9 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       matchedBlocks: new Uint32Array(pods.length),
       matchedTokens: new Uint32Array(pods.length),
       totalBlocks: new Uint32Array(pods.length),
+      ranks: pods.some(mayHaveRanks)
+        ? { best: new Int32Array(pods.length), tokens: new Uint32Array(pods.length) }
+        : undefined,
     };
     lists.set(pods, list);
     return list;
@@ -80,6 +90,12 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     return source === 'engines' && !catalog.isAdapter(requested) ? pod.model : requested;
   }
 
+  /** Where an engine says itself how many there are, by those that it has. */
+  function hasRanks({ name, kvEvents }: Pod): boolean {
+    if (kvEvents.kind === 'zmq') return kvEvents.ranks > 1;
+    return holders.of(name).some(id => holders.rankOf(id) > 0);
+  }
+
   function blockSizes(cacheModel: string, space: TokenSpace): number[] {
     const seen = space === 'engine' && source === 'engines' ? catalog.blockSizes(cacheModel) : [];
     return seen.length > 0 ? seen : [defaultBlockSizeTokens[space]];
@@ -89,7 +105,9 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     const list = listOf(pods);
     const chains = new Map<string, BlockChain[]>();
     const all: BlockChain[] = [];
-    const { matchedBlocks, matchedTokens, totalBlocks } = list;
+    const { matchedBlocks, matchedTokens, totalBlocks, ranks } = list;
+    ranks?.best.fill(-1);
+    ranks?.tokens.fill(0);
     for (const each of [matchedBlocks, matchedTokens, totalBlocks]) each.fill(0);
     let elsewhere: { cpu: Uint32Array; storage: Uint32Array } | undefined;
 
@@ -98,7 +116,8 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       const chainsOfModel = blockSizes(cacheModel, tokens.space).map(blockSizeTokens => {
         const root = rootOf({ space: tokens.space, model: cacheModel, salt }, blockSizeTokens, seed);
         const ids = tokens.ids.subarray(0, maxBlocksPerPrompt * blockSizeTokens);
-        return chainBlocks(root, ids, blockSizeTokens, seed);
+        const extras = tokens.media && mediaExtras(tokens.media, blockSizeTokens);
+        return chainBlocks(root, ids, blockSizeTokens, seed, extras);
       });
       chains.set(cacheModel, chainsOfModel);
       all.push(...chainsOfModel);
@@ -115,10 +134,16 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       const found = index.find(chain);
       found.forEachLayer((depth, ids, from, to) => {
         for (let i = from; i < to; i++) take(holders.slotOfLone(ids[i] as HolderId), depth, chain);
+        if (ranks === undefined) return;
+        for (let i = from; i < to; i++) {
+          const id = ids[i] as HolderId;
+          takeRank(holders.slotOfLone(id), holders.rankOf(id), depth, chain);
+        }
       });
       for (const composite of holders.composites()) {
         if (!found.depthOf(composite.tiers?.anywhere ?? composite.gpu)) continue;
         const { depth, cpu, storage } = compositeDepth(found, composite);
+        takeRank(composite.slot, holders.rankOf(composite.gpu), depth, chain);
         const at = take(composite.slot, depth, chain);
         if (at === undefined || (elsewhere === undefined && cpu + storage === 0)) continue;
         elsewhere ??= { cpu: new Uint32Array(pods.length), storage: new Uint32Array(pods.length) };
@@ -138,6 +163,15 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       return at;
     }
 
+    function takeRank(slot: number, rank: number, depth: number, chain: BlockChain): void {
+      const at = list.bySlot[slot] ?? -1;
+      if (ranks === undefined || at < 0 || rank < 0) return;
+      const tokensHeld = depth * chain.blockSizeTokens;
+      if (tokensHeld <= ranks.tokens[at]!) return;
+      ranks.tokens[at] = tokensHeld;
+      ranks.best[at] = rank;
+    }
+
     /** In the block size of this pod; in all sizes that its model has while its own is not known. */
     function chainsOf(pod: Pod): readonly BlockChain[] {
       const cacheModel = cacheModelOf(pod, model);
@@ -154,6 +188,10 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       matchedBlocks,
       totalBlocks,
       elsewhere,
+      rankOf: i => {
+        const rank = ranks?.best[i] ?? -1;
+        return rank >= 0 && hasRanks(pods[i]!) ? rank : undefined;
+      },
       remember: pod => {
         // Of a name that no engine has shown it is not known whether it is an adapter, and so what will be held.
         if (cacheModelOf(pod, model) !== model && !catalog.isBaseName(model)) return;
@@ -161,4 +199,8 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       },
     };
   };
+}
+
+function mayHaveRanks({ kvEvents }: Pod): boolean {
+  return kvEvents.kind === 'auto' || (kvEvents.kind === 'zmq' && kvEvents.ranks > 1);
 }

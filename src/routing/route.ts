@@ -1,12 +1,22 @@
-import type { ClientError, Decision, Pod, Reason, RoutedDecision, Strategy, Tokens } from '../domain.ts';
+import type {
+  ClientError,
+  Decision,
+  Pod,
+  Reason,
+  RoutedDecision,
+  Strategy,
+  Tokens,
+  WithoutTokens,
+} from '../domain.ts';
 import { STRATEGIES } from '../domain.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import { type ParsedPrompt, type PromptRequest, promptWithout } from '../prompt/request.ts';
-import { type Tokenizer, TokenizerError } from '../prompt/tokenizer.ts';
+import { TOO_LATE, type Tokenizer, TokenizerError } from '../prompt/tokenizer.ts';
 import { deadlineAfter } from '../time.ts';
 import type { Load } from './load.ts';
 import type { Policy } from './policy.ts';
 import type { PrefixFound, PrefixLookup } from './prefix-lookup.ts';
+import type { PromptHistory } from './prompt-history.ts';
 
 /** How much of a body there is to decide by: all, or its beginning, since the rest came too slowly or there was no room for it. */
 export type BodyExtent = 'whole' | 'late_body' | 'buffers_full';
@@ -41,6 +51,8 @@ export interface RouteParts {
   readonly registry: Pick<PodRegistry, 'knows' | 'serving' | 'onlyModel'>;
   readonly tokenize: Tokenizer['tokenize'];
   readonly lookup: PrefixLookup;
+  /** For prompts without tokens. */
+  readonly history: PromptHistory;
   readonly policies: Readonly<Record<Strategy, Policy>>;
   readonly load: Load;
   readonly defaultStrategy: Strategy;
@@ -52,6 +64,7 @@ export interface RouteParts {
 /** What the policy can be asked by. */
 type Clue =
   | { readonly kind: 'tokens'; readonly tokens: Tokens }
+  | { readonly kind: 'no_tokens'; readonly why: WithoutTokens }
   /** The strategy does not look at the prompt. */
   | { readonly kind: 'not_asked' }
   | { readonly kind: 'none'; readonly reason: Reason };
@@ -109,9 +122,7 @@ export function createRoute(parts: RouteParts): Route {
       return { kind: 'tokens', tokens: await deadline.race(parts.tokenize(prompt, pods, deadline.signal)) };
     } catch (error) {
       if (signal.aborted) return { kind: 'none', reason: 'cancelled' };
-      if (deadline.signal.aborted) return { kind: 'none', reason: 'deadline' };
-      const isRefused = error instanceof TokenizerError && error.kind === 'refused';
-      return { kind: 'none', reason: isRefused ? 'prompt_refused' : 'tokenizer_failed' };
+      return { kind: 'no_tokens', why: deadline.signal.aborted ? 'deadline' : whyWithout(error) };
     } finally {
       deadline.clear();
     }
@@ -125,24 +136,29 @@ export function createRoute(parts: RouteParts): Route {
   ): RoutedDecision {
     const { model } = prompt;
     const found = clue.kind === 'tokens' ? look(clue.tokens, prompt, pods) : undefined;
-    const none = found === undefined ? new Uint32Array(pods.length) : undefined;
-    const { matchedBlocks, totalBlocks } = found ?? { matchedBlocks: none!, totalBlocks: none! };
+    const recognized = clue.kind === 'no_tokens' ? parts.history.find(prompt, pods) : undefined;
+    const none = new Uint32Array(found || recognized ? 0 : pods.length);
+    const matchedBlocks = found?.matchedBlocks ?? recognized?.matched ?? none;
+    const totalBlocks = found?.totalBlocks ?? recognized?.total ?? none;
     const running = load.runningOn(pods);
     const snapshot = { pods, running, matchedBlocks, totalBlocks, random, turn: nextTurn(model) };
-    const isBlind = clue.kind !== 'not_asked' && found === undefined;
+    const isBlind = clue.kind === 'none' || (clue.kind === 'tokens' && found === undefined);
     const pick = parts.policies[isBlind ? 'least-request' : strategy](snapshot);
-    const blindReason = clue.kind === 'none' ? clue.reason : 'index_failed';
     const { index } = pick;
     const pod = pods[index]!;
     found?.remember(pod);
+    if (strategy === 'prefix-cache' && clue.kind !== 'none') parts.history.remember(prompt, pod);
     return {
       kind: 'routed',
       pod,
+      rank: pick.reason === 'prefix_match' ? found?.rankOf(index) : undefined,
       strategy,
-      reason: isBlind ? blindReason : pick.reason,
+      reason: reasonOf(clue, found, pick.reason),
+      withoutTokens: clue.kind === 'no_tokens' ? clue.why : undefined,
       model,
-      matchedBlocks: matchedBlocks[index]!,
-      totalBlocks: totalBlocks[index]!,
+      // Blocks of a KV cache: what is recognized of a prompt without tokens is none.
+      matchedBlocks: found?.matchedBlocks[index] ?? 0,
+      totalBlocks: found?.totalBlocks[index] ?? 0,
       elsewhere: { cpu: found?.elsewhere?.cpu[index] ?? 0, storage: found?.elsewhere?.storage[index] ?? 0 },
     };
   }
@@ -167,9 +183,30 @@ function undecided(): RouteOutcome {
   return { decision: { kind: 'undecided' }, release: () => {} };
 }
 
+function whyWithout(error: unknown): WithoutTokens {
+  switch (error instanceof TokenizerError ? error.kind : undefined) {
+    case 'refused':
+      return 'prompt_refused';
+    case 'no_form':
+      return 'no_token_form';
+    default:
+      return 'tokenizer_failed';
+  }
+}
+
+function reasonOf(clue: Clue, found: PrefixFound | undefined, picked: Reason): Reason {
+  switch (clue.kind) {
+    case 'none':
+      return clue.reason;
+    case 'no_tokens':
+      return picked === 'prefix_match' ? 'history_match' : clue.why;
+    case 'tokens':
+      return found === undefined ? 'index_failed' : picked;
+    case 'not_asked':
+      return picked;
+  }
+}
+
 function rejected(error: ClientError): RouteOutcome {
   return { decision: { kind: 'rejected', error }, release: () => {} };
 }
-
-/** Made once: an abort without a reason makes one with a stack each time. */
-const TOO_LATE = new Error('too late for a decision');

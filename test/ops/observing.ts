@@ -8,7 +8,7 @@ import { Load } from '../../src/routing/load.ts';
 import { policies } from '../../src/routing/policy.ts';
 import type { PrefixLookup } from '../../src/routing/prefix-lookup.ts';
 import { createRoute, type Route, type RouteRequest } from '../../src/routing/route.ts';
-import { aPod, type LogLine, recordingLog } from '../support/builders.ts';
+import { aPod, aPromptHistory, type LogLine, recordingLog } from '../support/builders.ts';
 import { type TestTelemetry, testTelemetry } from '../support/telemetry.ts';
 
 export const SECRET = 'my diagnosis is private';
@@ -30,8 +30,14 @@ export function aRequest(given: Partial<RouteRequest> = {}): RouteRequest {
 }
 
 export const aDecision = (given: Partial<RoutedDecision> = {}): RoutedDecision => ({
-  ...{ kind: 'routed', pod: PODS[0]!, strategy: 'prefix-cache', reason: 'prefix_match' },
-  ...{ model: 'demo', matchedBlocks: 1, totalBlocks: 2, elsewhere: { cpu: 0, storage: 0 } },
+  ...{ kind: 'routed', pod: PODS[0]!, rank: undefined, strategy: 'prefix-cache', reason: 'prefix_match' },
+  ...{
+    model: 'demo',
+    withoutTokens: undefined,
+    matchedBlocks: 1,
+    totalBlocks: 2,
+    elsewhere: { cpu: 0, storage: 0 },
+  },
   ...given,
 });
 
@@ -44,6 +50,7 @@ export const lookup: PrefixLookup = (_tokens, _context, pods) => ({
   matchedBlocks: Uint32Array.from(pods, pod => (pod === PODS[1] ? 3 : 0)),
   totalBlocks: Uint32Array.from(pods, () => 4),
   elsewhere: undefined,
+  rankOf: () => undefined,
   remember: () => {},
 });
 
@@ -72,6 +79,7 @@ export function observing(): Observing {
           stages.tokenize ?? (async () => ({ space: 'engine', ids: new Uint32Array(70) })),
         ),
         lookup: observer.lookup(stages.lookup ?? lookup),
+        history: aPromptHistory(),
         policies: observer.policies(policies({ imbalanceRequests: 8, standardDeviationFactor: 1 })),
         load: new Load(),
         defaultStrategy: 'prefix-cache',

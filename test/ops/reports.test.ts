@@ -47,6 +47,7 @@ describe('reports of the parts', () => {
       [{ kind: 'hit' }, 'kind="hit"'],
       [{ kind: 'shared' }, 'kind="shared"'],
       [{ kind: 'retry', pod }, 'kind="retry"'],
+      [{ kind: 'hedge', pod }, 'kind="hedge"'],
       [
         { kind: 'call', route: 'render', pod, outcome: 'tokens', durationMs: 1 },
         'kind="tokens",route="render"',

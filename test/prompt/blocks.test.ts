@@ -1,7 +1,7 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
 import type { BlockChain, CacheContext } from '../../src/domain.ts';
-import { blockAt, chainBlocks, rootOf } from '../../src/prompt/blocks.ts';
+import { blockAt, chainBlocks, mediaExtras, rootOf } from '../../src/prompt/blocks.ts';
 import { aContext, chainOf, SEED } from '../support/blocks.ts';
 
 const tokenId = fc.integer({ min: 0, max: 0xffffffff });
@@ -222,3 +222,22 @@ function repeats(sorted: ArrayLike<number> | ArrayLike<bigint>): number {
 function chiSquare(counts: Uint32Array, expected: number): number {
   return counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
 }
+
+describe('mediaExtras', () => {
+  const item = (identifier: string, offset: number, length: number) => ({ identifier, offset, length });
+
+  it('names in each block the items that it holds a part of, and where they start', () => {
+    const media = [item('cat', 6, 10), item('dog', 17, 2), item('owl', 19, 1)];
+    assert.deepEqual(mediaExtras(media, 4), [
+      undefined,
+      '[["cat",2]]',
+      '[["cat",-2]]',
+      '[["cat",-6]]',
+      '[["dog",1],["owl",3]]',
+    ]);
+  });
+
+  it('is nothing without items', () => {
+    assert.deepEqual(mediaExtras([], 4), []);
+  });
+});

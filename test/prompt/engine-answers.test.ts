@@ -83,6 +83,47 @@ describe('readAnswer', () => {
     });
   }
 
+  const place = (offset: number, length = 2) => ({ offset, length });
+  const features: [string, unknown, unknown][] = [
+    ['no features', null, []],
+    [
+      'images and sounds, by their places',
+      {
+        mm_hashes: { image: ['cat', 'owl'], audio: ['song'] },
+        mm_placeholders: { image: [place(1), place(9)], audio: [place(5)] },
+        kwargs_data: null,
+      },
+      [
+        { identifier: 'cat', ...place(1) },
+        { identifier: 'song', ...place(5) },
+        { identifier: 'owl', ...place(9) },
+      ],
+    ],
+    ['an image without a place', { mm_hashes: { image: ['cat'] }, mm_placeholders: {} }, 'failed'],
+    [
+      'an image of nothing',
+      { mm_hashes: { image: ['cat'] }, mm_placeholders: { image: [place(1, 0)] } },
+      'failed',
+    ],
+    [
+      'a place before the start',
+      { mm_hashes: { image: ['c'] }, mm_placeholders: { image: [place(-1)] } },
+      'failed',
+    ],
+    [
+      'an image without a hash',
+      { mm_hashes: { image: [null] }, mm_placeholders: { image: [place(1)] } },
+      'failed',
+    ],
+    ['features of another kind', ['cat'], 'failed'],
+  ];
+  for (const [what, given, expected] of features) {
+    it(`reads ${what} of a rendered prompt`, () => {
+      const answer = readAnswer('render', { status: 200, body: { token_ids: [1], features: given } });
+      assert.deepEqual(answer.kind === 'tokens' ? answer.media : answer.kind, expected);
+    });
+  }
+
   for (const body of [undefined, null, [], {}, 'ok', 5, [null]]) {
     it(`reads 200 with ${JSON.stringify(body)} as failed`, () => {
       for (const route of ['render', 'tokenize'] as const) {

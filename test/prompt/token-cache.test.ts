@@ -1,15 +1,21 @@
 import { assert } from 'chai';
-import { type CacheOutcome, createTokenCache, type TokenCache } from '../../src/prompt/token-cache.ts';
+import {
+  type CacheOutcome,
+  createTokenCache,
+  type EngineTokens,
+  type TokenCache,
+} from '../../src/prompt/token-cache.ts';
 import { TokenizerError } from '../../src/prompt/tokenizer.ts';
 
-const ONE = Uint32Array.of(1);
+const tokens = (ids: Uint32Array, media: EngineTokens['media'] = []): EngineTokens => ({ ids, media });
+const ONE = tokens(Uint32Array.of(1));
 const never = new AbortController().signal;
 
 /** A computation that the test ends by hand. */
 class Job {
-  readonly result = Promise.withResolvers<Uint32Array>();
+  readonly result = Promise.withResolvers<EngineTokens>();
   signal: AbortSignal | undefined;
-  readonly compute = (signal: AbortSignal): Promise<Uint32Array> => {
+  readonly compute = (signal: AbortSignal): Promise<EngineTokens> => {
     this.signal = signal;
     return this.result.promise;
   };
@@ -21,7 +27,7 @@ function get(cache: TokenCache, key: string, job: Job, signal = never) {
   return { ids, outcomes };
 }
 
-async function kindOf(ids: Promise<Uint32Array>): Promise<string> {
+async function kindOf(ids: Promise<EngineTokens>): Promise<string> {
   const error: unknown = await ids.then(
     () => assert.fail('expected a rejection'),
     error => error,
@@ -30,7 +36,7 @@ async function kindOf(ids: Promise<Uint32Array>): Promise<string> {
   return error.kind;
 }
 
-async function fill(cache: TokenCache, key: string, ids: Uint32Array): Promise<void> {
+async function fill(cache: TokenCache, key: string, ids: EngineTokens): Promise<void> {
   const job = new Job();
   job.result.resolve(ids);
   await get(cache, key, job).ids;
@@ -66,14 +72,25 @@ describe('createTokenCache', () => {
 
   it('drops what was used longest ago to stay within its bytes', async () => {
     const cache = createTokenCache(10_000);
-    const kilobytes4 = new Uint32Array(1000);
+    const kilobytes4 = tokens(new Uint32Array(1000));
     await fill(cache, 'a', kilobytes4);
     await fill(cache, 'b', kilobytes4);
     get(cache, 'a', new Job());
     await fill(cache, 'c', kilobytes4);
-    await fill(cache, 'too long', new Uint32Array(3000));
+    await fill(cache, 'too long', tokens(new Uint32Array(3000)));
     const outcomes = ['a', 'b', 'c', 'too long'].map(key => get(cache, key, new Job()).outcomes[0]);
     assert.deepEqual(outcomes, ['hit', 'computed', 'hit', 'computed']);
+  });
+
+  it('counts what it keeps of images', async () => {
+    const cache = createTokenCache(10_000);
+    const media = Array.from({ length: 60 }, (_, i) => ({
+      identifier: 'x'.repeat(64),
+      offset: i,
+      length: 1,
+    }));
+    await fill(cache, 'a', tokens(Uint32Array.of(1), media));
+    assert.deepEqual(get(cache, 'a', new Job()).outcomes, ['computed']);
   });
 
   it('does not keep failures', async () => {
@@ -108,7 +125,7 @@ describe('createTokenCache', () => {
     const job = new Job();
     const anew = get(cache, 'a', job);
     assert.deepEqual(anew.outcomes, ['computed']);
-    given.result.resolve(Uint32Array.of(9));
+    given.result.resolve(tokens(Uint32Array.of(9)));
     job.result.resolve(ONE);
     assert.strictEqual(await anew.ids, ONE);
     assert.strictEqual(await get(cache, 'a', new Job()).ids, ONE);

@@ -17,8 +17,10 @@ describe('a route', () => {
     assert.deepEqual(decision, {
       kind: 'routed',
       pod: b,
+      rank: undefined,
       strategy: 'prefix-cache',
       reason: 'prefix_match',
+      withoutTokens: undefined,
       model: 'demo',
       matchedBlocks: 7,
       totalBlocks: 10,
@@ -30,6 +32,13 @@ describe('a route', () => {
     bench.elsewhere = { a: { cpu: 9, storage: 9 }, b: { cpu: 2, storage: 1 } };
     const { pod, matchedBlocks, elsewhere } = routed(await bench.route(aRequest(), NEVER));
     assert.deepEqual([pod, matchedBlocks, elsewhere], [b, 7, { cpu: 2, storage: 1 }]);
+  });
+
+  it('names the data-parallel rank that holds it, of a pod that is picked for that', async () => {
+    bench.ranks = { b: 3 };
+    assert.equal(routed(await bench.route(aRequest(), NEVER)).rank, 3);
+    for (let i = 0; i < 6; i++) bench.load.begin(b);
+    assert.isUndefined(routed(await bench.route(aRequest(), NEVER)).rank);
   });
 
   it('tokenizes the prompt with the ready pods and looks its tokens up', async () => {

@@ -1,4 +1,5 @@
 /** Small values that many tests need. Each takes what matters to the test and fills in the rest. */
+
 import { type Config, type Environment, readConfig } from '../../src/config.ts';
 import type { Pod, RoutedDecision } from '../../src/domain.ts';
 import type { Logger } from '../../src/ops/log.ts';
@@ -7,6 +8,7 @@ import {
   type CacheStateOptions,
   createCacheState,
 } from '../../src/prefix-index/cache-state.ts';
+import { PromptHistory, type PromptHistoryOptions } from '../../src/routing/prompt-history.ts';
 
 export function aPod(given: Partial<Pod> = {}): Pod {
   return {
@@ -25,14 +27,21 @@ export function aRoutedDecision(given: Partial<RoutedDecision> = {}): RoutedDeci
   return {
     kind: 'routed',
     pod: aPod(),
+    rank: undefined,
     strategy: 'prefix-cache',
     reason: 'prefix_match',
+    withoutTokens: undefined,
     model: 'demo',
     matchedBlocks: 3,
     totalBlocks: 4,
     elsewhere: { cpu: 0, storage: 0 },
     ...given,
   };
+}
+
+/** Remembers all that a test sends, for as long as the clock says. */
+export function aPromptHistory(given: Partial<PromptHistoryOptions> = {}): PromptHistory {
+  return new PromptHistory({ maxEntries: 10_000, timeToLiveMs: 60_000, seed: 1, now: () => 0, ...given });
 }
 
 /** With room for more than a test stores, and time for more than it takes. */

@@ -4,6 +4,7 @@
  */
 import { EventEmitter, once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Pod } from '../../src/domain.ts';
 
@@ -11,6 +12,7 @@ export interface ReceivedRequest {
   readonly method: string;
   readonly path: string;
   readonly contentType: string | undefined;
+  readonly authorization: string | undefined;
   readonly text: string;
   /** `text` as JSON. */
   readonly body: unknown;
@@ -95,7 +97,11 @@ export function withoutRender(absent: FakeAnswer): AnswerRequest {
   return request => (request.path === '/tokenize' ? answerBytes(request) : absent);
 }
 
-export async function startFakeTokenizer(name = 'pod-a'): Promise<FakeTokenizer> {
+/** @param tls certificate and key of an https server; without it, it speaks http */
+export async function startFakeTokenizer(
+  name = 'pod-a',
+  tls?: { readonly cert: Buffer; readonly key: Buffer },
+): Promise<FakeTokenizer> {
   const requests: ReceivedRequest[] = [];
   const events = new EventEmitter();
   let connections = 0;
@@ -118,18 +124,20 @@ export async function startFakeTokenizer(name = 'pod-a'): Promise<FakeTokenizer>
       method: request.method ?? '',
       path: request.url ?? '',
       contentType: request.headers['content-type'],
+      authorization: request.headers.authorization,
       text,
-      body: JSON.parse(text),
+      body: text === '' ? undefined : JSON.parse(text),
     };
     requests.push(received);
     events.emit('change');
     sendAnswer(response, await fake.answer(received));
   }
 
-  const server = createServer((request, response) => {
+  const listener = (request: IncomingMessage, response: ServerResponse) => {
     // A client that goes away while its body is read is what some tests are about.
     handle(request, response).catch(() => response.destroy());
-  });
+  };
+  const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
   server.on('connection', () => connections++);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

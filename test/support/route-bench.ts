@@ -12,7 +12,7 @@ import {
   type RouteParts,
   type RouteRequest,
 } from '../../src/routing/route.ts';
-import { aPod } from './builders.ts';
+import { aPod, aPromptHistory } from './builders.ts';
 
 export const a = aPod({ name: 'a', port: 1 });
 export const b = aPod({ name: 'b', port: 2 });
@@ -29,6 +29,8 @@ export class RouteBench {
   held: Record<string, number> = { b: 7 };
   /** Of those, blocks that are not on its GPU. */
   elsewhere: Record<string, { readonly cpu: number; readonly storage: number }> = {};
+  /** The data-parallel rank that holds it. */
+  ranks: Record<string, number> = {};
   readonly load = new Load();
   readonly tokenized: { prompt: PromptRequest; pods: readonly Pod[] }[] = [];
   readonly looked: { tokens: Tokens; prompt: unknown; pods: readonly Pod[] }[] = [];
@@ -45,6 +47,7 @@ export class RouteBench {
         cpu: Uint32Array.from(pods, ({ name }) => this.elsewhere[name]?.cpu ?? 0),
         storage: Uint32Array.from(pods, ({ name }) => this.elsewhere[name]?.storage ?? 0),
       },
+      rankOf: i => this.ranks[pods[i]!.name],
       remember: pod => void this.remembered.push(pod.name),
     });
     return createRoute({
@@ -64,6 +67,7 @@ export class RouteBench {
         this.lookup();
         return foundOn(pods);
       },
+      history: aPromptHistory(),
       policies: policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
       load: this.load,
       defaultStrategy: 'prefix-cache',

@@ -10,6 +10,7 @@ import { aConfig, type LogLine, recordingLog } from './builders.ts';
 import { requestBody, requestHeaders } from './envoy-messages.ts';
 import { eventually } from './eventually.ts';
 import { FakeEnvoy } from './fake-envoy.ts';
+import { type AnswerRequest, answerBytes, type FakeTokenizer, startFakeTokenizer } from './fake-tokenizer.ts';
 
 export const MODEL = 'sim-model';
 /** Several blocks in every mode. */
@@ -42,7 +43,12 @@ export class ServeBench {
   }
 
   get podsFile(): string {
-    return join(this.#folder, 'pods.json');
+    return this.path('pods.json');
+  }
+
+  /** Of a file that goes when the test does. */
+  path(name: string): string {
+    return join(this.#folder, name);
   }
 
   atEnd(stop: () => unknown): void {
@@ -81,6 +87,24 @@ export class ServeBench {
     return engines;
   }
 
+  /** Engines that do nothing but tokenize, as a test wants them to. Their pods are the ones in the pods file. */
+  async startTokenizers(
+    count: number,
+    answer: AnswerRequest = answerBytes,
+    tls?: Parameters<typeof startFakeTokenizer>[1],
+  ): Promise<FakeTokenizer[]> {
+    const fakes: FakeTokenizer[] = [];
+    for (let i = 0; i < count; i++) {
+      const fake = await startFakeTokenizer(`pod-${i}`, tls);
+      fake.answer = answer;
+      fakes.push(fake);
+      this.atEnd(() => fake.stop());
+    }
+    const pods = fakes.map(({ pod }) => ({ name: pod.name, address: pod.ip, port: pod.port, model: MODEL }));
+    await writeFile(this.podsFile, JSON.stringify({ pods }));
+    return fakes;
+  }
+
   writePods(engines: readonly SimulatedEngine[]): Promise<void> {
     const pods = engines.map(({ name, httpPort, eventsPort, replayPort }) => {
       return {
@@ -95,18 +119,36 @@ export class ServeBench {
   }
 }
 
-/** One request as Envoy shows it, from its headers to its end. */
-export async function routed(envoy: FakeEnvoy, prompt = PROMPT) {
-  const stream = envoy.open().send(requestHeaders({ headers: { ':path': '/v1/completions' } }));
-  await stream.reply();
-  stream.send(requestBody(JSON.stringify({ model: MODEL, prompt }), 'end'));
+/** One completion as Envoy shows it, from its headers to its end. */
+export function routed(envoy: FakeEnvoy, prompt = PROMPT) {
+  return routedTo(envoy, '/v1/completions', { prompt });
+}
+
+/** One request of any kind. */
+export async function routedTo(envoy: FakeEnvoy, path: string, body: object) {
+  const { target, reason, matchedBlocks } = await decisionOn(envoy, path, body);
+  return { target, reason, matchedBlocks };
+}
+
+/** The same, with the data-parallel rank, and what a client could forge. */
+export async function decisionOn(
+  envoy: FakeEnvoy,
+  path: string,
+  body: object,
+  headers: Readonly<Record<string, string>> = {},
+) {
+  const stream = envoy.open().send(requestHeaders({ headers: { ':path': path, ...headers } }));
+  const first = await stream.reply();
+  stream.send(requestBody(JSON.stringify({ model: MODEL, ...body }), 'end'));
   const reply = await stream.reply();
   await stream.halfClose();
-  const headers = reply.request_body?.response?.header_mutation?.set_headers ?? [];
-  const target = headers.find(({ header }) => header.key === 'target-pod')?.header.raw_value.toString();
+  const set = reply.request_body?.response?.header_mutation?.set_headers ?? [];
+  const header = (name: string) => set.find(each => each.header.key === name)?.header.raw_value.toString();
   const fields = (reply.dynamic_metadata?.fields.warmroute as Metadata | undefined)?.structValue.fields;
   return {
-    target,
+    target: header('target-pod'),
+    rank: header('x-data-parallel-rank'),
+    removed: first.request_headers?.response?.header_mutation?.remove_headers ?? [],
     reason: fields?.decision?.stringValue,
     matchedBlocks: fields?.matched_blocks?.numberValue ?? 0,
   };
