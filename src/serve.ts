@@ -21,6 +21,7 @@ import {
   reportRefusals,
   reportState,
   reportTokenizer,
+  reportUnfollowed,
 } from './ops/reports.ts';
 import { startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { followPodsFile } from './pods/discovery.ts';
@@ -276,6 +277,7 @@ export async function serve(
     showHealth = () => grpc.setHealth(registry.ready && warmup.isOver ? 'SERVING' : 'NOT_SERVING');
     showHealth();
     reportLog(instruments, parts.logLinesDropped);
+    reportUnfollowed(instruments, feed);
     reportState(metrics, instruments, {
       cache,
       registry,

@@ -54,6 +54,12 @@ export function reportFeed(
         if (fact.outcome === fact.event) aibrix.zmqProcessed.add(fact.events, labels);
         instruments.kvEvents.add(fact.events, { pod, outcome: fact.outcome });
         if (fact.dropped > 0) instruments.orphansDropped.add(fact.dropped, { pod });
+        if (fact.outcome === 'refused')
+          throttle.warn(
+            `refused ${rank}`,
+            { pod, rank },
+            'KV-cache events refused: they name more adapters, block sizes or cache groups than an engine can have',
+          );
         break;
       }
       case 'skipped_event':

@@ -171,6 +171,10 @@ export function createInstruments(metrics: Metrics) {
       'pod',
       'rank',
     ]),
+    unfollowedPods: gauge(
+      'warmroute_unfollowed_pods',
+      'Pods whose events are not followed, as there are more publishers than open files allow',
+    ),
     orphanBlocks: gauge('warmroute_orphan_blocks', 'Blocks that wait for their parent', ['pod', 'rank']),
     podProblems: counter(
       'warmroute_pod_discovery_problems_total',

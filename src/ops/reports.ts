@@ -1,5 +1,5 @@
 /** What the parts report, as metrics and log lines. */
-import type { PublisherReport } from '../events/event-feed.ts';
+import type { EventFeed, PublisherReport } from '../events/event-feed.ts';
 import type { DoorFact } from '../extproc/exchange.ts';
 import { type DiscoveryProblem, describeProblem } from '../pods/discovery.ts';
 import type { PodRegistry } from '../pods/registry.ts';
@@ -79,6 +79,11 @@ export function reportPods(instruments: Instruments, log: Logger) {
 /** Counted at the scrape. */
 export function reportLog(instruments: Instruments, dropped: () => number = () => 0): void {
   instruments.logLinesDropped.onScrape(set => set(dropped()));
+}
+
+/** Counted at the scrape. */
+export function reportUnfollowed(instruments: Instruments, feed: Pick<EventFeed, 'unfollowed'>): void {
+  instruments.unfollowedPods.onScrape(set => set(feed.unfollowed.length));
 }
 
 export interface ReportedState {

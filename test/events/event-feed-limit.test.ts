@@ -1,11 +1,15 @@
 /** More publishers than there is room for. */
+import { once } from 'node:events';
 import { assert } from 'chai';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
 import { connectionLimit } from '../../src/events/wire/connection-limit.ts';
+import type { CacheState } from '../../src/prefix-index/cache-state.ts';
 import { SEED } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
-import { FakePublisher } from '../support/fake-publisher.ts';
+import { FakePublisher, sequenceFrame } from '../support/fake-publisher.ts';
 import { Inbox } from '../support/inbox.ts';
+import { batchOf, tokensOf } from '../support/kv-events.ts';
+import { ZmtpPeer, zmtpFrame } from '../support/zmtp-peer.ts';
 
 describe('the event feed with room for three publishers', () => {
   let publishers: FakePublisher[];
@@ -59,6 +63,49 @@ describe('the event feed with room for three publishers', () => {
     await connected('c');
     assert.isEmpty(feed.unfollowed);
     assert.deepEqual(feed.progress, { publishers: 1, settled: 1 });
+  });
+});
+
+describe('the event feed of a fleet', () => {
+  /** libzmq's context has room for the three sockets of each of 341. */
+  const PODS = 400;
+  let peer: ZmtpPeer;
+  let cache: CacheState;
+  let facts: Inbox<FeedFact>;
+  let feed: EventFeed;
+
+  beforeEach(async () => {
+    peer = await ZmtpPeer.listen('0.0.0.0');
+    cache = aCacheState();
+    facts = new Inbox();
+    feed = new EventFeed({ cache, seed: SEED, topic: '', onFact: facts.push });
+  });
+
+  afterEach(async () => {
+    await feed.stop();
+    await peer.close();
+  });
+
+  it('follows hundreds of publishers with one connection each, and leaves them', async function () {
+    this.timeout(20_000);
+    const kvEvents = { kind: 'zmq', port: peer.port, replayPort: undefined, ranks: 1 } as const;
+    for (let i = 0; i < PODS; i++)
+      feed.follow(aPod({ name: `engine-${i}`, ip: `127.0.${1 + (i >> 7)}.${1 + (i & 127)}`, kvEvents }));
+    const batch = batchOf(['BlockStored', [7], null, [...tokensOf([7])], 2]);
+    for (let i = 0; i < PODS; i++) {
+      const socket = await peer.greeted();
+      const frames = [Buffer.alloc(0), sequenceFrame(0n), Buffer.from(batch)];
+      socket.write(Buffer.concat(frames.map((body, n) => zmtpFrame(body, n < 2 ? 1 : 0))));
+    }
+    for (let live = 0; live < PODS; live++)
+      await facts.until(fact => fact.kind === 'state' && fact.state === 'live');
+    assert.equal(feed.snapshot().filter(({ blocks }) => blocks === 1).length, PODS);
+    assert.deepEqual(feed.progress, { publishers: PODS, settled: PODS });
+    assert.lengthOf(peer.connections.all, PODS);
+    const ends = peer.connections.all.map(socket => once(socket.resume(), 'close'));
+    for (let i = 0; i < PODS; i++) void feed.leave(`engine-${i}`);
+    await Promise.all(ends);
+    assert.isEmpty(feed.snapshot());
   });
 });
 

@@ -44,9 +44,10 @@ export class ZmtpPeer {
     });
   }
 
-  static async listen(): Promise<ZmtpPeer> {
+  /** @param host `0.0.0.0`: it is there at all addresses of 127.0.0.0/8, as many publishers on one port */
+  static async listen(host = '127.0.0.1'): Promise<ZmtpPeer> {
     const peer = new ZmtpPeer();
-    peer.#server.listen(0, '127.0.0.1');
+    peer.#server.listen(0, host);
     await once(peer.#server, 'listening');
     return peer;
   }
