@@ -10,7 +10,7 @@ import { until } from './until.ts';
 import { AGENT_REQUESTS } from './vllm-agents.ts';
 import { Engine, parsePorts } from './vllm-engine.ts';
 import { type Conversation, conversation, type Message, randomFrom } from './vllm-prompts.ts';
-import { tokensDiffer } from './vllm-tokens.ts';
+import { rendersAll, tokensDiffer } from './vllm-tokens.ts';
 
 const CONVERSATIONS = 100;
 const RANDOM_REQUESTS = 500;
@@ -69,6 +69,9 @@ async function main(): Promise<void> {
     chat(url, model, blockSizeTokens, messages, given);
 
   await step('/tokenize gives the engine’s own tokens of what agents send', async () => {
+    if (!(await rendersAll(first.url, model))) {
+      return 'SKIPPED: the engine does not render all of it (vLLM 0.32 with --enable-scale-out)';
+    }
     const wrong: string[] = [];
     for (const request of AGENT_REQUESTS) {
       const difference = await tokensDiffer(first.url, model, request);

@@ -33,6 +33,12 @@ export async function tokensDiffer(
   return '/tokenize refuses all forms';
 }
 
+/** Whether it renders messages, which is what vLLM came to render last. */
+export async function rendersAll(url: string, model: string): Promise<boolean> {
+  const body = { model, max_tokens: 1, messages: [{ role: 'user', content: 'Hello' }] };
+  return (await post(`${url}/v1/messages/render`, JSON.stringify(body))).status === 200;
+}
+
 async function detokenized(url: string, model: string, tokens: readonly number[]): Promise<string> {
   const { text } = await post(`${url}/detokenize`, JSON.stringify({ model, tokens }));
   return JSON.stringify((JSON.parse(text) as { prompt?: string }).prompt);
