@@ -43,6 +43,8 @@ export class LogOutput {
   #reportedDropped = 0;
   #state: 'idle' | 'scheduled' | 'writing' | 'waiting' | 'gone' = 'idle';
   #writingSinceMs = 0;
+  /** Of a write that was under way at the end. */
+  #linesWithThread = 0;
   /** Ends the wait for room. */
   #retry: NodeJS.Timeout | undefined;
 
@@ -112,7 +114,10 @@ export class LogOutput {
   };
 
   #wrote(error: NodeJS.ErrnoException | null, written: number): void {
-    if (this.#state === 'gone') return;
+    if (this.#state === 'gone') {
+      if (error !== null) this.#dropped += this.#linesWithThread;
+      return;
+    }
     if (error !== null) {
       if (GONE.has(error.code ?? '')) {
         this.#becomeGone();
@@ -167,6 +172,7 @@ export class LogOutput {
     if (this.#isFile && this.#state === 'writing') {
       // Its bytes go out with the thread that writes them, unless that is stuck.
       if (monotonicClock() - this.#writingSinceMs > STUCK_MS) return;
+      this.#linesWithThread = linesIn(this.#queue[0]!);
       this.#take(this.#queue[0]!.length);
     }
     const until = monotonicClock() + EXIT_PATIENCE_MS;

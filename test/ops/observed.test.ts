@@ -196,7 +196,7 @@ describe('observed decisions', () => {
         observed.lines.map(({ level, message }) => [level, message.split(/[:;]/)[0]]),
         [
           ['error', 'unexpected error in the index'],
-          ['warn', 'routed by load'],
+          ['warn', 'routed without knowing who holds the prompt'],
           ['info', 'request rejected'],
         ],
       );
