@@ -186,10 +186,10 @@ export const SETTINGS = {
   grpcIdleMs: setting(
     'Warmroute',
     ['WARMROUTE_GRPC_IDLE_MS'],
-    '900000',
+    '3900000',
     'ms',
     wholeNumber(100, MAX_TIMER_MS),
-    'gRPC connections without streams are ended after this long. Keep it above the `idle_timeout` of Envoy’s cluster (600 s in `envoy/`), so that it is Envoy that ends them.',
+    'gRPC connections without streams are ended after this long. Keep it above the `idle_timeout` of Envoy’s cluster (10 minutes in `envoy/`, an hour by default), so that it is Envoy that ends its own: a request that it sends in the moment of our end is refused, and needs a `retry_policy`.',
   ),
   grpcMaxConnections: setting(
     'Warmroute',

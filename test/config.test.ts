@@ -27,7 +27,7 @@ describe('configuration', () => {
       maxBodyBytes: 32 * 1024 * 1024,
       bodyTimeoutMs: 30_000,
       maxBufferedBytes: 256 * 1024 * 1024,
-      grpcIdleMs: 900_000,
+      grpcIdleMs: 3_900_000,
       grpcMaxConnections: 4096,
       decisionTimeoutMs: 800,
       warmupMs: 10_000,

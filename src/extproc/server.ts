@@ -49,7 +49,7 @@ export interface ExtProcServerOptions extends Omit<StreamOptions, 'firstMessageM
 export interface Patience {
   /** For the HTTP/2 connection preface. */
   readonly prefaceMs: number;
-  /** Twice: for a peer to go that was told to, and for it to end a connection that we have ended. */
+  /** For the end of a connection that we have ended. */
   readonly lingerMs: number;
   /** For the first message of a stream. */
   readonly firstMessageMs: number;
@@ -108,10 +108,7 @@ export async function startExtProcServer(options: ExtProcServerOptions): Promise
   health.addToServer(server);
 
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const stopIdling = endIdleSessions(http2ServerOf(server), {
-    idleMs: options.idleMs,
-    graceMs: patience.lingerMs,
-  });
+  const stopIdling = endIdleSessions(http2ServerOf(server), options.idleMs);
   const connections = await listenForConnections({
     host: options.host,
     port: options.port,
