@@ -1,5 +1,5 @@
-/** Parses one pods file on a thread of its own; see `parsePodsFileAside`. */
+/** Parses one pods file on a thread of its own; see `parsePodsFileAside`. Elsewhere it does nothing. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { parsePodsFile } from './pods-file.ts';
 
-parentPort!.postMessage(parsePodsFile(workerData as string));
+parentPort?.postMessage(parsePodsFile(workerData as string));
