@@ -125,6 +125,7 @@ export type Strategy = (typeof STRATEGIES)[number];
  * Why a pod was picked. A metric label: keep the set small.
  * - `prefix_match`, `prefix_match_skipped` (held, but every holder is too busy), `no_match`: what the index said;
  * - `only_pod`: there was no choice; `no_prompt`: this endpoint or body has no prompt to look up;
+ * - `trial`: the pod failed, and the request finds out whether it still does; `all_failing`: all do, picked by load;
  * - `prompt_refused`: the engine will not tokenize this prompt and will tell the client why; picked by load;
  * - `tokenizer_failed`, `deadline`, `index_failed`: a dependency failed, so the pick was by load;
  * - `cancelled`: the client has gone while it was looked for;
@@ -136,6 +137,8 @@ export type Reason =
   | 'no_match'
   | 'only_pod'
   | 'no_prompt'
+  | 'trial'
+  | 'all_failing'
   | 'prompt_refused'
   | 'tokenizer_failed'
   | 'deadline'
@@ -150,6 +153,8 @@ export type Reason =
 export interface RoutedDecision {
   readonly kind: 'routed';
   readonly pod: Pod;
+  /** Where the request may go next if the pod does not answer it, in this order; the pod itself where there is no other. */
+  readonly retries: readonly Pod[];
   readonly strategy: Strategy;
   readonly reason: Reason;
   readonly model: string;
@@ -175,4 +180,8 @@ export type ClientError =
   | { readonly kind: 'unknown_model'; readonly model: string }
   | { readonly kind: 'bad_strategy'; readonly strategy: string }
   | { readonly kind: 'no_ready_pod'; readonly model: string }
+  /** There are pods, and the request's filter, or the gateway's, allows none of them. */
+  | { readonly kind: 'no_allowed_pod'; readonly model: string }
+  /** The `external-filter` header is no label selector. */
+  | { readonly kind: 'bad_filter'; readonly reason: string }
   | { readonly kind: 'body_too_large'; readonly limitBytes: number };

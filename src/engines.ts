@@ -1,6 +1,7 @@
 /** What is done about each engine, from when its pod joins to when it leaves. */
 import { endpointOf, type KvPublisher, type Pod } from './domain.ts';
-import type { EventFeed, FeedFact, PublisherReport } from './events/event-feed.ts';
+import { PortWatch, type PortWatchOptions, type WatchedPort } from './engine-api/port-watch.ts';
+import { type EventFeed, type FeedFact, type PublisherReport, publishersOf } from './events/event-feed.ts';
 import type { Logger } from './ops/log.ts';
 import { type EngineLimit, type EngineProfile, limitsOf, PROFILE_PAGES } from './pods/engine-profile.ts';
 import { EngineProfiles } from './pods/engine-profiles.ts';
@@ -21,6 +22,7 @@ export interface EnginesParts {
   /** Whether the feed connects to the engines, or they to it. */
   readonly dials: boolean;
   readonly log: Logger;
+  readonly onPort: PortWatchOptions['onChange'];
 }
 
 export interface EngineReport {
@@ -36,11 +38,13 @@ export class Engines {
     maxResponseBytes: MAX_PAGE_BYTES,
   });
   readonly #profiles: EngineProfiles;
+  readonly #ports: PortWatch;
   /** By pod: what was said of its engine already, and, of an `auto` pod, the publishers that are followed. */
   readonly #known = new Map<string, { readonly pod: Pod; said: string; publishers: string }>();
 
   constructor(parts: EnginesParts) {
     this.#parts = parts;
+    this.#ports = new PortWatch({ onChange: parts.onPort });
     this.#profiles = new EngineProfiles({
       get: (pod, path, signal) => this.#http.getJson(`http://${endpointOf(pod)}${path}`, signal),
       timeoutMs: PAGE_TIMEOUT_MS,
@@ -55,14 +59,23 @@ export class Engines {
     if (pod.kvEvents.kind === 'none') return;
     this.#known.set(pod.name, { pod, said: '', publishers: '' });
     this.#parts.feed.follow(pod);
+    if (this.#parts.dials) this.#ports.follow(pod, publishersOf(pod));
     this.#profiles.follow(pod);
   }
 
   /** What it held is the caller's to purge. */
   left(pod: Pod): void {
     this.#known.delete(pod.name);
+    this.#ports.leave(pod.name);
     void this.#profiles.leave(pod.name);
     void this.#parts.feed.leave(pod.name);
+  }
+
+  /** Its cache is empty, whatever it has said. */
+  emptied(pod: Pod): void {
+    const { history, holders, index } = this.#parts.cache;
+    history.forget(pod.name);
+    for (const holder of holders.of(pod.name)) index.clear(holder);
   }
 
   /**
@@ -76,6 +89,7 @@ export class Engines {
         ? fact.event === 'connected' || (isAsked && fact.event === 'lost')
         : fact.kind === 'forgotten' && fact.why === 'restart';
     if (mayBeNew) this.#profiles.restarted(fact.pod);
+    if (fact.kind === 'link' && fact.event === 'lost') this.#ports.recheck(fact.pod);
   }
 
   /** Every publisher, and what is known of its engine. */
@@ -83,8 +97,13 @@ export class Engines {
     return this.#parts.feed.snapshot().map(report => ({ ...report, engine: this.#reportOf(report.pod) }));
   }
 
+  /** Where its events and replays come from, and whether anything listens there. */
+  portsOf(pod: string): readonly WatchedPort[] {
+    return this.#ports.of(pod);
+  }
+
   async stop(): Promise<void> {
-    await this.#profiles.stop();
+    await Promise.all([this.#profiles.stop(), this.#ports.stop()]);
     await this.#http.close();
   }
 
@@ -119,6 +138,7 @@ export class Engines {
     }
     known.publishers = now;
     feed.follow(pod, publishers);
+    if (this.#parts.dials) this.#ports.follow(pod, publishers);
   }
 
   #reportOf(name: string): EngineReport | undefined {

@@ -1,12 +1,15 @@
 /** The composition root of `warmroute serve`: every part is made, joined and stopped here. */
 import { randomInt, randomUUID } from 'node:crypto';
 import type { Config } from './config.ts';
-import { hostOf, type Pod, type TokenSpace } from './domain.ts';
+import { endpointOf, hostOf, type Pod, type TokenSpace } from './domain.ts';
+import { HealthPoller, type HealthPollerOptions } from './engine-api/health-poller.ts';
 import { Engines } from './engines.ts';
 import { EventFeed } from './events/event-feed.ts';
 import { startExtProcServer } from './extproc/server.ts';
+import { PodsHealth } from './health/pods-health.ts';
 import { startAdmin } from './ops/admin.ts';
 import { reportFeed } from './ops/feed-report.ts';
+import { reportHealth, reportPort } from './ops/health-report.ts';
 import { createInstruments } from './ops/instruments.ts';
 import type { Logger } from './ops/log.ts';
 import { createObserver } from './ops/observed.ts';
@@ -20,6 +23,7 @@ import { createLocalTokenizer } from './prompt/local-tokenizer.ts';
 import { createRemoteTokenizer, type TokenizeFact } from './prompt/remote-tokenizer.ts';
 import { isRoutedPath, parsePrompt } from './prompt/request.ts';
 import type { Tokenizer } from './prompt/tokenizer.ts';
+import { createCandidates } from './routing/candidates.ts';
 import { Load } from './routing/load.ts';
 import { policies } from './routing/policy.ts';
 import { createPrefixLookup } from './routing/prefix-lookup.ts';
@@ -115,15 +119,37 @@ export async function serve(
     });
     stops.push(() => feed.stop());
     if (usesKvEvents) await binding(SETTINGS.kvEventsBind, feed.listen());
-    const engines = new Engines({ cache, feed, dials: config.kvEventsBind === undefined, log });
+    const engines = new Engines({
+      cache,
+      feed,
+      dials: config.kvEventsBind === undefined,
+      log,
+      onPort: reportPort(log),
+    });
     stops.push(() => engines.stop());
 
     const tokenizer = parts.tokenizer ?? createTokenizer(config, reportTokenizer(instruments, log));
     stops.push(() => tokenizer.close());
     const load = new Load();
+    const healthReport = reportHealth(log);
+    const health = new PodsHealth({
+      onChange(change) {
+        healthReport.changed(change);
+        // What it held went with the weights; the engine says so only when it wakes.
+        if (change.to === 'sleeping') engines.emptied(change.pod);
+      },
+    });
+    const poller = createPoller(config.healthIntervalMs, (pod, fact) => {
+      health.polled(pod, fact);
+      healthReport.polled(pod, fact, health.stateOf(pod));
+      // Its process is gone, and with it what was expected there.
+      if (fact.kind === 'poll_refused' && health.stateOf(pod) === 'failing') cache.history.forget(pod.name);
+    });
+    stops.push(() => poller?.stop());
     const route = createRoute({
       parse: parsePrompt,
-      registry,
+      candidates: createCandidates({ registry, health }),
+      health,
       tokenize: observed.tokenize((prompt, pods, signal) => tokenizer.tokenize(prompt, pods, signal)),
       lookup: observed.lookup(
         createPrefixLookup({
@@ -144,11 +170,16 @@ export async function serve(
       registry.subscribe({
         joined: pod => {
           log.info(podFields(pod), 'pod joined');
+          health.joined(pod);
+          poller?.follow(pod);
           if (usesKvEvents) engines.joined(pod);
         },
         left: pod => {
           log.info(podFields(pod), 'pod left');
           engines.left(pod);
+          poller?.leave(pod.name);
+          health.left(pod);
+          healthReport.left(pod);
           cache.purge(pod.name);
           load.forget(pod);
         },
@@ -170,6 +201,13 @@ export async function serve(
         isReady: () => readiness(phase, registry),
         models: () => registry.models(),
         publishers: () => engines.snapshot(),
+        pods: () =>
+          registry.pods().map(pod => ({
+            ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model },
+            ...health.reportOf(pod),
+            inFlight: load.running(pod),
+            ports: engines.portsOf(pod.name),
+          })),
       }),
     );
     stops.push(() => admin.stop());
@@ -185,6 +223,7 @@ export async function serve(
           maxBodyBytes: config.maxBodyBytes,
           debugHeaders: config.debugHeaders ? 'allowed' : 'off',
           isRouted: isRoutedPath,
+          watchNext: () => health.watchNext(),
           newRequestId: randomUUID,
         },
         onFact: reportDoor(instruments, log),
@@ -220,6 +259,11 @@ export async function serve(
       },
     };
   }
+}
+
+/** undefined: no pod is asked how it is. */
+function createPoller(intervalMs: number, onFact: HealthPollerOptions['onFact']): HealthPoller | undefined {
+  return intervalMs === 0 ? undefined : new HealthPoller({ intervalMs, onFact });
 }
 
 /** A port that is taken is the operator's to free: the message says which setting chose it. */

@@ -49,6 +49,7 @@ export function neutral(phase: Phase): WireResponse {
 /** Header mutation, route refresh and metadata in one message: Envoy ignores `clear_route_cache` without a mutation. */
 export function mutationOf(decision: RoutedDecision, requestId: string): Mutation {
   const endpoint = endpointOf(decision.pod);
+  const retries = decision.retries.map(endpointOf);
   return {
     response: {
       status: 'CONTINUE',
@@ -64,6 +65,10 @@ export function mutationOf(decision: RoutedDecision, requestId: string): Mutatio
       fields: {
         'envoy.lb': struct({ [name.DESTINATION_ENDPOINT]: { stringValue: endpoint } }),
         warmroute: struct({
+          // What our Envoy configurations go by: all in order, or, for clusters that take one address each, one by one.
+          endpoints: { stringValue: [endpoint, ...retries].join(',') },
+          retry_1: { stringValue: retries[0]! },
+          retry_2: { stringValue: retries[1]! },
           decision: { stringValue: decision.reason },
           pod: { stringValue: decision.pod.name },
           matched_blocks: { numberValue: decision.matchedBlocks },

@@ -13,7 +13,7 @@
  * (`mode_override`), and where it does not allow that, the request goes on without a decision.
  */
 import type { ClientError, Decision } from '../domain.ts';
-import type { RouteRequest } from '../routing/route.ts';
+import type { Answer, RouteRequest, Visibility } from '../routing/route.ts';
 import * as name from './headers.ts';
 import type { Modes, RequestMessage } from './incoming.ts';
 import * as reply from './replies.ts';
@@ -21,6 +21,8 @@ import type { WireModeOverride, WireResponse } from './wire.ts';
 
 export type Action =
   | { readonly kind: 'send'; readonly reply: WireResponse }
+  /** The pod, or another one, has begun to answer the request that was routed. */
+  | { readonly kind: 'answered'; readonly answer: Answer }
   /** Decide, then tell the exchange (`decided`). */
   | { readonly kind: 'route'; readonly request: RouteRequest }
   /** Envoy holds the headers and waits for us while the body trickles in: tell the exchange when it took too long (`late`). */
@@ -39,6 +41,8 @@ export interface ExchangeOptions {
   readonly debugHeaders: 'allowed' | 'off';
   /** Paths, without query, whose requests we route. */
   readonly isRouted: (path: string) => boolean;
+  /** Whether to ask for the response of the request that is coming in, where Envoy does not show it anyway. */
+  readonly watchNext: () => Visibility;
   /** For requests that come without an `x-request-id`. */
   readonly newRequestId: () => string;
 }
@@ -93,9 +97,7 @@ export class RequestSide {
   receive(message: RequestMessage): Action[] {
     switch (this.#state.at) {
       case 'start':
-        return message.kind === 'request_headers'
-          ? this.#open(message.headers, message.endOfStream)
-          : this.#pass(message);
+        return message.kind === 'request_headers' ? this.#open(message) : this.#pass(message);
       case 'collecting':
         return this.#collect(this.#state, message);
       case 'deciding':
@@ -120,7 +122,7 @@ export class RequestSide {
     return state.at === 'collecting' || state.at === 'deciding' ? this.#settle(state.owed, undefined) : [];
   }
 
-  #open(headers: name.Headers, endOfStream: boolean): Action[] {
+  #open({ headers, subset, endOfStream }: Extract<RequestMessage, { kind: 'request_headers' }>): Action[] {
     this.requestId = name.headerValue(headers.get(name.X_REQUEST_ID) ?? '') || this.#options.newRequestId();
     this.wantsDebug = this.#options.debugHeaders === 'allowed' && headers.get(name.DEBUG) === '1';
     const path = (headers.get(':path') ?? '').split('?', 1)[0]!;
@@ -136,6 +138,9 @@ export class RequestSide {
       path,
       contentType: headers.get('content-type'),
       strategy: headers.get(name.ROUTING_STRATEGY),
+      labels: headers.get(name.EXTERNAL_FILTER),
+      subset,
+      response: this.#responseOf(),
       requestId: this.requestId,
       trace: traceOf(headers),
     };
@@ -144,7 +149,7 @@ export class RequestSide {
       return this.#modes.request === 'STREAMED' ? [{ kind: 'start_body_deadline' }] : [];
     }
     this.#state = { at: 'collecting', request, owed: [], bytes: 0 };
-    return [send(reply.requestHeaders(undefined, this.#bufferIfAsked()))];
+    return [send(reply.requestHeaders(undefined, this.#bufferIfAsked(request.response)))];
   }
 
   #collect(state: Extract<State, { at: 'collecting' }>, message: RequestMessage): Action[] {
@@ -232,8 +237,15 @@ export class RequestSide {
     };
   }
 
-  #bufferIfAsked(): WireModeOverride | undefined {
-    if (this.wantsDebug) {
+  /** A response whose body passes through us is shown with its headers, too. */
+  #responseOf(): Visibility {
+    if (this.#modes.response !== 'NONE' || this.wantsDebug) return 'watched';
+    // Envoy drops an override that its list does not have: nothing is lost where it only asks for the response's headers.
+    return this.#modes.request === 'BUFFERED' ? this.#options.watchNext() : 'unwatched';
+  }
+
+  #bufferIfAsked(response: Visibility): WireModeOverride | undefined {
+    if (this.wantsDebug || (response === 'watched' && this.#modes.response === 'NONE')) {
       return { request_body_mode: 'BUFFERED', response_body_mode: 'NONE', response_header_mode: 'SEND' };
     }
     if (this.#modes.request === 'STREAMED' || this.#modes.request === 'NONE') {

@@ -63,6 +63,9 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
         case 'send':
           if (!isClosed) call.write(action.reply);
           break;
+        case 'answered':
+          outcome?.answered(action.answer);
+          break;
         case 'route':
           clearTimeout(bodyDeadline);
           deciding = options

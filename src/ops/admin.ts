@@ -14,6 +14,8 @@ export interface AdminOptions {
   readonly models: () => readonly { readonly id: string; readonly root: string }[];
   /** What `/debug/publishers` shows: anything that is JSON. */
   readonly publishers: () => readonly unknown[];
+  /** What `/debug/pods` shows: anything that is JSON. */
+  readonly pods: () => readonly unknown[];
   readonly now?: () => number;
   /** How long `stop` lets running answers finish. Default 1000. */
   readonly stopGraceMs?: number;
@@ -32,11 +34,11 @@ const REQUEST_TIMEOUT_MS = 10_000;
 
 /**
  * The operator's HTTP door: `/healthz` (the process runs), `/readyz` (200, or 503 while requests should go elsewhere, and
- * why), `/metrics`, `/debug/publishers` (each event stream: state, sequence, lag, blocks, last errors), and `/v1/models` in
+ * why), `/metrics`, `/debug/pods` (each pod: health and why, requests in flight and failed, ports), `/debug/publishers` (each event stream: state, sequence, lag, blocks, last errors), and `/v1/models` in
  * OpenAI's list format. Rejects with the system's error if it cannot listen.
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
-  const { metrics, isReady, models, publishers, now = Date.now, stopGraceMs = 1000 } = options;
+  const { metrics, isReady, models, publishers, pods, now = Date.now, stopGraceMs = 1000 } = options;
   // OpenAI clients require a creation time; ours is the same for all models while the process lives.
   const created = Math.floor(now() / 1000);
 
@@ -50,6 +52,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
       },
     ],
     ['/metrics', metrics],
+    ['/debug/pods', (_, response) => sendJson(response, 200, { pods: pods() })],
     ['/debug/publishers', (_, response) => sendJson(response, 200, { publishers: publishers() })],
     [
       '/v1/models',

@@ -11,8 +11,8 @@ export interface PrefixFound {
   readonly totalBlocks: Uint32Array;
   /** Of the matched blocks those that are not on the GPU; undefined if all are. */
   readonly elsewhere: { readonly cpu: Uint32Array; readonly storage: Uint32Array } | undefined;
-  /** The prompt was sent to this pod: it will hold it soon. */
-  remember(pod: Pod): void;
+  /** The prompt was sent to this pod: it will hold it soon. Returns how to take that back, if its request fails. */
+  remember(pod: Pod): () => void;
 }
 
 export interface PromptContext {
@@ -45,6 +45,8 @@ interface PodList {
   readonly matchedTokens: Uint32Array;
   readonly totalBlocks: Uint32Array;
 }
+
+const NOTHING_TO_TAKE_BACK = () => {};
 
 /** Cuts a prompt into chains, one per cache model and block size in use, and looks each up in the index. */
 export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
@@ -156,8 +158,11 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       elsewhere,
       remember: pod => {
         // Of a name that no engine has shown it is not known whether it is an adapter, and so what will be held.
-        if (cacheModelOf(pod, model) !== model && !catalog.isBaseName(model)) return;
-        for (const chain of chainsOf(pod)) history.store(pod.name, chain);
+        if (cacheModelOf(pod, model) !== model && !catalog.isBaseName(model)) return NOTHING_TO_TAKE_BACK;
+        const stored = chainsOf(pod).map(chain => history.store(pod.name, chain));
+        return () => {
+          for (const expectation of stored) if (expectation !== undefined) history.withdraw(expectation);
+        };
       },
     };
   };

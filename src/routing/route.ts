@@ -1,19 +1,26 @@
 import type { ClientError, Decision, Pod, Reason, RoutedDecision, Strategy, Tokens } from '../domain.ts';
 import { STRATEGIES } from '../domain.ts';
-import type { PodRegistry } from '../pods/registry.ts';
+import type { Answer, PodsHealth, Visibility } from '../health/pods-health.ts';
 import type { ParsedPrompt, PromptRequest } from '../prompt/request.ts';
 import { type Tokenizer, TokenizerError } from '../prompt/tokenizer.ts';
+import type { Bounds, Candidates, Picked } from './candidates.ts';
 import type { Load } from './load.ts';
 import type { Policy } from './policy.ts';
 import type { PrefixFound, PrefixLookup } from './prefix-lookup.ts';
+import { retriesOf } from './retries.ts';
+import { send } from './sent.ts';
+
+export type { Answer, Visibility } from '../health/pods-health.ts';
 
 /** One request as Envoy's door hands it over: path and headers that matter, and the whole body. */
-export interface RouteRequest {
+export interface RouteRequest extends Bounds {
   readonly path: string;
   readonly contentType: string | undefined;
   /** The `routing-strategy` header; undefined or blank means the configured strategy. */
   readonly strategy: string | undefined;
   readonly body: Uint8Array;
+  /** Whether `answered` of the outcome will be called once the pod has answered. */
+  readonly response: Visibility;
   /** For logs, and for the response. */
   readonly requestId: string;
   /** W3C `traceparent` and `tracestate` of the caller, as far as given. */
@@ -22,7 +29,11 @@ export interface RouteRequest {
 
 export interface RouteOutcome {
   readonly decision: Decision;
-  /** Ends the request's share of its pod's load. Harmless to repeat; nothing to do for a rejected request. */
+  /** The response has begun. At most once, before `release`. */
+  answered(answer: Answer): void;
+  /**
+   * The exchange is over: ends the request's share of its pod's load. Harmless to repeat; nothing to do for a rejected request.
+   */
   release(): void;
 }
 
@@ -31,7 +42,8 @@ export type Route = (request: RouteRequest, signal: AbortSignal) => Promise<Rout
 
 export interface RouteParts {
   readonly parse: (path: string, contentType: string | undefined, body: Uint8Array) => ParsedPrompt;
-  readonly registry: Pick<PodRegistry, 'knows' | 'serving'>;
+  readonly candidates: Candidates;
+  readonly health: Pick<PodsHealth, 'sent'>;
   readonly tokenize: Tokenizer['tokenize'];
   readonly lookup: PrefixLookup;
   readonly policies: Readonly<Record<Strategy, Policy>>;
@@ -51,7 +63,7 @@ type Clue =
 
 /** The read path: body → prompt → tokens → blocks → who holds them → the pod. */
 export function createRoute(parts: RouteParts): Route {
-  const { registry, load, random = Math.random } = parts;
+  const { candidates, load, random = Math.random } = parts;
   const turns = new Map<string, number>();
 
   return async (request, signal) => {
@@ -59,29 +71,33 @@ export function createRoute(parts: RouteParts): Route {
     if (parsed.kind === 'invalid') return rejected(parsed.error);
     const { prompt } = parsed;
     const { model } = prompt;
-    if (!registry.knows(model)) return rejected({ kind: 'unknown_model', model });
+    const before = candidates.allowed(model, request);
+    if (before.kind === 'rejected' && before.error.kind !== 'no_ready_pod') return rejected(before.error);
     const wanted = request.strategy?.trim() || parts.defaultStrategy;
     const strategy = STRATEGIES.find(name => name === wanted);
     if (strategy === undefined) return rejected({ kind: 'bad_strategy', strategy: wanted });
+    if (before.kind === 'rejected') return rejected(before.error);
 
-    const before = registry.serving(model);
-    if (before.length === 0) return rejected({ kind: 'no_ready_pod', model });
     const clue: Clue =
-      strategy === 'prefix-cache' ? await tokenize(prompt, before, signal) : { kind: 'not_asked' };
+      strategy === 'prefix-cache' ? await tokenize(prompt, before.pods, signal) : { kind: 'not_asked' };
     // Others may have come and gone meanwhile. From here on nothing is waited for.
-    const pods = registry.serving(model);
-    if (pods.length === 0) return rejected({ kind: 'no_ready_pod', model });
-    const decision = decide(strategy, clue, prompt, pods);
-    const lease = load.begin(decision.pod);
-    return { decision, release: () => lease.release() };
+    const allowed = candidates.allowed(model, request);
+    if (allowed.kind === 'rejected') return rejected(allowed.error);
+    const { decision, found } = decide(strategy, clue, prompt, allowed.pods, request.response);
+    // Streamed answers begin with the first token, others with the last.
+    const kind = prompt.body.stream === true ? `${prompt.path} streamed` : prompt.path;
+    const remember = found && ((pod: Pod) => found.remember(pod));
+    const sent = send(parts, decision, { visibility: request.response, kind }, remember);
+    return { decision, answered: answer => sent.answered(answer), release: () => sent.release() };
   };
 
   async function tokenize(prompt: PromptRequest, pods: readonly Pod[], signal: AbortSignal): Promise<Clue> {
     if (pods.length === 1) return { kind: 'none', reason: 'only_pod' };
     if (prompt.content.kind === 'none') return { kind: 'none', reason: 'no_prompt' };
     const deadline = deadlineAfter(parts.deadlineMs, signal);
+    const { pods: well } = candidates.wellAmong(pods, 'unwatched');
     try {
-      return { kind: 'tokens', tokens: await deadline.race(parts.tokenize(prompt, pods, deadline.signal)) };
+      return { kind: 'tokens', tokens: await deadline.race(parts.tokenize(prompt, well, deadline.signal)) };
     } catch (error) {
       if (signal.aborted) return { kind: 'none', reason: 'cancelled' };
       if (deadline.signal.aborted) return { kind: 'none', reason: 'deadline' };
@@ -92,34 +108,45 @@ export function createRoute(parts: RouteParts): Route {
     }
   }
 
+  /** @param allowed where the request may go; not empty */
   function decide(
     strategy: Strategy,
     clue: Clue,
     prompt: PromptRequest,
-    pods: readonly Pod[],
-  ): RoutedDecision {
+    allowed: readonly Pod[],
+    visibility: Visibility,
+  ): { readonly decision: RoutedDecision; readonly found: PrefixFound | undefined } {
     const { model } = prompt;
+    const { kind, pods } = candidates.wellAmong(allowed, visibility);
     const found = clue.kind === 'tokens' ? look(clue.tokens, prompt, pods) : undefined;
     const none = found === undefined ? new Uint32Array(pods.length) : undefined;
     const { matchedBlocks, totalBlocks } = found ?? { matchedBlocks: none!, totalBlocks: none! };
     const running = load.runningOn(pods);
     const snapshot = { pods, running, matchedBlocks, totalBlocks, random, turn: nextTurn(model) };
-    const isBlind = clue.kind !== 'not_asked' && found === undefined;
-    const pick = parts.policies[isBlind ? 'least-request' : strategy](snapshot);
-    const blindReason = clue.kind === 'none' ? clue.reason : 'index_failed';
+    const blind = blindReason(kind, clue, found);
+    const pick = parts.policies[blind === undefined ? strategy : 'least-request'](snapshot);
     const { index } = pick;
     const pod = pods[index]!;
-    found?.remember(pod);
-    return {
+    const others = kind === 'trial' ? candidates.wellAmong(allowed, 'unwatched').pods : pods;
+    const decision: RoutedDecision = {
       kind: 'routed',
       pod,
+      retries: retriesOf(pod, others, load.runningOn(others), random),
       strategy,
-      reason: isBlind ? blindReason : pick.reason,
+      reason: blind ?? pick.reason,
       model,
       matchedBlocks: matchedBlocks[index]!,
       totalBlocks: totalBlocks[index]!,
       elsewhere: { cpu: found?.elsewhere?.cpu[index] ?? 0, storage: found?.elsewhere?.storage[index] ?? 0 },
     };
+    return { decision, found };
+  }
+
+  /** Why the strategy is not asked; undefined if it is. */
+  function blindReason(kind: Picked['kind'], clue: Clue, found: PrefixFound | undefined): Reason | undefined {
+    if (kind !== 'well') return kind;
+    if (clue.kind === 'none') return clue.reason;
+    return clue.kind === 'tokens' && found === undefined ? 'index_failed' : undefined;
   }
 
   /** undefined: the index failed. */
@@ -139,7 +166,7 @@ export function createRoute(parts: RouteParts): Route {
 }
 
 function rejected(error: ClientError): RouteOutcome {
-  return { decision: { kind: 'rejected', error }, release: () => {} };
+  return { decision: { kind: 'rejected', error }, answered: () => {}, release: () => {} };
 }
 
 /** Made once: an abort without a reason makes one with a stack each time. */

@@ -28,6 +28,7 @@ export const OPTIONS: ExchangeOptions = {
   maxBodyBytes: 10,
   debugHeaders: 'allowed',
   isRouted: path => path === CHAT_PATH,
+  watchNext: () => 'unwatched',
   newRequestId: () => 'made-up',
 };
 

@@ -126,6 +126,9 @@ describe('A reply', () => {
         warmroute: {
           structValue: {
             fields: {
+              endpoints: { stringValue: '[fd00::1]:9000,127.0.0.1:8001,127.0.0.1:8000' },
+              retry_1: { stringValue: '127.0.0.1:8001' },
+              retry_2: { stringValue: '127.0.0.1:8000' },
               decision: { stringValue: 'prefix_match' },
               pod: { stringValue: 'engine-6' },
               matched_blocks: { numberValue: 3 },

@@ -39,6 +39,7 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
         maxBodyBytes: 8 * 1024 * 1024,
         debugHeaders: 'off',
         isRouted: path => path === CHAT_PATH,
+        watchNext: () => 'unwatched',
         newRequestId: () => 'made-up',
       },
       onFact: fact => facts.push(fact),

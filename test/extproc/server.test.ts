@@ -47,7 +47,13 @@ describe('The ext_proc server', () => {
       maxMessageBytes: MIB,
       bodyDeadlineMs: 1,
       route: route.route,
-      exchange: { maxBodyBytes: 1, debugHeaders: 'off', isRouted: () => true, newRequestId: () => '' },
+      exchange: {
+        maxBodyBytes: 1,
+        debugHeaders: 'off',
+        isRouted: () => true,
+        watchNext: () => 'unwatched',
+        newRequestId: () => '',
+      },
       onFact: () => {},
       onUnexpected: () => {},
     }).catch((error: unknown) => error);

@@ -16,6 +16,7 @@ describe('startAdmin', () => {
       metrics: (_, response) => void response.writeHead(200, { 'content-type': 'text/plain' }).end('up 1\n'),
       isReady: () => ({ ready: true, why: 'ready' }),
       models: () => [],
+      pods: () => [{ pod: 'engine-0', health: 'healthy' }],
       publishers: () => [{ pod: 'engine-0', state: 'live' }],
       now: () => 1_700_000_000_999,
       ...options,
@@ -169,6 +170,13 @@ describe('startAdmin', () => {
     assert.deepEqual(JSON.parse(body), { publishers: [{ pod: 'engine-0', state: 'live' }] });
   });
 
+  it('shows how the pods are', async () => {
+    await start();
+    const { status, body } = await ask('/debug/pods');
+    assert.equal(status, 200);
+    assert.deepEqual(JSON.parse(body), { pods: [{ pod: 'engine-0', health: 'healthy' }] });
+  });
+
   it('rejects when the port is taken', async () => {
     await start();
     const { port } = admin;
@@ -178,6 +186,7 @@ describe('startAdmin', () => {
       metrics: () => {},
       isReady: () => ({ ready: true, why: '' }),
       models: () => [],
+      pods: () => [],
       publishers: () => [{ pod: 'engine-0', state: 'live' }],
     }).then(
       () => assert.fail('started'),

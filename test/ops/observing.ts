@@ -1,8 +1,10 @@
 /** The read path with an observer around it, and everything that it records. */
 import type { Decision, RoutedDecision } from '../../src/domain.ts';
+import { PodsHealth } from '../../src/health/pods-health.ts';
 import { createObserver } from '../../src/ops/observed.ts';
 import { PodRegistry } from '../../src/pods/registry.ts';
 import { parsePrompt } from '../../src/prompt/request.ts';
+import { createCandidates } from '../../src/routing/candidates.ts';
 import { Load } from '../../src/routing/load.ts';
 import { policies } from '../../src/routing/policy.ts';
 import type { PrefixLookup } from '../../src/routing/prefix-lookup.ts';
@@ -20,6 +22,9 @@ export function aRequest(given: Partial<RouteRequest> = {}): RouteRequest {
     path: '/v1/completions',
     contentType: 'application/json',
     strategy: undefined,
+    labels: undefined,
+    subset: undefined,
+    response: 'watched',
     body: Buffer.from(JSON.stringify({ model: 'demo', prompt: SECRET })),
     requestId: 'request-1',
     trace: {},
@@ -28,21 +33,27 @@ export function aRequest(given: Partial<RouteRequest> = {}): RouteRequest {
 }
 
 export const aDecision = (given: Partial<RoutedDecision> = {}): RoutedDecision => ({
-  ...{ kind: 'routed', pod: PODS[0]!, strategy: 'prefix-cache', reason: 'prefix_match' },
+  ...{
+    kind: 'routed',
+    pod: PODS[0]!,
+    retries: [PODS[1]!, PODS[0]!],
+    strategy: 'prefix-cache',
+    reason: 'prefix_match',
+  },
   ...{ model: 'demo', matchedBlocks: 1, totalBlocks: 2, elsewhere: { cpu: 0, storage: 0 } },
   ...given,
 });
 
 export const deciding =
   (decision: Decision): Route =>
-  async () => ({ decision, release: () => {} });
+  async () => ({ decision, answered: () => {}, release: () => {} });
 
 /** Where the prefix is: three of four blocks on the second pod. */
 export const lookup: PrefixLookup = (_tokens, _context, pods) => ({
   matchedBlocks: Uint32Array.from(pods, pod => (pod === PODS[1] ? 3 : 0)),
   totalBlocks: Uint32Array.from(pods, () => 4),
   elsewhere: undefined,
-  remember: () => {},
+  remember: () => () => {},
 });
 
 export interface Observing {
@@ -60,11 +71,13 @@ export function observing(): Observing {
   const observer = createObserver({ tracer, instruments, log, usesKvEvents: true });
   function route(stages: { tokenize?: () => Promise<never>; lookup?: PrefixLookup } = {}): Route {
     const registry = new PodRegistry();
+    const health = new PodsHealth({ onChange: () => {} });
     registry.replace(PODS.map(pod => ({ spec: { ...pod, address: pod.ip }, pods: [pod] })));
     return observer.route(
       createRoute({
         parse: parsePrompt,
-        registry,
+        candidates: createCandidates({ registry, health }),
+        health,
         tokenize: observer.tokenize(
           stages.tokenize ?? (async () => ({ space: 'engine', ids: new Uint32Array(70) })),
         ),

@@ -17,6 +17,7 @@ describe('a route', () => {
     assert.deepEqual(decision, {
       kind: 'routed',
       pod: b,
+      retries: [a, c],
       strategy: 'prefix-cache',
       reason: 'prefix_match',
       model: 'demo',

@@ -25,6 +25,7 @@ export function aRoutedDecision(given: Partial<RoutedDecision> = {}): RoutedDeci
   return {
     kind: 'routed',
     pod: aPod(),
+    retries: [aPod({ name: 'engine-1', port: 8001 }), aPod()],
     strategy: 'prefix-cache',
     reason: 'prefix_match',
     model: 'demo',

@@ -43,7 +43,10 @@ export class EnginesBench {
       error: at('error'),
       child: () => log,
     };
-    this.engines = new Engines({ cache: this.cache, feed: this.feed, dials: bound === undefined, log });
+    this.engines = new Engines({
+      ...{ cache: this.cache, feed: this.feed, dials: bound === undefined, log },
+      onPort: () => {},
+    });
   }
 
   atEnd(stop: () => unknown): void {

@@ -1,7 +1,9 @@
 /** A router over fakes. */
 import { assert } from 'chai';
 import type { ClientError, Pod, RoutedDecision, Tokens } from '../../src/domain.ts';
+import { type HealthChange, PodsHealth } from '../../src/health/pods-health.ts';
 import { type PromptRequest, parsePrompt } from '../../src/prompt/request.ts';
+import { createCandidates } from '../../src/routing/candidates.ts';
 import { Load } from '../../src/routing/load.ts';
 import { policies } from '../../src/routing/policy.ts';
 import type { PrefixFound } from '../../src/routing/prefix-lookup.ts';
@@ -12,6 +14,7 @@ import {
   type RouteRequest,
 } from '../../src/routing/route.ts';
 import { aPod } from './builders.ts';
+import { HandClock } from './hand-clock.ts';
 
 export const a = aPod({ name: 'a', port: 1 });
 export const b = aPod({ name: 'b', port: 2 });
@@ -31,6 +34,13 @@ export class RouteBench {
   readonly tokenized: { prompt: PromptRequest; pods: readonly Pod[] }[] = [];
   readonly looked: { tokens: Tokens; prompt: unknown; pods: readonly Pod[] }[] = [];
   readonly remembered: string[] = [];
+  readonly takenBack: string[] = [];
+  readonly clock = new HandClock();
+  readonly changes: HealthChange[] = [];
+  readonly health = new PodsHealth({
+    now: this.clock.now,
+    onChange: change => void this.changes.push(change),
+  });
   tokenize: RouteParts['tokenize'] = async () => TOKENS;
   lookup: () => void = () => {};
   readonly route = this.create({ random: () => 0 });
@@ -43,14 +53,21 @@ export class RouteBench {
         cpu: Uint32Array.from(pods, ({ name }) => this.elsewhere[name]?.cpu ?? 0),
         storage: Uint32Array.from(pods, ({ name }) => this.elsewhere[name]?.storage ?? 0),
       },
-      remember: pod => void this.remembered.push(pod.name),
+      remember: pod => {
+        this.remembered.push(pod.name);
+        return () => this.takenBack.push(pod.name);
+      },
     });
     return createRoute({
       parse: parsePrompt,
-      registry: {
-        knows: model => model === 'demo' || model === 'asleep',
-        serving: model => (model === 'demo' ? this.serving : []),
-      },
+      candidates: createCandidates({
+        registry: {
+          knows: model => model === 'demo' || model === 'asleep',
+          serving: model => (model === 'demo' ? this.serving : []),
+        },
+        health: this.health,
+      }),
+      health: this.health,
       tokenize: (prompt, pods, signal) => {
         this.tokenized.push({ prompt, pods });
         return this.tokenize(prompt, pods, signal);
@@ -77,6 +94,9 @@ export function aRequest(
     path: '/v1/completions',
     contentType: 'application/json',
     strategy: undefined,
+    labels: undefined,
+    subset: undefined,
+    response: 'watched',
     body: Buffer.from(JSON.stringify(body)),
     requestId: 'r1',
     trace: {},
