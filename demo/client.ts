@@ -56,7 +56,7 @@ export async function ask(
   }
   return {
     turn,
-    pod: response.headers.get('target-pod') ?? '?',
+    pod: response.headers.get('x-warmroute-pod') ?? '?',
     matchedBlocks: Number(response.headers.get('x-warmroute-matched-blocks')),
     totalBlocks: Number(response.headers.get('x-warmroute-total-blocks')),
     reason: response.headers.get('x-warmroute-reason') ?? 'not routed',

@@ -13,6 +13,7 @@ export interface EnvoyCluster extends EnvoyMessage {
 }
 
 interface Listener extends EnvoyMessage {
+  name: string;
   address: Address;
   filter_chains: { filters: { typed_config: EnvoyMessage }[] }[];
 }
@@ -38,20 +39,24 @@ export interface Wiring {
 
 const ROUTER_CLUSTER = 'warmroute_ext_proc';
 const COLLECTOR_CLUSTER = 'otel_collector';
+/** Both lead to the admin interface's fixed port, which is a free one here. */
+const [STATS_LISTENER, ADMIN_CLUSTER] = ['stats', 'envoy_admin'];
 
 /**
- * The bootstrap in `template` (YAML) with its addresses replaced: listeners and admin on free ports of 127.0.0.1, the
- * clusters on what `wiring` names. Throws on YAML errors and on addresses without a port.
+ * The bootstrap in `template` (YAML) with its addresses replaced: the listener and admin on free ports of 127.0.0.1, the
+ * clusters on what `wiring` names; without the listener for statistics, which admin stands for. Throws on YAML errors and on addresses without a port.
  */
 export function renderBootstrap(template: string, wiring: Wiring): Bootstrap {
   const bootstrap = parse(template) as Bootstrap;
   bootstrap.admin.address = addressOf('127.0.0.1:0');
+  const { static_resources } = bootstrap;
+  static_resources.listeners = static_resources.listeners.filter(({ name }) => name !== STATS_LISTENER);
+  static_resources.clusters = static_resources.clusters.filter(({ name }) => name !== ADMIN_CLUSTER);
   for (const listener of bootstrap.static_resources.listeners) listener.address = addressOf('127.0.0.1:0');
 
   const { collector } = wiring;
   if (collector === undefined) {
     delete connectionManagerOf(bootstrap).tracing;
-    const { static_resources } = bootstrap;
     static_resources.clusters = static_resources.clusters.filter(({ name }) => name !== COLLECTOR_CLUSTER);
   }
   for (const cluster of bootstrap.static_resources.clusters) {

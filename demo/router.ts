@@ -35,6 +35,7 @@ export async function startRouter(
         WARMROUTE_GRPC_ADDRESS: '127.0.0.1:0',
         WARMROUTE_ADMIN_ADDRESS: '127.0.0.1:0',
         WARMROUTE_DEBUG_HEADERS: 'true',
+        WARMROUTE_TARGET_HEADERS: 'warmroute',
         WARMROUTE_DRAIN_MS: '0',
         AIBRIX_USE_REMOTE_TOKENIZER: 'true',
         AIBRIX_KV_EVENT_SYNC_ENABLED: 'true',

@@ -9,7 +9,6 @@ import { parseArgs, promisify } from 'node:util';
 import { until } from './until.ts';
 
 const ENVOY = 'http://127.0.0.1:10000';
-const ENVOY_ADMIN = 'http://127.0.0.1:9901';
 const PROMETHEUS = 'http://127.0.0.1:9090';
 const ENGINES = ['engine-0', 'engine-1', 'engine-2'] as const;
 const PODS = ENGINES.length;
@@ -95,9 +94,22 @@ async function chat(prefix: string, question: string): Promise<Answer> {
   };
 }
 
+/** A page of Envoy's admin interface, which only its own container reaches, and which has no HTTP client. */
+async function envoyAdmin(path: string): Promise<string> {
+  const request = `GET ${path} HTTP/1.1\\r\\nHost: envoy\\r\\nConnection: close\\r\\n\\r\\n`;
+  const script = `exec 3<>/dev/tcp/127.0.0.1/9901 && printf '${request}' >&3 && cat <&3`;
+  return docker('compose', 'exec', '-T', 'envoy', 'bash', '-c', script);
+}
+
 async function failedOpen(): Promise<number> {
-  const text = await (await fetch(`${ENVOY_ADMIN}/stats?filter=failure_mode_allowed`)).text();
-  return Number(/: (\d+)$/m.exec(text)?.[1] ?? Number.NaN);
+  const text = await envoyAdmin('/stats?filter=failure_mode_allowed');
+  return Number(/: (\d+)\r?$/m.exec(text)?.[1] ?? Number.NaN);
+}
+
+/** Requests that each engine has got, by its address, as Envoy counts them. */
+async function servedByEngine(): Promise<Map<string, number>> {
+  const counts = (await envoyAdmin('/clusters')).matchAll(/^llm_pods::([\d.]+:\d+)::rq_total::(\d+)\r?$/gm);
+  return new Map(Array.from(counts, ([, address, count]) => [address!, Number(count)]));
 }
 
 /** Asks twice with a prefix that is new: the second answer must come from where the first one was computed. */
@@ -128,6 +140,29 @@ async function story(): Promise<void> {
     await Promise.all(ENGINES.map(async engine => [await podOf(engine), engine] as const)),
   );
   const nameOf = (pod: string) => engines.get(pod) ?? pod;
+
+  await step(
+    'the image has one platform’s native modules, no node of its own, and does not run as root',
+    async () => {
+      const look =
+        'id -u; find /app -name "*.node"; ls -d /app/node_modules/node /app/node_modules/@types 2>/dev/null';
+      const [user, ...files] = (
+        await docker('compose', 'exec', '-T', 'warmroute', 'sh', '-c', `${look}; true`)
+      ).split('\n');
+      expect(user !== '0', 'it runs as root');
+      expect(files.length === 1 && files[0]!.endsWith('.node'), `it has ${files.join(', ')}`);
+      return files[0];
+    },
+  );
+
+  await step('Envoy’s admin interface is reached from its own container only', async () => {
+    const network = 'http://envoy:9901/ready';
+    const script = `fetch('${network}').then(() => process.exit(1), () => process.exit(0))`;
+    await docker('compose', 'exec', '-T', 'warmroute', 'node', '-e', script);
+    const stats = "fetch('http://envoy:9902/stats').then(r => process.exit(r.status === 404 ? 0 : 1))";
+    await docker('compose', 'exec', '-T', 'warmroute', 'node', '-e', stats);
+    return undefined;
+  });
 
   let warm = { prefix: '', pod: '' };
   const routed = await step('requests with one prefix land on one engine, which has it cached', async () => {
@@ -171,15 +206,18 @@ async function story(): Promise<void> {
   await step('the router is killed: requests are served without it', async () => {
     const before = await failedOpen();
     await compose('kill', 'warmroute');
-    const pods = new Set<string>();
+    const servedBefore = await servedByEngine();
     for (let i = 0; i < 9; i++) {
       const answer = await chat(newPrefix(), 'Anybody?');
       expect(answer.reason === undefined, 'the dead router gave a reason');
-      pods.add(answer.pod);
+      expect(answer.pod === '', 'a client was told of a pod without the router’s leave');
     }
     const count = (await failedOpen()) - before;
     expect(count === 9, `Envoy counts ${count} of 9 requests that failed open`);
-    expect(pods.size === PODS, `only ${pods.size} of ${PODS} engines served`);
+    const pods = [...(await servedByEngine())].filter(
+      ([pod, served]) => served > (servedBefore.get(pod) ?? 0),
+    );
+    expect(pods.length === PODS, `only ${pods.length} of ${PODS} engines served`);
     return '9 of 9, by round robin';
   });
 

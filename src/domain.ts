@@ -128,6 +128,7 @@ export type Strategy = (typeof STRATEGIES)[number];
  * - `trial`: the pod failed, and the request finds out whether it still does; `all_failing`: all do, picked by load;
  * - `prompt_refused`: the engine will not tokenize this prompt and will tell the client why; picked by load;
  * - `tokenizer_failed`, `deadline`, `index_failed`: a dependency failed, so the pick was by load;
+ * - `late_body`, `buffers_full`: only the beginning of the body was there: it came too slowly, or too many bytes were held already;
  * - `cancelled`: the client has gone while it was looked for;
  * - the name of the strategy, for those that do not look at the cache.
  */
@@ -143,6 +144,8 @@ export type Reason =
   | 'tokenizer_failed'
   | 'deadline'
   | 'index_failed'
+  | 'late_body'
+  | 'buffers_full'
   | 'cancelled'
   | Exclude<Strategy, 'prefix-cache'>;
 
@@ -169,7 +172,12 @@ export interface RejectedDecision {
   readonly error: ClientError;
 }
 
-export type Decision = RoutedDecision | RejectedDecision;
+/** Nothing is known of the request's model, and not every pod serves every model: Envoy balances the request itself. */
+export interface NoDecision {
+  readonly kind: 'undecided';
+}
+
+export type Decision = RoutedDecision | RejectedDecision | NoDecision;
 
 /**
  * Everything that a client may be told went wrong; the only errors that leave the program towards a client. Whatever

@@ -13,13 +13,14 @@ import { reportHealth, reportPort } from './ops/health-report.ts';
 import { createInstruments } from './ops/instruments.ts';
 import type { Logger } from './ops/log.ts';
 import { createObserver } from './ops/observed.ts';
-import { reportDoor, reportPods, reportState, reportTokenizer } from './ops/reports.ts';
+import { reportDoor, reportPods, reportRefusals, reportState, reportTokenizer } from './ops/reports.ts';
 import { startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { followPodsFile } from './pods/discovery.ts';
 import { PodRegistry } from './pods/registry.ts';
 import { type CacheState, createCacheState } from './prefix-index/cache-state.ts';
 import { withFallback } from './prompt/fallback-tokenizer.ts';
 import { createLocalTokenizer } from './prompt/local-tokenizer.ts';
+import { modelAtStart } from './prompt/model-at-start.ts';
 import { createRemoteTokenizer, type TokenizeFact } from './prompt/remote-tokenizer.ts';
 import { isRoutedPath, parsePrompt } from './prompt/request.ts';
 import type { Tokenizer } from './prompt/tokenizer.ts';
@@ -148,6 +149,8 @@ export async function serve(
     stops.push(() => poller?.stop());
     const route = createRoute({
       parse: parsePrompt,
+      modelAtStart,
+      registry,
       candidates: createCandidates({ registry, health }),
       health,
       tokenize: observed.tokenize((prompt, pods, signal) => tokenizer.tokenize(prompt, pods, signal)),
@@ -215,18 +218,26 @@ export async function serve(
     const grpc = await binding(
       SETTINGS.grpcAddress,
       startExtProcServer({
-        address: config.grpcAddress,
+        ...hostAndPort(config.grpcAddress),
         maxMessageBytes: config.grpcMaxMessageBytes,
         route: observed.route(route),
-        bodyDeadlineMs: config.decisionTimeoutMs,
+        bodyDeadlineMs: {
+          STREAMED: Math.min(config.decisionTimeoutMs, config.bodyTimeoutMs),
+          FULL_DUPLEX_STREAMED: config.bodyTimeoutMs,
+        },
+        maxBufferedBytes: config.maxBufferedBytes,
+        idleMs: config.grpcIdleMs,
+        maxConnections: config.grpcMaxConnections,
         exchange: {
           maxBodyBytes: config.maxBodyBytes,
           debugHeaders: config.debugHeaders ? 'allowed' : 'off',
+          targetHeaders: config.targetHeaders,
           isRouted: isRoutedPath,
           watchNext: () => health.watchNext(),
           newRequestId: randomUUID,
         },
         onFact: reportDoor(instruments, log),
+        onRefused: reportRefusals(instruments, log),
         onUnexpected: error => {
           instruments.unexpected.add(1);
           log.error({ err: error }, 'unexpected error; the request went on unrouted');

@@ -35,6 +35,8 @@ const MAX_INDEX_BYTES = 2 ** 32;
 /** Of one message: more would not fit into a Buffer twice. */
 const MAX_MESSAGE_BYTES = 2 ** 30;
 const MAX_COUNT = 1_000_000;
+/** More than any machine has. */
+const MAX_BUFFERED_BYTES = 2 ** 40;
 
 /** The spellings of Go's strconv.ParseBool, which AIBrix uses. */
 const flag = z
@@ -131,7 +133,15 @@ export const SETTINGS = {
     'false',
     'true or false',
     flag,
-    'Lets a request with `x-warmroute-debug: 1` get `x-warmroute-matched-blocks`, `-total-blocks` and `-reason` in the response. Off: matched blocks tell one tenant what another has asked.',
+    'Lets a request with `x-warmroute-debug: 1` get `x-warmroute-pod`, `-matched-blocks`, `-total-blocks` and `-reason` in the response, and puts the pod and the blocks into Envoy’s dynamic metadata (namespace `warmroute`), for access logs. Off: matched blocks tell one tenant what another has asked.',
+  ),
+  targetHeaders: setting(
+    'Warmroute',
+    ['WARMROUTE_TARGET_HEADERS'],
+    'off',
+    'headers',
+    choice(['off', 'warmroute', 'aibrix']),
+    'By which response headers clients learn the pod. `warmroute`: `x-target-pod`, the address of the pod that served, set by Envoy (`envoy/`). `aibrix`: `target-pod` (name) and `target-pod-ip`, the pick, where Envoy shows the response headers to the router. Off: addresses of pods are nobody else’s business.',
   ),
   logLevel: setting(
     'Warmroute',
@@ -148,6 +158,38 @@ export const SETTINGS = {
     'bytes',
     wholeNumber(1024, MAX_MESSAGE_BYTES),
     'Larger request bodies are answered 413. Keep it equal to the buffer limit of Envoy (`per_connection_buffer_limit_bytes`).',
+  ),
+  bodyTimeoutMs: setting(
+    'Warmroute',
+    ['WARMROUTE_BODY_TIMEOUT_MS'],
+    '30000',
+    'ms',
+    wholeNumber(1, MAX_TIMER_MS),
+    'FULL_DUPLEX_STREAMED: how long a body may take to come in. After that the request is routed by load and the rest of the body passes through. (STREAMED: `WARMROUTE_DECISION_TIMEOUT_MS`, since Envoy waits no longer.)',
+  ),
+  maxBufferedBytes: setting(
+    'Warmroute',
+    ['WARMROUTE_MAX_BUFFERED_BYTES'],
+    '268435456',
+    'bytes',
+    wholeNumber(1024, MAX_BUFFERED_BYTES),
+    'Memory for the bodies of all requests together while they are gathered and decided on. Above it those that have been coming for longest are routed by load, and the rest of them passes through.',
+  ),
+  grpcIdleMs: setting(
+    'Warmroute',
+    ['WARMROUTE_GRPC_IDLE_MS'],
+    '900000',
+    'ms',
+    wholeNumber(100, MAX_TIMER_MS),
+    'gRPC connections without streams are ended after this long. Keep it above the `idle_timeout` of Envoy’s cluster (600 s in `envoy/`), so that it is Envoy that ends them.',
+  ),
+  grpcMaxConnections: setting(
+    'Warmroute',
+    ['WARMROUTE_GRPC_MAX_CONNECTIONS'],
+    '4096',
+    'connections',
+    wholeNumber(1, MAX_COUNT),
+    'Most gRPC connections at a time; further ones are refused. Each worker thread of each Envoy has one, and one more for every 256 requests in flight.',
   ),
   decisionTimeoutMs: setting(
     'Warmroute',

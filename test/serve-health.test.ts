@@ -41,7 +41,10 @@ describe('serve() with pods that fail', function () {
     environment: Environment,
     all: readonly Pod[] = pods.map(({ pod }) => pod),
   ): Promise<void> {
-    program = await startProgram({ pods: all, environment });
+    program = await startProgram({
+      pods: all,
+      environment: { WARMROUTE_DEBUG_HEADERS: 'true', ...environment },
+    });
     envoy = new FakeEnvoy(program.grpcPort);
   }
 

@@ -82,6 +82,8 @@ const route = createRoute({
     kind: 'prompt',
     prompt: { path, model: MODEL, salt: '', content: { kind: 'text', text: '' }, body: {}, raw: NO_BYTES },
   }),
+  modelAtStart: () => undefined,
+  registry: { onlyModel: MODEL },
   candidates: createCandidates({ registry: { knows: () => true, serving: () => pods }, health }),
   health,
   tokenize: async () => ({ space: 'engine', ids: prompt }),
@@ -115,7 +117,10 @@ async function decideAll(rounds: number): Promise<Float64Array> {
       ...{ labels: undefined, subset: undefined, response: 'unwatched' as const },
     };
     const started = performance.now();
-    const { decision, release } = await route({ ...request, requestId: '', trace: {} }, signal);
+    const { decision, release } = await route(
+      { ...request, extent: 'whole', requestId: '', trace: {} },
+      signal,
+    );
     times[i] = performance.now() - started;
     const reason = decision.kind === 'routed' ? decision.reason : decision.kind;
     reasons[reason] = (reasons[reason] ?? 0) + 1;

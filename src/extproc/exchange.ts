@@ -4,23 +4,27 @@
  */
 import type { Decision, RoutedDecision } from '../domain.ts';
 import { type Endpoint, endpointOf } from '../domain.ts';
+import type { BodyLease } from './body-memory.ts';
 import * as name from './headers.ts';
 import type { Incoming, Modes, ResponseMessage } from './incoming.ts';
 import * as reply from './replies.ts';
 import { type Action, type DoorFact, type ExchangeOptions, RequestSide } from './request-side.ts';
 
-export type { Action, DoorFact, ExchangeOptions } from './request-side.ts';
+export type { Action, DoorFact, ExchangeOptions, HeldMode } from './request-side.ts';
 
 export class Exchange {
   readonly #modes: Modes;
   readonly #request: RequestSide;
+  readonly #targetHeaders: ExchangeOptions['targetHeaders'];
   #routed: RoutedDecision | undefined;
   /** Directions whose body passes through us (FULL_DUPLEX_STREAMED) and has not ended. */
   readonly #carried = new Set<'request' | 'response'>();
 
-  constructor(modes: Modes, options: ExchangeOptions) {
+  /** `lease`: of the memory that all bodies share. What is left of it when `holdsBody` turns false is the caller's to release. */
+  constructor(modes: Modes, options: ExchangeOptions, lease: BodyLease) {
     this.#modes = modes;
-    this.#request = new RequestSide(modes, options);
+    this.#targetHeaders = options.targetHeaders;
+    this.#request = new RequestSide(modes, options, lease);
   }
 
   /** One reply per message, in order; none after the request was answered by us. */
@@ -47,6 +51,11 @@ export class Exchange {
     return this.#carried.size > 0 && !this.#request.rejected;
   }
 
+  /** Whether a body is still held here, or its decision is still out. */
+  get holdsBody(): boolean {
+    return this.#request.holdsBody;
+  }
+
   /** What was settled without a decision since this was last called. */
   takeFacts(): readonly DoorFact[] {
     return this.#request.takeFacts();
@@ -55,6 +64,11 @@ export class Exchange {
   decided(decision: Decision): Action[] {
     if (decision.kind === 'routed') this.#routed = decision;
     return this.#request.decided(decision);
+  }
+
+  /** The rest of the body is not waited for: what there is of it has to do for a decision. Harmless to repeat. */
+  cutShort(why: 'late_body' | 'buffers_full'): Action[] {
+    return this.#request.cutShort(why);
   }
 
   /** Nothing will be decided, or not in time: the request goes on as it is. Harmless to repeat. */
@@ -90,11 +104,14 @@ export class Exchange {
 
   #responseHeaders(decision: RoutedDecision): Record<string, string> {
     return {
-      [name.TARGET_POD]: decision.pod.name,
-      [name.TARGET_POD_IP]: endpointOf(decision.pod),
+      ...(this.#targetHeaders === 'aibrix' && {
+        [name.TARGET_POD]: decision.pod.name,
+        [name.TARGET_POD_IP]: endpointOf(decision.pod),
+      }),
       [name.ROUTING_STRATEGY]: decision.strategy,
       [name.REQUEST_ID]: this.#request.requestId,
       ...(this.#request.wantsDebug && {
+        [name.POD]: decision.pod.name,
         [name.MATCHED_BLOCKS]: String(decision.matchedBlocks),
         [name.TOTAL_BLOCKS]: String(decision.totalBlocks),
         [name.REASON]: decision.reason,

@@ -10,9 +10,9 @@ export const DESTINATION_ENDPOINT = 'x-gateway-destination-endpoint';
 export const ROUTING_STRATEGY = 'routing-strategy';
 /** Request: a label selector that the pod must match. AIBrix's contract. */
 export const EXTERNAL_FILTER = 'external-filter';
-/** Response, set by our Envoy configurations: `ip:port` of the pod that answered, which may be one of the retries. */
-export const SERVED_BY = 'x-target-pod';
-/** The inference extension's name for the same, as a key of the `envoy.lb` metadata. */
+/** `ip:port` of the pod that answered, which may be one of the retries: an attribute of the response (`response_attributes`). */
+export const UPSTREAM_ADDRESS = 'upstream.address';
+/** The inference extension's name for the same, a key of the `envoy.lb` metadata. */
 export const DESTINATION_SERVED = 'x-gateway-destination-endpoint-served';
 /** Its name for the pods that a request may go to: a namespace of metadata, and the key in it. */
 export const SUBSET_NAMESPACE = 'envoy.lb.subset_hint';
@@ -20,20 +20,37 @@ export const SUBSET = 'x-gateway-destination-endpoint-subset';
 export const REQUEST_ID = 'request-id';
 export const X_REQUEST_ID = 'x-request-id';
 export const DEBUG = 'x-warmroute-debug';
+export const POD = 'x-warmroute-pod';
 export const MATCHED_BLOCKS = 'x-warmroute-matched-blocks';
 export const TOTAL_BLOCKS = 'x-warmroute-total-blocks';
 export const REASON = 'x-warmroute-reason';
 
-/** Never believed when a client sends them, on no path: whoever sets these picks the upstream, or fakes our word. */
+/**
+ * Never believed when a client sends them, on no path: whoever sets these picks the upstream (the rank behind one API server, or the
+ * pod that a sidecar dials, among them), or fakes our word.
+ */
 export const FORGEABLE: readonly string[] = [
   TARGET_POD,
   TARGET_POD_IP,
   DESTINATION_ENDPOINT,
+  'x-gateway-destination-endpoint-subset',
+  'x-gateway-destination-endpoint-served',
+  'x-data-parallel-rank',
+  'x-data-parallel-host-port',
+  'x-prefiller-host-port',
+  'x-encoder-hosts-ports',
   DEBUG,
+  POD,
   MATCHED_BLOCKS,
   TOTAL_BLOCKS,
   REASON,
 ];
+
+/**
+ * Envoy's own, which an ORIGINAL_DST cluster dials that is not told another name. Envoy lets an external processor change `x-envoy-*`
+ * only where `mutation_rules` allow it, counts what it refuses, and may answer 500: it is removed where a client has sent it.
+ */
+export const ORIGINAL_DST_HOST = 'x-envoy-original-dst-host';
 
 /** Lower-case name → first value. */
 export type Headers = ReadonlyMap<string, string>;

@@ -69,11 +69,12 @@ export function readMessage(wire: WireRequest): Incoming {
   if (wire.request_body) return { kind: 'request_body', ...readBody(wire.request_body) };
   if (wire.request_trailers) return { kind: 'request_trailers' };
   if (wire.response_headers) {
-    const served = metadataOf(wire, 'envoy.lb', name.DESTINATION_SERVED);
+    const served =
+      metadataOf(wire, 'envoy.lb', name.DESTINATION_SERVED) ?? attributeOf(wire, name.UPSTREAM_ADDRESS);
     return {
       kind: 'response_headers',
       status: Number(name.headerOf(wire.response_headers, ':status') ?? Number.NaN),
-      servedBy: textOf(served) ?? name.headerOf(wire.response_headers, name.SERVED_BY),
+      servedBy: textOf(served),
       endOfStream: wire.response_headers.end_of_stream === true,
     };
   }
@@ -92,6 +93,10 @@ function metadataOf(
   key: string,
 ): WireValue | undefined {
   return metadata_context?.filter_metadata?.[namespace]?.fields?.[key];
+}
+
+function attributeOf({ attributes }: WireRequest, key: string): WireValue | undefined {
+  return attributes?.['envoy.filters.http.ext_proc']?.fields?.[key];
 }
 
 function textOf(value: WireValue | undefined): string | undefined {

@@ -17,6 +17,8 @@ import type {
 /** Envoy's advice is 64 KiB at most; the endpoint pickers of the Gateway API inference extension use this size. */
 export const MAX_STREAMED_BYTES = 62_000;
 
+const NO_BYTES = Buffer.alloc(0);
+
 /** What the routing decision changes about a request, wherever it is carried. */
 export interface Mutation {
   readonly response: WireCommonResponse;
@@ -46,8 +48,30 @@ export function neutral(phase: Phase): WireResponse {
   return NEUTRAL[phase];
 }
 
-/** Header mutation, route refresh and metadata in one message: Envoy ignores `clear_route_cache` without a mutation. */
-export function mutationOf(decision: RoutedDecision, requestId: string): Mutation {
+/** What may be told of a decision to more than the pod that it names. */
+export interface Tells {
+  /** Whether the router's word about pods and their caches may be seen: in headers that are asked for, and in metadata. */
+  readonly debugHeaders: 'allowed' | 'off';
+  /**
+   * By which headers of the response a client learns the pod. `warmroute`: Envoy's `x-target-pod`, which it sets when the metadata
+   * says so, since only Envoy knows who served in the end. `aibrix`: `target-pod` and `target-pod-ip`, the pick.
+   */
+  readonly targetHeaders: 'off' | 'warmroute' | 'aibrix';
+}
+
+export interface MutationOptions {
+  readonly requestId: string;
+  readonly tells: Tells;
+}
+
+/** In the namespace `warmroute`: what the route configuration of Envoy sets `x-target-pod` by. */
+const SHOW_TARGET: WireStruct['fields'] = { target_headers: { stringValue: 'warmroute' } };
+
+/**
+ * Header mutation, route refresh and metadata in one message: Envoy ignores `clear_route_cache` without a mutation. The reason is
+ * always told: it is for the operator's access log, and says nothing of who asked what.
+ */
+export function mutationOf(decision: RoutedDecision, { requestId, tells }: MutationOptions): Mutation {
   const endpoint = endpointOf(decision.pod);
   const retries = decision.retries.map(endpointOf);
   return {
@@ -70,28 +94,49 @@ export function mutationOf(decision: RoutedDecision, requestId: string): Mutatio
           retry_1: { stringValue: retries[0]! },
           retry_2: { stringValue: retries[1]! },
           decision: { stringValue: decision.reason },
-          pod: { stringValue: decision.pod.name },
-          matched_blocks: { numberValue: decision.matchedBlocks },
-          total_blocks: { numberValue: decision.totalBlocks },
+          ...(tells.targetHeaders === 'warmroute' && SHOW_TARGET),
+          ...(tells.debugHeaders === 'allowed' && {
+            pod: { stringValue: decision.pod.name },
+            matched_blocks: { numberValue: decision.matchedBlocks },
+            total_blocks: { numberValue: decision.totalBlocks },
+          }),
         }),
       },
     },
   };
 }
 
-const NOTHING_FORGED: WireResponse = Object.freeze({
-  request_headers: { response: { header_mutation: { remove_headers: name.FORGEABLE } } },
-});
+export interface RequestHeadersOptions {
+  readonly mutation?: Mutation | undefined;
+  readonly override?: WireModeOverride | undefined;
+  /** Headers that have to go: `FORGEABLE` at least. */
+  readonly forged: readonly string[];
+  readonly targetHeaders: Tells['targetHeaders'];
+}
 
-export function requestHeaders(mutation: Mutation | undefined, override?: WireModeOverride): WireResponse {
-  if (mutation === undefined && override === undefined) return NOTHING_FORGED;
+/** The reply to most requests' headers. Requests that are not routed get no other, so whether the pod may be told is in it, too. */
+const NOTHING_FORGED: Readonly<Record<Tells['targetHeaders'], WireResponse>> = {
+  off: Object.freeze(headersReply({ forged: name.FORGEABLE, targetHeaders: 'off' })),
+  warmroute: Object.freeze(headersReply({ forged: name.FORGEABLE, targetHeaders: 'warmroute' })),
+  aibrix: Object.freeze(headersReply({ forged: name.FORGEABLE, targetHeaders: 'aibrix' })),
+};
+
+export function requestHeaders(options: RequestHeadersOptions): WireResponse {
+  const { mutation, override, forged, targetHeaders } = options;
+  const isUsual = mutation === undefined && override === undefined && forged === name.FORGEABLE;
+  return isUsual ? NOTHING_FORGED[targetHeaders] : headersReply(options);
+}
+
+function headersReply({ mutation, override, forged, targetHeaders }: RequestHeadersOptions): WireResponse {
   const header_mutation: WireHeaderMutation = {
     ...mutation?.response.header_mutation,
-    remove_headers: name.FORGEABLE,
+    remove_headers: forged,
   };
+  const shown = targetHeaders === 'warmroute' ? { fields: { warmroute: struct(SHOW_TARGET) } } : undefined;
+  const dynamic_metadata = mutation?.metadata ?? shown;
   return {
     request_headers: { response: { ...mutation?.response, header_mutation } },
-    ...(mutation && { dynamic_metadata: mutation.metadata }),
+    ...(dynamic_metadata && { dynamic_metadata }),
     ...(override && { mode_override: override }),
   };
 }
@@ -106,17 +151,27 @@ export function streamedBody(
   body: Buffer,
   end: 'end_of_stream' | 'more_follows',
 ): WireResponse[] {
-  const replies: WireResponse[] = [];
-  let offset = 0;
-  do {
-    const chunk = body.subarray(offset, offset + MAX_STREAMED_BYTES);
-    offset += chunk.length;
-    const end_of_stream = end === 'end_of_stream' && offset === body.length;
-    replies.push({
-      [phase]: { response: { body_mutation: { streamed_response: { body: chunk, end_of_stream } } } },
-    });
-  } while (offset < body.length);
-  return replies;
+  return streamedPieces(phase, [body], end);
+}
+
+/** The same for a body in pieces. Nothing is copied. */
+export function streamedPieces(
+  phase: 'request_body' | 'response_body',
+  pieces: readonly Buffer[],
+  end: 'end_of_stream' | 'more_follows',
+): WireResponse[] {
+  const chunks = pieces.flatMap(cut);
+  if (chunks.length === 0) chunks.push(NO_BYTES);
+  return chunks.map((body, i) => {
+    const end_of_stream = end === 'end_of_stream' && i === chunks.length - 1;
+    return { [phase]: { response: { body_mutation: { streamed_response: { body, end_of_stream } } } } };
+  });
+}
+
+function cut(body: Buffer): Buffer[] {
+  return Array.from({ length: Math.ceil(body.length / MAX_STREAMED_BYTES) }, (_, i) =>
+    body.subarray(i * MAX_STREAMED_BYTES, (i + 1) * MAX_STREAMED_BYTES),
+  );
 }
 
 export function responseHeaders(headers: Readonly<Record<string, string>>): WireResponse {

@@ -13,7 +13,9 @@
  * (`mode_override`), and where it does not allow that, the request goes on without a decision.
  */
 import type { ClientError, Decision } from '../domain.ts';
-import type { Answer, RouteRequest, Visibility } from '../routing/route.ts';
+import type { Answer, BodyExtent, RouteRequest, Visibility } from '../routing/route.ts';
+import type { BodyLease } from './body-memory.ts';
+import { GatheredBody } from './gathered-body.ts';
 import * as name from './headers.ts';
 import type { Modes, RequestMessage } from './incoming.ts';
 import * as reply from './replies.ts';
@@ -25,20 +27,21 @@ export type Action =
   | { readonly kind: 'answered'; readonly answer: Answer }
   /** Decide, then tell the exchange (`decided`). */
   | { readonly kind: 'route'; readonly request: RouteRequest }
-  /** Envoy holds the headers and waits for us while the body trickles in: tell the exchange when it took too long (`late`). */
-  | { readonly kind: 'start_body_deadline' };
+  /** Envoy holds the headers and waits for us while the body trickles in: tell the exchange when it took too long (`cutShort`). */
+  | { readonly kind: 'start_body_deadline'; readonly mode: HeldMode };
+
+/** Modes in which the body comes while Envoy holds the headers. Only in the first of them it has a time-out of its own. */
+export type HeldMode = 'STREAMED' | 'FULL_DUPLEX_STREAMED';
 
 /** What was settled here without asking for a decision. */
 export type DoorFact =
   | { readonly kind: 'rejected'; readonly error: ClientError }
   /** The request goes on without a pick: Envoy's own load balancing serves it. */
-  | { readonly kind: 'undecided'; readonly why: 'late_body' | 'body_out_of_reach' };
+  | { readonly kind: 'undecided'; readonly why: 'late_body' | 'buffers_full' | 'body_out_of_reach' };
 
-export interface ExchangeOptions {
+export interface ExchangeOptions extends reply.Tells {
   /** Larger bodies are answered 413. */
   readonly maxBodyBytes: number;
-  /** Whether a request may ask for the `x-warmroute-*` response headers. */
-  readonly debugHeaders: 'allowed' | 'off';
   /** Paths, without query, whose requests we route. */
   readonly isRouted: (path: string) => boolean;
   /** Whether to ask for the response of the request that is coming in, where Envoy does not show it anyway. */
@@ -47,20 +50,31 @@ export interface ExchangeOptions {
   readonly newRequestId: () => string;
 }
 
-type Owed = 'request_headers' | 'request_trailers' | Extract<RequestMessage, { kind: 'request_body' }>;
+/** The messages without a reply yet, in the only order that they come in; and of the body all that was in them. */
+interface Owed {
+  headers: boolean;
+  bodies: number;
+  /** The last body message said that it is the last. */
+  ended: boolean;
+  trailers: boolean;
+  readonly body: GatheredBody;
+}
 
 type State =
   | { readonly at: 'start' }
-  /** Gathering the body. `owed`: messages without a reply yet, in order. */
-  | { readonly at: 'collecting'; readonly request: Ask; readonly owed: Owed[]; bytes: number }
-  | { readonly at: 'deciding'; readonly owed: Owed[] }
+  /** Gathering the body. */
+  | { readonly at: 'collecting'; readonly request: Ask; readonly owed: Owed }
+  | { readonly at: 'deciding'; readonly extent: BodyExtent; readonly owed: Owed }
   /** Nothing more to decide: every message gets a neutral reply, or its echo. */
   | { readonly at: 'passing' }
   /** Answered by us: nothing may be sent any more. */
   | { readonly at: 'rejected' };
 
+/** Where the model is looked for when the rest of a body is not waited for: clients that name it first name it here. */
+const BEGINNING_BYTES = 64 * 1024;
+
 /** What the headers said about a request that we route. */
-type Ask = Omit<RouteRequest, 'body'>;
+type Ask = Omit<RouteRequest, 'body' | 'extent'>;
 
 const NO_FACTS: readonly DoorFact[] = [];
 
@@ -73,11 +87,19 @@ export class RequestSide {
   readonly #facts: DoorFact[] = [];
   /** The client asked for the debug headers, and may. */
   wantsDebug = false;
+  #forged: readonly string[] = name.FORGEABLE;
   #responseStarted = false;
+  readonly #lease: BodyLease;
 
-  constructor(modes: Modes, options: ExchangeOptions) {
+  constructor(modes: Modes, options: ExchangeOptions, lease: BodyLease) {
     this.#modes = modes;
     this.#options = options;
+    this.#lease = lease;
+  }
+
+  /** Whether a body is still held here, or its decision is still out. */
+  get holdsBody(): boolean {
+    return this.#state.at === 'collecting' || this.#state.at === 'deciding';
   }
 
   /** What has happened since this was last called. */
@@ -101,7 +123,7 @@ export class RequestSide {
       case 'collecting':
         return this.#collect(this.#state, message);
       case 'deciding':
-        this.#state.owed.push(owedFor(message));
+        this.#owe(this.#state.owed, message);
         return [];
       case 'passing':
         return this.#pass(message);
@@ -112,8 +134,21 @@ export class RequestSide {
 
   decided(decision: Decision): Action[] {
     if (this.#state.at !== 'deciding') return [];
-    if (decision.kind === 'rejected') return this.#reject(decision.error, this.#state.owed);
-    return this.#settle(this.#state.owed, reply.mutationOf(decision, this.requestId));
+    const { owed, extent } = this.#state;
+    if (decision.kind === 'rejected') return this.#reject(decision.error, owed);
+    if (decision.kind === 'routed')
+      return this.#settle(
+        owed,
+        reply.mutationOf(decision, { requestId: this.requestId, tells: this.#options }),
+      );
+    if (extent !== 'whole') this.#facts.push({ kind: 'undecided', why: extent });
+    return this.#settle(owed, undefined);
+  }
+
+  /** The rest of the body is not waited for: what there is of it has to do for a decision. */
+  cutShort(why: Exclude<BodyExtent, 'whole'>): Action[] {
+    const state = this.#state;
+    return state.at === 'collecting' && state.owed.headers ? this.#decide(state, why) : [];
   }
 
   /** There will be no decision in time, or none at all: what is owed is answered, and the request goes on without one. */
@@ -125,15 +160,21 @@ export class RequestSide {
   #open({ headers, subset, endOfStream }: Extract<RequestMessage, { kind: 'request_headers' }>): Action[] {
     this.requestId = name.headerValue(headers.get(name.X_REQUEST_ID) ?? '') || this.#options.newRequestId();
     this.wantsDebug = this.#options.debugHeaders === 'allowed' && headers.get(name.DEBUG) === '1';
+    if (headers.has(name.ORIGINAL_DST_HOST)) this.#forged = [...name.FORGEABLE, name.ORIGINAL_DST_HOST];
     const path = (headers.get(':path') ?? '').split('?', 1)[0]!;
     if (headers.get(':method') !== 'POST' || !this.#options.isRouted(path)) {
       this.#state = { at: 'passing' };
-      return [send(reply.requestHeaders(undefined, this.#skipTheRest()))];
+      return [send(this.#headersReply(undefined, this.#skipTheRest()))];
     }
+    const owed: Owed = {
+      headers: this.#modes.requestHeaders === 'held',
+      ...{ bodies: 0, ended: false, trailers: false, body: new GatheredBody() },
+    };
     if (Number(headers.get('content-length')) > this.#options.maxBodyBytes)
-      return this.#refuse(this.#tooLarge(), []);
-    if (endOfStream)
-      return this.#refuse({ kind: 'malformed_body', message: 'the request has no body', param: null }, []);
+      return this.#refuse(this.#tooLarge(), owed);
+    if (endOfStream) {
+      return this.#refuse({ kind: 'malformed_body', message: 'the request has no body', param: null }, owed);
+    }
     const request: Ask = {
       path,
       contentType: headers.get('content-type'),
@@ -144,26 +185,42 @@ export class RequestSide {
       requestId: this.requestId,
       trace: traceOf(headers),
     };
-    if (this.#modes.requestHeaders === 'held') {
-      this.#state = { at: 'collecting', request, owed: ['request_headers'], bytes: 0 };
-      return this.#modes.request === 'STREAMED' ? [{ kind: 'start_body_deadline' }] : [];
-    }
-    this.#state = { at: 'collecting', request, owed: [], bytes: 0 };
-    return [send(reply.requestHeaders(undefined, this.#bufferIfAsked(request.response)))];
+    this.#state = { at: 'collecting', request, owed };
+    if (owed.headers) return [{ kind: 'start_body_deadline', mode: this.#modes.request as HeldMode }];
+    return [send(this.#headersReply(undefined, this.#bufferIfAsked(request.response)))];
   }
 
   #collect(state: Extract<State, { at: 'collecting' }>, message: RequestMessage): Action[] {
-    const { request, owed } = state;
-    owed.push(owedFor(message));
-    if (message.kind === 'request_body') state.bytes += message.body.length;
-    if (state.bytes > this.#options.maxBodyBytes) return this.#refuse(this.#tooLarge(), owed);
-    if (this.#isWhole(message)) {
-      this.#state = { at: 'deciding', owed };
-      return [{ kind: 'route', request: { ...request, body: bodyOf(owed) } }];
+    const { owed } = state;
+    this.#owe(owed, message);
+    const { bytes, memory } = owed.body;
+    if (bytes > this.#options.maxBodyBytes) return this.#refuse(this.#tooLarge(), owed);
+    const isWhole = this.#isWhole(message);
+    if (!isWhole && this.#modes.requestHeaders !== 'held') {
+      this.#facts.push({ kind: 'undecided', why: 'body_out_of_reach' });
+      return this.#settle(owed, undefined);
     }
-    if (this.#modes.requestHeaders === 'held') return [];
-    this.#facts.push({ kind: 'undecided', why: 'body_out_of_reach' });
-    return this.#settle(owed, undefined);
+    if (!this.#lease.resize(memory)) return this.#decide(state, 'buffers_full');
+    return isWhole ? this.#decide(state, 'whole') : [];
+  }
+
+  #decide({ request, owed }: Extract<State, { at: 'collecting' }>, extent: BodyExtent): Action[] {
+    this.#state = { at: 'deciding', extent, owed };
+    const body = extent === 'whole' ? owed.body.joined() : owed.body.beginning(BEGINNING_BYTES);
+    this.#lease.resize(owed.body.memory);
+    this.#lease.keep();
+    return [{ kind: 'route', request: { ...request, body, extent } }];
+  }
+
+  /** Of a body that Envoy keeps itself, nothing needs to be kept once it is decided upon. */
+  #owe(owed: Owed, message: RequestMessage): void {
+    if (message.kind === 'request_headers') owed.headers = true;
+    else if (message.kind === 'request_trailers') owed.trailers = true;
+    else {
+      owed.bodies++;
+      owed.ended = message.endOfStream;
+      if (this.#echoes || this.#state.at === 'collecting') owed.body.append(message.body);
+    }
   }
 
   /** Whether this message completes the body. In BUFFERED mode it is the only one, and `false` announces trailers. */
@@ -174,44 +231,44 @@ export class RequestSide {
   }
 
   /** Replies to all that is owed; the first reply that may change headers carries the decision. */
-  #settle(owed: readonly Owed[], mutation: reply.Mutation | undefined): Action[] {
+  #settle(owed: Owed, mutation: reply.Mutation | undefined): Action[] {
     this.#state = { at: 'passing' };
     const replies: WireResponse[] = [];
-    let carried = mutation;
-    for (const message of this.#echoes ? joined(owed) : owed) {
-      if (message === 'request_headers') {
-        replies.push(reply.requestHeaders(carried));
-        carried = undefined;
-      } else if (message === 'request_trailers') {
-        replies.push(reply.neutral('request_trailers'));
-      } else if (this.#echoes) {
-        replies.push(...reply.streamedBody('request_body', message.body, endOf(message)));
-      } else {
+    if (owed.headers) replies.push(this.#headersReply(mutation));
+    if (owed.bodies > 0 && this.#echoes) {
+      replies.push(...reply.streamedPieces('request_body', owed.body.pieces(), endOf(owed.ended)));
+    } else {
+      let carried = owed.headers ? undefined : mutation;
+      for (let i = 0; i < owed.bodies; i++) {
         replies.push(carried ? reply.requestBody(carried) : reply.neutral('request_body'));
         carried = undefined;
       }
     }
+    if (owed.trailers) replies.push(reply.neutral('request_trailers'));
     return replies.map(send);
   }
 
   #pass(message: RequestMessage): Action[] {
     if (message.kind === 'request_body' && this.#echoes) {
-      return reply.streamedBody('request_body', message.body, endOf(message)).map(send);
+      return reply.streamedBody('request_body', message.body, endOf(message.endOfStream)).map(send);
     }
     return [
-      send(
-        message.kind === 'request_headers' ? reply.requestHeaders(undefined) : reply.neutral(message.kind),
-      ),
+      send(message.kind === 'request_headers' ? this.#headersReply(undefined) : reply.neutral(message.kind)),
     ];
   }
 
+  #headersReply(mutation: reply.Mutation | undefined, override?: WireModeOverride): WireResponse {
+    const { targetHeaders } = this.#options;
+    return reply.requestHeaders({ mutation, override, forged: this.#forged, targetHeaders });
+  }
+
   /** Answers without asking for a decision. */
-  #refuse(error: ClientError, owed: readonly Owed[]): Action[] {
+  #refuse(error: ClientError, owed: Owed): Action[] {
     this.#facts.push({ kind: 'rejected', error });
     return this.#reject(error, owed);
   }
 
-  #reject(error: ClientError, owed: readonly Owed[]): Action[] {
+  #reject(error: ClientError, owed: Owed): Action[] {
     if (this.#responseStarted) return this.#settle(owed, undefined);
     this.#state = { at: 'rejected' };
     return [send(reply.immediate(error))];
@@ -259,29 +316,8 @@ function send(wire: WireResponse): Action {
   return { kind: 'send', reply: wire };
 }
 
-function owedFor(message: RequestMessage): Owed {
-  return message.kind === 'request_body' ? message : message.kind;
-}
-
-function endOf({ endOfStream }: { readonly endOfStream: boolean }) {
-  return endOfStream ? 'end_of_stream' : 'more_follows';
-}
-
-function bodyOf(owed: readonly Owed[]): Buffer {
-  const [only] = owed;
-  if (owed.length === 1 && typeof only === 'object') return only.body;
-  const chunks = owed.flatMap(message => (typeof message === 'string' ? [] : [message.body]));
-  return Buffer.concat(chunks);
-}
-
-/** The body messages as one, so that its echo goes out in as few chunks as the limit allows. */
-function joined(owed: readonly Owed[]): Owed[] {
-  const bodies = owed.filter(message => typeof message !== 'string');
-  if (bodies.length < 2) return [...owed];
-  const whole: Owed = { kind: 'request_body', body: bodyOf(owed), endOfStream: bodies.at(-1)!.endOfStream };
-  return owed.flatMap((message): Owed[] =>
-    typeof message === 'string' ? [message] : message === bodies[0] ? [whole] : [],
-  );
+function endOf(ended: boolean) {
+  return ended ? 'end_of_stream' : 'more_follows';
 }
 
 function traceOf(headers: name.Headers): Record<string, string> {

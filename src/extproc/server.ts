@@ -1,5 +1,9 @@
+import type { Http2Server } from 'node:http2';
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
+import { BodyMemory } from './body-memory.ts';
+import { listenForConnections } from './connections.ts';
+import { endIdleSessions } from './idle-sessions.ts';
 import { EXTERNAL_PROCESSOR, loadExternalProcessor } from './protos.ts';
 import { type OpenStream, type ProcessCall, type StreamOptions, serveStream } from './stream.ts';
 
@@ -16,16 +20,49 @@ const MESSAGE_OVERHEAD_BYTES = 1024 * 1024;
  */
 const STREAM_RESETS = { streamResetBurst: 1_000_000, streamResetRate: 100_000 };
 
-export interface ExtProcServerOptions extends StreamOptions {
-  /** `host:port`, IPv6 hosts in brackets; port 0 for any. */
-  readonly address: string;
+/** Per connection. Envoy opens another one when it needs more. */
+const MAX_CONCURRENT_STREAMS = 1024;
+const PATIENCE: Patience = {
+  ...{ prefaceMs: 10_000, lingerMs: 5_000, firstMessageMs: 30_000 },
+  ...{ pingEveryMs: 60_000, pingTimeoutMs: 20_000 },
+};
+
+export interface ExtProcServerOptions extends Omit<StreamOptions, 'firstMessageMs' | 'bodyMemory'> {
+  /** A name, or an address without brackets. */
+  readonly host: string;
+  /** 0 for any. */
+  readonly port: number;
   /** The least size in bytes of a gRPC message that is accepted; raised to what the body limit needs. */
   readonly maxMessageBytes: number;
+  /** Most bytes of bodies that are gathered at the same time, over all streams. */
+  readonly maxBufferedBytes: number;
+  /** A connection without streams is ended after this long. */
+  readonly idleMs: number;
+  readonly maxConnections: number;
+  /** A connection was refused for `maxConnections`. */
+  readonly onRefused: () => void;
+  /** For tests. */
+  readonly patience?: Patience;
+}
+
+/** How long a peer is waited for that may be no Envoy, or no longer be there. */
+export interface Patience {
+  /** For the HTTP/2 connection preface. */
+  readonly prefaceMs: number;
+  /** Twice: for a peer to go that was told to, and for it to end a connection that we have ended. */
+  readonly lingerMs: number;
+  /** For the first message of a stream. */
+  readonly firstMessageMs: number;
+  /** A peer that does not answer a ping is gone, and its requests with it. */
+  readonly pingEveryMs: number;
+  readonly pingTimeoutMs: number;
 }
 
 export interface ExtProcServer {
   readonly port: number;
   readonly openStreams: number;
+  /** Memory of the bodies that are held, in bytes. */
+  readonly bufferedBytes: number;
   /** What the health service answers, for every name. */
   setHealth(status: 'SERVING' | 'NOT_SERVING'): void;
   /**
@@ -42,18 +79,24 @@ export async function startExtProcServer(options: ExtProcServerOptions): Promise
     options.maxMessageBytes,
     options.exchange.maxBodyBytes + MESSAGE_OVERHEAD_BYTES,
   );
+  const patience = options.patience ?? PATIENCE;
   // What goes wrong is told by rejections and callbacks; grpc-js would write it to stderr as well.
   setLogVerbosity(logVerbosity.NONE);
   const server = new Server({
     'grpc.max_receive_message_length': maxMessage,
     'grpc.max_send_message_length': maxMessage,
+    'grpc.max_concurrent_streams': MAX_CONCURRENT_STREAMS,
+    'grpc.keepalive_time_ms': patience.pingEveryMs,
+    'grpc.keepalive_timeout_ms': patience.pingTimeoutMs,
   });
-  Object.assign((server as unknown as { commonServerOptions: object }).commonServerOptions, STREAM_RESETS);
+  Object.assign((server as unknown as Inside).commonServerOptions, STREAM_RESETS);
 
+  const bodyMemory = new BodyMemory(options.maxBufferedBytes);
+  const streamOptions: StreamOptions = { ...options, bodyMemory, firstMessageMs: patience.firstMessageMs };
   const open = new Set<OpenStream>();
   server.addService(loadExternalProcessor(), {
     Process: (call: ProcessCall) => {
-      const stream = serveStream(call, options, () => open.delete(stream));
+      const stream = serveStream(call, streamOptions, () => open.delete(stream));
       open.add(stream);
     },
   });
@@ -64,14 +107,30 @@ export async function startExtProcServer(options: ExtProcServerOptions): Promise
   setHealth('NOT_SERVING');
   health.addToServer(server);
 
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(options.address, ServerCredentials.createInsecure(), (error, bound) =>
-      error ? reject(error) : resolve(bound),
-    );
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const stopIdling = endIdleSessions(http2ServerOf(server), {
+    idleMs: options.idleMs,
+    graceMs: patience.lingerMs,
+  });
+  const connections = await listenForConnections({
+    host: options.host,
+    port: options.port,
+    prefaceMs: patience.prefaceMs,
+    lingerMs: patience.lingerMs,
+    maxConnections: options.maxConnections,
+    onConnection: socket => injector.injectConnection(socket),
+    onRefused: options.onRefused,
+  }).catch(error => {
+    stopIdling();
+    server.forceShutdown();
+    throw error;
   });
 
   return {
-    port,
+    port: connections.port,
+    get bufferedBytes() {
+      return bodyMemory.bytes;
+    },
     get openStreams() {
       return open.size;
     },
@@ -79,15 +138,30 @@ export async function startExtProcServer(options: ExtProcServerOptions): Promise
     async drain(waitMs, bodiesMs = 0) {
       setHealth('NOT_SERVING');
       await new Promise(resolve => setTimeout(resolve, waitMs));
-      const shutdown = new Promise<void>(resolve => server.tryShutdown(() => resolve()));
+      // grpc-js tells every peer to go; it does not know when connections that it did not accept itself have ended.
+      server.tryShutdown(() => {});
+      const shutdown = connections.close();
       await Promise.all([...open].map(stream => stream.idle()));
       for (const stream of open) if (!stream.carriesBody) stream.end();
       await within(bodiesMs, Promise.all([...open].map(stream => stream.closed)));
       for (const stream of open) stream.end();
       await within(LAST_FRAMES_MS, shutdown);
+      stopIdling();
       server.forceShutdown();
     },
   };
+}
+
+/** What grpc-js gives no public way to. */
+interface Inside {
+  readonly commonServerOptions: object;
+  readonly http2Servers: ReadonlyMap<Http2Server, unknown>;
+}
+
+/** The one that the injector has made. */
+function http2ServerOf(server: Server): Http2Server {
+  const [http2Server] = (server as unknown as Inside).http2Servers.keys();
+  return http2Server!;
 }
 
 /** For the last replies and trailers to leave before connections are cut: health watchers may stay open for ever. */

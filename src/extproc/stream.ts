@@ -1,6 +1,8 @@
+import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { Route, RouteOutcome } from '../routing/route.ts';
-import { type Action, type DoorFact, Exchange, type ExchangeOptions } from './exchange.ts';
+import type { BodyMemory } from './body-memory.ts';
+import { type Action, type DoorFact, Exchange, type ExchangeOptions, type HeldMode } from './exchange.ts';
 import { readMessage, readModes } from './incoming.ts';
 import type { WireRequest, WireResponse } from './wire.ts';
 
@@ -9,8 +11,12 @@ export type ProcessCall = ServerDuplexStream<WireRequest, WireResponse>;
 export interface StreamOptions {
   readonly exchange: ExchangeOptions;
   readonly route: Route;
-  /** How long Envoy may hold a request's headers while its body comes in; below its `message_timeout`. */
-  readonly bodyDeadlineMs: number;
+  /** How long Envoy may hold a request's headers while its body comes in: STREAMED, below its `message_timeout`. */
+  readonly bodyDeadlineMs: Readonly<Record<HeldMode, number>>;
+  /** The memory that the bodies of all streams share. */
+  readonly bodyMemory: BodyMemory;
+  /** Envoy opens a stream when it has something to say. One on which nothing is said for so long is reset. */
+  readonly firstMessageMs: number;
   /** For metrics: what was settled here, without `route`. */
   readonly onFact: (fact: DoorFact) => void;
   /** Something that should never happen, and did: the request went on without us. */
@@ -45,6 +51,11 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
   let deciding: Promise<void> | undefined;
   const closed = Promise.withResolvers<void>();
   let bodyDeadline: NodeJS.Timeout | undefined;
+  const lease = options.bodyMemory.lease(guarded(() => advance(exchange!.cutShort('buffers_full'))));
+  const silence = setTimeout(() => {
+    close();
+    resetStream(call);
+  }, options.firstMessageMs);
 
   function guarded<Args extends unknown[]>(step: (...args: Args) => void): (...args: Args) => void {
     return (...args) => {
@@ -61,7 +72,8 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
     for (const action of actions) {
       switch (action.kind) {
         case 'send':
-          if (!isClosed) call.write(action.reply);
+          // What is echoed must not pile up for a peer that sends and does not read.
+          if (!isClosed && !call.write(action.reply)) call.pause();
           break;
         case 'answered':
           outcome?.answered(action.answer);
@@ -74,11 +86,8 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
           break;
         case 'start_body_deadline':
           bodyDeadline = setTimeout(
-            guarded(() => {
-              options.onFact({ kind: 'undecided', why: 'late_body' });
-              perform(exchange!.late());
-            }),
-            options.bodyDeadlineMs,
+            guarded(() => advance(exchange!.cutShort('late_body'))),
+            options.bodyDeadlineMs[action.mode],
           );
       }
     }
@@ -87,7 +96,15 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
   function decided(decided: RouteOutcome): void {
     outcome = decided;
     if (isClosed) outcome.release();
-    else perform(exchange!.decided(outcome.decision));
+    else advance(exchange!.decided(outcome.decision));
+  }
+
+  /** Does what the exchange says, and what follows from where it is now. */
+  function advance(actions: readonly Action[]): void {
+    perform(actions);
+    for (const fact of exchange?.takeFacts() ?? []) options.onFact(fact);
+    // An echo is in memory until it is written.
+    if (exchange?.holdsBody === false && !call.writableNeedDrain) lease.release();
   }
 
   function failed(error: unknown): never {
@@ -99,6 +116,8 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
     isClosed = true;
     if (deciding !== undefined && outcome === undefined) cancel.abort(CLIENT_IS_GONE);
     clearTimeout(bodyDeadline);
+    clearTimeout(silence);
+    lease.release();
     outcome?.release();
     // The call outlives its stream by a garbage collection or two, and what it leads to would be moved each time.
     exchange = outcome = deciding = undefined;
@@ -124,9 +143,16 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
     'data',
     guarded((wire: WireRequest) => {
       if (isClosed) return;
-      exchange ??= new Exchange(readModes(wire), options.exchange);
-      perform(exchange.receive(readMessage(wire)));
-      for (const fact of exchange.takeFacts()) options.onFact(fact);
+      clearTimeout(silence);
+      exchange ??= new Exchange(readModes(wire), options.exchange, lease);
+      advance(exchange.receive(readMessage(wire)));
+    }),
+  );
+  call.on(
+    'drain',
+    guarded(() => {
+      call.resume();
+      advance([]);
     }),
   );
   call.on('end', () => {
@@ -143,6 +169,16 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
     closed: closed.promise,
     end: leave,
   };
+}
+
+/**
+ * grpc-js has no public way to reset a stream. Ending it would leave the other half open, and its connection busy, for as long as
+ * the peer likes.
+ */
+function resetStream(call: ProcessCall): void {
+  (call as { readonly call?: { readonly stream?: ServerHttp2Stream } }).call?.stream?.close(
+    constants.NGHTTP2_CANCEL,
+  );
 }
 
 /** Envoy's own span, when its tracer is on: the nearer parent than what the client sent. */

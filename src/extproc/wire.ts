@@ -38,6 +38,8 @@ export interface WireRequest {
   readonly response_trailers?: object;
   /** What Envoy forwards of a request's metadata (`forwarding_namespaces`). */
   readonly metadata_context?: { readonly filter_metadata?: Readonly<Record<string, WireStruct>> };
+  /** By filter: what Envoy is configured to tell of a request or a response. */
+  readonly attributes?: Readonly<Record<string, WireStruct>>;
   /** On the first message of a stream only; absent before Envoy 1.34. */
   readonly protocol_config?: {
     readonly request_body_mode?: WireBodyMode;

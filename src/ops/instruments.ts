@@ -74,6 +74,10 @@ export function createInstruments(meter: Meter) {
     },
     decisions: counter('warmroute_decisions_total', 'Requests routed, by strategy and reason'),
     rejections: counter('warmroute_rejections_total', 'Requests answered with an error, by kind'),
+    refusedConnections: counter(
+      'warmroute_refused_connections_total',
+      'gRPC connections refused, as there were too many',
+    ),
     undecided: counter('warmroute_undecided_total', 'Requests that went on without a pick, by why'),
     matchedBlocks: counter(
       'warmroute_matched_blocks_total',
@@ -121,6 +125,7 @@ export function createInstruments(meter: Meter) {
     inFlight: gauge('warmroute_requests_in_flight', 'Requests in flight per pod'),
     pods: gauge('warmroute_ready_pods', 'Ready pods'),
     streams: gauge('warmroute_extproc_streams', 'Open ext_proc streams'),
+    bufferedBytes: gauge('warmroute_buffered_body_bytes', 'Memory of the request bodies that are held'),
     indexBlocks: gauge('warmroute_index_blocks', 'Distinct blocks in the index'),
     indexEntries: gauge('warmroute_index_entries', '(Block, holder) pairs in the index, by source'),
     indexRuns: gauge('warmroute_index_runs', 'Runs that the index is made of'),

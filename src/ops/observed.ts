@@ -46,8 +46,17 @@ const FAILURES: Partial<Record<Reason, string>> = {
   index_failed: 'sync_indexer_unavailable',
 };
 
+/** Reasons that an operator should hear of. */
+const TROUBLES: Partial<Record<Reason, string>> = {
+  tokenizer_failed: 'a dependency failed',
+  deadline: 'a dependency failed',
+  index_failed: 'a dependency failed',
+  late_body: 'the body took longer than WARMROUTE_BODY_TIMEOUT_MS',
+  buffers_full: 'the bodies of all requests take more than WARMROUTE_MAX_BUFFERED_BYTES',
+};
+
 /** Where AIBrix does not ask its prefix router either: not part of its hit rate. */
-const UNASKED: ReadonlySet<Reason> = new Set<Reason>(['only_pod', 'no_prompt']);
+const UNASKED: ReadonlySet<Reason> = new Set<Reason>(['only_pod', 'no_prompt', 'late_body', 'buffers_full']);
 
 /** Per reason: a dead tokenizer must not bury everything else. */
 const WARN_EVERY_MS = 10_000;
@@ -136,6 +145,8 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
             instruments.rejections.add(1, { kind: decision.error.kind });
             span.setAttribute('error.type', decision.error.kind);
             log.info({ ...ids, path: request.path, error: decision.error.kind }, 'request rejected');
+          } else if (decision.kind === 'undecided') {
+            span.setAttribute('warmroute.reason', request.extent);
           } else {
             recordDecision(decision);
             if (decision.strategy === 'prefix-cache') {
@@ -146,8 +157,9 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
             }
             if (span.isRecording()) span.setAttributes(attributesOf(decision));
             const fields = { ...ids, ...logFieldsOf(decision) };
-            if (FAILURES[decision.reason] === undefined) log.debug(fields, 'request routed');
-            else warn(decision.reason, fields, 'routed by load: a dependency failed');
+            const trouble = TROUBLES[decision.reason];
+            if (trouble === undefined) log.debug(fields, 'request routed');
+            else warn(decision.reason, fields, `routed by load: ${trouble}`);
           }
           span.end();
           return outcome;

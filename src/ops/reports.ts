@@ -8,22 +8,32 @@ import type { TokenizeFact } from '../prompt/remote-tokenizer.ts';
 import type { Load } from '../routing/load.ts';
 import { podKey } from './feed-report.ts';
 import type { Instruments } from './instruments.ts';
-import { createWarnOnce, type Logger } from './log.ts';
+import type { Logger } from './log.ts';
+import { createWarnThrottle } from './log-throttle.ts';
+
+/** Per kind: what a client does on purpose must not bury everything else. */
+const WARN_EVERY_MS = 10_000;
 
 export function reportDoor(instruments: Instruments, log: Logger): (fact: DoorFact) => void {
-  const warnOnce = createWarnOnce(log);
+  const warn = createWarnThrottle(log, { everyMs: WARN_EVERY_MS });
   return fact => {
     if (fact.kind === 'rejected') {
       instruments.rejections.add(1, { kind: fact.error.kind });
       log.info({ error: fact.error.kind }, 'request rejected');
     } else {
       instruments.undecided.add(1, { why: fact.why });
-      warnOnce(
-        fact.why,
-        { why: fact.why },
-        'requests go on without a pick: their bodies come too late, or not at all',
-      );
+      const message = 'requests go on without a pick: their bodies come too late, or not at all';
+      warn(fact.why, { why: fact.why }, message);
     }
+  };
+}
+
+/** gRPC connections beyond the most that there may be. */
+export function reportRefusals(instruments: Instruments, log: Logger): () => void {
+  const warn = createWarnThrottle(log, { everyMs: WARN_EVERY_MS });
+  return () => {
+    instruments.refusedConnections.add(1);
+    warn('refused', {}, 'gRPC connections are refused: WARMROUTE_GRPC_MAX_CONNECTIONS are open');
   };
 }
 
@@ -58,7 +68,7 @@ export interface ReportedState {
   readonly cache: CacheState;
   readonly registry: PodRegistry;
   readonly load: Load;
-  readonly grpc: { readonly openStreams: number };
+  readonly grpc: { readonly openStreams: number; readonly bufferedBytes: number };
   readonly publishers: () => readonly PublisherReport[];
   readonly usesKvEvents: boolean;
 }
@@ -77,6 +87,7 @@ export function reportState(instruments: Instruments, state: ReportedState): voi
   instruments.indexGivenUp.addCallback(result => result.observe(cache.index.givenUp));
   instruments.pods.addCallback(result => result.observe(registry.pods().length));
   instruments.streams.addCallback(result => result.observe(grpc.openStreams));
+  instruments.bufferedBytes.addCallback(result => result.observe(grpc.bufferedBytes));
   instruments.inFlight.addCallback(result => {
     for (const pod of registry.pods()) result.observe(load.running(pod), { pod: pod.name });
   });

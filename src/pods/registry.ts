@@ -28,6 +28,7 @@ export class PodRegistry {
   /** A name known only from entries without pods has an empty list. */
   #serving: ReadonlyMap<string, readonly Pod[]> = new Map();
   #models: readonly ModelEntry[] = [];
+  #onlyModel: string | undefined;
   readonly #listeners = new Set<PodListener>();
 
   /** Ready pods whose model or alias is `model`, ordered by name. */
@@ -43,6 +44,11 @@ export class PodRegistry {
   /** Every name that can be asked for, ordered. */
   models(): readonly ModelEntry[] {
     return this.#models;
+  }
+
+  /** The base model, where every pod serves every name that can be asked for: then any pod is right for any request. */
+  get onlyModel(): string | undefined {
+    return this.#onlyModel;
   }
 
   /** All pods, ordered by name. */
@@ -109,6 +115,8 @@ export class PodRegistry {
     this.#entries = entries;
     this.#pods = pods;
     this.#serving = serving;
+    const isUniform = pods.length > 0 && [...serving.values()].every(each => each.length === pods.length);
+    this.#onlyModel = isUniform ? pods[0]!.model : undefined;
     this.#models = [...roots].map(([id, root]) => ({ id, root })).sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 }

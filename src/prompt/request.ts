@@ -43,6 +43,7 @@ type Body = Readonly<Record<string, unknown>>;
 type ReadContent = (body: Body) => PromptContent;
 
 const NONE: PromptContent = { kind: 'none' };
+const NO_BYTES = new Uint8Array(0);
 const readNothing: ReadContent = () => NONE;
 
 /** Every path that is routed at all. Only those of the first group have a prompt. */
@@ -95,6 +96,11 @@ export function parsePrompt(path: string, contentType: string | undefined, raw: 
       error: { kind: 'malformed_body', message: error.message, param: error.param },
     };
   }
+}
+
+/** A request of which no more is known than where it goes. */
+export function promptWithout(path: string, model: string): PromptRequest {
+  return { path: withoutQuery(path), model, salt: '', content: NONE, body: {}, raw: NO_BYTES };
 }
 
 /** A client's mistake; never leaves this file. */

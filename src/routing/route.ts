@@ -1,7 +1,8 @@
 import type { ClientError, Decision, Pod, Reason, RoutedDecision, Strategy, Tokens } from '../domain.ts';
 import { STRATEGIES } from '../domain.ts';
 import type { Answer, PodsHealth, Visibility } from '../health/pods-health.ts';
-import type { ParsedPrompt, PromptRequest } from '../prompt/request.ts';
+import type { PodRegistry } from '../pods/registry.ts';
+import { type ParsedPrompt, type PromptRequest, promptWithout } from '../prompt/request.ts';
 import { type Tokenizer, TokenizerError } from '../prompt/tokenizer.ts';
 import type { Bounds, Candidates, Picked } from './candidates.ts';
 import type { Load } from './load.ts';
@@ -12,13 +13,17 @@ import { send } from './sent.ts';
 
 export type { Answer, Visibility } from '../health/pods-health.ts';
 
-/** One request as Envoy's door hands it over: path and headers that matter, and the whole body. */
+/** How much of a body there is to decide by: all, or its beginning, since the rest came too slowly or there was no room for it. */
+export type BodyExtent = 'whole' | 'late_body' | 'buffers_full';
+
+/** One request as Envoy's door hands it over: path and headers that matter, and the body. */
 export interface RouteRequest extends Bounds {
   readonly path: string;
   readonly contentType: string | undefined;
   /** The `routing-strategy` header; undefined or blank means the configured strategy. */
   readonly strategy: string | undefined;
   readonly body: Uint8Array;
+  readonly extent: BodyExtent;
   /** Whether `answered` of the outcome will be called once the pod has answered. */
   readonly response: Visibility;
   /** For logs, and for the response. */
@@ -31,9 +36,7 @@ export interface RouteOutcome {
   readonly decision: Decision;
   /** The response has begun. At most once, before `release`. */
   answered(answer: Answer): void;
-  /**
-   * The exchange is over: ends the request's share of its pod's load. Harmless to repeat; nothing to do for a rejected request.
-   */
+  /** The exchange is over: ends the request's share of its pod's load. Harmless to repeat; nothing to do where no pod was picked. */
   release(): void;
 }
 
@@ -42,6 +45,9 @@ export type Route = (request: RouteRequest, signal: AbortSignal) => Promise<Rout
 
 export interface RouteParts {
   readonly parse: (path: string, contentType: string | undefined, body: Uint8Array) => ParsedPrompt;
+  /** The model that a body names, when only its beginning is there. */
+  readonly modelAtStart: (body: Uint8Array) => string | undefined;
+  readonly registry: Pick<PodRegistry, 'onlyModel'>;
   readonly candidates: Candidates;
   readonly health: Pick<PodsHealth, 'sent'>;
   readonly tokenize: Tokenizer['tokenize'];
@@ -63,11 +69,13 @@ type Clue =
 
 /** The read path: body → prompt → tokens → blocks → who holds them → the pod. */
 export function createRoute(parts: RouteParts): Route {
-  const { candidates, load, random = Math.random } = parts;
+  const { candidates, registry, load, random = Math.random } = parts;
   const turns = new Map<string, number>();
 
   return async (request, signal) => {
-    const parsed = parts.parse(request.path, request.contentType, request.body);
+    const { extent } = request;
+    const parsed = extent === 'whole' ? parse(request) : parseBeginning(request);
+    if (parsed.kind === 'undecided') return undecided();
     if (parsed.kind === 'invalid') return rejected(parsed.error);
     const { prompt } = parsed;
     const { model } = prompt;
@@ -79,7 +87,11 @@ export function createRoute(parts: RouteParts): Route {
     if (before.kind === 'rejected') return rejected(before.error);
 
     const clue: Clue =
-      strategy === 'prefix-cache' ? await tokenize(prompt, before.pods, signal) : { kind: 'not_asked' };
+      strategy !== 'prefix-cache'
+        ? { kind: 'not_asked' }
+        : extent === 'whole'
+          ? await tokenize(prompt, before.pods, signal)
+          : { kind: 'none', reason: extent };
     // Others may have come and gone meanwhile. From here on nothing is waited for.
     const allowed = candidates.allowed(model, request);
     if (allowed.kind === 'rejected') return rejected(allowed.error);
@@ -90,6 +102,18 @@ export function createRoute(parts: RouteParts): Route {
     const sent = send(parts, decision, { visibility: request.response, kind }, remember);
     return { decision, answered: answer => sent.answered(answer), release: () => sent.release() };
   };
+
+  function parse({ path, contentType, body }: RouteRequest): ParsedPrompt {
+    return parts.parse(path, contentType, body);
+  }
+
+  /** Without the model any pod will do if all serve the same, as those behind one InferencePool do. */
+  function parseBeginning({ path, body }: RouteRequest): ParsedPrompt | { readonly kind: 'undecided' } {
+    const model = parts.modelAtStart(body) ?? registry.onlyModel;
+    return model === undefined
+      ? { kind: 'undecided' }
+      : { kind: 'prompt', prompt: promptWithout(path, model) };
+  }
 
   async function tokenize(prompt: PromptRequest, pods: readonly Pod[], signal: AbortSignal): Promise<Clue> {
     if (pods.length === 1) return { kind: 'none', reason: 'only_pod' };
@@ -163,6 +187,10 @@ export function createRoute(parts: RouteParts): Route {
     turns.set(model, turn + 1);
     return turn;
   }
+}
+
+function undecided(): RouteOutcome {
+  return { decision: { kind: 'undecided' }, answered: () => {}, release: () => {} };
 }
 
 function rejected(error: ClientError): RouteOutcome {

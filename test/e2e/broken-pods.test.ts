@@ -47,6 +47,35 @@ describe('One pod of three fails', function () {
   }
 });
 
+describe('A pod that is never reached', function () {
+  this.timeout(60_000);
+  before(envoyReady);
+
+  it('is found out without polls, by who answered in its stead', async () => {
+    await inEachConfiguration(async file => {
+      const pods = [
+        await startBrokenPod('broken', 'closed port', 'fails, too'),
+        await startTinyPod('well-0'),
+        await startTinyPod('well-1'),
+      ];
+      try {
+        const environment = { WARMROUTE_HEALTH_INTERVAL_MS: '0' };
+        await withFleet(startFleet({ file, pods, environment }), async fleet => {
+          const results = await askMany(fleet, { requests: 48, atATime: 4, timeoutMs: 20_000 });
+          assert.deepEqual(failuresOf(results), [], file);
+          const response = await fetch(`http://127.0.0.1:${fleet.program.adminPort}/debug/pods`);
+          const { pods: told } = (await response.json()) as { pods: Record<string, unknown>[] };
+          assert.deepInclude(told[0], { health: 'failing', why: 'another pod had to answer' }, file);
+          for (const well of told.slice(1))
+            assert.deepInclude(well, { health: 'healthy', requestsFailed: 0 }, file);
+        });
+      } finally {
+        await Promise.all(pods.map(pod => pod.stop()));
+      }
+    });
+  });
+});
+
 describe('An engine is killed under load', function () {
   this.timeout(60_000);
   before(envoyReady);

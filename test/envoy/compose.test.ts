@@ -43,7 +43,7 @@ describe('docker-compose.yml', () => {
     const ports = Object.values(compose.services).flatMap(({ ports = [] }) => ports);
     assert.sameMembers(
       ports,
-      [10000, 9901, 8080, 9090].map(port => `127.0.0.1:${port}:${port}`),
+      [10000, 8080, 9090].map(port => `127.0.0.1:${port}:${port}`),
     );
   });
 });

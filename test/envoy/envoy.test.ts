@@ -1,7 +1,8 @@
 import { assert } from 'chai';
-import type { RunningEnvoy } from '../../demo/envoy.ts';
+import type { Bootstrap, RunningEnvoy } from '../../demo/envoy.ts';
 import { ENVOY_TEST_TIMEOUT_MS, type EnvoyFile, envoyForTests, withEnvoy } from '../support/envoy.ts';
 import { closedAddress, startUpstream, type Upstream } from '../support/envoy-upstream.ts';
+import { eventually } from '../support/eventually.ts';
 
 const OPEN_FILES: readonly EnvoyFile[] = ['warmroute.yaml', 'original-dst.yaml', 'aibrix.yaml'];
 
@@ -14,6 +15,14 @@ const ROUTER_HEADERS = [
   'x-warmroute-reason',
   'x-warmroute-matched-blocks',
   'x-warmroute-total-blocks',
+  'x-warmroute-pod',
+  'x-gateway-destination-endpoint-subset',
+  'x-gateway-destination-endpoint-served',
+  'x-data-parallel-rank',
+  'x-data-parallel-host-port',
+  'x-prefiller-host-port',
+  'x-encoder-hosts-ports',
+  'x-envoy-original-dst-host',
 ];
 
 describe('Envoy without a router', function () {
@@ -84,11 +93,43 @@ describe('Envoy without a router', function () {
         });
       });
 
-      it('tells the client which pod served', async () => {
+      it('tells nobody which pod served, while no router says that it may', async () => {
         await envoyWith(file, async envoy => {
-          const served = (await chat(envoy)).headers.get('x-target-pod');
-          const [pod] = pods.filter(({ requests }) => requests.length === 1);
-          assert.equal(served, pod?.address);
+          assert.isNull((await chat(envoy)).headers.get('x-target-pod'));
+        });
+      });
+
+      it('writes paths into its access log without what is asked of them', async () => {
+        await envoyWith(file, async envoy => {
+          await fetch(`${envoy.url}/v1/models?key=secret`);
+          const entry = await envoy.accessLogged(({ method }) => method === 'GET');
+          assert.equal(entry.path, '/v1/models');
+          assert.notInclude(JSON.stringify(entry), 'secret');
+        });
+      });
+
+      it('takes no more requests when its heap is full', async () => {
+        const edit = (bootstrap: Bootstrap) => {
+          const manager = bootstrap.overload_manager as {
+            resource_monitors: { name: string; typed_config: { max_heap_size_bytes?: number } }[];
+            actions: { name: string }[];
+          };
+          const { resource_monitors } = manager;
+          // A connection that is not accepted waits for ever.
+          manager.actions = manager.actions.filter(
+            ({ name }) => !name.endsWith('stop_accepting_connections'),
+          );
+          const heap = resource_monitors.find(({ name }) => name === 'envoy.resource_monitors.fixed_heap');
+          heap!.typed_config.max_heap_size_bytes = 1024 * 1024;
+        };
+        const wiring = { routers: [noRouter], pods: pods.map(({ address }) => address) };
+        await withEnvoy({ file, ...wiring, edit }, async envoy => {
+          await eventually('Envoy notices', async () => {
+            const stats = await envoy.stats('overload.*stop_accepting_requests.active$');
+            return [...stats.values()][0] === 1;
+          });
+          assert.equal((await chat(envoy)).status, 503);
+          assert.isEmpty(pods.flatMap(({ requests }) => requests));
         });
       });
 

@@ -1,6 +1,7 @@
 /** Dialogues between Envoy and an exchange, in one line for each turn. */
 import { assert } from 'chai';
 import type { Decision } from '../../src/domain.ts';
+import { type BodyLease, BodyMemory } from '../../src/extproc/body-memory.ts';
 import { Exchange } from '../../src/extproc/exchange.ts';
 import { readMessage, readModes } from '../../src/extproc/incoming.ts';
 import type { Action, ExchangeOptions } from '../../src/extproc/request-side.ts';
@@ -18,7 +19,7 @@ import {
 } from '../support/envoy-messages.ts';
 import { told } from './told.ts';
 
-export type Event = WireRequest | Decision | 'late';
+export type Event = WireRequest | Decision | 'late' | 'late_body' | 'buffers_full';
 
 /** What happens to an exchange, and the lines that it answers. */
 export type Turn = readonly [event: Event, ...answers: string[]];
@@ -27,18 +28,28 @@ export type Dialogues = Readonly<Record<string, readonly Turn[]>>;
 export const OPTIONS: ExchangeOptions = {
   maxBodyBytes: 10,
   debugHeaders: 'allowed',
+  targetHeaders: 'off',
   isRouted: path => path === CHAT_PATH,
   watchNext: () => 'unwatched',
   newRequestId: () => 'made-up',
 };
 
 /** Without `config`, as Envoy before 1.34. */
-export function anExchange(config?: ProtocolConfig, options: Partial<ExchangeOptions> = {}): Exchange {
-  return new Exchange(readModes(config ? { protocol_config: config } : {}), { ...OPTIONS, ...options });
+export function anExchange(
+  config?: ProtocolConfig,
+  options: Partial<ExchangeOptions> = {},
+  lease: BodyLease = new BodyMemory(Number.MAX_SAFE_INTEGER).lease(() => {}),
+): Exchange {
+  return new Exchange(
+    readModes(config ? { protocol_config: config } : {}),
+    { ...OPTIONS, ...options },
+    lease,
+  );
 }
 
 export function happen(exchange: Exchange, event: Event): Action[] {
   if (event === 'late') return exchange.late();
+  if (event === 'late_body' || event === 'buffers_full') return exchange.cutShort(event);
   return 'kind' in event ? exchange.decided(event) : exchange.receive(readMessage(event));
 }
 
@@ -56,6 +67,7 @@ export function holdDialogues(dialogues: Dialogues, config: ProtocolConfig | und
 
 export const PICK = aRoutedDecision();
 export const NO_MODEL: Decision = { kind: 'rejected', error: { kind: 'unknown_model', model: 'x' } };
+export const UNDECIDED: Decision = { kind: 'undecided' };
 export const HEADERS = requestHeaders();
 export const GET = requestHeaders({
   headers: { ':method': 'GET', ':path': '/v1/models' },

@@ -1,4 +1,5 @@
 import { assert } from 'chai';
+import { FORGEABLE } from '../../src/extproc/headers.ts';
 import type { ExchangeOptions } from '../../src/extproc/request-side.ts';
 import type { RouteRequest } from '../../src/routing/route.ts';
 import { aPod, aRoutedDecision } from '../support/builders.ts';
@@ -52,6 +53,7 @@ describe('The headers of an exchange', () => {
       requestId: 'abc',
       trace: { traceparent: '00-a-b-01', tracestate: 'c=d' },
       body: Buffer.from('hello'),
+      extent: 'whole',
     });
   });
 
@@ -75,6 +77,7 @@ describe('The headers of an exchange', () => {
         requestId: 'made-up',
         trace: {},
         body: Buffer.alloc(0),
+        extent: 'whole',
       },
     });
   });
@@ -110,14 +113,32 @@ describe('The headers of an exchange', () => {
     });
   }
 
-  it('name the pod on the response', () => {
+  it('name the pod on the response in AIBrix’s way, where that is wanted, and otherwise not', () => {
     const decision = aRoutedDecision({ pod: aPod({ name: 'engine-6', ip: 'fd00::1', port: 9000 }) });
-    assert.deepEqual(headersAfterPick({ 'x-request-id': 'abc' }, {}, decision).response, {
+    const response = (targetHeaders: ExchangeOptions['targetHeaders']) =>
+      headersAfterPick({ 'x-request-id': 'abc' }, { targetHeaders }, decision).response;
+    const rest = { 'routing-strategy': 'prefix-cache', 'request-id': 'abc' };
+    assert.deepEqual(response('aibrix'), {
       'target-pod': 'engine-6',
       'target-pod-ip': '[fd00::1]:9000',
-      'routing-strategy': 'prefix-cache',
-      'request-id': 'abc',
+      ...rest,
     });
+    // Envoy sets x-target-pod itself.
+    assert.deepEqual(response('warmroute'), rest);
+    assert.deepEqual(response('off'), rest);
+  });
+
+  it('lose what Envoy alone may set only where a client has sent it', () => {
+    const removed = (sent: HeadersGiven) => {
+      const [action] = happen(anExchange(), requestHeaders({ headers: sent }));
+      assert(action?.kind === 'send');
+      return action.reply.request_headers?.response?.header_mutation?.remove_headers;
+    };
+    assert.deepEqual(removed({}), FORGEABLE);
+    assert.deepEqual(removed({ 'x-envoy-original-dst-host': '10.0.0.1:80' }), [
+      ...FORGEABLE,
+      'x-envoy-original-dst-host',
+    ]);
   });
 
   const DEBUGGING: readonly (readonly [ExchangeOptions['debugHeaders'], string | undefined, boolean])[] = [
@@ -137,6 +158,7 @@ describe('The headers of an exchange', () => {
         Object.fromEntries(debug),
         shown
           ? {
+              'x-warmroute-pod': 'engine-0',
               'x-warmroute-matched-blocks': '3',
               'x-warmroute-total-blocks': '4',
               'x-warmroute-reason': 'prefix_match',

@@ -107,16 +107,20 @@ describe('The response of a request', () => {
 
   it('says its status, and who answered as far as the gateway says', () => {
     assert.deepEqual(answerOf(responseHeaders(503)), { status: 503, servedBy: undefined });
+    // Envoy's own word, not a header that any pod may set.
     assert.deepEqual(answerOf(response({ ':status': '200', 'x-target-pod': '10.0.0.1:80' })), {
-      status: 200,
-      servedBy: '10.0.0.1:80' as Endpoint,
+      ...{ status: 200, servedBy: undefined },
     });
-    const served = withMetadata(
-      response({ ':status': '200', 'x-target-pod': '10.0.0.1:80' }),
-      'envoy.lb',
-      'x-gateway-destination-endpoint-served',
-      { stringValue: '10.0.0.2:80' },
-    );
+    const told = {
+      ...response({ ':status': '200' }),
+      attributes: {
+        'envoy.filters.http.ext_proc': { fields: { 'upstream.address': { stringValue: '10.0.0.1:80' } } },
+      },
+    };
+    assert.deepEqual(answerOf(told), { status: 200, servedBy: '10.0.0.1:80' as Endpoint });
+    const served = withMetadata(told, 'envoy.lb', 'x-gateway-destination-endpoint-served', {
+      stringValue: '10.0.0.2:80',
+    });
     assert.deepEqual(answerOf(served), { status: 200, servedBy: '10.0.0.2:80' as Endpoint });
     assert.isNaN(answerOf(response({}))?.status);
   });

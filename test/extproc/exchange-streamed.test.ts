@@ -18,6 +18,7 @@ import {
   SILENCE,
   SKIP,
   TOO_LONG,
+  UNDECIDED,
 } from './dialogue.ts';
 
 const STREAMED: Dialogues = {
@@ -64,13 +65,30 @@ const HELD: Dialogues = {
     [requestTrailers, 'route "hello"'],
     [PICK, 'request_headers pick', 'request_body', 'request_trailers'],
   ],
-  'goes on without a decision after the deadline': [
+  'goes on without a decision when there will be none': [
     [HEADERS, 'start the body deadline'],
     [requestBody('he')],
     ['late', 'request_headers', 'request_body'],
     [requestBody('llo'), 'request_body'],
     [requestTrailers, 'request_trailers'],
     ['late'],
+  ],
+  'decides on the beginning after the deadline': [
+    [HEADERS, 'start the body deadline'],
+    [requestBody('he')],
+    ['late_body', 'route "he" late_body'],
+    [requestBody('llo')],
+    [PICK, 'request_headers pick', 'request_body', 'request_body'],
+    [requestBody('', 'end'), 'request_body'],
+    ['late_body'],
+  ],
+  'goes on without a decision where the beginning is not enough for one': [
+    [HEADERS, 'start the body deadline'],
+    [requestBody('he')],
+    ['late_body', 'route "he" late_body'],
+    [UNDECIDED, 'request_headers', 'request_body'],
+    [requestBody('llo', 'end'), 'request_body'],
+    [PICK],
   ],
   'answers a GET at once, without an override that Envoy would ignore': [[GET, 'request_headers']],
   'lets pass a path that is not routed': [
@@ -104,26 +122,26 @@ const HELD: Dialogues = {
 
 const FULL_DUPLEX: Dialogues = {
   'holds the headers, then picks and hands the body back whole': [
-    [HEADERS],
+    [HEADERS, 'start the body deadline'],
     [requestBody('he')],
     [requestBody('llo')],
     [requestBody('', 'end'), 'route "hello"'],
     [PICK, 'request_headers pick', 'request_body "hello" end'],
   ],
   'takes trailers for the end': [
-    [HEADERS],
+    [HEADERS, 'start the body deadline'],
     [requestBody('he')],
     [requestBody('llo')],
     [requestTrailers, 'route "hello"'],
     [PICK, 'request_headers pick', 'request_body "hello"', 'request_trailers'],
   ],
   'hands an only chunk back': [
-    [HEADERS],
+    [HEADERS, 'start the body deadline'],
     [requestBody('hello', 'end'), 'route "hello"'],
     [PICK, 'request_headers pick', 'request_body "hello" end'],
   ],
   'decides on trailers without a body': [
-    [HEADERS],
+    [HEADERS, 'start the body deadline'],
     [requestTrailers, 'route ""'],
     [PICK, 'request_headers pick', 'request_trailers'],
   ],
@@ -139,13 +157,49 @@ const FULL_DUPLEX: Dialogues = {
   ],
   'answers a GET at once': [[GET, 'request_headers']],
   'hands back what it has when there will be no decision': [
-    [HEADERS],
+    [HEADERS, 'start the body deadline'],
     [requestBody('hello', 'end'), 'route "hello"'],
     ['late', 'request_headers', 'request_body "hello" end'],
     [PICK],
   ],
+  'decides on the beginning after the deadline, and lets the rest pass, up to any size': [
+    [HEADERS, 'start the body deadline'],
+    [requestBody('he')],
+    [requestBody('llo')],
+    ['late_body', 'route "hello" late_body'],
+    [requestBody(' wo')],
+    [PICK, 'request_headers pick', 'request_body "he"', 'request_body "llo wo"'],
+    [requestBody('rld, more than ten bytes'), 'request_body "rld, more than ten bytes"'],
+    [requestBody('', 'end'), 'request_body "" end'],
+  ],
+  'goes on without a decision where the beginning is not enough for one': [
+    [HEADERS, 'start the body deadline'],
+    [requestBody('he')],
+    ['buffers_full', 'route "he" buffers_full'],
+    [UNDECIDED, 'request_headers', 'request_body "he"'],
+    [requestBody('llo', 'end'), 'request_body "llo" end'],
+  ],
+  'answers what the beginning is enough to reject': [
+    [HEADERS, 'start the body deadline'],
+    [requestBody('he')],
+    ['late_body', 'route "he" late_body'],
+    [NO_MODEL, 'immediate 400'],
+    ...SILENCE,
+  ],
+  'decides before anything of the body has come, when it takes too long': [
+    [HEADERS, 'start the body deadline'],
+    ['late_body', 'route "" late_body'],
+    [PICK, 'request_headers pick'],
+    [requestBody('hello', 'end'), 'request_body "hello" end'],
+  ],
+  'is not hurried once it decides': [
+    [HEADERS, 'start the body deadline'],
+    [requestBody('hello', 'end'), 'route "hello"'],
+    ['late_body'],
+    [PICK, 'request_headers pick', 'request_body "hello" end'],
+  ],
   'hands the response back chunk by chunk': [
-    [HEADERS],
+    [HEADERS, 'start the body deadline'],
     [requestBody('hello', 'end'), 'route "hello"'],
     [PICK, 'request_headers pick', 'request_body "hello" end'],
     [responseHeaders(), 'response_headers', 'answered 200'],
@@ -159,13 +213,13 @@ const FULL_DUPLEX: Dialogues = {
     [responseTrailers, 'response_trailers'],
   ],
   'answers 413 as soon as too much came': [
-    [HEADERS],
+    [HEADERS, 'start the body deadline'],
     [requestBody('ten bytes!')],
     [requestBody('!', 'end'), 'immediate 413'],
     ...SILENCE,
   ],
   'answers 400 to what the route rejects': [
-    [HEADERS],
+    [HEADERS, 'start the body deadline'],
     [requestBody('hello', 'end'), 'route "hello"'],
     [NO_MODEL, 'immediate 400'],
     ...SILENCE,

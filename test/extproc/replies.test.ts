@@ -7,7 +7,11 @@ import type { WireResponse } from '../../src/extproc/wire.ts';
 import { aPod, aRoutedDecision } from '../support/builders.ts';
 
 const { Process } = loadExternalProcessor();
-const MUTATION = reply.mutationOf(aRoutedDecision({ matchedBlocks: 0, totalBlocks: 7 }), 'request-1');
+const DECISION = aRoutedDecision({ matchedBlocks: 0, totalBlocks: 7 });
+const TELLS_ALL: reply.Tells = { debugHeaders: 'allowed', targetHeaders: 'warmroute' };
+const TELLS_NOTHING: reply.Tells = { debugHeaders: 'off', targetHeaders: 'off' };
+const MUTATION = reply.mutationOf(DECISION, { requestId: 'request-1', tells: TELLS_ALL });
+const USUAL = { forged: FORGEABLE, targetHeaders: 'off' } as const;
 const PHASES: readonly reply.Phase[] = [
   'request_headers',
   'request_body',
@@ -19,19 +23,29 @@ const PHASES: readonly reply.Phase[] = [
 
 const BUILT: Readonly<Record<string, WireResponse>> = {
   ...Object.fromEntries(PHASES.map(phase => [`the neutral reply to ${phase}`, reply.neutral(phase)])),
-  'a reply to the headers without a decision': reply.requestHeaders(undefined),
-  'a reply to the headers with a decision': reply.requestHeaders(MUTATION),
-  'a reply to the headers that asks for the body': reply.requestHeaders(undefined, {
-    request_body_mode: 'BUFFERED',
-    response_body_mode: 'NONE',
-    response_header_mode: 'SEND',
+  'a reply to the headers without a decision': reply.requestHeaders(USUAL),
+  'a reply to the headers that lets the pod be told': reply.requestHeaders({
+    ...USUAL,
+    targetHeaders: 'warmroute',
   }),
-  'a reply to the headers that declines the rest': reply.requestHeaders(undefined, {
-    request_body_mode: 'NONE',
-    response_body_mode: 'NONE',
-    response_header_mode: 'SKIP',
-    request_trailer_mode: 'SKIP',
-    response_trailer_mode: 'SKIP',
+  'a reply to the headers with a decision': reply.requestHeaders({ ...USUAL, mutation: MUTATION }),
+  'a reply to the headers that asks for the body': reply.requestHeaders({
+    ...USUAL,
+    override: {
+      request_body_mode: 'BUFFERED',
+      response_body_mode: 'NONE',
+      response_header_mode: 'SEND',
+    },
+  }),
+  'a reply to the headers that declines the rest': reply.requestHeaders({
+    ...USUAL,
+    override: {
+      request_body_mode: 'NONE',
+      response_body_mode: 'NONE',
+      response_header_mode: 'SKIP',
+      request_trailer_mode: 'SKIP',
+      response_trailer_mode: 'SKIP',
+    },
   }),
   'a reply to the body with a decision': reply.requestBody(MUTATION),
   'a piece of an echoed request': reply.streamedBody('request_body', Buffer.from('ab'), 'more_follows')[0]!,
@@ -106,7 +120,7 @@ describe('A reply', () => {
 
   it('with a decision carries headers, route refresh and metadata in one message', () => {
     const decision = aRoutedDecision({ pod: aPod({ name: 'engine-6', ip: 'fd00::1', port: 9000 }) });
-    const mutation = reply.mutationOf(decision, 'request-1');
+    const mutation = reply.mutationOf(decision, { requestId: 'request-1', tells: TELLS_ALL });
     const told = mutation.response.header_mutation!.set_headers!.map(({ header }) => [
       header.key,
       String(header.raw_value),
@@ -130,6 +144,7 @@ describe('A reply', () => {
               retry_1: { stringValue: '127.0.0.1:8001' },
               retry_2: { stringValue: '127.0.0.1:8000' },
               decision: { stringValue: 'prefix_match' },
+              target_headers: { stringValue: 'warmroute' },
               pod: { stringValue: 'engine-6' },
               matched_blocks: { numberValue: 3 },
               total_blocks: { numberValue: 4 },
@@ -138,8 +153,56 @@ describe('A reply', () => {
         },
       },
     });
-    const { header_mutation } = reply.requestHeaders(mutation).request_headers!.response!;
+    const { header_mutation } = reply.requestHeaders({ ...USUAL, mutation }).request_headers!.response!;
     assert.deepEqual(header_mutation, { ...mutation.response.header_mutation, remove_headers: FORGEABLE });
+  });
+});
+
+describe('What a reply tells', () => {
+  const metadataOf = (tells: reply.Tells) => {
+    const { metadata } = reply.mutationOf(DECISION, { requestId: '', tells });
+    const { warmroute, 'envoy.lb': lb } = metadata.fields as unknown as Record<
+      string,
+      { structValue: { fields: object } }
+    >;
+    assert.hasAllKeys(lb!.structValue.fields, ['x-gateway-destination-endpoint'], 'what Envoy balances by');
+    const { endpoints, retry_1, retry_2, ...told } = warmroute!.structValue.fields as Record<string, unknown>;
+    const next = ['127.0.0.1:8001', '127.0.0.1:8000'];
+    assert.deepEqual(
+      [endpoints, retry_1, retry_2],
+      [`127.0.0.1:8000,${next}`, ...next].map(stringValue => ({ stringValue })),
+      'whom Envoy tries, in order',
+    );
+    return told;
+  };
+
+  it('is the reason, and of pods and blocks nothing where debug headers are off', () => {
+    assert.deepEqual(metadataOf(TELLS_NOTHING), { decision: { stringValue: 'prefix_match' } });
+    assert.hasAllKeys(metadataOf({ ...TELLS_NOTHING, targetHeaders: 'aibrix' }), ['decision']);
+    assert.hasAllKeys(metadataOf({ ...TELLS_NOTHING, targetHeaders: 'warmroute' }), [
+      'decision',
+      'target_headers',
+    ]);
+    const debug = ['decision', 'pod', 'matched_blocks', 'total_blocks'];
+    assert.hasAllKeys(metadataOf({ ...TELLS_NOTHING, debugHeaders: 'allowed' }), debug);
+  });
+
+  it('lets the pod be told of requests that are not routed, too', () => {
+    const shown = {
+      fields: { warmroute: { structValue: { fields: { target_headers: { stringValue: 'warmroute' } } } } },
+    };
+    for (const [targetHeaders, told] of [
+      ['warmroute', shown],
+      ['aibrix', undefined],
+      ['off', undefined],
+    ] as const) {
+      assert.deepEqual(reply.requestHeaders({ ...USUAL, targetHeaders }).dynamic_metadata, told);
+    }
+  });
+
+  it('is made once where it is always the same', () => {
+    assert.isFrozen(reply.requestHeaders(USUAL));
+    assert.strictEqual(reply.requestHeaders(USUAL), reply.requestHeaders({ ...USUAL }));
   });
 });
 

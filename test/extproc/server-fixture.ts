@@ -31,13 +31,19 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
     const facts: DoorFact[] = [];
     let heard = Promise.withResolvers<unknown>();
     const server = await startExtProcServer({
-      address: '127.0.0.1:0',
+      host: '127.0.0.1',
+      port: 0,
       maxMessageBytes: 1024 * 1024,
-      bodyDeadlineMs: 60_000,
+      bodyDeadlineMs: { STREAMED: 60_000, FULL_DUPLEX_STREAMED: 60_000 },
+      maxBufferedBytes: 256 * 1024 * 1024,
+      idleMs: 60_000,
+      maxConnections: 100,
+      onRefused: () => {},
       route: route.route,
       exchange: {
         maxBodyBytes: 8 * 1024 * 1024,
         debugHeaders: 'off',
+        targetHeaders: 'off',
         isRouted: path => path === CHAT_PATH,
         watchNext: () => 'unwatched',
         newRequestId: () => 'made-up',

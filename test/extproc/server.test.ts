@@ -43,16 +43,18 @@ describe('The ext_proc server', () => {
   it('refuses to start on an address that is taken', async () => {
     const { server, route } = given();
     const refused = await startExtProcServer({
-      address: `127.0.0.1:${server.port}`,
+      host: '127.0.0.1',
+      port: server.port,
       maxMessageBytes: MIB,
-      bodyDeadlineMs: 1,
+      bodyDeadlineMs: { STREAMED: 1, FULL_DUPLEX_STREAMED: 1 },
+      maxBufferedBytes: MIB,
+      idleMs: 60_000,
+      maxConnections: 1,
+      onRefused: () => {},
       route: route.route,
       exchange: {
-        maxBodyBytes: 1,
-        debugHeaders: 'off',
-        isRouted: () => true,
-        watchNext: () => 'unwatched',
-        newRequestId: () => '',
+        ...{ maxBodyBytes: 1, debugHeaders: 'off', targetHeaders: 'off' },
+        ...{ isRouted: () => true, watchNext: () => 'unwatched', newRequestId: () => '' },
       },
       onFact: () => {},
       onUnexpected: () => {},

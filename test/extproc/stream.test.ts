@@ -1,6 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import { Metadata, status as Status } from '@grpc/grpc-js';
 import { assert } from 'chai';
+import { BodyMemory } from '../../src/extproc/body-memory.ts';
 import { type ProcessCall, serveStream } from '../../src/extproc/stream.ts';
 import type { WireRequest } from '../../src/extproc/wire.ts';
 import { requestBody, requestHeaders, responseHeaders } from '../support/envoy-messages.ts';
@@ -11,6 +12,7 @@ import { type ServerFixture, useServer } from './server-fixture.ts';
 import { toldReply } from './told.ts';
 
 const HELLO: readonly WireRequest[] = [requestHeaders(), requestBody('hello', 'end')];
+const FULL_DUPLEX = { request_body_mode: 'FULL_DUPLEX_STREAMED' } as const;
 const HELD = { request_body_mode: 'STREAMED', send_body_without_waiting_for_header_response: true } as const;
 
 /** A stream whose decision is being made. */
@@ -185,13 +187,14 @@ describe('An ext_proc stream', () => {
 });
 
 describe('An ext_proc stream with a short deadline for bodies', () => {
-  const given = useServer({ bodyDeadlineMs: 100 });
+  const given = useServer({ bodyDeadlineMs: { STREAMED: 100, FULL_DUPLEX_STREAMED: 100 } });
 
   it('has no deadline for a decision once the body is whole', async () => {
     const { envoy, route } = given();
     const stream = envoy.open().send(requestHeaders({ config: HELD }), requestBody('hello', 'end'));
     const call = await route.asked();
     const later = envoy.open().send(requestHeaders({ config: HELD }));
+    (await route.asked()).decide();
     await later.reply();
     assert.isEmpty(stream.unreadReplies);
     call.decide();
@@ -199,11 +202,33 @@ describe('An ext_proc stream with a short deadline for bodies', () => {
     await Promise.all([stream.halfClose(), later.halfClose()]);
   });
 
-  it('lets a request go on whose body does not come to its end', async () => {
-    const { envoy } = given();
+  for (const [mode, config, echo] of [
+    ['STREAMED', HELD, ['request_body', 'request_body']],
+    ['FULL_DUPLEX_STREAMED', FULL_DUPLEX, ['request_body "he"', 'request_body "llo" end']],
+  ] as const) {
+    it(`lets a request go on whose body does not come to its end, by what there is of it (${mode})`, async () => {
+      const { envoy, route, server } = given();
+      const stream = envoy.open().send(requestHeaders({ config }), requestBody('he'));
+      const call = await route.asked();
+      assert.deepInclude(call.request, { body: Buffer.from('he'), extent: 'late_body' });
+      call.decide();
+      assert.equal(toldReply(await stream.reply()), 'request_headers pick');
+      assert.equal(toldReply(await stream.reply()), echo[0]);
+      stream.send(requestBody('llo', 'end'));
+      assert.equal(toldReply(await stream.reply()), echo[1]);
+      assert.equal(server.bufferedBytes, 0);
+      assert.equal((await stream.halfClose()).code, Status.OK);
+      assert.equal(call.releases, 1);
+    });
+  }
+
+  it('lets a request go on without a pick where what there is of it is not enough', async () => {
+    const { envoy, route, facts } = given();
     const stream = envoy.open().send(requestHeaders({ config: HELD }), requestBody('he'));
+    (await route.asked()).decide({ kind: 'undecided' });
     assert.equal(toldReply(await stream.reply()), 'request_headers');
     assert.equal(toldReply(await stream.reply()), 'request_body');
+    assert.deepEqual(facts, [{ kind: 'undecided', why: 'late_body' }]);
     stream.send(requestBody('llo', 'end'));
     assert.equal(toldReply(await stream.reply()), 'request_body');
     assert.equal((await stream.halfClose()).code, Status.OK);
@@ -251,7 +276,9 @@ describe('Serving an ext_proc stream', () => {
       call as unknown as ProcessCall,
       {
         exchange: OPTIONS,
-        bodyDeadlineMs: 60_000,
+        bodyDeadlineMs: { STREAMED: 60_000, FULL_DUPLEX_STREAMED: 60_000 },
+        bodyMemory: new BodyMemory(Number.MAX_SAFE_INTEGER),
+        firstMessageMs: 60_000,
         route: () => Promise.reject(new Error('no route')),
         onFact: () => {},
         onUnexpected,

@@ -11,7 +11,10 @@ export function told(action: Action): string {
     case 'answered':
       return `answered ${action.answer.status}`;
     case 'route':
-      return `route ${JSON.stringify(Buffer.from(action.request.body).toString())}`;
+      return [
+        `route ${JSON.stringify(Buffer.from(action.request.body).toString())}`,
+        ...(action.request.extent === 'whole' ? [] : [action.request.extent]),
+      ].join(' ');
     case 'start_body_deadline':
       return 'start the body deadline';
   }

@@ -3,6 +3,7 @@ import type { Decision, RoutedDecision } from '../../src/domain.ts';
 import { PodsHealth } from '../../src/health/pods-health.ts';
 import { createObserver } from '../../src/ops/observed.ts';
 import { PodRegistry } from '../../src/pods/registry.ts';
+import { modelAtStart } from '../../src/prompt/model-at-start.ts';
 import { parsePrompt } from '../../src/prompt/request.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
 import { Load } from '../../src/routing/load.ts';
@@ -26,6 +27,7 @@ export function aRequest(given: Partial<RouteRequest> = {}): RouteRequest {
     subset: undefined,
     response: 'watched',
     body: Buffer.from(JSON.stringify({ model: 'demo', prompt: SECRET })),
+    extent: 'whole',
     requestId: 'request-1',
     trace: {},
     ...given,
@@ -76,6 +78,8 @@ export function observing(): Observing {
     return observer.route(
       createRoute({
         parse: parsePrompt,
+        modelAtStart,
+        registry,
         candidates: createCandidates({ registry, health }),
         health,
         tokenize: observer.tokenize(

@@ -108,7 +108,7 @@ describe('reports of the parts', () => {
       registry.replace([{ spec: { ...pod, address: pod.ip }, pods: [pod] }]);
       const load = new Load();
       const cache = aCacheState();
-      const grpc = { openStreams: 0 };
+      const grpc = { openStreams: 0, bufferedBytes: 0 };
       const publisher: PublisherReport = {
         ...{
           pod: 'engine-0',
@@ -134,6 +134,7 @@ describe('reports of the parts', () => {
       cache.history.store('engine-0', chainOf([1, 2, 3]));
       load.begin(pod);
       grpc.openStreams = 5;
+      grpc.bufferedBytes = 9;
 
       const text = await telemetry.scrape();
       const lines = text.split('\n');
@@ -147,6 +148,7 @@ describe('reports of the parts', () => {
         'warmroute_requests_in_flight{pod="engine-0"} 1',
         'warmroute_ready_pods 1',
         'warmroute_extproc_streams 5',
+        'warmroute_buffered_body_bytes 9',
         'warmroute_publisher_state{pod="engine-0",rank="1",state="live"} 1',
         'warmroute_publisher_blocks{pod="engine-0",rank="1"} 7',
         'warmroute_publisher_waiting_messages{pod="engine-0",rank="1"} 3',
@@ -161,7 +163,11 @@ describe('reports of the parts', () => {
       const bench = new FeedBench();
       const { cache } = bench;
       const feed = bench.feed('a');
-      const parts = { registry: new PodRegistry(), load: new Load(), grpc: { openStreams: 0 } };
+      const parts = {
+        registry: new PodRegistry(),
+        load: new Load(),
+        grpc: { openStreams: 0, bufferedBytes: 0 },
+      };
       reportState(telemetry.instruments, { cache, ...parts, publishers: () => [], usesKvEvents: true });
       feed.apply(stored([1, 2, 3]));
       cache.history.store('a', chainOf(tokensOf([1, 2, 3]), 2));
@@ -175,7 +181,7 @@ describe('reports of the parts', () => {
     it('name the local index where no events are synced', async () => {
       const cache = aCacheState();
       const parts = {
-        ...{ registry: new PodRegistry(), load: new Load(), grpc: { openStreams: 0 } },
+        ...{ registry: new PodRegistry(), load: new Load(), grpc: { openStreams: 0, bufferedBytes: 0 } },
         publishers: () => [],
       };
       reportState(telemetry.instruments, { cache, ...parts, usesKvEvents: false });

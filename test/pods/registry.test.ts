@@ -77,6 +77,25 @@ describe('PodRegistry', () => {
     ]);
   });
 
+  it('knows an only model where every pod serves every name', () => {
+    const registry = new PodRegistry();
+    assert.isUndefined(registry.onlyModel);
+    registry.replace([entry('a'), entry('b')]);
+    assert.equal(registry.onlyModel, 'base');
+    registry.replace([entry('a', { aliases: ['lora'] }), entry('b', { aliases: ['lora'] })]);
+    assert.equal(registry.onlyModel, 'base');
+    for (const others of [
+      [entry('a'), entry('b', { aliases: ['lora'] })],
+      [entry('a'), entry('b', { model: 'other' })],
+      // Nobody serves it now.
+      [entry('a'), entryAt(spec('b', { model: 'other' }), [])],
+      [],
+    ]) {
+      registry.replace(others);
+      assert.isUndefined(registry.onlyModel);
+    }
+  });
+
   it('tells new subscribers of the pods that are there, and no longer after they unsubscribed', () => {
     const registry = new PodRegistry();
     registry.replace([entry('b'), entry('a')]);

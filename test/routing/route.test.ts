@@ -217,3 +217,56 @@ describe('pods that change while a prompt is tokenized', () => {
     assert.equal(routed(await bench.route(aRequest(), NEVER)).pod, late);
   });
 });
+
+describe('a route by the beginning of a body', () => {
+  const beginning = (text: string, given: Partial<RouteRequest> = {}) =>
+    aRequest({ body: Buffer.from(text), extent: 'late_body', ...given });
+  const MODEL_FIRST = '{"model":"demo","prompt":"Once upon';
+
+  for (const extent of ['late_body', 'buffers_full'] as const) {
+    it(`goes by load, without a look at the prompt, and says why: ${extent}`, async () => {
+      bench.load.begin(a);
+      bench.load.begin(b);
+      const outcome = await bench.route(beginning(MODEL_FIRST, { extent }), NEVER);
+      assert.deepInclude(routed(outcome), { pod: c, reason: extent, model: 'demo', matchedBlocks: 0 });
+      assert.isEmpty([...bench.tokenized, ...bench.looked, ...bench.remembered]);
+      assert.equal(bench.load.running(c), 1);
+      outcome.release();
+      assert.equal(bench.load.running(c), 0);
+    });
+  }
+
+  it('follows a strategy that does not need the prompt', async () => {
+    const decision = routed(await bench.route(beginning(MODEL_FIRST, { strategy: 'random' }), NEVER));
+    assert.deepInclude(decision, { strategy: 'random', reason: 'random' });
+  });
+
+  it('is not made where it does not name the model', async () => {
+    const outcome = await bench.route(beginning('{"messages":[{"role":"user","content":"Once'), NEVER);
+    assert.deepEqual(outcome.decision, { kind: 'undecided' });
+    outcome.release();
+    assert.deepEqual(
+      [a, b, c].map(pod => bench.load.running(pod)),
+      [0, 0, 0],
+    );
+  });
+
+  it('is made all the same where all pods serve the same', async () => {
+    bench.onlyModel = 'demo';
+    const decision = routed(await bench.create({})(beginning('{"messages":['), NEVER));
+    assert.deepInclude(decision, { reason: 'late_body', model: 'demo' });
+  });
+
+  it('rejects what it is enough to reject', async () => {
+    assert.deepEqual(rejected(await bench.route(beginning('{"model":"nope",'), NEVER)), {
+      kind: 'unknown_model',
+      model: 'nope',
+    });
+    assert.deepEqual(rejected(await bench.route(beginning('{"model":"asleep",'), NEVER)), {
+      kind: 'no_ready_pod',
+      model: 'asleep',
+    });
+    const odd = beginning(MODEL_FIRST, { strategy: 'odd' });
+    assert.deepEqual(rejected(await bench.route(odd, NEVER)), { kind: 'bad_strategy', strategy: 'odd' });
+  });
+});

@@ -195,7 +195,7 @@ export class RawEnvoy {
       te: 'trailers',
     });
     stream.on('error', () => {});
-    for (const message of messages) stream.write(grpcFrame(Process.requestSerialize(message)));
+    for (const message of messages) stream.write(framed(message));
     return stream;
   }
 
@@ -216,6 +216,11 @@ export class RawEnvoy {
   drop(): void {
     this.#session.destroy();
   }
+}
+
+/** A request as it is written to a stream of {@link RawEnvoy}. */
+export function framed(message: WireRequest): Buffer {
+  return grpcFrame(Process.requestSerialize(message));
 }
 
 /** A message as gRPC frames it: not compressed, length, bytes. */

@@ -34,7 +34,7 @@ export async function envoyReady(this: Mocha.Context): Promise<void> {
 
 interface Common {
   readonly file?: EnvoyFile;
-  /** Of the program; debug headers are allowed. */
+  /** Of the program; debug headers are allowed, and clients learn who served. */
   readonly environment?: Environment;
   readonly edit?: (bootstrap: Bootstrap) => void;
   readonly collector?: string;
@@ -134,7 +134,11 @@ async function join<P extends Program>(
   try {
     const program = await start({
       pods: options.pods.map(({ pod }) => pod),
-      environment: { WARMROUTE_DEBUG_HEADERS: 'true', ...options.environment },
+      environment: {
+        WARMROUTE_DEBUG_HEADERS: 'true',
+        WARMROUTE_TARGET_HEADERS: 'warmroute',
+        ...options.environment,
+      },
       ...(options.traces && { traces: options.traces }),
     });
     stops.push(() => program.stop());

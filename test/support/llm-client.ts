@@ -118,7 +118,7 @@ function decisionIn(headers: IncomingHttpHeaders): ShownDecision | undefined {
   const reason = headers['x-warmroute-reason'];
   if (reason === undefined) return undefined;
   return {
-    pod: String(headers['target-pod']),
+    pod: String(headers['x-warmroute-pod']),
     reason: String(reason),
     matchedBlocks: Number(headers['x-warmroute-matched-blocks']),
     totalBlocks: Number(headers['x-warmroute-total-blocks']),

@@ -2,6 +2,7 @@
 import { assert } from 'chai';
 import type { ClientError, Pod, RoutedDecision, Tokens } from '../../src/domain.ts';
 import { type HealthChange, PodsHealth } from '../../src/health/pods-health.ts';
+import { modelAtStart } from '../../src/prompt/model-at-start.ts';
 import { type PromptRequest, parsePrompt } from '../../src/prompt/request.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
 import { Load } from '../../src/routing/load.ts';
@@ -26,6 +27,7 @@ export const NEVER = new AbortController().signal;
 /** A router over fakes; everything that it does to them is kept. */
 export class RouteBench {
   serving: readonly Pod[] = [a, b, c];
+  onlyModel: string | undefined;
   /** Blocks of 10 that a pod holds, by its name. */
   held: Record<string, number> = { b: 7 };
   /** Of those, blocks that are not on its GPU. */
@@ -60,6 +62,8 @@ export class RouteBench {
     });
     return createRoute({
       parse: parsePrompt,
+      modelAtStart,
+      registry: { onlyModel: this.onlyModel },
       candidates: createCandidates({
         registry: {
           knows: model => model === 'demo' || model === 'asleep',
@@ -98,6 +102,7 @@ export function aRequest(
     subset: undefined,
     response: 'watched',
     body: Buffer.from(JSON.stringify(body)),
+    extent: 'whole',
     requestId: 'r1',
     trace: {},
     ...given,
@@ -105,7 +110,7 @@ export function aRequest(
 }
 
 export function routed({ decision }: RouteOutcome): RoutedDecision {
-  if (decision.kind !== 'routed') assert.fail(`rejected: ${JSON.stringify(decision.error)}`);
+  if (decision.kind !== 'routed') assert.fail(`not routed: ${JSON.stringify(decision)}`);
   return decision;
 }
 

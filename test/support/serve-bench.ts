@@ -54,13 +54,14 @@ export class ServeBench {
     await rm(this.#folder, { recursive: true });
   }
 
-  /** Ports are free ones and nothing is waited for at the end, unless `environment` says otherwise. */
+  /** Ports are free ones, nothing is waited for at the end, and matched blocks are told, unless `environment` says otherwise. */
   async start(environment: Environment = {}): Promise<Served> {
     const { log, lines } = recordingLog();
     const config = aConfig({
       WARMROUTE_GRPC_ADDRESS: '127.0.0.1:0',
       WARMROUTE_ADMIN_ADDRESS: '127.0.0.1:0',
       WARMROUTE_DRAIN_MS: '0',
+      WARMROUTE_DEBUG_HEADERS: 'true',
       ...environment,
     });
     const server = await serve({ ...config, podsFile: this.podsFile }, { log });

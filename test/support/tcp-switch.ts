@@ -31,6 +31,11 @@ export class TcpSwitch {
     this.#wire = wire;
   }
 
+  /** The connections stay, and nothing goes over them any more. */
+  freeze(): void {
+    for (const socket of this.#sockets) socket.unpipe().pause();
+  }
+
   /** Ends the connections that stand. */
   sever(): void {
     for (const socket of this.#sockets) socket.destroy();
