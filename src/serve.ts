@@ -12,8 +12,16 @@ import { reportFeed } from './ops/feed-report.ts';
 import { reportHealth, reportPort } from './ops/health-report.ts';
 import { createInstruments } from './ops/instruments.ts';
 import type { Logger } from './ops/log.ts';
+import { createMetrics } from './ops/metrics.ts';
 import { createObserver } from './ops/observed.ts';
-import { reportDoor, reportPods, reportRefusals, reportState, reportTokenizer } from './ops/reports.ts';
+import {
+  forgetUnservedModels,
+  reportDoor,
+  reportPods,
+  reportRefusals,
+  reportState,
+  reportTokenizer,
+} from './ops/reports.ts';
 import { startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { followPodsFile } from './pods/discovery.ts';
 import { PodRegistry } from './pods/registry.ts';
@@ -95,7 +103,8 @@ export async function serve(
       traces: parts.traces ?? traceSink(config),
     });
     stops.push(() => telemetry.stop());
-    const instruments = createInstruments(telemetry.meter);
+    const metrics = createMetrics();
+    const instruments = createInstruments(metrics);
     const observed = createObserver({ tracer: telemetry.tracer, instruments, log, usesKvEvents });
 
     const registry = new PodRegistry();
@@ -106,14 +115,14 @@ export async function serve(
       historyTtlMs: usesKvEvents ? config.expectedBlocksTtlMs : config.historyMinutes * 60_000,
       seed: randomInt(0x100000000),
     });
-    const report = reportFeed(instruments, log);
+    const report = reportFeed(metrics, instruments, log);
     const feed = new EventFeed({
       cache,
       seed,
       topic: config.kvEventsTopic,
       ...(config.kvEventsBind && { mode: { kind: 'bind', addresses: config.kvEventsBind } as const }),
       onFact: fact => {
-        report(fact);
+        report.hear(fact);
         engines.hear(fact);
       },
       onUnknownPublisher: () => instruments.unknownPublishers.add(1),
@@ -132,13 +141,14 @@ export async function serve(
     const tokenizer = parts.tokenizer ?? createTokenizer(config, reportTokenizer(instruments, log));
     stops.push(() => tokenizer.close());
     const load = new Load();
-    const healthReport = reportHealth(log);
+    const healthReport = reportHealth(instruments, log);
     const health = new PodsHealth({
       onChange(change) {
         healthReport.changed(change);
         // What it held went with the weights; the engine says so only when it wakes.
         if (change.to === 'sleeping') engines.emptied(change.pod);
       },
+      onFailure: healthReport.failed,
     });
     const poller = createPoller(config.healthIntervalMs, (pod, fact) => {
       health.polled(pod, fact);
@@ -175,10 +185,12 @@ export async function serve(
           log.info(podFields(pod), 'pod joined');
           health.joined(pod);
           poller?.follow(pod);
+          report.joined(pod.name);
           if (usesKvEvents) engines.joined(pod);
         },
         left: pod => {
           log.info(podFields(pod), 'pod left');
+          report.left(pod.name);
           engines.left(pod);
           poller?.leave(pod.name);
           health.left(pod);
@@ -186,6 +198,7 @@ export async function serve(
           cache.purge(pod.name);
           load.forget(pod);
         },
+        changed: () => forgetUnservedModels(metrics, registry),
       }),
     );
     const discovery = await followPodsFile({
@@ -200,7 +213,8 @@ export async function serve(
       SETTINGS.adminAddress,
       startAdmin({
         ...hostAndPort(config.adminAddress),
-        metrics: (request, response) => telemetry.serveMetrics(request, response),
+        debug: config.adminDebug ? 'everyone' : 'loopback',
+        metrics: (_, response) => metrics.answer(response),
         isReady: () => readiness(phase, registry),
         models: () => registry.models(),
         publishers: () => engines.snapshot(),
@@ -248,10 +262,11 @@ export async function serve(
     const showHealth = () => grpc.setHealth(registry.ready ? 'SERVING' : 'NOT_SERVING');
     showHealth();
     stops.push(registry.subscribe({ joined: () => {}, left: () => {}, changed: showHealth }));
-    reportState(instruments, {
+    reportState(metrics, instruments, {
       cache,
       registry,
       load,
+      health,
       grpc,
       publishers: () => feed.snapshot(),
       usesKvEvents,

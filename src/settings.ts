@@ -125,7 +125,15 @@ export const SETTINGS = {
     '0.0.0.0:8080',
     'host:port',
     address,
-    'HTTP for operators: `/metrics`, `/healthz`, `/readyz`, `/v1/models`.',
+    'HTTP for operators: `/metrics`, `/healthz` and `/readyz` for all that reach it; `/v1/models` and `/debug/publishers` for clients on the same host (`WARMROUTE_ADMIN_DEBUG`).',
+  ),
+  adminDebug: setting(
+    'Warmroute',
+    ['WARMROUTE_ADMIN_DEBUG'],
+    'false',
+    'true or false',
+    flag,
+    'Serves all pages of the admin port, `/v1/models` among them, to all that reach it. Off: they are for clients on the same host, whose `Host` header must be local too. A proxy on the same host, or a sidecar of the same pod, is such a client, whoever asks through it.',
   ),
   debugHeaders: setting(
     'Warmroute',

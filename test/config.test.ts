@@ -20,6 +20,7 @@ describe('configuration', () => {
     assert.deepEqual({ ...aConfig() } as object, {
       grpcAddress: '0.0.0.0:50052',
       adminAddress: '0.0.0.0:8080',
+      adminDebug: false,
       debugHeaders: false,
       targetHeaders: 'off',
       logLevel: 'info',
@@ -191,6 +192,7 @@ describe('configuration', () => {
     })) {
       it(`read ${text} as ${value}, as Go's ParseBool does`, () => {
         assert.equal(aConfig({ WARMROUTE_DEBUG_HEADERS: text }).debugHeaders, value);
+        assert.equal(aConfig({ WARMROUTE_ADMIN_DEBUG: text }).adminDebug, value);
       });
     }
   });
@@ -244,6 +246,7 @@ describe('configuration', () => {
       ['WARMROUTE_ADMIN_ADDRESS', '0.0.0.0:', host],
       ['WARMROUTE_DEBUG_HEADERS', 'yes', flag],
       ['WARMROUTE_TARGET_HEADERS', 'on', 'must be one of off, warmroute, aibrix'],
+      ['WARMROUTE_ADMIN_DEBUG', 'yes', flag],
       ['WARMROUTE_LOG_LEVEL', 'trace', 'must be one of debug, info, warn, error'],
       ['WARMROUTE_MAX_BODY_BYTES', '1023', 'must be from 1024 to 1073741824'],
       ['WARMROUTE_BODY_TIMEOUT_MS', '0', 'must be from 1 to 2147483647'],

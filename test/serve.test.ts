@@ -1,6 +1,9 @@
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import { get, type IncomingMessage } from 'node:http';
 import { assert } from 'chai';
 import type { CacheState } from '../src/prefix-index/cache-state.ts';
+import type { RunningServer } from '../src/serve.ts';
 import { startUpstream } from './support/envoy-upstream.ts';
 import { eventually } from './support/eventually.ts';
 import {
@@ -14,6 +17,15 @@ import {
   ServeBench,
   WITH_EVENTS,
 } from './support/serve-bench.ts';
+import { samplesOf } from './support/telemetry.ts';
+
+async function statusFor(server: RunningServer, path: string, host: string): Promise<number | undefined> {
+  const sent = get({ host: '127.0.0.1', port: server.adminPort, path, headers: { host } });
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  response.resume();
+  await once(response, 'end');
+  return response.statusCode;
+}
 
 /** (Block, holder) pairs that engines have announced, without those that are only expected of them. */
 const announced = ({ index, history }: CacheState) => index.size().entries - history.entries;
@@ -94,6 +106,44 @@ describe('the server', function () {
       assert.equal((await routed(envoy)).target, addressOf(engines[1]!));
     });
 
+    it('leaves the metrics too, with its model, and begins at nothing when it comes back', async () => {
+      const engines = await bench.startEngines(2);
+      await bench.writePods(engines);
+      const started = await bench.start(WITH_EVENTS);
+      await hears(started, engines);
+      const { server, envoy, lines } = started;
+      await routed(envoy);
+      const before = (await adminPage(server, '/metrics')).text;
+      for (const engine of engines)
+        assert.lengthOf(
+          samplesOf('warmroute_publisher_state', before).filter(line => line.includes(engine.name)),
+          1,
+        );
+      assert.include(before, `model="${MODEL}"`);
+
+      const happened = (message: string, times: number) =>
+        eventually(message, () => lines.filter(line => line.message === message).length === times);
+      await bench.writePods(engines.slice(1));
+      await happened('pod left', 1);
+      const half = (await adminPage(server, '/metrics')).text;
+      assert.notInclude(half, engines[0]!.name);
+      assert.include(half, engines[1]!.name);
+      assert.include(half, `model="${MODEL}"`);
+      await bench.writePods([]);
+      await happened('pod left', 2);
+      const none = (await adminPage(server, '/metrics')).text;
+      assert.notInclude(none, engines[1]!.name);
+      assert.notInclude(none, `model="${MODEL}"`);
+
+      await bench.writePods(engines);
+      const again = await eventually('both are heard again', async () => {
+        const { text } = await adminPage(server, '/metrics');
+        const connected = samplesOf('aibrix_kvcache_zmq_connections_total', text);
+        return connected.length === 2 && connected;
+      });
+      for (const sample of again) assert.match(sample, /} 1$/);
+    });
+
     it('leaves the others theirs', async () => {
       const engines = await bench.startEngines(3);
       await bench.writePods(engines);
@@ -130,6 +180,25 @@ describe('the server', function () {
         'warmroute_ready_pods 2',
       ])
         assert.include(text.split('\n'), sample);
+      const head = await fetch(`http://127.0.0.1:${server.adminPort}/metrics`, { method: 'HEAD' });
+      assert.deepEqual([head.status, await head.text()], [200, '']);
+      assert.equal(head.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
+    });
+
+    it('shows more than metrics and health to clients on the same host alone, unless told otherwise', async () => {
+      await bench.writePods(await bench.startEngines(1));
+      for (const [environment, status] of [
+        [{}, 403],
+        [{ WARMROUTE_ADMIN_DEBUG: 'true' }, 200],
+      ] as const) {
+        const { server } = await bench.start(environment);
+        for (const path of ['/v1/models', '/debug/publishers']) {
+          assert.equal((await adminPage(server, path)).status, 200);
+          // As a browser sends it whose page's name leads to 127.0.0.1.
+          assert.equal(await statusFor(server, path, 'rebound.example'), status, path);
+        }
+        assert.equal(await statusFor(server, '/metrics', 'rebound.example'), 200);
+      }
     });
 
     it('is not ready, and NOT_SERVING, until pods are known, and again when none are left', async () => {

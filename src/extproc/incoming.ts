@@ -70,7 +70,7 @@ export function readMessage(wire: WireRequest): Incoming {
   if (wire.request_trailers) return { kind: 'request_trailers' };
   if (wire.response_headers) {
     const served =
-      metadataOf(wire, 'envoy.lb', name.DESTINATION_SERVED) ?? attributeOf(wire, name.UPSTREAM_ADDRESS);
+      attributeOf(wire, name.UPSTREAM_ADDRESS) ?? metadataOf(wire, 'envoy.lb', name.DESTINATION_SERVED);
     return {
       kind: 'response_headers',
       status: Number(name.headerOf(wire.response_headers, ':status') ?? Number.NaN),

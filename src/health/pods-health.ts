@@ -226,6 +226,7 @@ export class PodsHealth {
   }
 
   #answered(picked: Known, { sentAtMs, kind }: Waiting, { status, servedBy }: Answer): Outcome {
+    if (!this.#isHere(picked)) return SERVED;
     const now = this.#now();
     const other = servedBy === undefined ? undefined : this.#known.get(servedBy);
     const server = other ?? picked;
@@ -280,6 +281,7 @@ export class PodsHealth {
    * nobody's answers are seen, the gateway does not show them.
    */
   #unanswered(known: Known, sentAtMs: number): boolean {
+    if (!this.#isHere(known)) return false;
     const waitedMs = this.#now() - sentAtMs;
     if (waitedMs < PATIENCE_MS || this.#answeredAt < sentAtMs) return false;
     this.#plan.watchNext(WATCHED_FOR_SIGN);
@@ -293,10 +295,13 @@ export class PodsHealth {
     return true;
   }
 
+  /** It may have left meanwhile, and its address be another's. */
+  #isHere(known: Known): boolean {
+    return this.#known.get(endpointOf(known.pod)) === known;
+  }
+
   #apply(known: Known, fact: HealthFact): void {
     const { health, state: from, pod } = known;
-    // It has left, and its address may be another's.
-    if (this.#known.get(endpointOf(pod)) !== known) return;
     const now = this.#now();
     const isSeen = this.#answeredAt > Number.NEGATIVE_INFINITY;
     health.apply(fact, now, isSeen ? 'seen' : 'unseen');

@@ -1,14 +1,16 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { HttpDoor } from './http-door.ts';
+import { isLocalRequest } from './loopback.ts';
 
 export interface AdminOptions {
   /** An address to bind, IPv6 with or without brackets. */
   readonly host: string;
   /** 0 for any free port. */
   readonly port: number;
+  /** Who may see more than `/metrics`, `/healthz` and `/readyz`: clients on this host, or all that reach the port. */
+  readonly debug: 'loopback' | 'everyone';
   /** Answers /metrics in full. */
-  readonly metrics: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly metrics: Page;
   readonly isReady: () => { readonly ready: boolean; readonly why: string };
   /** Every model name that can be asked for and the base model behind it. */
   readonly models: () => readonly { readonly id: string; readonly root: string }[];
@@ -19,7 +21,11 @@ export interface AdminOptions {
   readonly now?: () => number;
   /** How long `stop` lets running answers finish. Default 1000. */
   readonly stopGraceMs?: number;
+  /** How long a client may take to send a request, or to take an answer. Default 10,000: Prometheus's own. */
+  readonly patienceMs?: number;
 }
+
+type Page = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
 export interface Admin {
   readonly address: string;
@@ -29,20 +35,33 @@ export interface Admin {
 }
 
 const MAX_BODY_BYTES = 64 << 10;
-const HEADERS_TIMEOUT_MS = 5_000;
-const REQUEST_TIMEOUT_MS = 10_000;
+const PATIENCE_MS = 10_000;
+const LIMITS = {
+  /** Of all clients: Prometheus, probes and a few operators need a dozen. */
+  maxConnections: 64,
+  /** Most of a request, and few enough of the smallest ones. */
+  sliceBytes: 512,
+  /** No client that we know sends requests before it has its answer. */
+  maxWaiting: 8,
+} as const;
+/** Scraped and probed from elsewhere: they name no prompt, no tenant and no address. */
+const FOR_THE_NETWORK: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
+const LOOPBACK_ONLY =
+  'only served to clients on the same host; set WARMROUTE_ADMIN_DEBUG=true to serve it to all that reach this port';
 
 /**
  * The operator's HTTP door: `/healthz` (the process runs), `/readyz` (200, or 503 while requests should go elsewhere, and
- * why), `/metrics`, `/debug/pods` (each pod: health and why, requests in flight and failed, ports), `/debug/publishers` (each event stream: state, sequence, lag, blocks, last errors), and `/v1/models` in
- * OpenAI's list format. Rejects with the system's error if it cannot listen.
+ * why), `/metrics`, `/debug/pods` (each pod: health and why, requests in flight, seen and failed, ports), `/debug/publishers`
+ * (each event stream: state, sequence, lag, blocks, last errors), and `/v1/models` in OpenAI's list format. The latter three are
+ * for clients on this host unless `debug` says otherwise. Clients that do not read, or open many connections, cost nobody else.
+ * Rejects with the system's error if it cannot listen.
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
-  const { metrics, isReady, models, publishers, pods, now = Date.now, stopGraceMs = 1000 } = options;
+  const { metrics, isReady, models, publishers, pods, debug, now = Date.now, stopGraceMs = 1000 } = options;
   // OpenAI clients require a creation time; ours is the same for all models while the process lives.
   const created = Math.floor(now() / 1000);
 
-  const pages = new Map<string, (request: IncomingMessage, response: ServerResponse) => void>([
+  const pages = new Map<string, Page>([
     ['/healthz', (_, response) => send(response, 200, 'text/plain; charset=utf-8', 'ok')],
     [
       '/readyz',
@@ -69,67 +88,45 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
     ],
   ]);
 
-  function answer(request: IncomingMessage, response: ServerResponse): void {
-    const page = pages.get(request.url?.split('?', 1)[0] ?? '');
-    if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) {
+  function answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    from: string | undefined,
+  ): void | Promise<void> {
+    const path = request.url?.split('?', 1)[0] ?? '';
+    const { headers, method } = request;
+    const isOpen = debug === 'everyone' || FOR_THE_NETWORK.has(path);
+    const page = pages.get(path);
+    if (Number(headers['content-length'] ?? 0) > MAX_BODY_BYTES) {
       response.setHeader('connection', 'close');
       sendJson(response, 413, { error: 'request body too large' });
+    } else if (!isOpen && !isLocalRequest(from, headers.host)) {
+      sendJson(response, 403, { error: LOOPBACK_ONLY });
     } else if (page === undefined) {
       sendJson(response, 404, { error: 'not found' });
-    } else if (request.method !== 'GET' && request.method !== 'HEAD') {
+    } else if (method !== 'GET' && method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD');
       sendJson(response, 405, { error: 'method not allowed' });
     } else {
-      page(request, response);
+      return page(request, response);
     }
   }
 
-  const answering = new Set<ServerResponse>();
-  let stopped: Promise<void> | undefined;
-  const server = createServer((request, response) => {
-    answering.add(response);
-    response.once('close', () => {
-      answering.delete(response);
-      if (stopped !== undefined) closeUnlessAnswering();
-    });
+  async function answerSafely(...exchange: Parameters<typeof answer>): Promise<void> {
+    const [request, response] = exchange;
     ignoreBody(request);
     try {
-      answer(request, response);
+      await answer(...exchange);
     } catch {
       // What failed is ours, not the operator's to read here; a probe must still get an answer.
       if (response.headersSent) response.destroy();
       else sendJson(response, 500, { error: 'internal error' });
     }
-  });
-  server.headersTimeout = HEADERS_TIMEOUT_MS;
-  server.requestTimeout = REQUEST_TIMEOUT_MS;
-
-  // `closeIdleConnections` would leave connections that have not sent a request yet.
-  function closeUnlessAnswering(): void {
-    if (answering.size === 0) server.closeAllConnections();
   }
 
-  server.listen(options.port, options.host.replace(/^\[(.*)\]$/, '$1'));
-  await once(server, 'listening');
-  const { address, port } = server.address() as AddressInfo;
-
-  async function stop(): Promise<void> {
-    const closed = once(server, 'close');
-    server.close();
-    closeUnlessAnswering();
-    const impatience = setTimeout(() => server.closeAllConnections(), stopGraceMs);
-    await closed;
-    clearTimeout(impatience);
-  }
-
-  return {
-    address,
-    port,
-    stop() {
-      stopped ??= stop();
-      return stopped;
-    },
-  };
+  const door = new HttpDoor(answerSafely, { ...LIMITS, patienceMs: options.patienceMs ?? PATIENCE_MS });
+  const { address, port } = await door.listen(options.port, options.host.replace(/^\[(.*)\]$/, '$1'));
+  return { address, port, stop: () => door.stop(stopGraceMs) };
 }
 
 /** No page reads a body, and nobody has reason to send a long one. */

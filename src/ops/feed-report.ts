@@ -1,7 +1,9 @@
 /** What the event feed reports, as metrics and log lines. */
 import type { FeedFact } from '../events/event-feed.ts';
 import type { Instruments } from './instruments.ts';
-import { createWarnOnce, type Logger } from './log.ts';
+import type { Logger } from './log.ts';
+import { createLogThrottle, type LogThrottle } from './log-throttle.ts';
+import type { Metrics } from './metrics.ts';
 
 /** AIBrix's label of a publisher; it knows no ranks, so only those beyond the first are added. */
 export function podKey(pod: string, rank: number): string {
@@ -11,12 +13,40 @@ export function podKey(pod: string, rank: number): string {
 /** vLLM's names of the events, as AIBrix labels them. */
 const EVENT_TYPES = { stored: 'BlockStored', removed: 'BlockRemoved', cleared: 'AllBlocksCleared' } as const;
 
-export function reportFeed(instruments: Instruments, log: Logger): (fact: FeedFact) => void {
+export interface FeedReport {
+  /** From here on facts of this pod count. */
+  joined(pod: string): void;
+  /** Nothing is left of this pod, and facts that are still on their way change nothing. */
+  left(pod: string): void;
+  hear(fact: FeedFact): void;
+}
+
+interface Reported {
+  /** By rank. */
+  readonly podKeys: Map<number, string>;
+  /** A broken engine must not bury the others, nor outlive its pod. */
+  readonly throttle: LogThrottle;
+}
+
+export function reportFeed(
+  metrics: Pick<Metrics, 'forget'>,
+  instruments: Instruments,
+  log: Logger,
+): FeedReport {
   const { aibrix } = instruments;
-  const warnOnce = createWarnOnce(log);
-  return fact => {
+  const pods = new Map<string, Reported>();
+
+  function keyOf({ podKeys }: Reported, pod: string, rank: number): string {
+    let key = podKeys.get(rank);
+    if (key === undefined) {
+      key = podKey(pod, rank);
+      podKeys.set(rank, key);
+    }
+    return key;
+  }
+
+  function report(fact: FeedFact, pod_key: string, throttle: LogThrottle): void {
     const { pod, rank } = fact;
-    const pod_key = podKey(pod, rank);
     switch (fact.kind) {
       case 'applied': {
         const labels = { pod_key, event_type: EVENT_TYPES[fact.event] };
@@ -33,26 +63,30 @@ export function reportFeed(instruments: Instruments, log: Logger): (fact: FeedFa
           pod_key,
           error_type: fact.why === 'not_applied' ? 'handle_event' : 'decode',
         });
-        warnOnce(
-          `${fact.kind} ${pod} ${rank} ${fact.why}`,
+        throttle.warn(
+          `${fact.kind} ${rank} ${fact.why}`,
           { pod, rank, why: fact.why },
           'KV-cache event not understood',
         );
         break;
       case 'forgotten':
         instruments.holdersForgotten.add(1, { pod, why: fact.why });
-        log.warn(
+        throttle.warn(
+          `${fact.kind} ${rank} ${fact.why}`,
           { pod, rank, why: fact.why },
           'the event stream broke: what this holder holds is learned anew',
         );
         break;
       case 'batch':
-        aibrix.zmqProcessing.record(fact.seconds, { pod_key });
-        if (fact.lagSeconds !== undefined)
-          instruments.kvEventLag.record(Math.max(0, fact.lagSeconds), { pod });
+        aibrix.zmqProcessing.record(fact.seconds);
+        if (fact.lagSeconds !== undefined) instruments.kvEventLag.record(Math.max(0, fact.lagSeconds));
         break;
       case 'state':
-        log.info({ pod, rank, state: fact.state, why: fact.why }, 'event stream');
+        throttle.info(
+          `${fact.kind} ${rank} ${fact.state} ${fact.why}`,
+          { pod, rank, state: fact.state, why: fact.why },
+          'event stream',
+        );
         break;
       case 'gap':
         aibrix.zmqMissed.add(fact.missed, { pod_key });
@@ -73,7 +107,28 @@ export function reportFeed(instruments: Instruments, log: Logger): (fact: FeedFa
         aibrix.zmqReconnects.add(1, { pod_key });
         break;
       case 'circuit':
-        log.warn({ pod, rank, state: fact.state }, 'circuit of this publisher’s replay');
+        throttle.warn(
+          `${fact.kind} ${rank} ${fact.state}`,
+          { pod, rank, state: fact.state },
+          'circuit of this publisher’s replay',
+        );
     }
+  }
+
+  return {
+    joined(pod) {
+      pods.set(pod, { podKeys: new Map(), throttle: createLogThrottle(log) });
+    },
+    left(pod) {
+      const reported = pods.get(pod);
+      if (reported === undefined) return;
+      pods.delete(pod);
+      metrics.forget('pod', pod);
+      for (const key of reported.podKeys.values()) metrics.forget('pod_key', key);
+    },
+    hear(fact) {
+      const reported = pods.get(fact.pod);
+      if (reported !== undefined) report(fact, keyOf(reported, fact.pod, fact.rank), reported.throttle);
+    },
   };
 }

@@ -1,13 +1,14 @@
-/** What is found out about the health of pods, as log lines. */
+/** What is found out about the health of pods, as log lines and metrics. */
 import type { Pod } from '../domain.ts';
 import type { WatchedPort } from '../engine-api/port-watch.ts';
-import type { HealthChange, HealthState, PollFact, SleepFact } from '../health/pods-health.ts';
+import type { FailureKind, HealthChange, HealthState, PollFact, SleepFact } from '../health/pods-health.ts';
+import type { Instruments } from './instruments.ts';
 import type { Logger } from './log.ts';
 
 /** One poll without an answer may be chance. */
 const POLLS = 2;
 
-export function reportHealth(log: Logger) {
+export function reportHealth(instruments: Pick<Instruments, 'podFailures'>, log: Logger) {
   /** Polls in a row that a pod has not answered, by its name. */
   const unanswered = new Map<string, number>();
   return {
@@ -15,6 +16,10 @@ export function reportHealth(log: Logger) {
       const fields = { ...fieldsOf(pod), from, to, ...(why !== '' && { why }) };
       if (to === 'failing') log.warn(fields, 'pod fails: others get its requests, while there are others');
       else log.info(fields, 'pod health');
+    },
+
+    failed(pod: Pod, why: FailureKind): void {
+      instruments.podFailures.add(1, { pod: pod.name, why });
     },
 
     /** Names a pod that does not answer polls and does not count as failing for it: none does, so they may not get there. */

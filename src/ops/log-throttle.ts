@@ -1,21 +1,52 @@
 import type { LogFields, Logger } from './log.ts';
 
+/** Lines that may come with every request or message. `kind` must come from a small set. */
+export interface LogThrottle {
+  info(kind: string, fields: LogFields, message: string): void;
+  warn(kind: string, fields: LogFields, message: string): void;
+  error(kind: string, fields: LogFields, message: string): void;
+}
+
+interface Throttled {
+  writtenAt: number;
+  leftOut: number;
+}
+
+/** What kinds beyond the most that are told apart share. */
+const OTHERS = 'others';
+
 /**
- * Warnings that may come with every request: the first of a kind is written at once, further ones at most once in
- * `everyMs`, with the number of those left out. `kind` must come from a small set.
+ * The first line of a kind is written at once, further ones at most once in `everyMs`, with the number of those left out
+ * since.
  */
-export function createWarnThrottle(
-  log: Pick<Logger, 'warn'>,
-  { everyMs, now = () => performance.now() }: { readonly everyMs: number; readonly now?: () => number },
-): (kind: string, fields: LogFields, message: string) => void {
-  const kinds = new Map<string, { writtenAt: number; leftOut: number }>();
-  return (kind, fields, message) => {
-    const state = kinds.get(kind);
-    if (state !== undefined && now() - state.writtenAt < everyMs) {
-      state.leftOut++;
-      return;
-    }
-    log.warn({ ...fields, ...(state && state.leftOut > 0 && { leftOut: state.leftOut }) }, message);
-    kinds.set(kind, { writtenAt: now(), leftOut: 0 });
-  };
+export function createLogThrottle(
+  log: Pick<Logger, keyof LogThrottle>,
+  {
+    everyMs = 10_000,
+    maxKinds = 1_000,
+    now = () => performance.now(),
+  }: {
+    readonly everyMs?: number;
+    /** Told apart; further ones are throttled together. */
+    readonly maxKinds?: number;
+    /** Monotonic, in milliseconds. */
+    readonly now?: () => number;
+  } = {},
+): LogThrottle {
+  const kinds = new Map<string, Throttled>();
+
+  function at(level: keyof LogThrottle) {
+    return (given: string, fields: LogFields, message: string): void => {
+      const kind = kinds.has(given) || kinds.size < maxKinds ? given : OTHERS;
+      const state = kinds.get(kind);
+      if (state !== undefined && now() - state.writtenAt < everyMs) {
+        state.leftOut++;
+        return;
+      }
+      log[level]({ ...fields, ...(state && state.leftOut > 0 && { leftOut: state.leftOut }) }, message);
+      kinds.set(kind, { writtenAt: now(), leftOut: 0 });
+    };
+  }
+
+  return { info: at('info'), warn: at('warn'), error: at('error') };
 }

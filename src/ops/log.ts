@@ -57,29 +57,6 @@ function withCleanChildren(log: PinoLogger): Logger {
   };
 }
 
-/**
- * A `warn` that says each key once, for what would repeat with every request or message. After `maxKeys` distinct keys
- * it says so once and falls silent.
- */
-export function createWarnOnce(
-  log: Logger,
-  { maxKeys = 1000 }: { readonly maxKeys?: number } = {},
-): (key: string, fields: LogFields, message: string) => void {
-  const said = new Set<string>();
-  let full = false;
-  return (key, fields, message) => {
-    if (full || said.has(key)) return;
-    if (said.size >= maxKeys) {
-      full = true;
-      said.clear();
-      log.warn({ maxKeys }, 'too many different warnings; further ones of this kind are not logged');
-      return;
-    }
-    said.add(key);
-    log.warn(fields, message);
-  };
-}
-
 // ---- what must not be logged -----------------------------------------------------------------------------------
 
 /** In lower case without `-` and `_`, so that `x-api-key`, `X_API_KEY` and `xApiKey` are one. */

@@ -23,7 +23,7 @@ import type { PrefixLookup } from '../routing/prefix-lookup.ts';
 import type { Route } from '../routing/route.ts';
 import type { Instruments } from './instruments.ts';
 import type { Logger } from './log.ts';
-import { createWarnThrottle } from './log-throttle.ts';
+import { createLogThrottle } from './log-throttle.ts';
 
 export interface ObserverParts {
   readonly tracer: Tracer;
@@ -58,9 +58,6 @@ const TROUBLES: Partial<Record<Reason, string>> = {
 /** Where AIBrix does not ask its prefix router either: not part of its hit rate. */
 const UNASKED: ReadonlySet<Reason> = new Set<Reason>(['only_pod', 'no_prompt', 'late_body', 'buffers_full']);
 
-/** Per reason: a dead tokenizer must not bury everything else. */
-const WARN_EVERY_MS = 10_000;
-
 const carrier = {
   get: (headers: Readonly<Record<string, string>>, key: string) => headers[key],
   keys: (headers: Readonly<Record<string, string>>) => Object.keys(headers),
@@ -69,7 +66,8 @@ const carrier = {
 export function createObserver({ tracer, instruments, log, usesKvEvents }: ObserverParts) {
   const propagator = new W3CTraceContextPropagator();
   const using_kv_sync = String(usesKvEvents);
-  const warn = createWarnThrottle(log, { everyMs: WARN_EVERY_MS });
+  // A dead tokenizer, or a client that does not stop, must not bury everything else.
+  const throttle = createLogThrottle(log);
 
   function recordDecision(decision: RoutedDecision): void {
     const { model, strategy, reason, matchedBlocks, totalBlocks, elsewhere } = decision;
@@ -144,7 +142,8 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
           if (decision.kind === 'rejected') {
             instruments.rejections.add(1, { kind: decision.error.kind });
             span.setAttribute('error.type', decision.error.kind);
-            log.info({ ...ids, path: request.path, error: decision.error.kind }, 'request rejected');
+            const { kind } = decision.error;
+            throttle.info(kind, { ...ids, path: request.path, error: kind }, 'request rejected');
           } else if (decision.kind === 'undecided') {
             span.setAttribute('warmroute.reason', request.extent);
           } else {
@@ -159,7 +158,7 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
             const fields = { ...ids, ...logFieldsOf(decision) };
             const trouble = TROUBLES[decision.reason];
             if (trouble === undefined) log.debug(fields, 'request routed');
-            else warn(decision.reason, fields, `routed by load: ${trouble}`);
+            else throttle.warn(decision.reason, fields, `routed by load: ${trouble}`);
           }
           span.end();
           return outcome;
@@ -182,7 +181,11 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
           try {
             return lookup(tokens, promptContext, pods);
           } catch (error) {
-            log.error({ err: error }, 'unexpected error in the index; the request is routed by load');
+            throttle.error(
+              'index',
+              { err: error },
+              'unexpected error in the index; the request is routed by load',
+            );
             throw error;
           }
         });

@@ -1,6 +1,7 @@
 /** What the parts report, as metrics and log lines. */
 import type { PublisherReport } from '../events/event-feed.ts';
 import type { DoorFact } from '../extproc/exchange.ts';
+import type { PodsHealth } from '../health/pods-health.ts';
 import { type DiscoveryProblem, describeProblem } from '../pods/discovery.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import type { CacheState } from '../prefix-index/cache-state.ts';
@@ -9,31 +10,32 @@ import type { Load } from '../routing/load.ts';
 import { podKey } from './feed-report.ts';
 import type { Instruments } from './instruments.ts';
 import type { Logger } from './log.ts';
-import { createWarnThrottle } from './log-throttle.ts';
-
-/** Per kind: what a client does on purpose must not bury everything else. */
-const WARN_EVERY_MS = 10_000;
+import { createLogThrottle } from './log-throttle.ts';
+import type { Metrics } from './metrics.ts';
 
 export function reportDoor(instruments: Instruments, log: Logger): (fact: DoorFact) => void {
-  const warn = createWarnThrottle(log, { everyMs: WARN_EVERY_MS });
+  const throttle = createLogThrottle(log);
   return fact => {
     if (fact.kind === 'rejected') {
       instruments.rejections.add(1, { kind: fact.error.kind });
-      log.info({ error: fact.error.kind }, 'request rejected');
+      throttle.info(fact.error.kind, { error: fact.error.kind }, 'request rejected');
     } else {
       instruments.undecided.add(1, { why: fact.why });
-      const message = 'requests go on without a pick: their bodies come too late, or not at all';
-      warn(fact.why, { why: fact.why }, message);
+      throttle.warn(
+        fact.why,
+        { why: fact.why },
+        'requests go on without a pick: their bodies come too late, or not at all',
+      );
     }
   };
 }
 
 /** gRPC connections beyond the most that there may be. */
 export function reportRefusals(instruments: Instruments, log: Logger): () => void {
-  const warn = createWarnThrottle(log, { everyMs: WARN_EVERY_MS });
+  const throttle = createLogThrottle(log);
   return () => {
     instruments.refusedConnections.add(1);
-    warn('refused', {}, 'gRPC connections are refused: WARMROUTE_GRPC_MAX_CONNECTIONS are open');
+    throttle.warn('refused', {}, 'gRPC connections are refused: WARMROUTE_GRPC_MAX_CONNECTIONS are open');
   };
 }
 
@@ -43,7 +45,7 @@ export function reportTokenizer(instruments: Instruments, log: Logger): (fact: T
       case 'hit':
       case 'shared':
       case 'retry':
-        instruments.tokenizeCalls.add(1, { kind: fact.kind });
+        instruments.tokenizeCalls.add(1, { kind: fact.kind, route: undefined });
         break;
       case 'call':
         instruments.tokenizeCalls.add(1, { kind: fact.outcome, route: fact.route });
@@ -68,52 +70,75 @@ export interface ReportedState {
   readonly cache: CacheState;
   readonly registry: PodRegistry;
   readonly load: Load;
+  readonly health: Pick<PodsHealth, 'stateOf'>;
   readonly grpc: { readonly openStreams: number; readonly bufferedBytes: number };
   readonly publishers: () => readonly PublisherReport[];
   readonly usesKvEvents: boolean;
 }
 
 /** Gauges are read when somebody scrapes. */
-export function reportState(instruments: Instruments, state: ReportedState): void {
-  const { cache, registry, load, grpc, publishers, usesKvEvents } = state;
-  instruments.indexBlocks.addCallback(result => result.observe(cache.index.size().blocks));
-  instruments.indexEntries.addCallback(result => {
+export function reportState(metrics: Metrics, instruments: Instruments, state: ReportedState): void {
+  const { cache, registry, load, health, grpc, usesKvEvents } = state;
+  instruments.indexBlocks.onScrape(set => set(cache.index.size().blocks));
+  instruments.indexEntries.onScrape(set => {
     const history = cache.history.entries;
-    result.observe(cache.index.size().entries - history, { source: 'events' });
-    result.observe(history, { source: 'history' });
+    set(cache.index.size().entries - history, { source: 'events' });
+    set(history, { source: 'history' });
   });
-  instruments.indexRuns.addCallback(result => result.observe(cache.index.runs));
-  instruments.indexBytes.addCallback(result => result.observe(cache.index.bytes));
-  instruments.indexGivenUp.addCallback(result => result.observe(cache.index.givenUp));
-  instruments.pods.addCallback(result => result.observe(registry.pods().length));
-  instruments.streams.addCallback(result => result.observe(grpc.openStreams));
-  instruments.bufferedBytes.addCallback(result => result.observe(grpc.bufferedBytes));
-  instruments.inFlight.addCallback(result => {
-    for (const pod of registry.pods()) result.observe(load.running(pod), { pod: pod.name });
+  instruments.indexRuns.onScrape(set => set(cache.index.runs));
+  instruments.indexBytes.onScrape(set => set(cache.index.bytes));
+  instruments.indexGivenUp.onScrape(set => set(cache.index.givenUp));
+  instruments.pods.onScrape(set => set(registry.pods().length));
+  instruments.streams.onScrape(set => set(grpc.openStreams));
+  instruments.bufferedBytes.onScrape(set => set(grpc.bufferedBytes));
+  instruments.inFlight.onScrape(set => {
+    for (const pod of registry.pods()) set(load.running(pod), { pod: pod.name });
   });
-  instruments.aibrix.indexer.addCallback(result =>
-    result.observe(1, { model: '_init_', indexer_type: usesKvEvents ? 'sync' : 'local' }),
+  instruments.podHealth.onScrape(set => {
+    for (const pod of registry.pods()) set(1, { pod: pod.name, state: health.stateOf(pod) });
+  });
+  instruments.aibrix.indexer.onScrape(set =>
+    set(1, { model: '_init_', indexer_type: usesKvEvents ? 'sync' : 'local' }),
   );
-  instruments.publisherState.addCallback(result => {
-    for (const { pod, rank, state } of publishers()) result.observe(1, { pod, rank, state });
+  reportPublishers(metrics, instruments, state.publishers);
+}
+
+function reportPublishers(
+  metrics: Metrics,
+  instruments: Instruments,
+  snapshot: ReportedState['publishers'],
+): void {
+  // One snapshot a scrape: a publisher must not be in two states because time passes between two gauges.
+  let publishers: readonly PublisherReport[] = [];
+  metrics.beforeScrape(() => {
+    publishers = snapshot();
   });
-  instruments.publisherBlocks.addCallback(result => {
-    for (const { pod, rank, blocks } of publishers()) result.observe(blocks, { pod, rank });
+  instruments.publisherState.onScrape(set => {
+    for (const { pod, rank, state } of publishers) set(1, { pod, rank, state });
   });
-  instruments.publisherHeld.addCallback(result => {
-    for (const { pod, rank, held } of publishers()) result.observe(held, { pod, rank });
+  instruments.publisherBlocks.onScrape(set => {
+    for (const { pod, rank, blocks } of publishers) set(blocks, { pod, rank });
   });
-  instruments.orphanBlocks.addCallback(result => {
-    for (const { pod, rank, orphans } of publishers()) result.observe(orphans, { pod, rank });
+  instruments.publisherHeld.onScrape(set => {
+    for (const { pod, rank, held } of publishers) set(held, { pod, rank });
   });
-  instruments.aibrix.zmqStatus.addCallback(result => {
-    for (const { pod, rank, state } of publishers()) {
-      result.observe(state === 'connecting' ? 0 : 1, { pod_key: podKey(pod, rank) });
+  instruments.orphanBlocks.onScrape(set => {
+    for (const { pod, rank, orphans } of publishers) set(orphans, { pod, rank });
+  });
+  instruments.aibrix.zmqStatus.onScrape(set => {
+    for (const { pod, rank, state } of publishers)
+      set(state === 'connecting' ? 0 : 1, { pod_key: podKey(pod, rank) });
+  });
+  instruments.aibrix.zmqSequence.onScrape(set => {
+    for (const { pod, rank, sequence } of publishers) {
+      if (sequence !== undefined) set(sequence, { pod_key: podKey(pod, rank) });
     }
   });
-  instruments.aibrix.zmqSequence.addCallback(result => {
-    for (const { pod, rank, sequence } of publishers()) {
-      if (sequence !== undefined) result.observe(sequence, { pod_key: podKey(pod, rank) });
-    }
-  });
+}
+
+/** Models that no pod serves any more leave the metrics, whenever that may have changed. */
+export function forgetUnservedModels(metrics: Metrics, registry: Pick<PodRegistry, 'serving'>): void {
+  for (const model of metrics.owners('model')) {
+    if (registry.serving(model).length === 0) metrics.forget('model', model);
+  }
 }

@@ -1,12 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { context, type Meter, ProxyTracerProvider, type Tracer } from '@opentelemetry/api';
+import { context, ProxyTracerProvider, type Tracer } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
-import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
 import { OTLPTraceExporter as GrpcExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
 import { OTLPTraceExporter as HttpExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources';
-import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace';
 
 /** A collector that does not answer must not keep the process from ending. */
@@ -20,34 +17,23 @@ export type TraceSink =
 
 export interface Telemetry {
   readonly tracer: Tracer;
-  readonly meter: Meter;
-  /** Answers with all metrics in the Prometheus text format. */
-  serveMetrics(request: IncomingMessage, response: ServerResponse): void;
   /** Sends what is still to be sent. */
   stop(): Promise<void>;
 }
 
-/** Starts the OpenTelemetry SDK: metrics to be scraped, traces to be sent. */
+/** Starts the OpenTelemetry SDK, which sends traces. */
 export function startTelemetry(options: {
   readonly serviceName: string;
   readonly traces: TraceSink;
 }): Telemetry {
   const resource = defaultResource().merge(resourceFromAttributes({ 'service.name': options.serviceName }));
-  const prometheus = new PrometheusExporter({
-    preventServerStart: true,
-    withoutScopeInfo: true,
-    withoutTargetInfo: true,
-  });
-  const meters = new MeterProvider({ resource, readers: [prometheus] });
   const tracers = startTracing(exporterFor(options.traces), resource);
   return {
     tracer: (tracers ?? new ProxyTracerProvider()).getTracer('warmroute'),
-    meter: meters.getMeter('warmroute'),
-    serveMetrics: (request, response) => prometheus.getMetricsRequestHandler(request, response),
     async stop() {
       const late = new AbortController();
       await Promise.race([
-        Promise.allSettled([tracers?.shutdown(), meters.shutdown()]),
+        tracers?.shutdown().catch(() => {}),
         delay(LAST_SPANS_MS, undefined, { signal: late.signal }).catch(() => {}),
       ]);
       late.abort();

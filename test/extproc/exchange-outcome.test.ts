@@ -111,17 +111,16 @@ describe('The response of a request', () => {
     assert.deepEqual(answerOf(response({ ':status': '200', 'x-target-pod': '10.0.0.1:80' })), {
       ...{ status: 200, servedBy: undefined },
     });
-    const told = {
-      ...response({ ':status': '200' }),
-      attributes: {
-        'envoy.filters.http.ext_proc': { fields: { 'upstream.address': { stringValue: '10.0.0.1:80' } } },
-      },
-    };
-    assert.deepEqual(answerOf(told), { status: 200, servedBy: '10.0.0.1:80' as Endpoint });
-    const served = withMetadata(told, 'envoy.lb', 'x-gateway-destination-endpoint-served', {
-      stringValue: '10.0.0.2:80',
-    });
+    const served = withMetadata(
+      response({ ':status': '200' }),
+      'envoy.lb',
+      'x-gateway-destination-endpoint-served',
+      { stringValue: '10.0.0.2:80' },
+    );
     assert.deepEqual(answerOf(served), { status: 200, servedBy: '10.0.0.2:80' as Endpoint });
+    const upstream = { 'upstream.address': { stringValue: '10.0.0.1:80' } };
+    const told = { ...served, attributes: { 'envoy.filters.http.ext_proc': { fields: upstream } } };
+    assert.deepEqual(answerOf(told), { status: 200, servedBy: '10.0.0.1:80' as Endpoint });
     assert.isNaN(answerOf(response({}))?.status);
   });
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, type RequestOptions, request } from 'node:http';
 import { connect } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { text } from 'node:stream/consumers';
 import { assert } from 'chai';
 import { type Admin, type AdminOptions, startAdmin } from '../../src/ops/admin.ts';
@@ -13,6 +14,7 @@ describe('startAdmin', () => {
     admin = await startAdmin({
       host: '127.0.0.1',
       port: 0,
+      debug: 'loopback',
       metrics: (_, response) => void response.writeHead(200, { 'content-type': 'text/plain' }).end('up 1\n'),
       isReady: () => ({ ready: true, why: 'ready' }),
       models: () => [],
@@ -177,12 +179,67 @@ describe('startAdmin', () => {
     assert.deepEqual(JSON.parse(body), { pods: [{ pod: 'engine-0', health: 'healthy' }] });
   });
 
+  describe('what is for clients on the same host', () => {
+    const elsewhere = { headers: { host: 'router.example' } };
+
+    for (const path of ['/v1/models', '/debug/publishers', '/debug/pods', '/debug/anything', '/']) {
+      it(`${path} is refused to others, with the setting to switch it on`, async () => {
+        await start();
+        const { status, headers, body } = await ask(path, elsewhere);
+        assert.deepEqual([status, headers['content-type']], [403, 'application/json']);
+        assert.include((JSON.parse(body) as { error: string }).error, 'WARMROUTE_ADMIN_DEBUG=true');
+      });
+    }
+
+    for (const path of ['/healthz', '/readyz', '/metrics']) {
+      it(`${path} is not`, async () => {
+        await start();
+        assert.equal((await ask(path, elsewhere)).status, 200);
+      });
+    }
+
+    for (const host of ['127.0.0.1', '::1', '::']) {
+      it(`is served to them at ${host}`, async () => {
+        await start({ host });
+        for (const from of host === '::' ? ['127.0.0.1', '::1'] : [host])
+          assert.equal((await ask('/v1/models', { host: from })).status, 200, from);
+      });
+    }
+
+    it('is refused to a client at another address of this host', async function () {
+      const [address] = Object.values(networkInterfaces())
+        .flatMap(addresses => addresses ?? [])
+        .filter(({ internal, family }) => !internal && family === 'IPv4');
+      if (address === undefined) this.skip();
+      await start({ host: '::' });
+      const { status } = await ask('/debug/publishers', {
+        host: address.address,
+        headers: { host: 'localhost' },
+      });
+      assert.equal(status, 403);
+      assert.equal((await ask('/metrics', { host: address.address })).status, 200);
+    });
+
+    it('is served to everyone if that is wanted', async () => {
+      await start({ debug: 'everyone' });
+      for (const path of ['/v1/models', '/debug/publishers'])
+        assert.equal((await ask(path, elsewhere)).status, 200);
+    });
+  });
+
+  it('answers 500 when a page fails later', async () => {
+    await start({ metrics: () => Promise.reject(new Error('hunter2')) });
+    const { status, body } = await ask('/metrics');
+    assert.deepEqual([status, body], [500, '{"error":"internal error"}']);
+  });
+
   it('rejects when the port is taken', async () => {
     await start();
     const { port } = admin;
     const error = await startAdmin({
       host: '127.0.0.1',
       port,
+      debug: 'loopback',
       metrics: () => {},
       isReady: () => ({ ready: true, why: '' }),
       models: () => [],

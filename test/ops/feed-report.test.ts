@@ -1,7 +1,7 @@
 import { assert } from 'chai';
 import type { AppliedFact } from '../../src/events/batch-outcome.ts';
 import type { FeedFact } from '../../src/events/event-feed.ts';
-import { podKey, reportFeed } from '../../src/ops/feed-report.ts';
+import { type FeedReport, podKey, reportFeed } from '../../src/ops/feed-report.ts';
 import { type LogLine, recordingLog } from '../support/builders.ts';
 import { samplesOf, type TestTelemetry, testTelemetry } from '../support/telemetry.ts';
 
@@ -9,8 +9,8 @@ const FROM = { pod: 'engine-0', rank: 1 };
 const LABELS = 'pod_key="engine-0/1"';
 
 const PROCESSED_IN_HALF_A_SECOND = [
-  'aibrix_kvcache_zmq_event_processing_duration_seconds_count{pod_key="engine-0/1"} 1',
-  'aibrix_kvcache_zmq_event_processing_duration_seconds_sum{pod_key="engine-0/1"} 0.5',
+  'aibrix_kvcache_zmq_event_processing_duration_seconds_count 1',
+  'aibrix_kvcache_zmq_event_processing_duration_seconds_sum 0.5',
 ];
 
 function applied(given: Partial<AppliedFact>): FeedFact {
@@ -74,11 +74,7 @@ const FACTS: readonly (readonly [FeedFact, readonly string[], ...LogLine['level'
   ],
   [
     { ...FROM, kind: 'batch', sequence: 7, at: 1, lagSeconds: -0.1, seconds: 0.5, blocks: 3 },
-    [
-      ...PROCESSED_IN_HALF_A_SECOND,
-      'warmroute_kv_event_lag_seconds_sum{pod="engine-0"} 0',
-      'warmroute_kv_event_lag_seconds_count{pod="engine-0"} 1',
-    ],
+    [...PROCESSED_IN_HALF_A_SECOND, 'warmroute_kv_event_lag_seconds_count 1'],
   ],
   [
     { ...FROM, kind: 'batch', sequence: 7, at: 1, lagSeconds: undefined, seconds: 0.5, blocks: 3 },
@@ -104,22 +100,30 @@ const FACTS: readonly (readonly [FeedFact, readonly string[], ...LogLine['level'
   [{ ...FROM, kind: 'circuit', state: 'open' }, [], 'warn'],
 ];
 
+/** All samples of ours without those that are there, and 0, from the start: metrics without labels. */
+function countedIn(exposition: string): string[] {
+  return exposition
+    .split('\n')
+    .filter(line => /^(warmroute|aibrix)_/.test(line) && !/_bucket\{|^\w+ 0$/.test(line));
+}
+
 describe('reports of the event feed', () => {
   let telemetry: TestTelemetry;
   let logged: ReturnType<typeof recordingLog>;
+  let report: FeedReport;
 
   beforeEach(() => {
     telemetry = testTelemetry();
     logged = recordingLog();
+    report = reportFeed(telemetry.metrics, telemetry.instruments, logged.log);
+    report.joined('engine-0');
   });
   afterEach(() => telemetry.stop());
 
   for (const [fact, samples, ...levels] of FACTS) {
     it(`${JSON.stringify(fact).slice(25)} leaves ${samples.length} samples and ${levels.length} log lines`, async () => {
-      reportFeed(telemetry.instruments, logged.log)(fact);
-      const found = (await telemetry.scrape())
-        .split('\n')
-        .filter(line => /^(warmroute|aibrix)_/.test(line) && !line.includes('_bucket{'));
+      report.hear(fact);
+      const found = countedIn(await telemetry.scrape());
       assert.sameMembers(found, [...samples]);
       assert.deepEqual(
         logged.lines.map(({ level }) => level),
@@ -130,13 +134,75 @@ describe('reports of the event feed', () => {
   }
 
   it('log what is not understood once per publisher and reason, and count it always', async () => {
-    const report = reportFeed(telemetry.instruments, logged.log);
     for (const rank of [0, 1, 1])
-      report({ pod: 'engine-0', rank, kind: 'skipped_event', why: 'unknown_type' });
+      report.hear({ pod: 'engine-0', rank, kind: 'skipped_event', why: 'unknown_type' });
     assert.lengthOf(logged.lines, 2);
     assert.deepEqual(samplesOf('warmroute_kv_events_total', await telemetry.scrape()), [
       'warmroute_kv_events_total{pod="engine-0",outcome="skipped_event"} 3',
     ]);
+  });
+
+  it('limit the lines of an engine that breaks again and again', () => {
+    for (let i = 0; i < 1_000; i++) {
+      report.hear({ ...FROM, kind: 'malformed_message', why: 'broken' });
+      report.hear({ ...FROM, kind: 'forgotten', why: 'gap' });
+      report.hear({ ...FROM, kind: 'state', state: 'cold', why: 'damaged' });
+      report.hear({ ...FROM, kind: 'circuit', state: 'open' });
+    }
+    assert.lengthOf(logged.lines, 4);
+  });
+
+  describe('of a pod that has left', () => {
+    const everyFact = () => {
+      for (const [fact] of FACTS) report.hear(fact);
+    };
+
+    it('are gone, those of others are not', async () => {
+      report.joined('engine-1');
+      const other = FACTS.map(([fact]) => ({ ...fact, pod: 'engine-1' }));
+      for (const fact of other) report.hear(fact);
+      const before = countedIn(await telemetry.scrape()).filter(line => line.includes('{'));
+      everyFact();
+      report.left('engine-0');
+      const after = countedIn(await telemetry.scrape()).filter(line => line.includes('{'));
+      assert.deepEqual(after, before);
+    });
+
+    it('do not come back with facts that are late, nor do log lines', async () => {
+      everyFact();
+      report.left('engine-0');
+      const { length } = logged.lines;
+      everyFact();
+      assert.isEmpty(countedIn(await telemetry.scrape()).filter(line => line.includes('{')));
+      assert.lengthOf(logged.lines, length);
+    });
+
+    it('begin at nothing when a pod of its name comes', async () => {
+      everyFact();
+      report.left('engine-0');
+      report.joined('engine-0');
+      report.hear({ ...FROM, kind: 'gap', missed: 1 });
+      assert.deepEqual(
+        countedIn(await telemetry.scrape()).filter(line => line.includes('{')),
+        [`aibrix_kvcache_zmq_missed_events_total{${LABELS}} 1`],
+      );
+    });
+
+    it('leave nothing behind after twenty rollouts of a hundred pods', async () => {
+      const roll = (rollout: number) => {
+        const names = Array.from({ length: 100 }, (_, i) => `pod-${rollout}-${i}`);
+        for (const pod of names) report.joined(pod);
+        for (const pod of names) for (const [fact] of FACTS) report.hear({ ...fact, pod });
+        return () => names.forEach(report.left);
+      };
+      roll(0)();
+      const leave = roll(1);
+      const first = (await telemetry.scrape()).split('\n').length;
+      leave();
+      for (let rollout = 2; rollout < 20; rollout++) roll(rollout)();
+      roll(20);
+      assert.equal((await telemetry.scrape()).split('\n').length, first);
+    });
   });
 
   it('name the ranks of a pod beyond the first', () => {

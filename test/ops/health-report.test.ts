@@ -2,6 +2,7 @@ import { assert } from 'chai';
 import type { PollFact } from '../../src/health/pods-health.ts';
 import { reportHealth, reportPort } from '../../src/ops/health-report.ts';
 import { aPod, recordingLog } from '../support/builders.ts';
+import { testTelemetry } from '../support/telemetry.ts';
 
 const pod = aPod();
 const SILENT: PollFact = { kind: 'poll_unanswered', what: 'GET http://127.0.0.1:8000/health: no answer' };
@@ -9,7 +10,7 @@ const SILENT: PollFact = { kind: 'poll_unanswered', what: 'GET http://127.0.0.1:
 describe('the report on health', () => {
   it('warns of a pod that fails, with why, and tells of all other changes', () => {
     const { log, lines } = recordingLog();
-    const { changed } = reportHealth(log);
+    const { changed } = reportHealth(testTelemetry().instruments, log);
     changed({ pod, from: 'healthy', to: 'failing', why: 'answered 500' });
     changed({ pod, from: 'failing', to: 'healthy', why: '' });
     const fields = { pod: 'engine-0', ip: '127.0.0.1', port: 8000 };
@@ -24,7 +25,7 @@ describe('the report on health', () => {
 
   it('names a pod once that does not answer polls and does not count as failing for it', () => {
     const { log, lines } = recordingLog();
-    const { polled, left } = reportHealth(log);
+    const { polled, left } = reportHealth(testTelemetry().instruments, log);
     for (let i = 0; i < 4; i++) polled(pod, SILENT, 'unknown');
     assert.deepEqual(
       lines.map(({ level, fields, message }) => [level, fields.pod, fields.why, message]),
@@ -36,6 +37,15 @@ describe('the report on health', () => {
     left(pod);
     polled(pod, SILENT, 'unknown');
     assert.lengthOf(lines, 1);
+  });
+
+  it('counts what a pod failed, by why', async () => {
+    const telemetry = testTelemetry();
+    const { failed } = reportHealth(telemetry.instruments, recordingLog().log);
+    for (const why of ['error_status', 'error_status', 'no_answer'] as const) failed(pod, why);
+    const text = await telemetry.scrape();
+    assert.include(text, 'warmroute_pod_failures_total{pod="engine-0",why="error_status"} 2');
+    assert.include(text, 'warmroute_pod_failures_total{pod="engine-0",why="no_answer"} 1');
   });
 
   it('names ports with what was tried, and says when they answer', () => {

@@ -1,12 +1,13 @@
 import { assert } from 'chai';
-import { createWarnThrottle } from '../../src/ops/log-throttle.ts';
+import { createLogThrottle } from '../../src/ops/log-throttle.ts';
 import { recordingLog } from '../support/builders.ts';
 
-describe('throttled warnings', () => {
+describe('throttled log lines', () => {
   function throttled() {
     const clock = { ms: 0 };
     const { log, lines } = recordingLog();
-    return { clock, lines, warn: createWarnThrottle(log, { everyMs: 1000, now: () => clock.ms }) };
+    const throttle = createLogThrottle(log, { everyMs: 1000, maxKinds: 3, now: () => clock.ms });
+    return { clock, lines, ...throttle };
   }
 
   it('write the first of a kind at once', () => {
@@ -34,9 +35,32 @@ describe('throttled warnings', () => {
     assert.lengthOf(lines, 2);
   });
 
+  it('keep the level that they are written at', () => {
+    const { info, warn, error, lines } = throttled();
+    info('rejected', {}, 'request rejected');
+    warn('deadline', {}, 'late');
+    error('index', {}, 'unexpected');
+    assert.deepEqual(
+      lines.map(({ level }) => level),
+      ['info', 'warn', 'error'],
+    );
+  });
+
+  it('tell so many kinds apart; further ones are one kind', () => {
+    const { clock, warn, lines } = throttled();
+    for (const kind of ['a', 'b', 'c', 'd', 'e', 'f', 'a', 'd']) warn(kind, { kind }, 'odd');
+    assert.deepEqual(
+      lines.map(({ fields }) => fields.kind),
+      ['a', 'b', 'c', 'd'],
+    );
+    clock.ms = 1000;
+    warn('g', { kind: 'g' }, 'odd');
+    assert.deepEqual(lines.at(-1)?.fields, { kind: 'g', leftOut: 3 });
+  });
+
   it('have a clock of their own', () => {
     const { log, lines } = recordingLog();
-    const warn = createWarnThrottle(log, { everyMs: 60_000 });
+    const { warn } = createLogThrottle(log, { everyMs: 60_000 });
     warn('deadline', {}, 'late');
     warn('deadline', {}, 'late');
     assert.lengthOf(lines, 1);

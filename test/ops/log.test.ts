@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { assert } from 'chai';
-import { createLogger, createWarnOnce, type LogFields, type LogLevel } from '../../src/ops/log.ts';
+import { createLogger, type LogFields, type LogLevel } from '../../src/ops/log.ts';
 
 function recordingLogger(level: LogLevel = 'debug') {
   const lines: Record<string, unknown>[] = [];
@@ -143,31 +143,4 @@ describe('createLogger', () => {
       assert.deepInclude(JSON.parse(lines[199] ?? ''), { i: 199, msg: 'line' });
     });
   }
-});
-
-describe('createWarnOnce', () => {
-  it('says each key once', () => {
-    const { log, lines } = recordingLogger();
-    const warnOnce = createWarnOnce(log);
-    warnOnce('a', { n: 1 }, 'first');
-    warnOnce('a', { n: 2 }, 'first');
-    warnOnce('b', { n: 3 }, 'second');
-    assert.deepEqual(
-      lines.map(({ level, n, msg }) => [level, n, msg]),
-      [
-        ['warn', 1, 'first'],
-        ['warn', 3, 'second'],
-      ],
-    );
-  });
-
-  it('falls silent, saying so once, after too many keys', () => {
-    const { log, lines } = recordingLogger();
-    const warnOnce = createWarnOnce(log, { maxKeys: 2 });
-    for (const key of ['a', 'b', 'a', 'c', 'd', 'a']) warnOnce(key, {}, key);
-    assert.deepEqual(
-      lines.map(({ msg }) => msg),
-      ['a', 'b', 'too many different warnings; further ones of this kind are not logged'],
-    );
-  });
 });

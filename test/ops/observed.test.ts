@@ -183,6 +183,25 @@ describe('observed decisions', () => {
       });
     });
 
+    it('are one for many rejected requests, or many errors of one kind', async () => {
+      const failing: PrefixLookup = () => {
+        throw new RangeError('full');
+      };
+      const route = observed.route({ lookup: failing });
+      for (let i = 0; i < 3; i++) {
+        await route(aRequest(), never);
+        await route(aRequest({ body: Buffer.from('{"model":"unheard-of","prompt":"x"}') }), never);
+      }
+      assert.deepEqual(
+        observed.lines.map(({ level, message }) => [level, message.split(/[:;]/)[0]]),
+        [
+          ['error', 'unexpected error in the index'],
+          ['warn', 'routed by load'],
+          ['info', 'request rejected'],
+        ],
+      );
+    });
+
     it('never hold the prompt', async () => {
       await observed.route()(aRequest(), never);
       await observed.route({ tokenize: () => Promise.reject(new SyntaxError(SECRET)) })(aRequest(), never);

@@ -1,6 +1,12 @@
 import { assert } from 'chai';
 import type { PublisherReport } from '../../src/events/event-feed.ts';
-import { reportDoor, reportPods, reportState, reportTokenizer } from '../../src/ops/reports.ts';
+import {
+  forgetUnservedModels,
+  reportDoor,
+  reportPods,
+  reportState,
+  reportTokenizer,
+} from '../../src/ops/reports.ts';
 import type { DiscoveryProblem } from '../../src/pods/discovery.ts';
 import { PodRegistry } from '../../src/pods/registry.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
@@ -11,6 +17,15 @@ import { aCacheState, aPod, type LogLine, recordingLog } from '../support/builde
 import { FeedBench } from '../support/feed-bench.ts';
 import { removed, stored, tokensOf } from '../support/kv-events.ts';
 import { samplesOf, type TestTelemetry, testTelemetry } from '../support/telemetry.ts';
+
+function aPublisher(given: Partial<PublisherReport>): PublisherReport {
+  return {
+    ...{ pod: 'engine-0', rank: 0, endpoint: undefined, state: 'live', why: undefined, circuit: 'closed' },
+    ...{ sequence: 1, lagSeconds: 0, blocks: 0, orphans: 0, held: 0, gaps: 0, replays: 0, restarts: 0 },
+    lastErrors: [],
+    ...given,
+  };
+}
 
 describe('reports of the parts', () => {
   let telemetry: TestTelemetry;
@@ -91,6 +106,13 @@ describe('reports of the parts', () => {
       assert.deepEqual(levels(), ['info']);
     });
 
+    it('count each rejection, and log the first of a kind alone', () => {
+      const report = reportDoor(telemetry.instruments, logged.log);
+      for (let i = 0; i < 1_000; i++)
+        report({ kind: 'rejected', error: { kind: 'body_too_large', limitBytes: 1 } });
+      assert.lengthOf(logged.lines, 1);
+    });
+
     it('count what goes on without a pick, and log it once', async () => {
       const report = reportDoor(telemetry.instruments, logged.log);
       for (let i = 0; i < 3; i++) report({ kind: 'undecided', why: 'late_body' });
@@ -109,20 +131,17 @@ describe('reports of the parts', () => {
       const load = new Load();
       const cache = aCacheState();
       const grpc = { openStreams: 0, bufferedBytes: 0 };
-      const publisher: PublisherReport = {
-        ...{
-          pod: 'engine-0',
-          rank: 1,
-          endpoint: undefined,
-          state: 'live',
-          why: undefined,
-          circuit: 'closed',
-        },
-        ...{ sequence: 41, lagSeconds: 0, blocks: 7, orphans: 2, held: 3, gaps: 0, replays: 0, restarts: 0 },
-        lastErrors: [],
-      };
+      const publisher = aPublisher({ rank: 1, sequence: 41, blocks: 7, orphans: 2, held: 3 });
       const publishers = () => [publisher];
-      reportState(telemetry.instruments, { cache, registry, load, grpc, publishers, usesKvEvents: true });
+      reportState(telemetry.metrics, telemetry.instruments, {
+        cache,
+        registry,
+        load,
+        health: { stateOf: () => 'healthy' },
+        grpc,
+        publishers,
+        usesKvEvents: true,
+      });
 
       const chain = chainOf([1, 2]);
       for (const name of ['engine-0', 'engine-1']) {
@@ -166,9 +185,15 @@ describe('reports of the parts', () => {
       const parts = {
         registry: new PodRegistry(),
         load: new Load(),
+        health: { stateOf: () => 'unknown' as const },
         grpc: { openStreams: 0, bufferedBytes: 0 },
       };
-      reportState(telemetry.instruments, { cache, ...parts, publishers: () => [], usesKvEvents: true });
+      reportState(telemetry.metrics, telemetry.instruments, {
+        cache,
+        ...parts,
+        publishers: () => [],
+        usesKvEvents: true,
+      });
       feed.apply(stored([1, 2, 3]));
       cache.history.store('a', chainOf(tokensOf([1, 2, 3]), 2));
       feed.apply(removed([2, 3]));
@@ -178,16 +203,99 @@ describe('reports of the parts', () => {
       ]);
     });
 
+    it('are one state per publisher, and nothing of publishers that are followed no longer', async () => {
+      const parts = {
+        registry: new PodRegistry(),
+        load: new Load(),
+        health: { stateOf: () => 'unknown' as const },
+        grpc: { openStreams: 0, bufferedBytes: 0 },
+      };
+      let publishers: PublisherReport[] = [
+        aPublisher({ rank: 0, state: 'connecting' }),
+        aPublisher({ rank: 1, state: 'connecting' }),
+      ];
+      const { metrics, instruments } = telemetry;
+      const state = { cache: aCacheState(), ...parts, publishers: () => publishers, usesKvEvents: true };
+      reportState(metrics, instruments, state);
+      await telemetry.scrape();
+      publishers = [aPublisher({ rank: 0, state: 'live' })];
+      const text = await telemetry.scrape();
+      assert.deepEqual(samplesOf('warmroute_publisher_state', text), [
+        'warmroute_publisher_state{pod="engine-0",rank="0",state="live"} 1',
+      ]);
+      assert.notInclude(text, 'rank="1"');
+      assert.notInclude(text, 'engine-0/1');
+    });
+
+    it('ask for all publishers once a scrape', async () => {
+      const parts = {
+        registry: new PodRegistry(),
+        load: new Load(),
+        health: { stateOf: () => 'unknown' as const },
+        grpc: { openStreams: 0, bufferedBytes: 0 },
+      };
+      let asked = 0;
+      const publishers = () => {
+        asked++;
+        return [aPublisher({})];
+      };
+      const { metrics, instruments } = telemetry;
+      const state = { cache: aCacheState(), ...parts, publishers, usesKvEvents: true };
+      reportState(metrics, instruments, state);
+      await telemetry.scrape();
+      assert.equal(asked, 1);
+    });
+
     it('name the local index where no events are synced', async () => {
       const cache = aCacheState();
       const parts = {
-        ...{ registry: new PodRegistry(), load: new Load(), grpc: { openStreams: 0, bufferedBytes: 0 } },
+        ...{
+          registry: new PodRegistry(),
+          load: new Load(),
+          health: { stateOf: () => 'unknown' as const },
+          grpc: { openStreams: 0, bufferedBytes: 0 },
+        },
         publishers: () => [],
       };
-      reportState(telemetry.instruments, { cache, ...parts, usesKvEvents: false });
+      reportState(telemetry.metrics, telemetry.instruments, { cache, ...parts, usesKvEvents: false });
       assert.deepEqual(await metric('aibrix_prefix_cache_indexer_status'), [
         'aibrix_prefix_cache_indexer_status{model="_init_",indexer_type="local"} 1',
       ]);
+    });
+  });
+
+  describe('of models', () => {
+    const model = (name: string) => ({ model: name, using_kv_sync: 'true' });
+
+    it('are no longer there when no pod serves the model, in any metric', async () => {
+      const { metrics, instruments } = telemetry;
+      const registry = new PodRegistry();
+      const pod = aPod({ model: 'base', aliases: ['sql'] });
+      registry.replace([{ spec: { ...pod, address: pod.ip }, pods: [pod] }]);
+      for (const name of ['base', 'sql', 'old']) {
+        instruments.decisions.add(1, { model: name, strategy: 'prefix-cache', reason: 'no_match' });
+        instruments.promptBlocks.add(1, { model: name });
+        instruments.aibrix.imbalances.add(1, model(name));
+        instruments.aibrix.latency.record(0.1, model(name));
+      }
+      forgetUnservedModels(metrics, registry);
+      const text = await telemetry.scrape();
+      assert.lengthOf(samplesOf('warmroute_decisions_total', text), 2);
+      for (const name of ['base', 'sql']) {
+        assert.include(text, `warmroute_prompt_blocks_total{model="${name}"} 1`);
+        assert.include(text, `latency_seconds_count{model="${name}",using_kv_sync="true"} 1`);
+      }
+      assert.notInclude(text, 'model="old"');
+    });
+
+    it('of which an entry is left, but no pod, are no longer there either', async () => {
+      const { metrics, instruments } = telemetry;
+      const registry = new PodRegistry();
+      const pod = aPod({ model: 'base' });
+      registry.replace([{ spec: { ...pod, address: 'engine.local' }, pods: [] }]);
+      instruments.promptBlocks.add(1, { model: 'base' });
+      forgetUnservedModels(metrics, registry);
+      assert.isEmpty(samplesOf('warmroute_prompt_blocks_total', await telemetry.scrape()));
     });
   });
 });

@@ -4,9 +4,8 @@ import { createServer as createHttp2Server } from 'node:http2';
 import type { AddressInfo, Server } from 'node:net';
 import { SpanStatusCode } from '@opentelemetry/api';
 import { assert } from 'chai';
-import { createInstruments } from '../../src/ops/instruments.ts';
 import { startTelemetry, type TraceSink } from '../../src/ops/telemetry.ts';
-import { recordingExporter, scrape, testTelemetry } from '../support/telemetry.ts';
+import { recordingExporter } from '../support/telemetry.ts';
 
 interface Post {
   readonly path: string;
@@ -137,88 +136,5 @@ describe('telemetry', () => {
       [{ name: 'seen', code: SpanStatusCode.ERROR }],
     );
     assert.equal(exporter.spans[0]?.resource.attributes['service.name'], 'router-7');
-  });
-});
-
-describe('the metrics', () => {
-  /** Every instrument used once, as Prometheus sees them. */
-  async function everything(): Promise<string> {
-    const telemetry = testTelemetry();
-    const { aibrix, ...ours } = telemetry.instruments;
-    for (const instrument of [...Object.values(aibrix), ...Object.values(ours)]) {
-      if ('record' in instrument) instrument.record(0.001);
-      else if ('add' in instrument) instrument.add(1);
-      else instrument.addCallback(result => result.observe(1));
-    }
-    const text = await telemetry.scrape();
-    await telemetry.stop();
-    return text;
-  }
-
-  const metadata = (text: string, what: 'TYPE' | 'HELP') =>
-    Array.from(text.matchAll(new RegExp(`^# ${what} (\\S+) (.*)$`, 'gm')), ([, name, value]) => [
-      name!,
-      value!,
-    ]);
-
-  it('are exposed under the names that they were created with: no suffix is added or doubled', async () => {
-    const created: string[] = [];
-    const telemetry = startTelemetry({ serviceName: 'test', traces: { kind: 'none' } });
-    const { meter } = telemetry;
-    const noting = new Proxy(meter, {
-      get: (target, method: keyof typeof meter) => (name: string, options: object) => {
-        created.push(name);
-        return (target[method] as (name: string, options: object) => unknown).call(target, name, options);
-      },
-    });
-    createInstruments(noting);
-    assert.sameMembers(
-      metadata(await everything(), 'TYPE').map(([name]) => name),
-      created,
-    );
-    await telemetry.stop();
-  });
-
-  it('follow the naming rules of Prometheus', async () => {
-    const types = metadata(await everything(), 'TYPE');
-    assert.isNotEmpty(types);
-    for (const [name, type] of types) {
-      assert.match(name!, /^(aibrix|warmroute)_[a-z0-9_]+$/);
-      assert.equal(name!.endsWith('_total'), type === 'counter', name);
-      assert.equal(name!.endsWith('_seconds'), type === 'histogram', name);
-      assert.notMatch(name!, /(_total|_seconds|_blocks).*\1/, name);
-    }
-  });
-
-  it('say each what they are', async () => {
-    const text = await everything();
-    assert.lengthOf(metadata(text, 'HELP'), metadata(text, 'TYPE').length);
-    for (const [name, help] of metadata(text, 'HELP')) assert.match(help!, /\w+ \w+/, name);
-  });
-
-  it('come without labels that the SDK adds', async () => {
-    const text = await everything();
-    assert.notInclude(text, 'otel_scope');
-    assert.notInclude(text, 'target_info');
-  });
-
-  it('have AIBrix’s latency buckets: 15 from 10 µs, doubling', async () => {
-    const bounds = Array.from(
-      (await everything()).matchAll(/^aibrix_prefix_cache_routing_latency_seconds_bucket\{le="([^"]+)"/gm),
-      ([, bound]) => bound,
-    );
-    assert.lengthOf(bounds, 16);
-    assert.deepEqual(
-      [bounds[0], bounds[1], bounds[14], bounds[15]],
-      ['0.00001', '0.00002', '0.16384', '+Inf'],
-    );
-  });
-
-  it('of two telemetries in one process do not mix', async () => {
-    const [one, other] = [testTelemetry(), testTelemetry()];
-    one.instruments.unexpected.add(1);
-    assert.include(await scrape(one), 'warmroute_unexpected_errors_total 1');
-    assert.notInclude(await scrape(other), 'warmroute_unexpected_errors_total 1');
-    await Promise.all([one.stop(), other.stop()]);
   });
 });

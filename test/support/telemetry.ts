@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
 import { createInstruments, type Instruments } from '../../src/ops/instruments.ts';
+import { createMetrics, type Metrics } from '../../src/ops/metrics.ts';
 import { startTelemetry, type Telemetry, type TraceSink } from '../../src/ops/telemetry.ts';
 
 export interface RecordingExporter extends SpanExporter {
@@ -25,6 +26,7 @@ export function recordingExporter(): RecordingExporter {
 }
 
 export interface TestTelemetry extends Telemetry {
+  readonly metrics: Metrics;
   readonly instruments: Instruments;
   /** All finished spans; ends the telemetry. */
   finishedSpans(): Promise<readonly ReadableSpan[]>;
@@ -36,19 +38,21 @@ export function testTelemetry(): TestTelemetry {
   const exporter = recordingExporter();
   const traces: TraceSink = { kind: 'exporter', exporter };
   const telemetry = startTelemetry({ serviceName: 'test', traces });
+  const metrics = createMetrics();
   return {
     ...telemetry,
-    instruments: createInstruments(telemetry.meter),
+    metrics,
+    instruments: createInstruments(metrics),
     async finishedSpans() {
       await telemetry.stop();
       return exporter.spans;
     },
-    scrape: () => scrape(telemetry),
+    scrape: () => scrape(metrics),
   };
 }
 
-export async function scrape(telemetry: Telemetry): Promise<string> {
-  const server = createServer((request, response) => telemetry.serveMetrics(request, response));
+export async function scrape(metrics: Metrics): Promise<string> {
+  const server = createServer((_, response) => void metrics.answer(response));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   try {

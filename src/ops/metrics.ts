@@ -1,0 +1,146 @@
+import type { ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import { Histogram, Registry } from 'prom-client';
+import { createExposition } from './exposition.ts';
+import { createScrapedValues, ReadCounter, ReadGauge } from './read-metrics.ts';
+import { type Labels, NO_LABELS, SeriesTree } from './series-tree.ts';
+
+type LabelArgument<Label extends string> = [Label] extends [never] ? [] : [labels: Labels<Label>];
+
+/** Counts now; is read when somebody scrapes. */
+export interface ScrapedCounter<Label extends string> {
+  /** @param value anything below 0, and what is not finite, is left out */
+  add(value: number, ...labels: LabelArgument<Label>): void;
+}
+
+export interface RecordedHistogram<Label extends string> {
+  /** What is not finite is left out. */
+  record(value: number, ...labels: LabelArgument<Label>): void;
+}
+
+/** Asks for its values when somebody scrapes. */
+export interface ScrapedValues<Label extends string> {
+  /** @param read called at each scrape; values that it does not set are not there */
+  onScrape(read: (set: (value: number, ...labels: LabelArgument<Label>) => void) => void): void;
+}
+
+/** Whose series a metric has: its first label. */
+export type Owner = 'pod' | 'pod_key' | 'model';
+
+export interface Metrics {
+  counter<Label extends string = never>(
+    name: string,
+    help: string,
+    labelNames?: readonly Label[],
+  ): ScrapedCounter<Label>;
+  histogram<Label extends string = never>(
+    name: string,
+    help: string,
+    buckets: readonly number[],
+    labelNames?: readonly Label[],
+  ): RecordedHistogram<Label>;
+  gauge<Label extends string = never>(
+    name: string,
+    help: string,
+    labelNames?: readonly Label[],
+  ): ScrapedValues<Label>;
+  /** A counter whose value somebody else keeps. */
+  total(name: string, help: string): ScrapedValues<never>;
+  /** Called before the values of a scrape are read. */
+  beforeScrape(prepare: () => void): void;
+  /** All owners of this kind that have series. */
+  owners(kind: Owner): Set<string>;
+  /** Ends all series of an owner. */
+  forget(kind: Owner, owner: string): void;
+  /** Answers with all metrics in Prometheus' text format. Rejects when the client leaves before it has them. */
+  answer(response: ServerResponse): Promise<void>;
+}
+
+interface Owned {
+  owners(): Iterable<string | number | undefined>;
+  forget(owner: string): void;
+}
+
+/** All metrics of one server, kept by prom-client; apart from those of any other in the process. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const preparations: (() => void)[] = [];
+  const text = createExposition(registry, () => {
+    for (const prepare of preparations) prepare();
+  });
+  const ownedBy = new Map<string, Owned[]>();
+
+  function noteOwner([owner]: readonly string[], metric: Owned): void {
+    if (owner !== undefined) ownedBy.set(owner, [...(ownedBy.get(owner) ?? []), metric]);
+  }
+
+  return {
+    counter<Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) {
+      const tree = new SeriesTree(labelNames, labels => ({ labels, value: 0 }));
+      // Without labels there is one series, which is 0 from the start.
+      if (labelNames.length === 0) tree.at(NO_LABELS as Labels<Label>);
+      new ReadCounter({ name, help, labelNames, registers }, () => [...tree]);
+      noteOwner(labelNames, tree);
+      const add = (value: number, labels = NO_LABELS as Labels<Label>) => {
+        if (value >= 0 && value < Number.POSITIVE_INFINITY) tree.at(labels).value += value;
+      };
+      return { add } as ScrapedCounter<Label>;
+    },
+
+    histogram<Label extends string>(
+      name: string,
+      help: string,
+      buckets: readonly number[],
+      labelNames: readonly Label[] = [],
+    ) {
+      const histogram = new Histogram({ name, help, labelNames, registers, buckets: [...buckets] });
+      const tree = new SeriesTree(labelNames, labels => ({ labels, bound: histogram.labels(labels) }));
+      noteOwner(labelNames, {
+        owners: () => tree.owners(),
+        forget(owner) {
+          for (const { labels } of tree.forget(owner)) histogram.remove(labels);
+        },
+      });
+      const record = (value: number, labels = NO_LABELS as Labels<Label>) => {
+        if (Number.isFinite(value)) tree.at(labels).bound.observe(value);
+      };
+      return { record } as RecordedHistogram<Label>;
+    },
+
+    gauge<Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) {
+      const values = createScrapedValues<Label>();
+      new ReadGauge({ name, help, labelNames, registers }, values.read);
+      return values;
+    },
+
+    total(name, help) {
+      const values = createScrapedValues<never>();
+      new ReadCounter({ name, help, registers }, values.read);
+      return values;
+    },
+
+    beforeScrape(prepare) {
+      preparations.push(prepare);
+    },
+
+    owners(kind) {
+      return new Set((ownedBy.get(kind) ?? []).flatMap(metric => [...metric.owners()].map(String)));
+    },
+
+    forget(kind, owner) {
+      for (const metric of ownedBy.get(kind) ?? []) metric.forget(owner);
+    },
+
+    async answer(response) {
+      const parts = await text();
+      response.writeHead(200, {
+        'content-type': registry.contentType,
+        'content-length': parts.reduce((sum, { length }) => sum + length, 0),
+        'cache-control': 'no-store',
+      });
+      // Part by part as the client takes them: all who wait get the text in the same turn.
+      await pipeline(parts, response);
+    },
+  };
+}
