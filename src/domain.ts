@@ -55,8 +55,16 @@ export function hostOf(ip: string): string {
 /** `ip:port`, IPv6 in brackets: the form that Envoy's ORIGINAL_DST and override_host clusters parse. */
 export type Endpoint = Branded<string, 'Endpoint'>;
 
+/** Made once per pod: each decision asks for it several times, and as the key of a map a new string is hashed each time. */
+const endpoints = new WeakMap<Pick<Pod, 'ip' | 'port'>, Endpoint>();
+
 export function endpointOf(pod: Pick<Pod, 'ip' | 'port'>): Endpoint {
-  return `${hostOf(pod.ip)}:${pod.port}` as Endpoint;
+  let endpoint = endpoints.get(pod);
+  if (endpoint === undefined) {
+    endpoint = `${hostOf(pod.ip)}:${pod.port}` as Endpoint;
+    endpoints.set(pod, endpoint);
+  }
+  return endpoint;
 }
 
 /**

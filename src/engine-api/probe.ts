@@ -30,6 +30,8 @@ export function createProbe({ maxBytes, keepAliveMs }: ProbeOptions): Probe {
     allowH2: false,
     keepAliveTimeout: keepAliveMs,
     keepAliveMaxTimeout: keepAliveMs,
+    // Of what the server says that it keeps connections for; two seconds less is undici's default.
+    keepAliveTimeoutThreshold: 500,
     headersTimeout: 0,
     bodyTimeout: 0,
   });

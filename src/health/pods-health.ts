@@ -219,7 +219,10 @@ export class PodsHealth {
     return {
       answered: answer => this.#answered(known, { sentAtMs, kind }, answer),
       ended: () => {
-        known.answeredAt = this.#now();
+        const now = this.#now();
+        known.answeredAt = now;
+        // Nobody saw why it was over so soon.
+        if (this.#waits.isShort(kind, now - sentAtMs)) this.#plan.watchNext(WATCHED_FOR_SIGN);
         return 'over';
       },
     };

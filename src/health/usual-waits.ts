@@ -5,6 +5,7 @@ const FEW = 8;
 /** How much one wait counts in the mean. */
 const WEIGHT = 0.05;
 const LONG_FACTOR = 8;
+const SHORT_FACTOR = 1 / 8;
 const LONG_AT_LEAST_MS = 2_000;
 /** There are some dozens of paths. */
 const MAX_KINDS = 256;
@@ -21,6 +22,12 @@ export class UsualWaits {
     }
     known.count++;
     known.meanMs += Math.max(WEIGHT, 1 / known.count) * (ms - known.meanMs);
+  }
+
+  /** Far shorter than others of this kind wait, as where there is an error at once; false while too little is known of those. */
+  isShort(kind: string, ms: number): boolean {
+    const known = this.#kinds.get(kind);
+    return known !== undefined && known.count >= FEW && ms < SHORT_FACTOR * known.meanMs;
   }
 
   /** Far longer than others of this kind; false while too little is known of those. */

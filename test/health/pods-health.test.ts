@@ -238,6 +238,21 @@ describe('what is watched', () => {
     assert.equal(watched(800), 100);
   });
 
+  it('are the next ones after one that nobody watched was over far too soon', () => {
+    watched(48);
+    for (let i = 0; i < 8; i++) {
+      const request = send(a);
+      clock.advance(300);
+      request.answered(OK);
+    }
+    const unwatched = health.sent(a, 'unwatched', '/v1/completions');
+    clock.advance(300);
+    unwatched.ended();
+    assert.equal(watched(16), 2);
+    health.sent(a, 'unwatched', '/v1/completions').ended();
+    assert.equal(watched(16), 16);
+  });
+
   it('is a request that can be a trial', () => {
     watched(48);
     for (let i = 0; i < 2; i++) send(a).answered(ERROR);

@@ -24,6 +24,16 @@ describe('the usual waits', () => {
     assert.deepEqual([waits.isLong('b', 1_999), waits.isLong('b', 2_000)], [false, true]);
   });
 
+  it('call short what takes less than an eighth', () => {
+    waited('a', 80, 7);
+    assert.isFalse(waits.isShort('a', 1), 'as long as they know little');
+    waited('a', 80);
+    assert.deepEqual(
+      [waits.isShort('a', 9), waits.isShort('a', 11), waits.isShort('b', 0)],
+      [true, false, false],
+    );
+  });
+
   it('go with the time, and are another for each kind', () => {
     waited('a', 10);
     waited('a', 1_000, 200);
