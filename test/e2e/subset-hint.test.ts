@@ -28,11 +28,11 @@ describe('Which pods a request may go to, through a real Envoy', function () {
   this.timeout(20_000);
   let pods: TinyPod[];
 
-  before(async function () {
-    await envoyReady.call(this);
+  before(envoyReady);
+  beforeEach(async () => {
     pods = [await startTinyPod('pod-0'), await startTinyPod('pod-1'), await startTinyPod('pod-2')];
   });
-  after(() => Promise.all(pods.map(pod => pod.stop())));
+  afterEach(() => Promise.all(pods.map(pod => pod.stop())));
 
   const ask = {
     model: 'demo',
@@ -56,7 +56,11 @@ describe('Which pods a request may go to, through a real Envoy', function () {
         assert.equal((await fleet.post('/v1/completions', ask, { 'x-hint': hint })).status, 503, hint);
       }
       // Nobody of those left answers: a retry does not go outside.
-      await pods.find(({ address }) => address === others[1])!.stop();
+      const [gone] = pods.splice(
+        pods.findIndex(({ address }) => address === others[1]),
+        1,
+      );
+      await gone!.stop();
       const before = pods.flatMap(({ requests }) => requests).length;
       assert.equal((await fleet.post('/v1/completions', ask, { 'x-hint': others[1]! })).status, 503);
       assert.lengthOf(
