@@ -55,8 +55,16 @@ export function hostOf(ip: string): string {
 /** `ip:port`, IPv6 in brackets: the form that Envoy's ORIGINAL_DST and override_host clusters parse. */
 export type Endpoint = Branded<string, 'Endpoint'>;
 
+/** Made once per pod: each decision asks for it several times, and as the key of a map a new string is hashed each time. */
+const endpoints = new WeakMap<Pick<Pod, 'ip' | 'port'>, Endpoint>();
+
 export function endpointOf(pod: Pick<Pod, 'ip' | 'port'>): Endpoint {
-  return `${hostOf(pod.ip)}:${pod.port}` as Endpoint;
+  let endpoint = endpoints.get(pod);
+  if (endpoint === undefined) {
+    endpoint = `${hostOf(pod.ip)}:${pod.port}` as Endpoint;
+    endpoints.set(pod, endpoint);
+  }
+  return endpoint;
 }
 
 /**
@@ -135,6 +143,7 @@ export type Strategy = (typeof STRATEGIES)[number];
  * - `prefix_match`, `prefix_match_skipped` (held, but every holder is too busy), `no_match`: what the index said;
  * - `history_match`: the prompt has no tokens, and an earlier turn of it was sent to this pod;
  * - `only_pod`: there was no choice; `no_prompt`: this endpoint or body has no prompt to look up;
+ * - `trial`: the pod failed, and the request finds out whether it still does; `all_failing`: all do, picked by load;
  * - `no_token_form`: the engine serves nothing that could tokenize this prompt; `prompt_refused`: it will not, and will tell the
  *   client why; picked by load;
  * - `tokenizer_failed`, `deadline`, `index_failed`: a dependency failed, so the pick was by load;
@@ -149,6 +158,8 @@ export type Reason =
   | 'history_match'
   | 'only_pod'
   | 'no_prompt'
+  | 'trial'
+  | 'all_failing'
   | WithoutTokens
   | 'index_failed'
   | 'late_body'
@@ -168,6 +179,8 @@ export interface RoutedDecision {
   readonly pod: Pod;
   /** Which data-parallel rank behind the pod's address holds the prompt; undefined: the engine may choose. */
   readonly rank: number | undefined;
+  /** Where the request may go next if the pod does not answer it, in this order; the pod itself where there is no other. */
+  readonly retries: readonly Pod[];
   readonly strategy: Strategy;
   readonly reason: Reason;
   /** undefined: it has tokens, or was not asked for them. */
@@ -200,4 +213,8 @@ export type ClientError =
   | { readonly kind: 'unknown_model'; readonly model: string }
   | { readonly kind: 'bad_strategy'; readonly strategy: string }
   | { readonly kind: 'no_ready_pod'; readonly model: string }
+  /** There are pods, and the request's filter, or the gateway's, allows none of them. */
+  | { readonly kind: 'no_allowed_pod'; readonly model: string }
+  /** The `external-filter` header is no label selector. */
+  | { readonly kind: 'bad_filter'; readonly reason: string }
   | { readonly kind: 'body_too_large'; readonly limitBytes: number };

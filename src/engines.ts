@@ -1,6 +1,7 @@
 /** What is done about each engine, from when its pod joins to when it leaves. */
 import { endpointOf, type KvPublisher, type Pod } from './domain.ts';
-import type { EventFeed, FeedFact, PublisherReport } from './events/event-feed.ts';
+import { PortWatch, type PortWatchOptions, type WatchedPort } from './engine-api/port-watch.ts';
+import { type EventFeed, type FeedFact, type PublisherReport, publishersOf } from './events/event-feed.ts';
 import type { Logger } from './ops/log.ts';
 import { type EngineLimit, type EngineProfile, limitsOf, PROFILE_PAGES } from './pods/engine-profile.ts';
 import { EngineProfiles } from './pods/engine-profiles.ts';
@@ -29,6 +30,7 @@ export interface EnginesParts {
   readonly scheme: 'http' | 'https';
   readonly access: EngineAccess;
   readonly log: Logger;
+  readonly onPort: PortWatchOptions['onChange'];
 }
 
 export interface EngineReport {
@@ -41,6 +43,7 @@ export class Engines {
   readonly #parts: EnginesParts;
   readonly #http: EngineHttp;
   readonly #profiles: EngineProfiles;
+  readonly #ports: PortWatch;
   /** By pod: what was said of its engine already, and, of an `auto` pod, the publishers that are followed. */
   readonly #known = new Map<string, { readonly pod: Pod; said: string; publishers: string }>();
 
@@ -54,6 +57,7 @@ export class Engines {
       maxResponseBytes: MAX_PAGE_BYTES,
       access: parts.access,
     });
+    this.#ports = new PortWatch({ onChange: parts.onPort });
     this.#profiles = new EngineProfiles({
       get: (pod, path, signal) => this.#http.getJson(`${parts.scheme}://${endpointOf(pod)}${path}`, signal),
       timeoutMs: PAGE_TIMEOUT_MS,
@@ -69,12 +73,14 @@ export class Engines {
     if (pod.kvEvents.kind === 'none') return;
     this.#known.set(pod.name, { pod, said: '', publishers: '' });
     this.#parts.feed.follow(pod);
+    if (this.#parts.dials) this.#ports.follow(pod, publishersOf(pod));
     this.#profiles.follow(pod);
   }
 
   /** What it held is the caller's to purge. */
   left(pod: Pod): void {
     this.#known.delete(pod.name);
+    this.#ports.leave(pod.name);
     void this.#profiles.leave(pod.name);
     void this.#parts.feed.leave(pod.name);
   }
@@ -93,6 +99,13 @@ export class Engines {
       );
   }
 
+  /** Its cache is empty, whatever it has said. */
+  emptied(pod: Pod): void {
+    const { history, holders, index } = this.#parts.cache;
+    history.forget(pod.name);
+    for (const holder of holders.of(pod.name)) index.clear(holder);
+  }
+
   /**
    * A new connection, or a new sequence, may be a new process. Where an engine says itself where it publishes, that may be
    * elsewhere after a connection was lost.
@@ -104,6 +117,7 @@ export class Engines {
         ? fact.event === 'connected' || (isAsked && fact.event === 'lost')
         : fact.kind === 'forgotten' && fact.why === 'restart';
     if (mayBeNew) this.#profiles.restarted(fact.pod);
+    if (fact.kind === 'link' && fact.event === 'lost') this.#ports.recheck(fact.pod);
   }
 
   /** Whether some pod has not said yet where it publishes. */
@@ -119,8 +133,13 @@ export class Engines {
     return this.#parts.feed.snapshot().map(report => ({ ...report, engine: this.#reportOf(report.pod) }));
   }
 
+  /** Where its events and replays come from, and whether anything listens there. */
+  portsOf(pod: string): readonly WatchedPort[] {
+    return this.#ports.of(pod);
+  }
+
   async stop(): Promise<void> {
-    await this.#profiles.stop();
+    await Promise.all([this.#profiles.stop(), this.#ports.stop()]);
     await this.#http.close();
   }
 
@@ -154,6 +173,7 @@ export class Engines {
     }
     known.publishers = now;
     feed.follow(pod, publishers);
+    if (this.#parts.dials) this.#ports.follow(pod, publishers);
   }
 
   #reportOf(name: string): EngineReport | undefined {

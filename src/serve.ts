@@ -1,13 +1,16 @@
 /** The composition root of `warmroute serve`: every part is made, joined and stopped here. */
 import { randomInt, randomUUID } from 'node:crypto';
 import type { Config } from './config.ts';
-import { hostOf, type Pod, type TokenSpace } from './domain.ts';
+import { endpointOf, hostOf, type Pod, type TokenSpace } from './domain.ts';
 import { readEngineAccess } from './engine-access.ts';
+import { HealthPoller, type HealthPollerOptions } from './engine-api/health-poller.ts';
 import { Engines } from './engines.ts';
 import { EventFeed, type PublisherReport } from './events/event-feed.ts';
 import { startExtProcServer } from './extproc/server.ts';
+import { PodsHealth } from './health/pods-health.ts';
 import { startAdmin } from './ops/admin.ts';
 import { reportFeed, reportRejectedMessages } from './ops/feed-report.ts';
+import { reportHealth, reportPort } from './ops/health-report.ts';
 import { createInstruments } from './ops/instruments.ts';
 import type { Logger } from './ops/log.ts';
 import { createMetrics } from './ops/metrics.ts';
@@ -34,6 +37,7 @@ import { modelAtStart } from './prompt/model-at-start.ts';
 import { createRemoteTokenizer, type TokenizeFact } from './prompt/remote-tokenizer.ts';
 import { isRoutedPath, parsePrompt } from './prompt/request.ts';
 import type { Tokenizer } from './prompt/tokenizer.ts';
+import { createCandidates } from './routing/candidates.ts';
 import { Load } from './routing/load.ts';
 import { policies } from './routing/policy.ts';
 import { createPrefixLookup } from './routing/prefix-lookup.ts';
@@ -147,13 +151,15 @@ export async function serve(
     stops.push(() => feed.stop());
     if (usesKvEvents) await binding(SETTINGS.kvEventsBind, feed.listen());
     const access = await readEngineAccess(config);
+    const scheme = config.tokenizerEndpointTemplate?.startsWith('https:') ? 'https' : 'http';
     const engines = new Engines({
       cache,
       feed,
       dials: config.kvEventsBind === undefined,
-      scheme: config.tokenizerEndpointTemplate?.startsWith('https:') ? 'https' : 'http',
+      scheme,
       access,
       log,
+      onPort: reportPort(log),
     });
     stops.push(() => engines.stop());
     const warmup = new Warmup({
@@ -169,10 +175,31 @@ export async function serve(
     const tokenizer = parts.tokenizer ?? createTokenizer(config, access, reportTokenizer(instruments, log));
     stops.push(() => tokenizer.close());
     const load = new Load();
+    const healthReport = reportHealth(instruments, log);
+    const health = new PodsHealth({
+      onChange(change) {
+        healthReport.changed(change);
+        // What it held went with the weights; the engine says so only when it wakes.
+        if (change.to === 'sleeping') engines.emptied(change.pod);
+      },
+      onFailure: healthReport.failed,
+    });
+    const poller = createPoller({
+      ...{ intervalMs: config.healthIntervalMs, scheme, ca: access.ca },
+      onFact: (pod, fact) => {
+        health.polled(pod, fact);
+        healthReport.polled(pod, fact, health.stateOf(pod));
+        // Its process is gone, and with it what was expected there.
+        if (fact.kind === 'poll_refused' && health.stateOf(pod) === 'failing') cache.history.forget(pod.name);
+      },
+    });
+    stops.push(() => poller?.stop());
     const route = createRoute({
       parse: parsePrompt,
       modelAtStart,
       registry,
+      candidates: createCandidates({ registry, health }),
+      health,
       tokenize: observed.tokenize((prompt, pods, signal) => tokenizer.tokenize(prompt, pods, signal)),
       lookup: observed.lookup(
         createPrefixLookup({
@@ -201,6 +228,8 @@ export async function serve(
       registry.subscribe({
         joined: pod => {
           slices.add(() => {
+            health.joined(pod);
+            poller?.follow(pod);
             report.joined(pod.name);
             if (usesKvEvents) engines.joined(pod);
           });
@@ -209,6 +238,9 @@ export async function serve(
           slices.add(() => {
             engines.left(pod);
             report.left(pod.name);
+            poller?.leave(pod.name);
+            health.left(pod);
+            healthReport.left(pod);
             cache.purge(pod.name);
             load.forget(pod);
           }),
@@ -243,6 +275,13 @@ export async function serve(
           ...engines.snapshot(),
           ...feed.unfollowed.map(pod => ({ pod, state: 'not_followed' })),
         ],
+        pods: () =>
+          registry.pods().map(pod => ({
+            ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model },
+            ...health.reportOf(pod),
+            inFlight: load.running(pod),
+            ports: engines.portsOf(pod.name),
+          })),
       }),
     );
     stops.push(() => admin.stop());
@@ -266,6 +305,7 @@ export async function serve(
           debugHeaders: config.debugHeaders ? 'allowed' : 'off',
           targetHeaders: config.targetHeaders,
           isRouted: isRoutedPath,
+          watchNext: () => health.watchNext(),
           newRequestId: randomUUID,
         },
         onFact: reportDoor(instruments, log),
@@ -282,6 +322,7 @@ export async function serve(
       cache,
       registry,
       load,
+      health,
       grpc,
       publishers: () => feed.snapshot(),
       usesKvEvents,
@@ -301,6 +342,11 @@ export async function serve(
       },
     };
   }
+}
+
+/** undefined: no pod is asked how it is. */
+function createPoller(options: HealthPollerOptions): HealthPoller | undefined {
+  return options.intervalMs === 0 ? undefined : new HealthPoller(options);
 }
 
 /** A port that is taken is the operator's to free: the message says which setting chose it. */

@@ -285,6 +285,14 @@ export const SETTINGS = {
       .transform(text => text.split(',')),
     'Where engines that dial connect to, one address per data-parallel rank, as `tcp://*:5557`; their topics, `kv@<pod>@<model>`, name the pod. Unset: Warmroute dials the pods.',
   ),
+  healthIntervalMs: setting(
+    'Warmroute',
+    ['WARMROUTE_HEALTH_INTERVAL_MS'],
+    '2000',
+    'ms',
+    wholeNumber(0, MAX_TIMER_MS),
+    'How often each pod is asked for `GET /health`, one request at a time per pod; more seldom where there are more than 500 pods at 2,000 ms. 0: never; then only what pods answer to requests tells how they are.',
+  ),
   dnsRefreshMs: setting(
     'Warmroute',
     ['WARMROUTE_DNS_REFRESH_MS'],

@@ -39,6 +39,7 @@ describe('configuration', () => {
       expectedBlocksTtlMs: 5000,
       kvEventsTopic: '',
       dnsRefreshMs: 5000,
+      healthIntervalMs: 2000,
       // AIBrix's own.
       useRemoteTokenizer: false,
       kvEventSync: false,
@@ -265,6 +266,7 @@ describe('configuration', () => {
       ['WARMROUTE_TOKENIZER_CONNECTIONS_PER_POD', '0', 'must be from 1 to 1000000'],
       ['WARMROUTE_INDEX_CAPACITY_BYTES', '1000', 'must be from 1048576 to 4294967296'],
       ['WARMROUTE_EXPECTED_BLOCKS_TTL_MS', '1.5', whole],
+      ['WARMROUTE_HEALTH_INTERVAL_MS', '-1', 'must be a whole number'],
       ['WARMROUTE_DNS_REFRESH_MS', '99', 'must be from 100 to 2147483647'],
       [TOKENIZER, 'on', flag],
       [TOKENIZER_IN_AIBRIX, '2', flag],

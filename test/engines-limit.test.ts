@@ -11,7 +11,7 @@ it('more event publishers than there is room for are named once, and said to be 
   const cache = aCacheState();
   const feed = new EventFeed({ cache, seed: SEED, topic: '', maxPublishers: 1, onFact: () => {} });
   const access = { apiKey: undefined, ca: undefined };
-  const engines = new Engines({ cache, feed, dials: true, log, scheme: 'http', access });
+  const engines = new Engines({ cache, feed, dials: true, log, scheme: 'http', access, onPort: () => {} });
   const port = await freePort();
   const [a, b, c] = ['a', 'b', 'c'].map(name =>
     aPod({ name, port, kvEvents: { kind: 'zmq', port, replayPort: undefined, ranks: 1 } }),

@@ -88,6 +88,8 @@ describe('the server, with tokenizers that are slow or fail', function () {
       ...WITH_EVENTS,
       // Of the probe as well.
       AIBRIX_TOKENIZER_REQUEST_TIMEOUT: '1',
+      // However busy the machine is.
+      WARMROUTE_DECISION_TIMEOUT_MS: '10000',
     });
     for (let i = 0; i < 12; i++) assert.equal((await routed(envoy, shortPrompt(i))).reason, 'no_match');
     await eventually('its circuit is open', () =>

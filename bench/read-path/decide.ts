@@ -6,10 +6,12 @@
  */
 import { parseArgs } from 'node:util';
 import type { Pod } from '../../src/domain.ts';
+import { PodsHealth } from '../../src/health/pods-health.ts';
 import { createCacheState } from '../../src/prefix-index/cache-state.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
 import type { RunIndex } from '../../src/prefix-index/run-index.ts';
 import { chainBlocks, rootOf } from '../../src/prompt/blocks.ts';
+import { createCandidates } from '../../src/routing/candidates.ts';
 import { Load } from '../../src/routing/load.ts';
 import { policies } from '../../src/routing/policy.ts';
 import { createPrefixLookup } from '../../src/routing/prefix-lookup.ts';
@@ -74,13 +76,17 @@ for (const [i, pod] of pods.entries()) {
 }
 
 let prompt = conversations[0]!;
+const health = new PodsHealth({ onChange: () => {} });
+for (const pod of pods) health.joined(pod);
 const route = createRoute({
   parse: path => ({
     kind: 'prompt',
     prompt: { path, model: MODEL, salt: '', content: { kind: 'text', text: '' }, body: {}, raw: NO_BYTES },
   }),
   modelAtStart: () => undefined,
-  registry: { knows: () => true, serving: () => pods, onlyModel: MODEL },
+  registry: { onlyModel: MODEL },
+  candidates: createCandidates({ registry: { knows: () => true, serving: () => pods }, health }),
+  health,
   tokenize: async () => ({ space: 'engine', ids: prompt }),
   lookup: createPrefixLookup({
     cache,
@@ -108,7 +114,10 @@ async function decideAll(rounds: number): Promise<Float64Array> {
   const times = new Float64Array(rounds);
   for (let i = 0; i < rounds; i++) {
     prompt = conversations[i % CONVERSATIONS]!;
-    const request = { path: '/v1/completions', contentType: undefined, strategy: undefined, body: NO_BYTES };
+    const request = {
+      ...{ path: '/v1/completions', contentType: undefined, strategy: undefined, body: NO_BYTES },
+      ...{ labels: undefined, subset: undefined, response: 'unwatched' as const },
+    };
     const started = performance.now();
     const { decision, release } = await route(
       { ...request, extent: 'whole', requestId: '', trace: {} },

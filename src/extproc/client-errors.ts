@@ -65,6 +65,22 @@ function describe(error: ClientError): Described {
         param: null,
         headers: { 'x-error-no-model-backends': 'true', 'retry-after': String(RETRY_AFTER_SECONDS) },
       };
+    case 'no_allowed_pod':
+      return {
+        status: 503,
+        message: `no pod for model ${shortened(error.model)} matches the filter of the request or of its gateway`,
+        code: 'service_unavailable',
+        param: null,
+        headers: { 'x-error-routing': 'true', 'retry-after': String(RETRY_AFTER_SECONDS) },
+      };
+    case 'bad_filter':
+      return {
+        status: 400,
+        message: `the header external-filter is not a label selector: ${shortened(error.reason)}`,
+        code: null,
+        param: null,
+        headers: { 'x-error-routing': 'true' },
+      };
     case 'body_too_large':
       return {
         status: 413,

@@ -3,7 +3,7 @@
  * directions are independent, since an upstream may answer before the request is finished.
  */
 import type { Decision, RoutedDecision } from '../domain.ts';
-import { endpointOf } from '../domain.ts';
+import { type Endpoint, endpointOf } from '../domain.ts';
 import type { BodyLease } from './body-memory.ts';
 import * as name from './headers.ts';
 import type { Incoming, Modes, ResponseMessage } from './incoming.ts';
@@ -86,7 +86,12 @@ export class Exchange {
 
   #respond(message: ResponseMessage): Action[] {
     if (message.kind === 'response_headers' && this.#routed) {
-      return [{ kind: 'send', reply: reply.responseHeaders(this.#responseHeaders(this.#routed)) }];
+      const { status, servedBy } = message;
+      const answer = { status, servedBy: servedBy as Endpoint | undefined };
+      return [
+        { kind: 'send', reply: reply.responseHeaders(this.#responseHeaders(this.#routed)) },
+        { kind: 'answered', answer },
+      ];
     }
     if (message.kind === 'response_body' && this.#modes.response === 'FULL_DUPLEX_STREAMED') {
       const end = message.endOfStream ? 'end_of_stream' : 'more_follows';

@@ -10,6 +10,15 @@ export const DESTINATION_ENDPOINT = 'x-gateway-destination-endpoint';
 /** Request: which of the data-parallel ranks behind one address is to take it. vLLM and SGLang honour it. */
 export const DATA_PARALLEL_RANK = 'x-data-parallel-rank';
 export const ROUTING_STRATEGY = 'routing-strategy';
+/** Request: a label selector that the pod must match. AIBrix's contract. */
+export const EXTERNAL_FILTER = 'external-filter';
+/** `ip:port` of the pod that answered, which may be one of the retries: an attribute of the response (`response_attributes`). */
+export const UPSTREAM_ADDRESS = 'upstream.address';
+/** The inference extension's name for the same, a key of the `envoy.lb` metadata. */
+export const DESTINATION_SERVED = 'x-gateway-destination-endpoint-served';
+/** Its name for the pods that a request may go to: a namespace of metadata, and the key in it. */
+export const SUBSET_NAMESPACE = 'envoy.lb.subset_hint';
+export const SUBSET = 'x-gateway-destination-endpoint-subset';
 export const REQUEST_ID = 'request-id';
 export const X_REQUEST_ID = 'x-request-id';
 export const DEBUG = 'x-warmroute-debug';
@@ -55,6 +64,14 @@ export function readHeaders(message: WireHttpHeaders): Headers {
     if (!headers.has(name)) headers.set(name, raw_value?.length ? raw_value.toString('utf8') : (value ?? ''));
   }
   return headers;
+}
+
+/** One header's first value, without reading the others. */
+export function headerOf(message: WireHttpHeaders, name: string): string | undefined {
+  for (const { key, raw_value, value } of message.headers?.headers ?? []) {
+    if (key === name) return raw_value?.length ? raw_value.toString('utf8') : value;
+  }
+  return undefined;
 }
 
 const MAX_VALUE_LENGTH = 256;

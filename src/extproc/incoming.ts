@@ -1,14 +1,27 @@
 /** Envoy's messages, read once into tagged values. */
-import { type Headers, readHeaders } from './headers.ts';
-import type { WireBodyMode, WireRequest } from './wire.ts';
+import * as name from './headers.ts';
+import type { WireBodyMode, WireRequest, WireValue } from './wire.ts';
 
 export type RequestMessage =
-  | { readonly kind: 'request_headers'; readonly headers: Headers; readonly endOfStream: boolean }
+  | {
+      readonly kind: 'request_headers';
+      readonly headers: name.Headers;
+      /** The pods that the request may go to, as the gateway says: `ip:port` or `ip`; undefined if it says nothing. */
+      readonly subset: readonly string[] | undefined;
+      readonly endOfStream: boolean;
+    }
   | { readonly kind: 'request_body'; readonly body: Buffer; readonly endOfStream: boolean }
   | { readonly kind: 'request_trailers' };
 
 export type ResponseMessage =
-  | { readonly kind: 'response_headers'; readonly endOfStream: boolean }
+  | {
+      readonly kind: 'response_headers';
+      /** NaN if Envoy does not forward it. */
+      readonly status: number;
+      /** `ip:port`; undefined where the gateway does not say. */
+      readonly servedBy: string | undefined;
+      readonly endOfStream: boolean;
+    }
   | { readonly kind: 'response_body'; readonly body: Buffer; readonly endOfStream: boolean }
   | { readonly kind: 'response_trailers' };
 
@@ -48,14 +61,22 @@ export function readMessage(wire: WireRequest): Incoming {
   if (wire.request_headers) {
     return {
       kind: 'request_headers',
-      headers: readHeaders(wire.request_headers),
+      headers: name.readHeaders(wire.request_headers),
+      subset: readSubset(metadataOf(wire, name.SUBSET_NAMESPACE, name.SUBSET)),
       endOfStream: wire.request_headers.end_of_stream === true,
     };
   }
   if (wire.request_body) return { kind: 'request_body', ...readBody(wire.request_body) };
   if (wire.request_trailers) return { kind: 'request_trailers' };
   if (wire.response_headers) {
-    return { kind: 'response_headers', endOfStream: wire.response_headers.end_of_stream === true };
+    const served =
+      attributeOf(wire, name.UPSTREAM_ADDRESS) ?? metadataOf(wire, 'envoy.lb', name.DESTINATION_SERVED);
+    return {
+      kind: 'response_headers',
+      status: Number(name.headerOf(wire.response_headers, ':status') ?? Number.NaN),
+      servedBy: textOf(served),
+      endOfStream: wire.response_headers.end_of_stream === true,
+    };
   }
   if (wire.response_body) return { kind: 'response_body', ...readBody(wire.response_body) };
   if (wire.response_trailers) return { kind: 'response_trailers' };
@@ -64,4 +85,33 @@ export function readMessage(wire: WireRequest): Incoming {
 
 function readBody({ body, end_of_stream }: { readonly body?: Buffer; readonly end_of_stream?: boolean }) {
   return { body: body ?? NO_BYTES, endOfStream: end_of_stream === true };
+}
+
+function metadataOf(
+  { metadata_context }: WireRequest,
+  namespace: string,
+  key: string,
+): WireValue | undefined {
+  return metadata_context?.filter_metadata?.[namespace]?.fields?.[key];
+}
+
+function attributeOf({ attributes }: WireRequest, key: string): WireValue | undefined {
+  return attributes?.['envoy.filters.http.ext_proc']?.fields?.[key];
+}
+
+function textOf(value: WireValue | undefined): string | undefined {
+  return value !== undefined && 'stringValue' in value ? value.stringValue : undefined;
+}
+
+/** A list, or, where a filter of Envoy's made it from a header, one text with commas. What is neither allows nobody. */
+function readSubset(value: WireValue | undefined): readonly string[] | undefined {
+  if (value === undefined) return undefined;
+  const texts =
+    'listValue' in value
+      ? (value.listValue.values ?? []).map(each => textOf(each) ?? '')
+      : [textOf(value) ?? ''];
+  return texts
+    .flatMap(text => text.split(','))
+    .map(text => text.trim())
+    .filter(text => text !== '');
 }

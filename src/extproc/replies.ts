@@ -73,6 +73,7 @@ const SHOW_TARGET: WireStruct['fields'] = { target_headers: { stringValue: 'warm
  */
 export function mutationOf(decision: RoutedDecision, { requestId, disclosure }: MutationOptions): Mutation {
   const endpoint = endpointOf(decision.pod);
+  const retries = decision.retries.map(endpointOf);
   return {
     response: {
       status: 'CONTINUE',
@@ -89,6 +90,10 @@ export function mutationOf(decision: RoutedDecision, { requestId, disclosure }: 
       fields: {
         'envoy.lb': struct({ [name.DESTINATION_ENDPOINT]: { stringValue: endpoint } }),
         warmroute: struct({
+          // What our Envoy configurations go by: all in order, or, for clusters that take one address each, one by one.
+          endpoints: { stringValue: [endpoint, ...retries].join(',') },
+          retry_1: { stringValue: retries[0]! },
+          retry_2: { stringValue: retries[1]! },
           decision: { stringValue: decision.reason },
           ...(disclosure.targetHeaders === 'warmroute' && SHOW_TARGET),
           ...(disclosure.debugHeaders === 'allowed' && {

@@ -13,7 +13,7 @@
  * (`mode_override`), and where it does not allow that, the request goes on without a decision.
  */
 import type { ClientError, Decision } from '../domain.ts';
-import type { BodyExtent, RouteRequest } from '../routing/route.ts';
+import type { Answer, BodyExtent, RouteRequest, Visibility } from '../routing/route.ts';
 import type { BodyLease } from './body-memory.ts';
 import { GatheredBody } from './gathered-body.ts';
 import * as name from './headers.ts';
@@ -23,6 +23,8 @@ import type { WireModeOverride, WireResponse } from './wire.ts';
 
 export type Action =
   | { readonly kind: 'send'; readonly reply: WireResponse }
+  /** The pod, or another one, has begun to answer the request that was routed. */
+  | { readonly kind: 'answered'; readonly answer: Answer }
   /** Decide, then tell the exchange (`decided`). */
   | { readonly kind: 'route'; readonly request: RouteRequest }
   /** Envoy holds the headers and waits for us while the body trickles in: tell the exchange when it took too long (`cutShort`). */
@@ -42,6 +44,8 @@ export interface ExchangeOptions extends reply.Disclosure {
   readonly maxBodyBytes: number;
   /** Paths, without query, whose requests we route. */
   readonly isRouted: (path: string) => boolean;
+  /** Whether to ask for the response of the request that is coming in, where Envoy does not show it anyway. */
+  readonly watchNext: () => Visibility;
   /** For requests that come without an `x-request-id`. */
   readonly newRequestId: () => string;
 }
@@ -115,9 +119,7 @@ export class RequestSide {
   receive(message: RequestMessage): Action[] {
     switch (this.#state.at) {
       case 'start':
-        return message.kind === 'request_headers'
-          ? this.#open(message.headers, message.endOfStream)
-          : this.#pass(message);
+        return message.kind === 'request_headers' ? this.#open(message) : this.#pass(message);
       case 'collecting':
         return this.#collect(this.#state, message);
       case 'deciding':
@@ -155,7 +157,7 @@ export class RequestSide {
     return state.at === 'collecting' || state.at === 'deciding' ? this.#settle(state.owed, undefined) : [];
   }
 
-  #open(headers: name.Headers, endOfStream: boolean): Action[] {
+  #open({ headers, subset, endOfStream }: Extract<RequestMessage, { kind: 'request_headers' }>): Action[] {
     this.requestId = name.headerValue(headers.get(name.X_REQUEST_ID) ?? '') || this.#options.newRequestId();
     this.wantsDebug = this.#options.debugHeaders === 'allowed' && headers.get(name.DEBUG) === '1';
     if (headers.has(name.ORIGINAL_DST_HOST)) this.#forged = [...name.FORGEABLE, name.ORIGINAL_DST_HOST];
@@ -177,12 +179,15 @@ export class RequestSide {
       path,
       contentType: headers.get('content-type'),
       strategy: headers.get(name.ROUTING_STRATEGY),
+      labels: headers.get(name.EXTERNAL_FILTER),
+      subset,
+      response: this.#responseOf(),
       requestId: this.requestId,
       trace: traceOf(headers),
     };
     this.#state = { at: 'collecting', request, owed };
     if (owed.headers) return [{ kind: 'start_body_deadline', mode: this.#modes.request as HeldMode }];
-    return [send(this.#headersReply(undefined, this.#bufferIfAsked()))];
+    return [send(this.#headersReply(undefined, this.#bufferIfAsked(request.response)))];
   }
 
   #collect(state: Extract<State, { at: 'collecting' }>, message: RequestMessage): Action[] {
@@ -289,8 +294,15 @@ export class RequestSide {
     };
   }
 
-  #bufferIfAsked(): WireModeOverride | undefined {
-    if (this.wantsDebug) {
+  /** A response whose body passes through us is shown with its headers, too. */
+  #responseOf(): Visibility {
+    if (this.#modes.response !== 'NONE' || this.wantsDebug) return 'watched';
+    // Envoy drops an override that its list does not have: nothing is lost where it only asks for the response's headers.
+    return this.#modes.request === 'BUFFERED' ? this.#options.watchNext() : 'unwatched';
+  }
+
+  #bufferIfAsked(response: Visibility): WireModeOverride | undefined {
+    if (this.wantsDebug || (response === 'watched' && this.#modes.response === 'NONE')) {
       return { request_body_mode: 'BUFFERED', response_body_mode: 'NONE', response_header_mode: 'SEND' };
     }
     if (this.#modes.request === 'STREAMED' || this.#modes.request === 'NONE') {

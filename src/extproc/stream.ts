@@ -75,6 +75,9 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
           // What is echoed must not pile up for a peer that sends and does not read.
           if (!isClosed && !call.write(action.reply)) call.pause();
           break;
+        case 'answered':
+          outcome?.answered(action.answer);
+          break;
         case 'route':
           clearTimeout(bodyDeadline);
           deciding = options

@@ -36,6 +36,10 @@ export interface WireRequest {
   readonly response_headers?: WireHttpHeaders;
   readonly response_body?: WireHttpBody;
   readonly response_trailers?: object;
+  /** What Envoy forwards of a request's metadata (`forwarding_namespaces`). */
+  readonly metadata_context?: { readonly filter_metadata?: Readonly<Record<string, WireStruct>> };
+  /** By filter: what Envoy is configured to tell of a request or a response. */
+  readonly attributes?: Readonly<Record<string, WireStruct>>;
   /** On the first message of a stream only; absent before Envoy 1.34. */
   readonly protocol_config?: {
     readonly request_body_mode?: WireBodyMode;
@@ -72,6 +76,7 @@ export interface WireStruct {
 export type WireValue =
   | { readonly stringValue: string }
   | { readonly numberValue: number }
+  | { readonly listValue: { readonly values?: readonly WireValue[] } }
   | { readonly structValue: WireStruct };
 
 export interface WireModeOverride {

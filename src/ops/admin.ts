@@ -16,6 +16,8 @@ export interface AdminOptions {
   readonly models: () => readonly { readonly id: string; readonly root: string }[];
   /** What `/debug/publishers` shows: anything that is JSON. */
   readonly publishers: () => readonly unknown[];
+  /** What `/debug/pods` shows: anything that is JSON. */
+  readonly pods: () => readonly unknown[];
   readonly now?: () => number;
   /** How long `stop` lets running answers finish. Default 1000. */
   readonly stopGraceMs?: number;
@@ -49,12 +51,13 @@ const LOOPBACK_ONLY =
 
 /**
  * The operator's HTTP door: `/healthz` (the process runs), `/readyz` (200, or 503 while requests should go elsewhere, and
- * why), `/metrics`, `/debug/publishers` (each event stream: state, sequence, lag, blocks, last errors), and `/v1/models` in
- * OpenAI's list format. The latter two are for clients on this host unless `debug` says otherwise. Clients that do not read, or
- * open many connections, cost nobody else. Rejects with the system's error if it cannot listen.
+ * why), `/metrics`, `/debug/pods` (each pod: health and why, requests in flight, seen and failed, ports), `/debug/publishers`
+ * (each event stream: state, sequence, lag, blocks, last errors), and `/v1/models` in OpenAI's list format. The latter three are
+ * for clients on this host unless `debug` says otherwise. Clients that do not read, or open many connections, cost nobody else.
+ * Rejects with the system's error if it cannot listen.
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
-  const { metrics, isReady, models, publishers, debug, now = Date.now, stopGraceMs = 1000 } = options;
+  const { metrics, isReady, models, publishers, pods, debug, now = Date.now, stopGraceMs = 1000 } = options;
   // OpenAI clients require a creation time; ours is the same for all models while the process lives.
   const created = Math.floor(now() / 1000);
 
@@ -68,6 +71,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
       },
     ],
     ['/metrics', metrics],
+    ['/debug/pods', (_, response) => sendJson(response, 200, { pods: pods() })],
     ['/debug/publishers', (_, response) => sendJson(response, 200, { publishers: publishers() })],
     [
       '/v1/models',

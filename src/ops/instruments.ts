@@ -104,11 +104,11 @@ export function createInstruments(metrics: Metrics) {
       'reason',
     ]),
     rejections: counter('warmroute_rejections_total', 'Requests answered with an error, by kind', ['kind']),
-    undecided: counter('warmroute_undecided_total', 'Requests that went on without a pick, by why', ['why']),
     refusedConnections: counter(
       'warmroute_refused_connections_total',
       'gRPC connections refused, as there were too many',
     ),
+    undecided: counter('warmroute_undecided_total', 'Requests that went on without a pick, by why', ['why']),
     matchedBlocks: counter(
       'warmroute_matched_blocks_total',
       'Prompt blocks that the chosen pod held, by tier',
@@ -146,6 +146,11 @@ export function createInstruments(metrics: Metrics) {
       'Blocks with an unknown parent given up for newer ones',
       ['pod'],
     ),
+    podHealth: gauge('warmroute_pod_health', '1 for the state of health that a pod is in', ['pod', 'state']),
+    podFailures: counter('warmroute_pod_failures_total', 'Watched requests that a pod failed, by why', [
+      'pod',
+      'why',
+    ]),
     kvMessagesDropped: counter('warmroute_kv_messages_dropped_total', 'Event messages not applied, by why', [
       'pod',
       'why',

@@ -1,6 +1,7 @@
 /** What the parts report, as metrics and log lines. */
 import type { EventFeed, PublisherReport } from '../events/event-feed.ts';
 import type { DoorFact } from '../extproc/exchange.ts';
+import type { PodsHealth } from '../health/pods-health.ts';
 import { type DiscoveryProblem, describeProblem } from '../pods/discovery.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import type { CacheState } from '../prefix-index/cache-state.ts';
@@ -90,6 +91,7 @@ export interface ReportedState {
   readonly cache: CacheState;
   readonly registry: PodRegistry;
   readonly load: Load;
+  readonly health: Pick<PodsHealth, 'stateOf'>;
   readonly grpc: { readonly openStreams: number; readonly bufferedBytes: number };
   readonly publishers: () => readonly PublisherReport[];
   readonly usesKvEvents: boolean;
@@ -97,7 +99,7 @@ export interface ReportedState {
 
 /** Gauges are read when somebody scrapes. */
 export function reportState(metrics: Metrics, instruments: Instruments, state: ReportedState): void {
-  const { cache, registry, load, grpc, usesKvEvents } = state;
+  const { cache, registry, load, health, grpc, usesKvEvents } = state;
   instruments.indexBlocks.onScrape(set => set(cache.index.size().blocks));
   instruments.indexEntries.onScrape(set => {
     const history = cache.history.entries;
@@ -112,6 +114,9 @@ export function reportState(metrics: Metrics, instruments: Instruments, state: R
   instruments.bufferedBytes.onScrape(set => set(grpc.bufferedBytes));
   instruments.inFlight.onScrape(set => {
     for (const pod of registry.pods()) set(load.running(pod), { pod: pod.name });
+  });
+  instruments.podHealth.onScrape(set => {
+    for (const pod of registry.pods()) set(1, { pod: pod.name, state: health.stateOf(pod) });
   });
   instruments.aibrix.indexer.onScrape(set =>
     set(1, { model: '_init_', indexer_type: usesKvEvents ? 'sync' : 'local' }),

@@ -1,7 +1,8 @@
 import type { HolderId, Matches, MatchLayer } from '../domain.ts';
 import type { HolderSets } from './holder-sets.ts';
 import { Leavers } from './leavers.ts';
-import type { Found } from './prefix-index.ts';
+import type { Found, Place } from './prefix-index.ts';
+import type { RunMap } from './run-map.ts';
 import type { WordHeap } from './word-heap.ts';
 
 /**
@@ -11,6 +12,7 @@ import type { WordHeap } from './word-heap.ts';
  * Who stands where is told only when asked. A run's holders hold the prompt up to there if they are holders of all runs before.
  */
 export class Path implements Found {
+  readonly #runMap: Pick<RunMap, 'offset'>;
   readonly #sets: HolderSets;
   readonly #leavers: Leavers;
   runs = new Uint32Array(256);
@@ -19,9 +21,10 @@ export class Path implements Found {
   /** Where those that end at each run end in what the leavers are. */
   #ends = new Uint32Array(256);
 
-  constructor(sets: HolderSets, heap: WordHeap) {
-    this.#sets = sets;
-    this.#leavers = new Leavers(sets, heap);
+  constructor(runMap: Pick<RunMap, 'offset' | 'sets'>, heap: WordHeap) {
+    this.#runMap = runMap;
+    this.#sets = runMap.sets;
+    this.#leavers = new Leavers(runMap.sets, heap);
   }
 
   get stretches(): number {
@@ -34,6 +37,14 @@ export class Path implements Found {
 
   holds(stretch: number, holder: HolderId): boolean {
     return this.#sets.has(this.runs[stretch]!, holder);
+  }
+
+  placeOf(block: number): Place | undefined {
+    let step = 0;
+    while (step < this.length && this.depths[step]! <= block) step++;
+    if (step === this.length) return undefined;
+    const start = step === 0 ? 0 : this.depths[step - 1]!;
+    return (this.#runMap.offset(this.runs[step]!) + block - start) as Place;
   }
 
   depthOf(holder: HolderId): number {

@@ -36,6 +36,8 @@ export interface Found {
   endOf(stretch: number): number;
   /** Whether a holder holds a stretch, whatever it holds of those before. */
   holds(stretch: number, holder: HolderId): boolean;
+  /** Where the prompt's block with this number is, counted from 0; undefined if nobody holds it. */
+  placeOf(block: number): Place | undefined;
 }
 
 /**

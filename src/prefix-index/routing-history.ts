@@ -23,6 +23,13 @@ export interface Generation {
   entries: number;
 }
 
+/** Blocks that were expected of nobody's request before: those of `chain` from the block with the number `from` on. */
+export interface Expectation {
+  readonly generation: Generation;
+  readonly chain: BlockChain;
+  readonly from: number;
+}
+
 /** Generations of one pod in a time to live, and in the capacity. */
 const GENERATIONS = 8;
 
@@ -54,24 +61,41 @@ export class RoutingHistory {
     return entries;
   }
 
-  /** The prompt was sent to this pod. */
-  store(pod: string, chain: BlockChain): void {
+  /** The prompt was sent to this pod. Returns what is to be withdrawn if the pod will not hold it after all. */
+  store(pod: string, chain: BlockChain): Expectation | undefined {
     const { index, capacityEntries } = this.#options;
     const fitting = Math.min(chain.length, capacityEntries);
-    if (fitting === 0) return;
+    if (fitting === 0) return undefined;
     this.expire();
     const generation = this.#current(pod, fitting);
-    const added = index.store(
-      generation.holder,
-      { ...chain, length: fitting },
-      { after: START, engineHashes: undefined, again: 'same' },
-    );
+    const stored = { ...chain, length: fitting };
+    const added = index.store(generation.holder, stored, {
+      ...{ after: START, engineHashes: undefined, again: 'same' },
+    });
     generation.entries += added;
     this.#entries += added;
     for (const oldest of this.#generations) {
       if (this.#entries <= capacityEntries || oldest === generation) break;
       this.#end(oldest);
     }
+    return added === 0 ? undefined : { generation, chain: stored, from: fitting - added };
+  }
+
+  /** The prompt's request failed: what nobody expected of the pod before is not expected because of it, either. */
+  withdraw({ generation, chain, from }: Expectation): void {
+    const { index } = this.#options;
+    if (!this.#generations.has(generation)) return;
+    const found = index.find(chain);
+    const places: Place[] = [];
+    for (let block = from; block < chain.length; block++) {
+      const place = found.placeOf(block);
+      if (place === undefined) break;
+      places.push(place);
+    }
+    // What was found is not valid any more when the first one is gone; the places are. The tail first, as engines evict.
+    for (const place of places.reverse()) index.removeAt(generation.holder, place);
+    generation.entries -= chain.length - from;
+    this.#entries -= chain.length - from;
   }
 
   /** Ends what is no longer expected of anybody. Whoever looks something up calls it first. */

@@ -89,7 +89,7 @@ export class RunIndex implements PrefixIndex {
     this.#members = new Membership(parts);
     this.#capacity = new Capacity({ ...parts, members: this.#members }, capacityBytes);
     this.#writer = new ChainWriter(this.#arena, this.#runs, this.#engineHashes);
-    this.#path = new Path(this.#runs.sets, this.#heap);
+    this.#path = new Path(this.#runs, this.#heap);
   }
 
   size(): IndexSize {

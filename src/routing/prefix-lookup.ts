@@ -16,8 +16,8 @@ export interface PrefixFound {
    * undefined where there is only one, or none holds anything.
    */
   rankOf(i: number): number | undefined;
-  /** The prompt was sent to this pod: it will hold it soon. */
-  remember(pod: Pod): void;
+  /** The prompt was sent to this pod: it will hold it soon. Returns how to take that back, if its request fails. */
+  remember(pod: Pod): () => void;
 }
 
 export interface PromptContext {
@@ -52,6 +52,8 @@ interface PodList {
   /** Of pods that may have several ranks: the best one, -1 if there is none, and how many tokens it holds. */
   readonly ranks: { readonly best: Int32Array; readonly tokens: Uint32Array } | undefined;
 }
+
+const NOTHING_TO_TAKE_BACK = () => {};
 
 /** Cuts a prompt into chains, one per cache model and block size in use, and looks each up in the index. */
 export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
@@ -194,8 +196,11 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       },
       remember: pod => {
         // Of a name that no engine has shown it is not known whether it is an adapter, and so what will be held.
-        if (cacheModelOf(pod, model) !== model && !catalog.isBaseName(model)) return;
-        for (const chain of chainsOf(pod)) history.store(pod.name, chain);
+        if (cacheModelOf(pod, model) !== model && !catalog.isBaseName(model)) return NOTHING_TO_TAKE_BACK;
+        const stored = chainsOf(pod).map(chain => history.store(pod.name, chain));
+        return () => {
+          for (const expectation of stored) if (expectation !== undefined) history.withdraw(expectation);
+        };
       },
     };
   };

@@ -9,26 +9,34 @@ import type {
   WithoutTokens,
 } from '../domain.ts';
 import { STRATEGIES } from '../domain.ts';
+import type { Answer, PodsHealth, Visibility } from '../health/pods-health.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import { type ParsedPrompt, type PromptRequest, promptWithout } from '../prompt/request.ts';
 import { TOO_LATE, type Tokenizer, TokenizerError } from '../prompt/tokenizer.ts';
 import { deadlineAfter } from '../time.ts';
+import type { Bounds, Candidates } from './candidates.ts';
 import type { Load } from './load.ts';
 import type { Policy } from './policy.ts';
 import type { PrefixFound, PrefixLookup } from './prefix-lookup.ts';
 import type { PromptHistory } from './prompt-history.ts';
+import { retriesOf } from './retries.ts';
+import { send } from './sent.ts';
+
+export type { Answer, Visibility } from '../health/pods-health.ts';
 
 /** How much of a body there is to decide by: all, or its beginning, since the rest came too slowly or there was no room for it. */
 export type BodyExtent = 'whole' | 'late_body' | 'buffers_full';
 
 /** One request as Envoy's door hands it over: path and headers that matter, and the body. */
-export interface RouteRequest {
+export interface RouteRequest extends Bounds {
   readonly path: string;
   readonly contentType: string | undefined;
   /** The `routing-strategy` header; undefined or blank means the configured strategy. */
   readonly strategy: string | undefined;
   readonly body: Uint8Array;
   readonly extent: BodyExtent;
+  /** Whether `answered` of the outcome will be called once the pod has answered. */
+  readonly response: Visibility;
   /** For logs, and for the response. */
   readonly requestId: string;
   /** W3C `traceparent` and `tracestate` of the caller, as far as given. */
@@ -37,7 +45,9 @@ export interface RouteRequest {
 
 export interface RouteOutcome {
   readonly decision: Decision;
-  /** Ends the request's share of its pod's load. Harmless to repeat; nothing to do where no pod was picked. */
+  /** The response has begun. At most once, before `release`. */
+  answered(answer: Answer): void;
+  /** The exchange is over: ends the request's share of its pod's load. Harmless to repeat; nothing to do where no pod was picked. */
   release(): void;
 }
 
@@ -48,7 +58,9 @@ export interface RouteParts {
   readonly parse: (path: string, contentType: string | undefined, body: Uint8Array) => ParsedPrompt;
   /** The model that a body names, when only its beginning is there. */
   readonly modelAtStart: (body: Uint8Array) => string | undefined;
-  readonly registry: Pick<PodRegistry, 'knows' | 'serving' | 'onlyModel'>;
+  readonly registry: Pick<PodRegistry, 'onlyModel'>;
+  readonly candidates: Candidates;
+  readonly health: Pick<PodsHealth, 'sent'>;
   readonly tokenize: Tokenizer['tokenize'];
   readonly lookup: PrefixLookup;
   /** For prompts without tokens. */
@@ -71,7 +83,7 @@ type Clue =
 
 /** The read path: body → prompt → tokens → blocks → who holds them → the pod. */
 export function createRoute(parts: RouteParts): Route {
-  const { registry, load, random = Math.random } = parts;
+  const { candidates, registry, load, random = Math.random } = parts;
   const turns = new Map<string, number>();
 
   return async (request, signal) => {
@@ -81,25 +93,28 @@ export function createRoute(parts: RouteParts): Route {
     if (parsed.kind === 'invalid') return rejected(parsed.error);
     const { prompt } = parsed;
     const { model } = prompt;
-    if (!registry.knows(model)) return rejected({ kind: 'unknown_model', model });
+    const before = candidates.allowed(model, request);
+    if (before.kind === 'rejected' && before.error.kind !== 'no_ready_pod') return rejected(before.error);
     const wanted = request.strategy?.trim() || parts.defaultStrategy;
     const strategy = STRATEGIES.find(name => name === wanted);
     if (strategy === undefined) return rejected({ kind: 'bad_strategy', strategy: wanted });
+    if (before.kind === 'rejected') return rejected(before.error);
 
-    const before = registry.serving(model);
-    if (before.length === 0) return rejected({ kind: 'no_ready_pod', model });
     const clue: Clue =
       strategy !== 'prefix-cache'
         ? { kind: 'not_asked' }
         : extent === 'whole'
-          ? await tokenize(prompt, before, signal)
+          ? await tokenize(prompt, before.pods, signal)
           : { kind: 'none', reason: extent };
     // Others may have come and gone meanwhile. From here on nothing is waited for.
-    const pods = registry.serving(model);
-    if (pods.length === 0) return rejected({ kind: 'no_ready_pod', model });
-    const decision = decide(strategy, clue, prompt, pods);
-    const lease = load.begin(decision.pod);
-    return { decision, release: () => lease.release() };
+    const allowed = candidates.allowed(model, request);
+    if (allowed.kind === 'rejected') return rejected(allowed.error);
+    const { decision, found } = decide(strategy, clue, prompt, allowed.pods, request.response);
+    // Streamed answers begin with the first token, others with the last.
+    const kind = prompt.body.stream === true ? `${prompt.path} streamed` : prompt.path;
+    const remember = rememberer(clue, found, prompt);
+    const sent = send(parts, decision, { visibility: request.response, kind }, remember);
+    return { decision, answered: answer => sent.answered(answer), release: () => sent.release() };
   };
 
   function parse({ path, contentType, body }: RouteRequest): ParsedPrompt {
@@ -118,8 +133,9 @@ export function createRoute(parts: RouteParts): Route {
     if (pods.length === 1) return { kind: 'none', reason: 'only_pod' };
     if (prompt.content.kind === 'none') return { kind: 'none', reason: 'no_prompt' };
     const deadline = deadlineAfter(parts.deadlineMs, signal, TOO_LATE);
+    const { pods: well } = candidates.wellAmong(pods, 'unwatched');
     try {
-      return { kind: 'tokens', tokens: await deadline.race(parts.tokenize(prompt, pods, deadline.signal)) };
+      return { kind: 'tokens', tokens: await deadline.race(parts.tokenize(prompt, well, deadline.signal)) };
     } catch (error) {
       if (signal.aborted) return { kind: 'none', reason: 'cancelled' };
       return { kind: 'no_tokens', why: deadline.signal.aborted ? 'deadline' : whyWithout(error) };
@@ -128,13 +144,16 @@ export function createRoute(parts: RouteParts): Route {
     }
   }
 
+  /** @param allowed where the request may go; not empty */
   function decide(
     strategy: Strategy,
     clue: Clue,
     prompt: PromptRequest,
-    pods: readonly Pod[],
-  ): RoutedDecision {
+    allowed: readonly Pod[],
+    visibility: Visibility,
+  ): { readonly decision: RoutedDecision; readonly found: PrefixFound | undefined } {
     const { model } = prompt;
+    const { kind, pods } = candidates.wellAmong(allowed, visibility);
     const found = clue.kind === 'tokens' ? look(clue.tokens, prompt, pods) : undefined;
     const recognized = clue.kind === 'no_tokens' ? parts.history.find(prompt, pods) : undefined;
     const none = new Uint32Array(found || recognized ? 0 : pods.length);
@@ -142,24 +161,35 @@ export function createRoute(parts: RouteParts): Route {
     const totalBlocks = found?.totalBlocks ?? recognized?.total ?? none;
     const running = load.runningOn(pods);
     const snapshot = { pods, running, matchedBlocks, totalBlocks, random, turn: nextTurn(model) };
-    const isBlind = clue.kind === 'none' || (clue.kind === 'tokens' && found === undefined);
+    const isBlind =
+      kind !== 'well' || clue.kind === 'none' || (clue.kind === 'tokens' && found === undefined);
     const pick = parts.policies[isBlind ? 'least-request' : strategy](snapshot);
     const { index } = pick;
     const pod = pods[index]!;
-    found?.remember(pod);
-    if (strategy === 'prefix-cache' && clue.kind !== 'none') parts.history.remember(prompt, pod);
-    return {
+    const others = kind === 'trial' ? candidates.wellAmong(allowed, 'unwatched').pods : pods;
+    const decision: RoutedDecision = {
       kind: 'routed',
       pod,
       rank: pick.reason === 'prefix_match' ? found?.rankOf(index) : undefined,
+      retries: retriesOf(pod, others, load.runningOn(others), random),
       strategy,
-      reason: reasonOf(clue, found, pick.reason),
+      reason: kind === 'well' ? reasonOf(clue, found, pick.reason) : kind,
       withoutTokens: clue.kind === 'no_tokens' ? clue.why : undefined,
       model,
       // Blocks of a KV cache: what is recognized of a prompt without tokens is none.
       matchedBlocks: found?.matchedBlocks[index] ?? 0,
       totalBlocks: found?.totalBlocks[index] ?? 0,
       elsewhere: { cpu: found?.elsewhere?.cpu[index] ?? 0, storage: found?.elsewhere?.storage[index] ?? 0 },
+    };
+    return { decision, found };
+  }
+
+  /** How a pod is expected to hold the prompt once it has it, and how that is taken back; undefined: nobody will ask. */
+  function rememberer(clue: Clue, found: PrefixFound | undefined, prompt: PromptRequest) {
+    if (clue.kind !== 'tokens' && clue.kind !== 'no_tokens') return undefined;
+    return (pod: Pod) => {
+      parts.history.remember(prompt, pod);
+      return found?.remember(pod) ?? (() => {});
     };
   }
 
@@ -180,7 +210,7 @@ export function createRoute(parts: RouteParts): Route {
 }
 
 function undecided(): RouteOutcome {
-  return { decision: { kind: 'undecided' }, release: () => {} };
+  return { decision: { kind: 'undecided' }, answered: () => {}, release: () => {} };
 }
 
 function whyWithout(error: unknown): WithoutTokens {
@@ -208,5 +238,5 @@ function reasonOf(clue: Clue, found: PrefixFound | undefined, picked: Reason): R
 }
 
 function rejected(error: ClientError): RouteOutcome {
-  return { decision: { kind: 'rejected', error }, release: () => {} };
+  return { decision: { kind: 'rejected', error }, answered: () => {}, release: () => {} };
 }

@@ -30,6 +30,7 @@ export const OPTIONS: ExchangeOptions = {
   debugHeaders: 'allowed',
   targetHeaders: 'off',
   isRouted: path => path === CHAT_PATH,
+  watchNext: () => 'unwatched',
   newRequestId: () => 'made-up',
 };
 

@@ -202,7 +202,7 @@ const FULL_DUPLEX: Dialogues = {
     [HEADERS, 'start the body deadline'],
     [requestBody('hello', 'end'), 'route "hello"'],
     [PICK, 'request_headers pick', 'request_body "hello" end'],
-    [responseHeaders(), 'response_headers'],
+    [responseHeaders(), 'response_headers', 'answered 200'],
     [responseBody('data: 1'), 'response_body "data: 1"'],
     [responseBody('', 'end'), 'response_body "" end'],
   ],

@@ -105,7 +105,7 @@ const BUFFERED: Dialogues = {
     [HEADERS, 'request_headers'],
     [requestBody('hello', 'end'), 'route "hello"'],
     [PICK, 'request_body pick'],
-    [responseHeaders(), 'response_headers'],
+    [responseHeaders(), 'response_headers', 'answered 200'],
     [responseBody('one'), 'response_body'],
     [responseBody('two'), 'response_body'],
     [responseTrailers, 'response_trailers'],

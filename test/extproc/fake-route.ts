@@ -1,6 +1,6 @@
 /** A route whose decisions the test makes, and whose accounting it counts. */
 import type { Decision } from '../../src/domain.ts';
-import type { Route, RouteOutcome, RouteRequest } from '../../src/routing/route.ts';
+import type { Answer, Route, RouteOutcome, RouteRequest } from '../../src/routing/route.ts';
 import { aRoutedDecision } from '../support/builders.ts';
 
 export class RouteCall {
@@ -9,6 +9,7 @@ export class RouteCall {
   /** Settles at the first release. */
   readonly released: Promise<void>;
   releases = 0;
+  readonly answers: Answer[] = [];
   readonly #outcome = Promise.withResolvers<RouteOutcome>();
   readonly #release = Promise.withResolvers<void>();
 
@@ -25,6 +26,7 @@ export class RouteCall {
   decide(decision: Decision = aRoutedDecision()): void {
     this.#outcome.resolve({
       decision,
+      answered: answer => void this.answers.push(answer),
       release: () => {
         this.releases++;
         this.#release.resolve();

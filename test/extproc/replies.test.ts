@@ -140,6 +140,9 @@ describe('A reply', () => {
         warmroute: {
           structValue: {
             fields: {
+              endpoints: { stringValue: '[fd00::1]:9000,127.0.0.1:8001,127.0.0.1:8000' },
+              retry_1: { stringValue: '127.0.0.1:8001' },
+              retry_2: { stringValue: '127.0.0.1:8000' },
               decision: { stringValue: 'prefix_match' },
               target_headers: { stringValue: 'warmroute' },
               pod: { stringValue: 'engine-6' },
@@ -163,7 +166,14 @@ describe('What a reply tells', () => {
       { structValue: { fields: object } }
     >;
     assert.hasAllKeys(lb!.structValue.fields, ['x-gateway-destination-endpoint'], 'what Envoy balances by');
-    return warmroute!.structValue.fields;
+    const { endpoints, retry_1, retry_2, ...told } = warmroute!.structValue.fields as Record<string, unknown>;
+    const next = ['127.0.0.1:8001', '127.0.0.1:8000'];
+    assert.deepEqual(
+      [endpoints, retry_1, retry_2],
+      [`127.0.0.1:8000,${next}`, ...next].map(stringValue => ({ stringValue })),
+      'whom Envoy tries, in order',
+    );
+    return told;
   };
 
   it('is the reason, and of pods and blocks nothing where debug headers are off', () => {

@@ -45,6 +45,7 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
         debugHeaders: 'off',
         targetHeaders: 'off',
         isRouted: path => path === CHAT_PATH,
+        watchNext: () => 'unwatched',
         newRequestId: () => 'made-up',
       },
       onFact: fact => facts.push(fact),

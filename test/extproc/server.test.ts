@@ -54,7 +54,7 @@ describe('The ext_proc server', () => {
       route: route.route,
       exchange: {
         ...{ maxBodyBytes: 1, debugHeaders: 'off', targetHeaders: 'off' },
-        ...{ isRouted: () => true, newRequestId: () => '' },
+        ...{ isRouted: () => true, watchNext: () => 'unwatched', newRequestId: () => '' },
       },
       onFact: () => {},
       onUnexpected: () => {},

@@ -8,6 +8,8 @@ export function told(action: Action): string {
   switch (action.kind) {
     case 'send':
       return toldReply(action.reply);
+    case 'answered':
+      return `answered ${action.answer.status}`;
     case 'route':
       return [
         `route ${JSON.stringify(Buffer.from(action.request.body).toString())}`,

@@ -18,6 +18,7 @@ describe('startAdmin', () => {
       metrics: (_, response) => void response.writeHead(200, { 'content-type': 'text/plain' }).end('up 1\n'),
       isReady: () => ({ ready: true, why: 'ready' }),
       models: () => [],
+      pods: () => [{ pod: 'engine-0', health: 'healthy' }],
       publishers: () => [{ pod: 'engine-0', state: 'live' }],
       now: () => 1_700_000_000_999,
       ...options,
@@ -171,10 +172,17 @@ describe('startAdmin', () => {
     assert.deepEqual(JSON.parse(body), { publishers: [{ pod: 'engine-0', state: 'live' }] });
   });
 
+  it('shows how the pods are', async () => {
+    await start();
+    const { status, body } = await ask('/debug/pods');
+    assert.equal(status, 200);
+    assert.deepEqual(JSON.parse(body), { pods: [{ pod: 'engine-0', health: 'healthy' }] });
+  });
+
   describe('what is for clients on the same host', () => {
     const elsewhere = { headers: { host: 'router.example' } };
 
-    for (const path of ['/v1/models', '/debug/publishers', '/debug/anything', '/']) {
+    for (const path of ['/v1/models', '/debug/publishers', '/debug/pods', '/debug/anything', '/']) {
       it(`${path} is refused to others, with the setting to switch it on`, async () => {
         await start();
         const { status, headers, body } = await ask(path, elsewhere);
@@ -235,6 +243,7 @@ describe('startAdmin', () => {
       metrics: () => {},
       isReady: () => ({ ready: true, why: '' }),
       models: () => [],
+      pods: () => [],
       publishers: () => [{ pod: 'engine-0', state: 'live' }],
     }).then(
       () => assert.fail('started'),

@@ -1,9 +1,11 @@
 /** The read path with an observer around it, and everything that it records. */
 import type { Decision, RoutedDecision } from '../../src/domain.ts';
+import { PodsHealth } from '../../src/health/pods-health.ts';
 import { createObserver } from '../../src/ops/observed.ts';
 import { PodRegistry } from '../../src/pods/registry.ts';
 import { modelAtStart } from '../../src/prompt/model-at-start.ts';
 import { parsePrompt } from '../../src/prompt/request.ts';
+import { createCandidates } from '../../src/routing/candidates.ts';
 import { Load } from '../../src/routing/load.ts';
 import { policies } from '../../src/routing/policy.ts';
 import type { PrefixLookup } from '../../src/routing/prefix-lookup.ts';
@@ -21,6 +23,9 @@ export function aRequest(given: Partial<RouteRequest> = {}): RouteRequest {
     path: '/v1/completions',
     contentType: 'application/json',
     strategy: undefined,
+    labels: undefined,
+    subset: undefined,
+    response: 'watched',
     body: Buffer.from(JSON.stringify({ model: 'demo', prompt: SECRET })),
     extent: 'whole',
     requestId: 'request-1',
@@ -30,7 +35,14 @@ export function aRequest(given: Partial<RouteRequest> = {}): RouteRequest {
 }
 
 export const aDecision = (given: Partial<RoutedDecision> = {}): RoutedDecision => ({
-  ...{ kind: 'routed', pod: PODS[0]!, rank: undefined, strategy: 'prefix-cache', reason: 'prefix_match' },
+  ...{
+    kind: 'routed',
+    pod: PODS[0]!,
+    retries: [PODS[1]!, PODS[0]!],
+    rank: undefined,
+    strategy: 'prefix-cache',
+    reason: 'prefix_match',
+  },
   ...{
     model: 'demo',
     withoutTokens: undefined,
@@ -43,7 +55,7 @@ export const aDecision = (given: Partial<RoutedDecision> = {}): RoutedDecision =
 
 export const deciding =
   (decision: Decision): Route =>
-  async () => ({ decision, release: () => {} });
+  async () => ({ decision, answered: () => {}, release: () => {} });
 
 /** Where the prefix is: three of four blocks on the second pod. */
 export const lookup: PrefixLookup = (_tokens, _context, pods) => ({
@@ -51,7 +63,7 @@ export const lookup: PrefixLookup = (_tokens, _context, pods) => ({
   totalBlocks: Uint32Array.from(pods, () => 4),
   elsewhere: undefined,
   rankOf: () => undefined,
-  remember: () => {},
+  remember: () => () => {},
 });
 
 export interface Observing {
@@ -69,12 +81,15 @@ export function observing(): Observing {
   const observer = createObserver({ tracer, instruments, log, usesKvEvents: true });
   function route(stages: { tokenize?: () => Promise<never>; lookup?: PrefixLookup } = {}): Route {
     const registry = new PodRegistry();
+    const health = new PodsHealth({ onChange: () => {} });
     registry.replace(PODS.map(pod => ({ spec: { ...pod, address: pod.ip }, pods: [pod] })));
     return observer.route(
       createRoute({
         parse: parsePrompt,
         modelAtStart,
         registry,
+        candidates: createCandidates({ registry, health }),
+        health,
         tokenize: observer.tokenize(
           stages.tokenize ?? (async () => ({ space: 'engine', ids: new Uint32Array(70) })),
         ),

@@ -162,6 +162,7 @@ describe('reports of the parts', () => {
         cache,
         registry,
         load,
+        health: { stateOf: () => 'healthy' },
         grpc,
         publishers,
         usesKvEvents: true,
@@ -209,6 +210,7 @@ describe('reports of the parts', () => {
       const parts = {
         registry: new PodRegistry(),
         load: new Load(),
+        health: { stateOf: () => 'unknown' as const },
         grpc: { openStreams: 0, bufferedBytes: 0 },
       };
       reportState(telemetry.metrics, telemetry.instruments, {
@@ -230,6 +232,7 @@ describe('reports of the parts', () => {
       const parts = {
         registry: new PodRegistry(),
         load: new Load(),
+        health: { stateOf: () => 'unknown' as const },
         grpc: { openStreams: 0, bufferedBytes: 0 },
       };
       let publishers: PublisherReport[] = [
@@ -253,6 +256,7 @@ describe('reports of the parts', () => {
       const parts = {
         registry: new PodRegistry(),
         load: new Load(),
+        health: { stateOf: () => 'unknown' as const },
         grpc: { openStreams: 0, bufferedBytes: 0 },
       };
       let asked = 0;
@@ -270,7 +274,12 @@ describe('reports of the parts', () => {
     it('name the local index where no events are synced', async () => {
       const cache = aCacheState();
       const parts = {
-        ...{ registry: new PodRegistry(), load: new Load(), grpc: { openStreams: 0, bufferedBytes: 0 } },
+        ...{
+          registry: new PodRegistry(),
+          load: new Load(),
+          health: { stateOf: () => 'unknown' as const },
+          grpc: { openStreams: 0, bufferedBytes: 0 },
+        },
         publishers: () => [],
       };
       reportState(telemetry.metrics, telemetry.instruments, { cache, ...parts, usesKvEvents: false });

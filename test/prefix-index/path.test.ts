@@ -15,7 +15,7 @@ interface Step {
 function pathOf(steps: readonly Step[]): Path {
   const heap = new WordHeap(1 << 16);
   const sets = new HolderSets(new Uint32Array((steps.length + 1) << RUN_SHIFT), heap);
-  const path = new Path(sets, heap).reserve(steps.length);
+  const path = new Path({ sets, offset: run => 100 * run }, heap).reserve(steps.length);
   let depth = 0;
   for (const [i, { blocks, holders }] of steps.entries()) {
     for (const each of holders) sets.add(i + 1, each);

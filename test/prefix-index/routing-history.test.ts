@@ -56,6 +56,37 @@ describe('the routing history', () => {
     }
   });
 
+  it('takes back what was expected because of one request alone', () => {
+    const longer = chainOf([1, 2, 3, 4, 5]);
+    const other = chainOf([1, 2, 9]);
+    history.store('a', chain);
+    const taken = [history.store('a', longer), history.store('b', longer), history.store('a', other)];
+    history.store('b', other);
+    for (const each of taken) history.withdraw(each!);
+    assert.deepEqual([expected('a', longer), expected('a', other)], [3, 2]);
+    // Of the second pod the first two blocks are gone with the request that brought them, and the third is of no use.
+    assert.deepEqual([expected('b', longer), expected('b', other)], [0, 0]);
+    history.forget('b');
+    assert.equal(history.entries, 3);
+  });
+
+  it('has nothing to take back of a prompt that was expected already, or whose time is over', () => {
+    const first = history.store('a', chain)!;
+    assert.isUndefined(history.store('a', chainOf([1, 2])));
+    now += TTL + GENERATION;
+    history.expire();
+    history.store('a', chain);
+    history.withdraw(first);
+    assert.equal(expected('a'), 3);
+  });
+
+  it('has room again for what was taken back', () => {
+    history = historyOf(4);
+    for (let i = 0; i < 100; i++) history.withdraw(history.store('a', chainOf([100 + i, 1, 2]))!);
+    history.store('a', chain);
+    assert.deepEqual([expected('a'), index.size().entries], [3, 3]);
+  });
+
   it('counts the time from when a prompt was last routed', () => {
     history.store('a', chain);
     for (let i = 0; i < 10; i++) {

@@ -18,6 +18,7 @@ describe('a route', () => {
       kind: 'routed',
       pod: b,
       rank: undefined,
+      retries: [a, c],
       strategy: 'prefix-cache',
       reason: 'prefix_match',
       withoutTokens: undefined,

@@ -28,6 +28,7 @@ export function aRoutedDecision(given: Partial<RoutedDecision> = {}): RoutedDeci
     kind: 'routed',
     pod: aPod(),
     rank: undefined,
+    retries: [aPod({ name: 'engine-1', port: 8001 }), aPod()],
     strategy: 'prefix-cache',
     reason: 'prefix_match',
     withoutTokens: undefined,

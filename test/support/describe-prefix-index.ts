@@ -59,6 +59,18 @@ export function describePrefixIndex(name: string, make: () => PrefixIndex): void
       assert.deepEqual(index.find(empty).layers(), []);
     });
 
+    it('tells where each block of a prompt is that somebody holds', () => {
+      store(A, chain);
+      store(B, slice(chain, 0, 2));
+      const asked = chainOf([1, 2, 3, 9]);
+      for (let block = 0; block < 3; block++) {
+        const engineHash = blockAt({ ...chain, lanes: engineHashesOf(chain, 0) }, block);
+        assert.equal(index.find(asked).placeOf(block), index.locate(A, engineHash), `${block}`);
+      }
+      assert.isUndefined(index.find(asked).placeOf(3));
+      assert.isUndefined(index.find(chainOf([9])).placeOf(0));
+    });
+
     it('has the deepest layer first, and each holder in one layer', () => {
       store(A, slice(chain, 0, 2));
       store(B, chain);

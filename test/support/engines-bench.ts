@@ -45,6 +45,7 @@ export class EnginesBench {
     };
     this.engines = new Engines({
       ...{ cache: this.cache, feed: this.feed, dials: bound === undefined, log },
+      onPort: () => {},
       ...{ scheme: 'http', access: { apiKey: undefined, ca: undefined } },
     });
   }

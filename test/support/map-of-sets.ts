@@ -125,13 +125,17 @@ export class MapOfSets implements PrefixIndex {
   }
 
   /** A stretch for each block, as far as anybody holds it. */
-  #stretches(chain: BlockChain): Pick<Found, 'stretches' | 'endOf' | 'holds'> {
+  #stretches(chain: BlockChain): Pick<Found, 'stretches' | 'endOf' | 'holds' | 'placeOf'> {
     const held = Array.from({ length: chain.length }, (_, i) => this.#blocks.get(keyOf(blockAt(chain, i))));
     const end = held.indexOf(undefined);
     return {
       stretches: end === -1 ? chain.length : end,
       endOf: stretch => stretch + 1,
       holds: (stretch, holder) => held[stretch]!.has(holder),
+      placeOf: block =>
+        block < (end === -1 ? chain.length : end)
+          ? this.#placeOf.get(keyOf(blockAt(chain, block)))
+          : undefined,
     };
   }
 

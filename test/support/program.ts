@@ -130,8 +130,8 @@ async function exitOf(child: ChildProcess): Promise<ProgramExit> {
 async function writePodsFile(pods: readonly Pod[]): Promise<{ path: string; remove(): Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'warmroute-pods-'));
   const path = join(folder, 'pods.json');
-  const entries = pods.map(({ name, ip, port, model, aliases, kvEvents }) => ({
-    ...{ name, address: ip, port, model, aliases },
+  const entries = pods.map(({ name, ip, port, model, aliases, labels, kvEvents }) => ({
+    ...{ name, address: ip, port, model, aliases, labels },
     ...(kvEvents.kind === 'zmq' && {
       kvEvents: {
         port: kvEvents.port,

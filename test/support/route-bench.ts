@@ -1,8 +1,10 @@
 /** A router over fakes. */
 import { assert } from 'chai';
 import type { ClientError, Pod, RoutedDecision, Tokens } from '../../src/domain.ts';
+import { type HealthChange, PodsHealth } from '../../src/health/pods-health.ts';
 import { modelAtStart } from '../../src/prompt/model-at-start.ts';
 import { type PromptRequest, parsePrompt } from '../../src/prompt/request.ts';
+import { createCandidates } from '../../src/routing/candidates.ts';
 import { Load } from '../../src/routing/load.ts';
 import { policies } from '../../src/routing/policy.ts';
 import type { PrefixFound } from '../../src/routing/prefix-lookup.ts';
@@ -13,6 +15,7 @@ import {
   type RouteRequest,
 } from '../../src/routing/route.ts';
 import { aPod, aPromptHistory } from './builders.ts';
+import { HandClock } from './hand-clock.ts';
 
 export const a = aPod({ name: 'a', port: 1 });
 export const b = aPod({ name: 'b', port: 2 });
@@ -35,6 +38,13 @@ export class RouteBench {
   readonly tokenized: { prompt: PromptRequest; pods: readonly Pod[] }[] = [];
   readonly looked: { tokens: Tokens; prompt: unknown; pods: readonly Pod[] }[] = [];
   readonly remembered: string[] = [];
+  readonly takenBack: string[] = [];
+  readonly clock = new HandClock();
+  readonly changes: HealthChange[] = [];
+  readonly health = new PodsHealth({
+    now: this.clock.now,
+    onChange: change => void this.changes.push(change),
+  });
   tokenize: RouteParts['tokenize'] = async () => TOKENS;
   lookup: () => void = () => {};
   readonly route = this.create({ random: () => 0 });
@@ -48,16 +58,23 @@ export class RouteBench {
         storage: Uint32Array.from(pods, ({ name }) => this.elsewhere[name]?.storage ?? 0),
       },
       rankOf: i => this.ranks[pods[i]!.name],
-      remember: pod => void this.remembered.push(pod.name),
+      remember: pod => {
+        this.remembered.push(pod.name);
+        return () => this.takenBack.push(pod.name);
+      },
     });
     return createRoute({
       parse: parsePrompt,
       modelAtStart,
-      registry: {
-        onlyModel: this.onlyModel,
-        knows: model => model === 'demo' || model === 'asleep',
-        serving: model => (model === 'demo' ? this.serving : []),
-      },
+      registry: { onlyModel: this.onlyModel },
+      candidates: createCandidates({
+        registry: {
+          knows: model => model === 'demo' || model === 'asleep',
+          serving: model => (model === 'demo' ? this.serving : []),
+        },
+        health: this.health,
+      }),
+      health: this.health,
       tokenize: (prompt, pods, signal) => {
         this.tokenized.push({ prompt, pods });
         return this.tokenize(prompt, pods, signal);
@@ -85,6 +102,9 @@ export function aRequest(
     path: '/v1/completions',
     contentType: 'application/json',
     strategy: undefined,
+    labels: undefined,
+    subset: undefined,
+    response: 'watched',
     body: Buffer.from(JSON.stringify(body)),
     extent: 'whole',
     requestId: 'r1',

@@ -23,6 +23,8 @@ export interface TinyPod {
   /** `127.0.0.1:port` */
   readonly address: string;
   readonly requests: readonly Received[];
+  /** Asked by the router on its own account: how the pod is. */
+  readonly polls: readonly Received[];
   stop(): Promise<void>;
 }
 
@@ -37,8 +39,21 @@ export const hangWhenTokenizing: AnswerTo = (received, response) => {
   if (!/\/(tokenize|render)$/.test(received.path)) answerBriefly(received, response);
 };
 
-export async function startTinyPod(name: string, answer: AnswerTo = answerBriefly): Promise<TinyPod> {
+const POLLED: ReadonlySet<string> = new Set(['/health', '/is_sleeping', '/metrics']);
+
+/** It has no such page. */
+const answer404: AnswerTo = (_, response) => {
+  response.statusCode = 404;
+  response.end('{"detail":"Not Found"}');
+};
+
+export async function startTinyPod(
+  name: string,
+  answer: AnswerTo = answerBriefly,
+  answerPoll: AnswerTo = answer404,
+): Promise<TinyPod> {
   const requests: Received[] = [];
+  const polls: Received[] = [];
   const server = createServer((request, response) => {
     const hash = createHash('sha256');
     let bytes = 0;
@@ -49,8 +64,9 @@ export async function startTinyPod(name: string, answer: AnswerTo = answerBriefl
     request.once('end', () => {
       const { method = '', url: path = '', headers, trailers } = request;
       const received = { method, path, headers, trailers, bytes, sha256: hash.digest('hex') };
-      requests.push(received);
-      answer(received, response);
+      const isPoll = method === 'GET' && POLLED.has(path);
+      (isPoll ? polls : requests).push(received);
+      (isPoll ? answerPoll : answer)(received, response);
     });
   });
   server.listen(0, '127.0.0.1');
@@ -60,6 +76,7 @@ export async function startTinyPod(name: string, answer: AnswerTo = answerBriefl
     pod: aPod({ name, port }),
     address: `127.0.0.1:${port}`,
     requests,
+    polls,
     async stop() {
       const closed = once(server, 'close');
       server.close();

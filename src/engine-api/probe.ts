@@ -1,0 +1,109 @@
+/** A GET that is asked every few seconds of every pod: little is made for each. */
+import { Agent, type Dispatcher } from 'undici';
+
+export type ProbeAnswer =
+  | { readonly kind: 'answered'; readonly status: number; readonly text: string }
+  /** Nothing listens there. */
+  | { readonly kind: 'refused' }
+  | { readonly kind: 'timeout' }
+  /** The connection broke, or what came was no HTTP, or too long. `reason` is the system's word. */
+  | { readonly kind: 'broken'; readonly reason: string };
+
+export interface Probe {
+  /** Never rejects. `timeoutMs` bounds all of it. @param origin `http://10.0.0.1:8000` */
+  get(origin: string, path: string, timeoutMs: number): Promise<ProbeAnswer>;
+  /** Ends all connections. */
+  close(): Promise<void>;
+}
+
+export interface ProbeOptions {
+  /** A longer answer is cut off; one that is only looked at for its status may be. */
+  readonly maxBytes: number;
+  /** How long a connection is kept for the next question. */
+  readonly keepAliveMs: number;
+  /** Of https servers, PEM; undefined: those that Node knows. */
+  readonly ca: string | undefined;
+}
+
+export function createProbe({ maxBytes, keepAliveMs, ca }: ProbeOptions): Probe {
+  const agent = new Agent({
+    connections: 1,
+    pipelining: 1,
+    allowH2: false,
+    ...(ca !== undefined && { connect: { ca } }),
+    keepAliveTimeout: keepAliveMs,
+    keepAliveMaxTimeout: keepAliveMs,
+    // Of what the server says that it keeps connections for; two seconds less is undici's default.
+    keepAliveTimeoutThreshold: 500,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
+  return {
+    get: (origin, path, timeoutMs) =>
+      new Promise(resolve => {
+        const handler = new AnswerReader(maxBytes, timeoutMs, resolve);
+        agent.dispatch({ origin, path, method: 'GET', headers: ACCEPT }, handler);
+      }),
+    close: () => agent.destroy(),
+  };
+}
+
+const ACCEPT = { accept: '*/*' };
+const TOO_LATE = new Error('no answer in time');
+const LONG_ENOUGH = new Error('the answer is longer than what is read');
+
+class AnswerReader implements Dispatcher.DispatchHandler {
+  readonly #maxBytes: number;
+  readonly #settle: (answer: ProbeAnswer) => void;
+  readonly #timer: NodeJS.Timeout;
+  #controller: Dispatcher.DispatchController | undefined;
+  #isLate = false;
+  #status = 0;
+  #text = '';
+
+  constructor(maxBytes: number, timeoutMs: number, settle: (answer: ProbeAnswer) => void) {
+    this.#maxBytes = maxBytes;
+    this.#settle = settle;
+    this.#timer = setTimeout(() => {
+      this.#isLate = true;
+      // Before there is a connection nothing can be aborted; that ends by itself.
+      if (this.#controller === undefined) this.#settle({ kind: 'timeout' });
+      else this.#controller.abort(TOO_LATE);
+    }, timeoutMs);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#isLate) controller.abort(TOO_LATE);
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number): void {
+    this.#status = status;
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#text += chunk.toString('latin1', 0, this.#maxBytes - this.#text.length);
+    if (this.#text.length >= this.#maxBytes) controller.abort(LONG_ENOUGH);
+  }
+
+  onResponseEnd(): void {
+    this.#answered();
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    if (error === LONG_ENOUGH) {
+      this.#answered();
+      return;
+    }
+    clearTimeout(this.#timer);
+    const reason = (error as NodeJS.ErrnoException).code ?? error.message;
+    if (this.#isLate) this.#settle({ kind: 'timeout' });
+    else if (reason === 'ECONNREFUSED') this.#settle({ kind: 'refused' });
+    else this.#settle({ kind: 'broken', reason });
+  }
+
+  #answered(): void {
+    clearTimeout(this.#timer);
+    this.#settle({ kind: 'answered', status: this.#status, text: this.#text });
+  }
+}
