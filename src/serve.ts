@@ -1,7 +1,7 @@
 /** The composition root of `warmroute serve`: every part is made, joined and stopped here. */
 import { randomInt, randomUUID } from 'node:crypto';
 import type { Config } from './config.ts';
-import { endpointOf, hostOf, type Pod, type TokenSpace } from './domain.ts';
+import { endpointOf } from './domain.ts';
 import { readEngineAccess } from './engine-access.ts';
 import { HealthPoller, type HealthPollerOptions } from './engine-api/health-poller.ts';
 import { Engines } from './engines.ts';
@@ -30,11 +30,7 @@ import { startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { followPodsFile } from './pods/discovery.ts';
 import { PodRegistry } from './pods/registry.ts';
 import { type CacheState, createCacheState } from './prefix-index/cache-state.ts';
-import type { EngineAccess } from './prompt/engine-http.ts';
-import { withFallback } from './prompt/fallback-tokenizer.ts';
-import { createLocalTokenizer } from './prompt/local-tokenizer.ts';
 import { modelAtStart } from './prompt/model-at-start.ts';
-import { createRemoteTokenizer, type TokenizeFact } from './prompt/remote-tokenizer.ts';
 import { isRoutedPath, parsePrompt } from './prompt/request.ts';
 import type { Tokenizer } from './prompt/tokenizer.ts';
 import { createCandidates } from './routing/candidates.ts';
@@ -46,19 +42,8 @@ import { createRoute } from './routing/route.ts';
 import { SETTINGS, type Setting } from './settings.ts';
 import { Slices } from './slices.ts';
 import { monotonicClock } from './time.ts';
+import { blockSizes, createTokenizer, maxBlocksPerPrompt } from './tokenizing.ts';
 import { Warmup } from './warmup.ts';
-
-/** Tokens per block until an engine's events have shown its own size: vLLM's default. */
-const ENGINE_BLOCK_SIZE_TOKENS = 16;
-/** AIBrix counts four bytes per token id. */
-const BYTES_PER_TOKEN = 4;
-/**
- * AIBrix's default block is four bytes: a prompt of megabytes has hundreds of thousands, each of which costs time and
- * displaces other prompts, while its first 8,192 tell the pods apart as well.
- */
-const MAX_HISTORY_BLOCKS_PER_PROMPT = 8_192;
-/** A pod whose tokenizer fails or is late this often in a row is probed, and if that fails, left alone for a while. */
-const BREAKER = { failures: 5, halfOpenAfterMs: 5_000 };
 
 export interface ServeParts {
   readonly log: Logger;
@@ -206,8 +191,8 @@ export async function serve(
           cache,
           source: usesKvEvents ? 'engines' : 'history',
           seed,
-          defaultBlockSizeTokens: blockSizes(config, usesKvEvents),
-          maxBlocksPerPrompt: usesKvEvents ? Number.POSITIVE_INFINITY : MAX_HISTORY_BLOCKS_PER_PROMPT,
+          defaultBlockSizeTokens: blockSizes(config),
+          maxBlocksPerPrompt: maxBlocksPerPrompt(config),
         }),
       ),
       history: new PromptHistory({
@@ -367,45 +352,6 @@ function readiness(
   if (warmup.isOver) return { ready: true, why: 'ok' };
   const { settled, publishers } = feed.progress;
   return { ready: false, why: `warming up: ${settled} of ${publishers} event streams are learned` };
-}
-
-function createTokenizer(
-  config: Config,
-  access: EngineAccess,
-  onCall: (fact: TokenizeFact) => void,
-): Tokenizer {
-  if (config.mode.kind === 'local')
-    return createLocalTokenizer(config.mode.tokenizer, maxLocalTokens(config, config.mode.tokenizer));
-  const template = config.tokenizerEndpointTemplate;
-  const remote = createRemoteTokenizer({
-    timeoutMs: config.tokenizerTimeoutMs,
-    cacheBytes: config.tokenizerCacheBytes,
-    maxConnectionsPerPod: config.tokenizerConnections,
-    breaker: BREAKER,
-    access,
-    ...(template !== undefined && { urlOf: (pod: Pod) => template.replace('%s', hostOf(pod.ip)) }),
-    onCall,
-  });
-  return config.mode.kind === 'remote'
-    ? withFallback(
-        remote,
-        createLocalTokenizer(config.mode.fallback, maxLocalTokens(config, config.mode.fallback)),
-      )
-    : remote;
-}
-
-/** More are not looked at. */
-function maxLocalTokens(config: Config, kind: 'character' | 'tiktoken'): number {
-  return MAX_HISTORY_BLOCKS_PER_PROMPT * blockSizes(config, false)[kind];
-}
-
-function blockSizes(config: Config, usesKvEvents: boolean): Record<TokenSpace, number> {
-  const tokens = Math.max(1, Math.floor(config.blockSizeBytes / BYTES_PER_TOKEN));
-  return {
-    engine: usesKvEvents ? ENGINE_BLOCK_SIZE_TOKENS : tokens,
-    tiktoken: tokens,
-    character: config.blockSizeBytes,
-  };
 }
 
 function traceSink(config: Config): TraceSink {

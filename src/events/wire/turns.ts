@@ -2,6 +2,8 @@
 const TURN_MS = 2;
 /** Of all lanes together: above it a lane with anything in it has no room. */
 const MAX_WAITING_BYTES = 256 * 1024 * 1024;
+/** Taking messages out of what was read costs time, too: from one turn to the next all lanes together have room for so much more. */
+const MAX_BYTES_BETWEEN_TURNS = 1024 * 1024;
 /** Items that stay in a lane's list although they are handled: taking them out one by one would move the others each time. */
 const MAX_HANDLED = 1_024;
 
@@ -24,6 +26,7 @@ export class Turns {
   /** Lanes that were found full. */
   readonly #full = new Set<Lane<unknown>>();
   #waitingBytes = 0;
+  #bytesSinceTurn = 0;
   #next: NodeJS.Immediate | undefined;
 
   constructor({ onUnexpected, now = () => performance.now() }: TurnsOptions) {
@@ -34,7 +37,10 @@ export class Turns {
   /** For lanes: `bytes` more wait in `lane`, or fewer. */
   account(lane: Lane<unknown>, bytes: number): void {
     this.#waitingBytes += bytes;
-    if (bytes > 0 && lane.length === 1) this.#queue.push(lane);
+    if (bytes > 0) {
+      this.#bytesSinceTurn += bytes;
+      if (lane.length === 1) this.#queue.push(lane);
+    }
     if (this.#queue.length > 0) this.#next ??= setImmediate(() => this.#run());
   }
 
@@ -42,12 +48,15 @@ export class Turns {
   hasRoom(lane: Lane<unknown>): boolean {
     const has =
       lane.waitingBytes === 0 ||
-      (lane.waitingBytes < lane.maxBytes && this.#waitingBytes < MAX_WAITING_BYTES);
+      (lane.waitingBytes < lane.maxBytes &&
+        this.#waitingBytes < MAX_WAITING_BYTES &&
+        this.#bytesSinceTurn < MAX_BYTES_BETWEEN_TURNS);
     if (!has) this.#full.add(lane);
     return has;
   }
 
   #run(): void {
+    this.#bytesSinceTurn = 0;
     const until = this.#now() + TURN_MS;
     do {
       const lane = this.#queue.shift();

@@ -99,14 +99,30 @@ describe('the turns of the event loop', () => {
     assert.deepEqual([huge.hasRoom, small.hasRoom, empty.hasRoom], [true, true, true]);
   });
 
+  it('has no room for more than so much between two turns', async () => {
+    let rooms = 0;
+    const [one, other] = [aLane({ maxBytes: 2 ** 40, onRoom: () => rooms++ }), aLane({ maxBytes: 2 ** 40 })];
+    one.push('one', 2 ** 19);
+    assert.isTrue(one.hasRoom);
+    other.push('other', 2 ** 19);
+    assert.deepEqual([one.hasRoom, other.hasRoom], [false, false]);
+    await setImmediate();
+    assert.equal(rooms, 1);
+    one.push('more', 1);
+    assert.isTrue(one.hasRoom);
+  });
+
   it('handles nothing of a lane that is closed', async () => {
-    const [closed, open] = [aLane(), aLane()];
-    closed.push('closed', 2 ** 30);
+    const [closed, open] = [aLane({ costMs: 2 }), aLane({ costMs: 2 })];
+    closed.push('first', 2 ** 30);
+    closed.push('second', 2 ** 30);
+    await setImmediate();
     open.push('open', 1);
+    assert.isFalse(open.hasRoom);
     closed.close();
     assert.isTrue(open.hasRoom, 'what waited there counts no more');
-    await setImmediate();
-    assert.deepEqual(handled, ['open']);
+    await untilEmpty(open);
+    assert.deepEqual(handled, ['first', 'open']);
   });
 
   it('keeps the order over thousands of items, some of which come meanwhile', async () => {

@@ -45,7 +45,7 @@ describe('a reader of ZMTP', () => {
       { weight: 4, arbitrary: fc.uint8Array({ maxLength: 20 }) },
       fc.integer({ min: 250, max: 260 }).map(length => new Uint8Array(length).fill(length)),
       fc.integer({ min: 500, max: 70_000 }).map(length => new Uint8Array(length).fill(length)),
-      fc.constant(new Uint8Array(300_000).fill(7)),
+      fc.constant(new Uint8Array(270_000).fill(7)),
     ),
     { minLength: 1, maxLength: 5 },
   );
@@ -97,7 +97,7 @@ describe('a reader of ZMTP', () => {
           assertReleased();
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 25 },
     );
   });
 

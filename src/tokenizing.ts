@@ -1,0 +1,66 @@
+/** How prompts become tokens and blocks in the mode that is configured. */
+import type { Config } from './config.ts';
+import { hostOf, type Pod, type TokenSpace } from './domain.ts';
+import type { EngineAccess } from './prompt/engine-http.ts';
+import { withFallback } from './prompt/fallback-tokenizer.ts';
+import { createLocalTokenizer } from './prompt/local-tokenizer.ts';
+import { createRemoteTokenizer, type TokenizeFact } from './prompt/remote-tokenizer.ts';
+import type { Tokenizer } from './prompt/tokenizer.ts';
+
+/** Tokens per block until an engine's events have shown its own size: vLLM's default. */
+const ENGINE_BLOCK_SIZE_TOKENS = 16;
+/** AIBrix counts four bytes per token id. */
+const BYTES_PER_TOKEN = 4;
+/**
+ * AIBrix's default block is four bytes: a prompt of megabytes has hundreds of thousands, each of which costs time and
+ * displaces other prompts, while its first 8,192 tell the pods apart as well.
+ */
+const MAX_HISTORY_BLOCKS_PER_PROMPT = 8_192;
+/** A pod whose tokenizer fails or is late this often in a row is probed, and if that fails, left alone for a while. */
+const BREAKER = { failures: 5, halfOpenAfterMs: 5_000 };
+
+/** The tokenizer of the mode that is configured. */
+export function createTokenizer(
+  config: Config,
+  access: EngineAccess,
+  onCall: (fact: TokenizeFact) => void,
+): Tokenizer {
+  if (config.mode.kind === 'local')
+    return createLocalTokenizer(config.mode.tokenizer, maxLocalTokens(config, config.mode.tokenizer));
+  const template = config.tokenizerEndpointTemplate;
+  const remote = createRemoteTokenizer({
+    timeoutMs: config.tokenizerTimeoutMs,
+    cacheBytes: config.tokenizerCacheBytes,
+    maxConnectionsPerPod: config.tokenizerConnections,
+    breaker: BREAKER,
+    access,
+    ...(template !== undefined && { urlOf: (pod: Pod) => template.replace('%s', hostOf(pod.ip)) }),
+    onCall,
+  });
+  return config.mode.kind === 'remote'
+    ? withFallback(
+        remote,
+        createLocalTokenizer(config.mode.fallback, maxLocalTokens(config, config.mode.fallback)),
+      )
+    : remote;
+}
+
+/** More are not looked at. */
+function maxLocalTokens(config: Config, kind: 'character' | 'tiktoken'): number {
+  return MAX_HISTORY_BLOCKS_PER_PROMPT * blockSizes(config)[kind];
+}
+
+/** Tokens per block, where no event has shown an engine's own. */
+export function blockSizes({ mode, blockSizeBytes }: Config): Record<TokenSpace, number> {
+  const tokens = Math.max(1, Math.floor(blockSizeBytes / BYTES_PER_TOKEN));
+  return {
+    engine: mode.kind === 'remote_with_events' ? ENGINE_BLOCK_SIZE_TOKENS : tokens,
+    tiktoken: tokens,
+    character: blockSizeBytes,
+  };
+}
+
+/** Blocks of a prompt that are looked up and remembered. */
+export function maxBlocksPerPrompt({ mode }: Config): number {
+  return mode.kind === 'remote_with_events' ? Number.POSITIVE_INFINITY : MAX_HISTORY_BLOCKS_PER_PROMPT;
+}
