@@ -42,7 +42,7 @@ const MAX_UNREAD_BYTES = 64 * 1024;
  * One for all connections: what was read is copied out before the next read. A buffer for each read would be garbage beside the
  * heap, which makes the collector run for milliseconds.
  */
-const READ_BUFFER = Buffer.allocUnsafeSlow(256 * 1024);
+const READ_BUFFER = Buffer.allocUnsafeSlow(32 * 1024);
 
 /** Connects to a publisher. Ends with an error code where there is none. */
 export function dial(host: string, port: number, options: ConnectionOptions): Connection {

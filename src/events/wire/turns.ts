@@ -3,7 +3,7 @@ const TURN_MS = 2;
 /** Of all lanes together: above it a lane with anything in it has no room. */
 const MAX_WAITING_BYTES = 256 * 1024 * 1024;
 /** Taking messages out of what was read costs time, too: from one turn to the next all lanes together have room for so much more. */
-const MAX_BYTES_BETWEEN_TURNS = 1024 * 1024;
+const MAX_BYTES_BETWEEN_TURNS = 512 * 1024;
 /** Items that stay in a lane's list although they are handled: taking them out one by one would move the others each time. */
 const MAX_HANDLED = 1_024;
 

@@ -102,9 +102,9 @@ describe('the turns of the event loop', () => {
   it('has no room for more than so much between two turns', async () => {
     let rooms = 0;
     const [one, other] = [aLane({ maxBytes: 2 ** 40, onRoom: () => rooms++ }), aLane({ maxBytes: 2 ** 40 })];
-    one.push('one', 2 ** 19);
+    one.push('one', 2 ** 18);
     assert.isTrue(one.hasRoom);
-    other.push('other', 2 ** 19);
+    other.push('other', 2 ** 18);
     assert.deepEqual([one.hasRoom, other.hasRoom], [false, false]);
     await setImmediate();
     assert.equal(rooms, 1);
