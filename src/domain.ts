@@ -114,6 +114,17 @@ export interface BlockHash {
   readonly lo: number;
 }
 
+/** What Envoy's door has to know of a path. */
+export interface PathRule {
+  /** `passed_on`: Envoy balances the request itself. `refused`: it is not for clients. */
+  readonly treatment: 'routed' | 'passed_on' | 'refused';
+  /** Whose shape errors have there. */
+  readonly errors: ErrorShape;
+}
+
+/** How an API writes its errors. */
+export type ErrorShape = 'openai' | 'anthropic';
+
 // ---- who holds it ----------------------------------------------------------------------------------------------
 
 /** Holders whose longest held prefix of a chain is exactly `depth` blocks. */
@@ -200,4 +211,6 @@ export type ClientError =
   | { readonly kind: 'unknown_model'; readonly model: string }
   | { readonly kind: 'bad_strategy'; readonly strategy: string }
   | { readonly kind: 'no_ready_pod'; readonly model: string }
+  /** An endpoint of the engines that clients may not use. */
+  | { readonly kind: 'path_refused'; readonly path: string }
   | { readonly kind: 'body_too_large'; readonly limitBytes: number };

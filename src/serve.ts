@@ -31,8 +31,9 @@ import type { EngineAccess } from './prompt/engine-http.ts';
 import { withFallback } from './prompt/fallback-tokenizer.ts';
 import { createLocalTokenizer } from './prompt/local-tokenizer.ts';
 import { modelAtStart } from './prompt/model-at-start.ts';
+import { pathRules } from './prompt/paths.ts';
 import { createRemoteTokenizer, type TokenizeFact } from './prompt/remote-tokenizer.ts';
-import { isRoutedPath, parsePrompt } from './prompt/request.ts';
+import { parsePrompt } from './prompt/request.ts';
 import type { Tokenizer } from './prompt/tokenizer.ts';
 import { Load } from './routing/load.ts';
 import { policies } from './routing/policy.ts';
@@ -265,7 +266,7 @@ export async function serve(
           maxBodyBytes: config.maxBodyBytes,
           debugHeaders: config.debugHeaders ? 'allowed' : 'off',
           targetHeaders: config.targetHeaders,
-          isRouted: isRoutedPath,
+          ruleOf: pathRules(config.allowedPaths),
           newRequestId: randomUUID,
         },
         onFact: reportDoor(instruments, log),

@@ -159,6 +159,14 @@ export const SETTINGS = {
     choice(['debug', 'info', 'warn', 'error']),
     'Least severe log level that is written.',
   ),
+  allowedPaths: setting(
+    'Warmroute',
+    ['WARMROUTE_ALLOWED_PATHS'],
+    'public',
+    'paths',
+    choice(['public', 'engine_internal']),
+    'Which paths clients may ask for. `public`: `/v1/load_lora_adapter`, `/v1/unload_lora_adapter` and the render endpoints are answered 403. `engine_internal`: these as well; adapters are loaded on the one pod that Envoy chooses. docs/paths.md has the table.',
+  ),
   maxBodyBytes: setting(
     'Warmroute',
     ['WARMROUTE_MAX_BODY_BYTES'],

@@ -1,4 +1,4 @@
-import type { ClientError } from '../domain.ts';
+import type { ClientError, ErrorShape } from '../domain.ts';
 
 /** An HTTP answer made by the router itself. */
 export interface ErrorAnswer {
@@ -20,13 +20,17 @@ interface Described {
 const RETRY_AFTER_SECONDS = 10;
 const MAX_QUOTED = 256;
 
-/** The OpenAI error shape, with AIBrix's status and header for each condition (its gateway plugin, `gateway_req_body.go`). */
-export function answerTo(error: ClientError): ErrorAnswer {
+/** AIBrix's status and header for each condition (its gateway plugin, `gateway_req_body.go`), in the shape of the endpoint's API. */
+export function answerTo(error: ClientError, shape: ErrorShape): ErrorAnswer {
   const { status, message, code, param, headers } = describe(error);
+  const body =
+    shape === 'anthropic'
+      ? { type: 'error', error: { type: anthropicTypeOf(status), message } }
+      : { error: { message, type: typeOf(status), code, param } };
   return {
     status,
     headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify({ error: { message, type: typeOf(status), code, param } }),
+    body: JSON.stringify(body),
     details: `warmroute_${error.kind}`,
   };
 }
@@ -65,6 +69,14 @@ function describe(error: ClientError): Described {
         param: null,
         headers: { 'x-error-no-model-backends': 'true', 'retry-after': String(RETRY_AFTER_SECONDS) },
       };
+    case 'path_refused':
+      return {
+        status: 403,
+        message: `${shortened(error.path)} is not open to clients of this gateway`,
+        code: 'path_refused',
+        param: null,
+        headers: {},
+      };
     case 'body_too_large':
       return {
         status: 413,
@@ -83,4 +95,20 @@ function shortened(text: string): string {
 
 function typeOf(status: number): string {
   return status === 503 ? 'overloaded_error' : 'invalid_request_error';
+}
+
+/** docs.anthropic.com/en/api/errors. Its SDKs choose their exception by the status, and people by the type. */
+function anthropicTypeOf(status: number): string {
+  switch (status) {
+    case 403:
+      return 'permission_error';
+    case 404:
+      return 'not_found_error';
+    case 413:
+      return 'request_too_large';
+    case 503:
+      return 'overloaded_error';
+    default:
+      return 'invalid_request_error';
+  }
 }

@@ -12,7 +12,7 @@
  * In the other modes the body never comes, or comes when the upstream is already chosen. Then Envoy is asked to buffer it
  * (`mode_override`), and where it does not allow that, the request goes on without a decision.
  */
-import type { ClientError, Decision } from '../domain.ts';
+import type { ClientError, Decision, ErrorShape, PathRule } from '../domain.ts';
 import type { BodyExtent, RouteRequest } from '../routing/route.ts';
 import type { BodyLease } from './body-memory.ts';
 import { GatheredBody } from './gathered-body.ts';
@@ -40,8 +40,8 @@ export type DoorFact =
 export interface ExchangeOptions extends reply.Disclosure {
   /** Larger bodies are answered 413. */
   readonly maxBodyBytes: number;
-  /** Paths, without query, whose requests we route. */
-  readonly isRouted: (path: string) => boolean;
+  /** What to do with requests to a path. */
+  readonly ruleOf: (path: string) => PathRule;
   /** For requests that come without an `x-request-id`. */
   readonly newRequestId: () => string;
 }
@@ -84,6 +84,7 @@ export class RequestSide {
   /** The client asked for the debug headers, and may. */
   wantsDebug = false;
   #forged: readonly string[] = name.FORGEABLE;
+  #errors: ErrorShape = 'openai';
   #responseStarted = false;
   readonly #lease: BodyLease;
 
@@ -160,14 +161,17 @@ export class RequestSide {
     this.wantsDebug = this.#options.debugHeaders === 'allowed' && headers.get(name.DEBUG) === '1';
     if (headers.has(name.ORIGINAL_DST_HOST)) this.#forged = [...name.FORGEABLE, name.ORIGINAL_DST_HOST];
     const path = (headers.get(':path') ?? '').split('?', 1)[0]!;
-    if (headers.get(':method') !== 'POST' || !this.#options.isRouted(path)) {
-      this.#state = { at: 'passing' };
-      return [send(this.#headersReply(undefined, this.#skipTheRest()))];
-    }
+    const { treatment, errors } = this.#options.ruleOf(path);
+    this.#errors = errors;
     const owed: Owed = {
       headers: this.#modes.requestHeaders === 'held',
       ...{ bodies: 0, ended: false, trailers: false, body: new GatheredBody() },
     };
+    if (treatment === 'refused') return this.#refuse({ kind: 'path_refused', path }, owed);
+    if (headers.get(':method') !== 'POST' || treatment === 'passed_on') {
+      this.#state = { at: 'passing' };
+      return [send(this.#headersReply(undefined, this.#skipTheRest()))];
+    }
     if (Number(headers.get('content-length')) > this.#options.maxBodyBytes)
       return this.#refuse(this.#tooLarge(), owed);
     if (endOfStream) {
@@ -266,7 +270,7 @@ export class RequestSide {
   #reject(error: ClientError, owed: Owed): Action[] {
     if (this.#responseStarted) return this.#settle(owed, undefined);
     this.#state = { at: 'rejected' };
-    return [send(reply.immediate(error))];
+    return [send(reply.immediate(error, this.#errors))];
   }
 
   get #echoes(): boolean {

@@ -45,7 +45,12 @@ export interface RouteOutcome {
 export type Route = (request: RouteRequest, signal: AbortSignal) => Promise<RouteOutcome>;
 
 export interface RouteParts {
-  readonly parse: (path: string, contentType: string | undefined, body: Uint8Array) => ParsedPrompt;
+  readonly parse: (
+    path: string,
+    contentType: string | undefined,
+    body: Uint8Array,
+    defaultModel: string | undefined,
+  ) => ParsedPrompt;
   /** The model that a body names, when only its beginning is there. */
   readonly modelAtStart: (body: Uint8Array) => string | undefined;
   readonly registry: Pick<PodRegistry, 'knows' | 'serving' | 'onlyModel'>;
@@ -103,7 +108,7 @@ export function createRoute(parts: RouteParts): Route {
   };
 
   function parse({ path, contentType, body }: RouteRequest): ParsedPrompt {
-    return parts.parse(path, contentType, body);
+    return parts.parse(path, contentType, body, registry.onlyModel);
   }
 
   /** Without the model any pod will do if all serve the same, as those behind one InferencePool do. */

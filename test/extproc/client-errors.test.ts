@@ -56,6 +56,17 @@ const ROWS: readonly Row[] = [
     },
   },
   {
+    error: { kind: 'path_refused', path: '/v1/load_lora_adapter' },
+    status: 403,
+    headers: {},
+    body: {
+      message: '/v1/load_lora_adapter is not open to clients of this gateway',
+      type: 'invalid_request_error',
+      code: 'path_refused',
+      param: null,
+    },
+  },
+  {
     error: { kind: 'body_too_large', limitBytes: 1024 },
     status: 413,
     headers: { 'x-error-request-body-processing': 'true' },
@@ -71,7 +82,7 @@ const ROWS: readonly Row[] = [
 describe('A client error', () => {
   for (const { error, status, headers, body } of ROWS) {
     it(`${error.kind} is answered ${status} in the OpenAI shape`, () => {
-      const answer = answerTo(error);
+      const answer = answerTo(error, 'openai');
       assert.equal(answer.status, status);
       assert.deepEqual(answer.headers, { 'content-type': 'application/json', ...headers });
       assert.deepEqual(JSON.parse(answer.body), { error: body });
@@ -91,7 +102,7 @@ describe('A client error', () => {
   ];
   for (const [what, model, value] of NAMES) {
     it(`names a model with ${what} in the body, and validly in the header`, () => {
-      const { immediate_response: sent } = immediate({ kind: 'unknown_model', model });
+      const { immediate_response: sent } = immediate({ kind: 'unknown_model', model }, 'openai');
       const named = model.length > 256 ? `${model.slice(0, 256)}…` : model;
       assert.equal(JSON.parse(String(sent!.body)).error.message, `model ${named} does not exist`);
       const header = sent!.headers.set_headers?.find(one => one.header.key === 'x-error-no-model-backends');

@@ -29,7 +29,7 @@ export const OPTIONS: ExchangeOptions = {
   maxBodyBytes: 10,
   debugHeaders: 'allowed',
   targetHeaders: 'off',
-  isRouted: path => path === CHAT_PATH,
+  ruleOf: path => ({ treatment: path === CHAT_PATH ? 'routed' : 'passed_on', errors: 'openai' }),
   newRequestId: () => 'made-up',
 };
 

@@ -55,7 +55,7 @@ const BUILT: Readonly<Record<string, WireResponse>> = {
     'end_of_stream',
   )[0]!,
   'a reply to the response headers': reply.responseHeaders({ 'target-pod': 'engine-0' }),
-  'an answer to the client': reply.immediate({ kind: 'unknown_model', model: 'é' }),
+  'an answer to the client': reply.immediate({ kind: 'unknown_model', model: 'é' }, 'openai'),
 };
 
 /** How `enums: String` reads the statuses that we answer with. */

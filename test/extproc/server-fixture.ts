@@ -44,7 +44,7 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
         maxBodyBytes: 8 * 1024 * 1024,
         debugHeaders: 'off',
         targetHeaders: 'off',
-        isRouted: path => path === CHAT_PATH,
+        ruleOf: path => ({ treatment: path === CHAT_PATH ? 'routed' : 'passed_on', errors: 'openai' }),
         newRequestId: () => 'made-up',
       },
       onFact: fact => facts.push(fact),

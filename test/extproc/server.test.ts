@@ -54,7 +54,8 @@ describe('The ext_proc server', () => {
       route: route.route,
       exchange: {
         ...{ maxBodyBytes: 1, debugHeaders: 'off', targetHeaders: 'off' },
-        ...{ isRouted: () => true, newRequestId: () => '' },
+        ruleOf: () => ({ treatment: 'routed', errors: 'openai' }),
+        newRequestId: () => '',
       },
       onFact: () => {},
       onUnexpected: () => {},

@@ -1,0 +1,43 @@
+import { assert } from 'chai';
+import { requestHeaders } from './support/envoy-messages.ts';
+import { routedTo, ServeBench } from './support/serve-bench.ts';
+
+describe('serve() and paths', () => {
+  let bench: ServeBench;
+
+  beforeEach(async () => {
+    bench = await ServeBench.open();
+    await bench.writePods(await bench.startEngines(2));
+  });
+  afterEach(() => bench.stop());
+
+  it('refuses to clients what WARMROUTE_ALLOWED_PATHS does not allow', async () => {
+    const { envoy } = await bench.start();
+    for (const path of ['/v1/load_lora_adapter', '/v1/messages/render']) {
+      const stream = envoy.open().send(requestHeaders({ headers: { ':path': path } }));
+      assert.equal((await stream.reply()).immediate_response?.status.code, 'Forbidden', path);
+    }
+  });
+
+  it('allows them with WARMROUTE_ALLOWED_PATHS=engine_internal', async () => {
+    const { envoy } = await bench.start({ WARMROUTE_ALLOWED_PATHS: 'engine_internal' });
+    const rendered = await routedTo(envoy, '/v1/messages/render', { messages: [] });
+    assert.equal(rendered.reason, 'no_prompt');
+    assert.isDefined(rendered.target);
+    const stream = envoy.open().send(requestHeaders({ headers: { ':path': '/v1/load_lora_adapter' } }));
+    const { request_headers, mode_override } = await stream.reply();
+    assert.isDefined(request_headers);
+    assert.equal(mode_override?.request_body_mode, 'NONE');
+  });
+
+  it('gives a request that names no model the one there is', async () => {
+    const { envoy } = await bench.start();
+    const { target, reason } = await routedTo(envoy, '/v1/rerank', {
+      model: undefined,
+      query: 'q',
+      documents: ['d'],
+    });
+    assert.isDefined(target);
+    assert.equal(reason, 'no_prompt');
+  });
+});
