@@ -267,6 +267,7 @@ export async function serve(
           debugHeaders: config.debugHeaders ? 'allowed' : 'off',
           targetHeaders: config.targetHeaders,
           ruleOf: pathRules(config.allowedPaths),
+          modelNames: () => registry.models().map(({ id }) => id),
           newRequestId: randomUUID,
         },
         onFact: reportDoor(instruments, log),

@@ -15,7 +15,7 @@ describe('serve() and paths', () => {
     const { envoy } = await bench.start();
     for (const path of ['/v1/load_lora_adapter', '/v1/messages/render']) {
       const stream = envoy.open().send(requestHeaders({ headers: { ':path': path } }));
-      assert.equal((await stream.reply()).immediate_response?.status.code, 'Forbidden', path);
+      assert.equal(String((await stream.reply()).immediate_response?.status.code), 'Forbidden', path);
     }
   });
 

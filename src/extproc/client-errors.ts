@@ -9,6 +9,13 @@ export interface ErrorAnswer {
   readonly details: string;
 }
 
+/** Whom an answer is for. */
+export interface ErrorAudience {
+  readonly shape: ErrorShape;
+  /** The names that could have been asked for. */
+  readonly models: readonly string[];
+}
+
 interface Described {
   readonly status: number;
   readonly message: string;
@@ -19,10 +26,12 @@ interface Described {
 
 const RETRY_AFTER_SECONDS = 10;
 const MAX_QUOTED = 256;
+/** Named in a message. */
+const MAX_MODELS = 20;
 
 /** AIBrix's status and header for each condition (its gateway plugin, `gateway_req_body.go`), in the shape of the endpoint's API. */
-export function answerTo(error: ClientError, shape: ErrorShape): ErrorAnswer {
-  const { status, message, code, param, headers } = describe(error);
+export function answerTo(error: ClientError, { shape, models }: ErrorAudience): ErrorAnswer {
+  const { status, message, code, param, headers } = describe(error, models);
   const body =
     shape === 'anthropic'
       ? { type: 'error', error: { type: anthropicTypeOf(status), message } }
@@ -35,7 +44,7 @@ export function answerTo(error: ClientError, shape: ErrorShape): ErrorAnswer {
   };
 }
 
-function describe(error: ClientError): Described {
+function describe(error: ClientError, models: readonly string[]): Described {
   switch (error.kind) {
     case 'malformed_body':
       return {
@@ -47,8 +56,9 @@ function describe(error: ClientError): Described {
       };
     case 'unknown_model':
       return {
-        status: 400,
-        message: `model ${shortened(error.model)} does not exist`,
+        status: 404,
+        // vLLM's words.
+        message: `The model \`${shortened(error.model)}\` does not exist.${validAliases(models)}`,
         code: 'model_not_found',
         param: 'model',
         headers: { 'x-error-no-model-backends': error.model },
@@ -86,6 +96,13 @@ function describe(error: ClientError): Described {
         headers: { 'x-error-request-body-processing': 'true' },
       };
   }
+}
+
+function validAliases(models: readonly string[]): string {
+  if (models.length === 0) return '';
+  const more = models.length - MAX_MODELS;
+  const names = models.slice(0, MAX_MODELS).map(shortened).join(', ');
+  return ` Valid aliases: ${names}${more > 0 ? ` and ${more} more` : ''}.`;
 }
 
 /** A client's own words are given back, but not megabytes of them. */

@@ -2,9 +2,9 @@
  * Builds every ProcessingResponse there is; those that are always the same are frozen. Bytes go out as Buffers: protobufjs
  * would read a string as base64.
  */
-import type { ClientError, ErrorShape, RoutedDecision } from '../domain.ts';
+import type { ClientError, RoutedDecision } from '../domain.ts';
 import { endpointOf } from '../domain.ts';
-import { answerTo } from './client-errors.ts';
+import { answerTo, type ErrorAudience } from './client-errors.ts';
 import * as name from './headers.ts';
 import type {
   WireCommonResponse,
@@ -174,8 +174,8 @@ export function responseHeaders(headers: Readonly<Record<string, string>>): Wire
   return { response_headers: { response: { header_mutation: setHeaders(headers) } } };
 }
 
-export function immediate(error: ClientError, shape: ErrorShape): WireResponse {
-  const { status, headers, body, details } = answerTo(error, shape);
+export function immediate(error: ClientError, audience: ErrorAudience): WireResponse {
+  const { status, headers, body, details } = answerTo(error, audience);
   return {
     immediate_response: {
       status: { code: status },

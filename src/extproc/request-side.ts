@@ -42,6 +42,8 @@ export interface ExchangeOptions extends reply.Disclosure {
   readonly maxBodyBytes: number;
   /** What to do with requests to a path. */
   readonly ruleOf: (path: string) => PathRule;
+  /** What clients may ask for: who asks for something else is told. */
+  readonly modelNames: () => readonly string[];
   /** For requests that come without an `x-request-id`. */
   readonly newRequestId: () => string;
 }
@@ -270,7 +272,7 @@ export class RequestSide {
   #reject(error: ClientError, owed: Owed): Action[] {
     if (this.#responseStarted) return this.#settle(owed, undefined);
     this.#state = { at: 'rejected' };
-    return [send(reply.immediate(error, this.#errors))];
+    return [send(reply.immediate(error, { shape: this.#errors, models: this.#options.modelNames() }))];
   }
 
   get #echoes(): boolean {

@@ -3,6 +3,7 @@
  * mistake in AIBrix's words; what else is wrong with a request, the engine itself will say.
  */
 import type { ClientError } from '../domain.ts';
+import { findJsonError } from './json-error.ts';
 import { findFormField, isMultipart } from './multipart.ts';
 import { cleanPath, type PromptPath } from './paths.ts';
 
@@ -108,17 +109,43 @@ function prompt(prompt: PromptRequest): ParsedPrompt {
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
+const lossyUtf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
 function parseObject(raw: Uint8Array): Body {
+  if (raw.length === 0) throw unreadable('it is empty');
+  let text: string;
+  try {
+    text = utf8.decode(raw);
+  } catch {
+    throw unreadable(`invalid UTF-8 at byte ${firstInvalidByte(raw)}`);
+  }
   let parsed: unknown;
   try {
-    parsed = JSON.parse(utf8.decode(raw));
+    parsed = JSON.parse(text);
   } catch {
-    // A SyntaxError quotes the text, and nesting deeper than the stack is a RangeError: neither is for the client.
-    throw new Mistake('error processing request body', null);
+    // A SyntaxError quotes the text, which is not for logs.
+    throw unreadable(describeJsonError(text));
   }
   if (!isObject(parsed)) throw new Mistake('request body must be a JSON object', null);
   return parsed;
+}
+
+function unreadable(why: string): Mistake {
+  return new Mistake(`error processing request body: ${why}`, null);
+}
+
+function describeJsonError(text: string): string {
+  const error = findJsonError(text);
+  if (error === undefined) return 'invalid JSON';
+  const { what, position, line, column } = error;
+  return `invalid JSON: ${what} at position ${position} (line ${line}, column ${column})`;
+}
+
+/** Where the text with replacements, written again, is something else. */
+function firstInvalidByte(raw: Uint8Array): number {
+  const again = Buffer.from(lossyUtf8.decode(raw));
+  const at = raw.findIndex((byte, i) => byte !== again[i]);
+  return at < 0 ? raw.length : at;
 }
 
 function modelOf(model: unknown): string {

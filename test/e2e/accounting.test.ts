@@ -62,7 +62,7 @@ describe('Requests in flight', function () {
         const listing = fleet.get('/v1/models');
         const uploading = fleet.post('/v1/files', { purpose: 'batch' });
         await eventually('both are at their pods', () => finish.length === 2);
-        assert.equal((await fleet.post('/v1/chat/completions', { ...CHAT, model: 'other' })).status, 400);
+        assert.equal((await fleet.post('/v1/chat/completions', { ...CHAT, model: 'other' })).status, 404);
         assert.equal(await fleet.inFlight(), 0);
         for (const each of finish) each();
         assert.deepEqual([(await listing).status, (await uploading).status], [200, 200]);

@@ -30,6 +30,7 @@ export const OPTIONS: ExchangeOptions = {
   debugHeaders: 'allowed',
   targetHeaders: 'off',
   ruleOf: path => ({ treatment: path === CHAT_PATH ? 'routed' : 'passed_on', errors: 'openai' }),
+  modelNames: () => ['demo'],
   newRequestId: () => 'made-up',
 };
 

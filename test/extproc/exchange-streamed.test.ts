@@ -99,10 +99,10 @@ const HELD: Dialogues = {
     [requestHeaders({ endOfStream: true }), 'immediate 400'],
     ...SILENCE,
   ],
-  'answers 400 to what the route rejects': [
+  'answers 404 to a model that nobody knows': [
     [HEADERS, 'start the body deadline'],
     [requestBody('hello', 'end'), 'route "hello"'],
-    [NO_MODEL, 'immediate 400'],
+    [NO_MODEL, 'immediate 404'],
     ...SILENCE,
   ],
   'answers 413 by the announced length': [[TOO_LONG, 'immediate 413'], ...SILENCE],
@@ -183,7 +183,7 @@ const FULL_DUPLEX: Dialogues = {
     [HEADERS, 'start the body deadline'],
     [requestBody('he')],
     ['late_body', 'route "he" late_body'],
-    [NO_MODEL, 'immediate 400'],
+    [NO_MODEL, 'immediate 404'],
     ...SILENCE,
   ],
   'decides before anything of the body has come, when it takes too long': [
@@ -218,10 +218,10 @@ const FULL_DUPLEX: Dialogues = {
     [requestBody('!', 'end'), 'immediate 413'],
     ...SILENCE,
   ],
-  'answers 400 to what the route rejects': [
+  'answers 404 to a model that nobody knows': [
     [HEADERS, 'start the body deadline'],
     [requestBody('hello', 'end'), 'route "hello"'],
-    [NO_MODEL, 'immediate 400'],
+    [NO_MODEL, 'immediate 404'],
     ...SILENCE,
   ],
 };

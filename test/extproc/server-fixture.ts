@@ -45,6 +45,7 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
         debugHeaders: 'off',
         targetHeaders: 'off',
         ruleOf: path => ({ treatment: path === CHAT_PATH ? 'routed' : 'passed_on', errors: 'openai' }),
+        modelNames: () => ['demo'],
         newRequestId: () => 'made-up',
       },
       onFact: fact => facts.push(fact),

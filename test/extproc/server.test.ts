@@ -55,6 +55,7 @@ describe('The ext_proc server', () => {
       exchange: {
         ...{ maxBodyBytes: 1, debugHeaders: 'off', targetHeaders: 'off' },
         ruleOf: () => ({ treatment: 'routed', errors: 'openai' }),
+        modelNames: () => ['demo'],
         newRequestId: () => '',
       },
       onFact: () => {},

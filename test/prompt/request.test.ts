@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { assert } from 'chai';
 import fc from 'fast-check';
 import { type ParsedPrompt, type PromptRequest, parsePrompt, promptText } from '../../src/prompt/request.ts';
@@ -198,16 +199,26 @@ describe('parsePrompt', () => {
     });
   }
 
-  const unreadable: [string, Uint8Array][] = [
-    ['nothing', Buffer.alloc(0)],
-    ['half an object', Buffer.from('{"model":"hunter2"')],
-    ['invalid UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d])],
-    ['NaN, which Python would read', Buffer.from('{"model":"m","prompt":NaN}')],
+  const unreadable: [string, Uint8Array, string][] = [
+    ['nothing', Buffer.alloc(0), 'it is empty'],
+    [
+      'half an object',
+      Buffer.from('{"model":"hunter2"'),
+      'invalid JSON: unexpected end at position 18 (line 1, column 19)',
+    ],
+    ['invalid UTF-8', Buffer.from([0x7b, 0x22, 0xc3, 0xa9, 0xff, 0x22, 0x7d]), 'invalid UTF-8 at byte 4'],
+    ['half a character', Buffer.from([0x7b, 0x22, 0xc3]), 'invalid UTF-8 at byte 2'],
+    [
+      'NaN, which Python would read',
+      Buffer.from('{"model":"m",\n "prompt":NaN}'),
+      'invalid JSON: unexpected character at position 24 (line 2, column 11)',
+    ],
+    ['a gzip stream', gzipSync('{}'), 'invalid UTF-8 at byte 1'],
   ];
-  for (const [what, raw] of unreadable) {
-    it(`answers ${what} without quoting it`, () => {
+  for (const [what, raw, why] of unreadable) {
+    it(`answers ${what} with what is wrong, without quoting it`, () => {
       assert.deepEqual(mistake(parsePrompt(COMPLETIONS, JSON_TYPE, raw)), {
-        message: 'error processing request body',
+        message: `error processing request body: ${why}`,
         param: null,
       });
     });
