@@ -150,6 +150,7 @@ export type Strategy = (typeof STRATEGIES)[number];
  *   client why; picked by load;
  * - `tokenizer_failed`, `deadline`, `index_failed`: a dependency failed, so the pick was by load;
  * - `late_body`, `buffers_full`: only the beginning of the body was there: it came too slowly, or too many bytes were held already;
+ * - `unknown_encoding`, `too_intricate`: the body cannot be read, or not without keeping others waiting; picked by load;
  * - `cancelled`: the client has gone while it was looked for;
  * - the name of the strategy, for those that do not look at the cache.
  */
@@ -164,6 +165,8 @@ export type Reason =
   | 'index_failed'
   | 'late_body'
   | 'buffers_full'
+  | 'unknown_encoding'
+  | 'too_intricate'
   | 'cancelled'
   | Exclude<Strategy, 'prefix-cache'>;
 

@@ -39,6 +39,7 @@ import { Load } from './routing/load.ts';
 import { policies } from './routing/policy.ts';
 import { createPrefixLookup } from './routing/prefix-lookup.ts';
 import { PromptHistory } from './routing/prompt-history.ts';
+import { withReadableBody } from './routing/readable-body.ts';
 import { createRoute } from './routing/route.ts';
 import { SETTINGS, type Setting } from './settings.ts';
 import { Slices } from './slices.ts';
@@ -170,7 +171,7 @@ export async function serve(
     const tokenizer = parts.tokenizer ?? createTokenizer(config, access, reportTokenizer(instruments, log));
     stops.push(() => tokenizer.close());
     const load = new Load();
-    const route = createRoute({
+    const decide = createRoute({
       parse: parsePrompt,
       modelAtStart,
       registry,
@@ -194,6 +195,11 @@ export async function serve(
       load,
       defaultStrategy: config.strategy,
       deadlineMs: config.decisionTimeoutMs,
+    });
+    const route = withReadableBody(decide, {
+      maxBodyBytes: config.maxBodyBytes,
+      deadlineMs: config.decisionTimeoutMs,
+      now: monotonicClock,
     });
 
     const slices = new Slices(unexpected('the other pods go on'));

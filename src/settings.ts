@@ -173,7 +173,7 @@ export const SETTINGS = {
     '33554432',
     'bytes',
     wholeNumber(1024, MAX_MESSAGE_BYTES),
-    'Larger request bodies are answered 413. Keep it equal to the buffer limit of Envoy (`per_connection_buffer_limit_bytes`).',
+    'Larger request bodies, also after decoding, are answered 413. Keep it equal to the buffer limit of Envoy (`per_connection_buffer_limit_bytes`).',
   ),
   bodyTimeoutMs: setting(
     'Warmroute',

@@ -16,7 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'prefix-index': ['domain', 'time'],
   prompt: ['domain', 'time'],
   pods: ['domain', 'time', 'slots'],
-  routing: ['domain', 'time', 'prefix-index', 'prompt', 'pods'],
+  routing: ['domain', 'time', 'slots', 'prefix-index', 'prompt', 'pods'],
   events: ['domain', 'time', 'slots', 'prefix-index', 'prompt/blocks', 'pods'],
   extproc: ['domain', 'routing/route'],
   ops: ['domain', 'time', 'prefix-index', 'prompt', 'routing', 'events', 'extproc', 'pods'],

@@ -108,7 +108,10 @@ async function decideAll(rounds: number): Promise<Float64Array> {
   const times = new Float64Array(rounds);
   for (let i = 0; i < rounds; i++) {
     prompt = conversations[i % CONVERSATIONS]!;
-    const request = { path: '/v1/completions', contentType: undefined, strategy: undefined, body: NO_BYTES };
+    const request = {
+      path: '/v1/completions',
+      ...{ contentType: undefined, contentEncoding: undefined, strategy: undefined, body: NO_BYTES },
+    };
     const started = performance.now();
     const { decision, release } = await route(
       { ...request, extent: 'whole', requestId: '', trace: {} },

@@ -13,7 +13,7 @@
  * (`mode_override`), and where it does not allow that, the request goes on without a decision.
  */
 import type { ClientError, Decision, ErrorShape, PathRule } from '../domain.ts';
-import type { BodyExtent, RouteRequest } from '../routing/route.ts';
+import type { CutShort, RouteRequest } from '../routing/route.ts';
 import type { BodyLease } from './body-memory.ts';
 import { GatheredBody } from './gathered-body.ts';
 import * as name from './headers.ts';
@@ -62,7 +62,7 @@ type State =
   | { readonly at: 'start' }
   /** Gathering the body. */
   | { readonly at: 'collecting'; readonly request: Ask; readonly owed: Owed }
-  | { readonly at: 'deciding'; readonly extent: BodyExtent; readonly owed: Owed }
+  | { readonly at: 'deciding'; readonly extent: 'whole' | CutShort; readonly owed: Owed }
   /** Nothing more to decide: every message gets a neutral reply, or its echo. */
   | { readonly at: 'passing' }
   /** Answered by us: nothing may be sent any more. */
@@ -147,7 +147,7 @@ export class RequestSide {
   }
 
   /** The rest of the body is not waited for: what there is of it has to do for a decision. */
-  cutShort(why: Exclude<BodyExtent, 'whole'>): Action[] {
+  cutShort(why: CutShort): Action[] {
     const state = this.#state;
     return state.at === 'collecting' && state.owed.headers ? this.#decide(state, why) : [];
   }
@@ -182,6 +182,7 @@ export class RequestSide {
     const request: Ask = {
       path,
       contentType: headers.get('content-type'),
+      contentEncoding: headers.get('content-encoding'),
       strategy: headers.get(name.ROUTING_STRATEGY),
       requestId: this.requestId,
       trace: traceOf(headers),
@@ -205,7 +206,7 @@ export class RequestSide {
     return isWhole ? this.#decide(state, 'whole') : [];
   }
 
-  #decide({ request, owed }: Extract<State, { at: 'collecting' }>, extent: BodyExtent): Action[] {
+  #decide({ request, owed }: Extract<State, { at: 'collecting' }>, extent: 'whole' | CutShort): Action[] {
     this.#state = { at: 'deciding', extent, owed };
     const body = extent === 'whole' ? owed.body.joined() : owed.body.beginning(BEGINNING_BYTES);
     this.#lease.keep();

@@ -8,6 +8,21 @@ export interface JsonError {
   readonly what: 'unexpected character' | 'unexpected end';
 }
 
+/** What JavaScript itself tells of the place: nothing of a character that it calls a token. */
+export function placeOf(refused: unknown, text: string): JsonError | undefined {
+  const { message } = refused as Error;
+  // The end is what tells it from a message that quotes the text.
+  const told = / in JSON at position (\d+) \(line (\d+) column (\d+)\)$/.exec(message);
+  const [position, line, column] = told?.slice(1).map(Number) ?? [];
+  if (position === undefined || line === undefined || column === undefined) return undefined;
+  return {
+    position,
+    line,
+    column,
+    what: position >= text.length ? 'unexpected end' : 'unexpected character',
+  };
+}
+
 /** Of a text that `JSON.parse` refused; undefined: it is JSON after all. Takes as long as the text is, at any depth. */
 export function findJsonError(text: string): JsonError | undefined {
   const position = new Scanner(text).findError();

@@ -65,6 +65,20 @@ export const PATHS: ReadonlyMap<string, Treatment> = new Map<string, Treatment>(
   ...[...ADAPTERS, ...RENDER].map(path => [path, 'refused'] as const),
 ]);
 
+const TOKEN_IDS: ReadonlySet<string> = new Set([
+  '/v1/completions',
+  '/v1/embeddings',
+  '/inference/v1/generate',
+  '/generate',
+  '/detokenize',
+  '/v1/detokenize',
+]);
+
+/** Whether a prompt may be given as token ids. */
+export function takesTokenIds(path: string): boolean {
+  return TOKEN_IDS.has(cleanPath(path));
+}
+
 /** What Envoy's door has to know of the path of a request, with its query or without. */
 export function pathRules(allowed: AllowedPaths): (path: string) => PathRule {
   const isRender: ReadonlySet<string> = new Set(RENDER);

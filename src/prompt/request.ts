@@ -3,7 +3,7 @@
  * mistake in AIBrix's words; what else is wrong with a request, the engine itself will say.
  */
 import type { ClientError } from '../domain.ts';
-import { findJsonError } from './json-error.ts';
+import { findJsonError, placeOf } from './json-error.ts';
 import { findFormField, isMultipart } from './multipart.ts';
 import { cleanPath, type PromptPath } from './paths.ts';
 
@@ -122,9 +122,8 @@ function parseObject(raw: Uint8Array): Body {
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
-  } catch {
-    // A SyntaxError quotes the text, which is not for logs.
-    throw unreadable(describeJsonError(text));
+  } catch (error) {
+    throw unreadable(describeJsonError(text, error));
   }
   if (!isObject(parsed)) throw new Mistake('request body must be a JSON object', null);
   return parsed;
@@ -134,18 +133,24 @@ function unreadable(why: string): Mistake {
   return new Mistake(`error processing request body: ${why}`, null);
 }
 
-function describeJsonError(text: string): string {
-  const error = findJsonError(text);
+/** A SyntaxError's own words quote the text, which is not for logs. */
+function describeJsonError(text: string, refused: unknown): string {
+  const error = placeOf(refused, text) ?? findJsonError(text);
   if (error === undefined) return 'invalid JSON';
   const { what, position, line, column } = error;
   return `invalid JSON: ${what} at position ${position} (line ${line}, column ${column})`;
 }
 
+const STEP_BYTES = 64 * 1024;
+
 /** Where the text with replacements, written again, is something else. */
 function firstInvalidByte(raw: Uint8Array): number {
   const again = Buffer.from(lossyUtf8.decode(raw));
-  const at = raw.findIndex((byte, i) => byte !== again[i]);
-  return at < 0 ? raw.length : at;
+  let at = 0;
+  while (at < raw.length && again.subarray(at, at + STEP_BYTES).equals(raw.subarray(at, at + STEP_BYTES)))
+    at += STEP_BYTES;
+  while (at < raw.length && raw[at] === again[at]) at++;
+  return at;
 }
 
 function modelOf(model: unknown): string {
@@ -207,8 +212,8 @@ function readCompletion({ prompt, prompt_embeds }: Body): PromptContent {
   if (Array.isArray(prompt)) {
     if (prompt.length === 0) throw new Mistake("'prompt' array cannot be empty", 'prompt');
     if (prompt.every(isString)) return { kind: 'text', text: prompt[0]! };
-    if (isTokenIds(prompt)) return { kind: 'tokens', ids: Uint32Array.from(prompt) };
-    if (prompt.every(isTokenIds)) return { kind: 'tokens', ids: Uint32Array.from(prompt[0]!) };
+    if (isTokenIds(prompt)) return { kind: 'tokens', ids: new Uint32Array(prompt) };
+    if (prompt.every(isTokenIds)) return { kind: 'tokens', ids: new Uint32Array(prompt[0]!) };
   }
   throw new Mistake("'prompt' must be a string, an array of strings or an array of token ids", 'prompt');
 }
@@ -217,7 +222,7 @@ function readCompletion({ prompt, prompt_embeds }: Body): PromptContent {
 function readTokensIn({ token_ids, features }: Body): PromptContent {
   if (!isTokenIds(token_ids)) throw new Mistake("'token_ids' must be an array of token ids", 'token_ids');
   return features === undefined || features === null
-    ? { kind: 'tokens', ids: Uint32Array.from(token_ids) }
+    ? { kind: 'tokens', ids: new Uint32Array(token_ids) }
     : NONE;
 }
 
@@ -234,7 +239,7 @@ function readGenerate(body: Body): PromptContent {
   const first = Array.isArray(text) ? text[0] : text;
   if (typeof first === 'string') return { kind: 'text', text: first };
   const firstIds = Array.isArray(ids) && Array.isArray(ids[0]) ? ids[0] : ids;
-  return isTokenIds(firstIds) ? { kind: 'tokens', ids: Uint32Array.from(firstIds) } : NONE;
+  return isTokenIds(firstIds) ? { kind: 'tokens', ids: new Uint32Array(firstIds) } : NONE;
 }
 
 /**

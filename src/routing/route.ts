@@ -18,13 +18,17 @@ import type { Policy } from './policy.ts';
 import type { PrefixFound, PrefixLookup } from './prefix-lookup.ts';
 import type { PromptHistory } from './prompt-history.ts';
 
-/** How much of a body there is to decide by: all, or its beginning, since the rest came too slowly or there was no room for it. */
-export type BodyExtent = 'whole' | 'late_body' | 'buffers_full';
+/** Why only the beginning of a body is there: the rest came too slowly, or there was no room for it. */
+export type CutShort = 'late_body' | 'buffers_full';
+
+/** How much of a body there is to decide by: all, its beginning, or as good as none, since it cannot be read, or not in time. */
+export type BodyExtent = 'whole' | CutShort | 'unknown_encoding' | 'too_intricate' | 'deadline';
 
 /** One request as Envoy's door hands it over: path and headers that matter, and the body. */
 export interface RouteRequest {
   readonly path: string;
   readonly contentType: string | undefined;
+  readonly contentEncoding: string | undefined;
   /** The `routing-strategy` header; undefined or blank means the configured strategy. */
   readonly strategy: string | undefined;
   readonly body: Uint8Array;
@@ -43,6 +47,9 @@ export interface RouteOutcome {
 
 /** Decides where a request goes. Never rejects; after the deadline, or when `signal` aborts, it decides by load. */
 export type Route = (request: RouteRequest, signal: AbortSignal) => Promise<RouteOutcome>;
+
+/** The same, with what others have spent of the time for the decision, in milliseconds. */
+export type Decide = (request: RouteRequest, signal: AbortSignal, spentMs?: number) => Promise<RouteOutcome>;
 
 export interface RouteParts {
   readonly parse: (
@@ -75,11 +82,11 @@ type Clue =
   | { readonly kind: 'none'; readonly reason: Reason };
 
 /** The read path: body → prompt → tokens → blocks → who holds them → the pod. */
-export function createRoute(parts: RouteParts): Route {
+export function createRoute(parts: RouteParts): Decide {
   const { registry, load, random = Math.random } = parts;
   const turns = new Map<string, number>();
 
-  return async (request, signal) => {
+  return async (request, signal, spentMs = 0) => {
     const { extent } = request;
     const parsed = extent === 'whole' ? parse(request) : parseBeginning(request);
     if (parsed.kind === 'undecided') return undecided();
@@ -97,7 +104,7 @@ export function createRoute(parts: RouteParts): Route {
       strategy !== 'prefix-cache'
         ? { kind: 'not_asked' }
         : extent === 'whole'
-          ? await tokenize(prompt, before, signal)
+          ? await tokenize(prompt, before, signal, parts.deadlineMs - spentMs)
           : { kind: 'none', reason: extent };
     // Others may have come and gone meanwhile. From here on nothing is waited for.
     const pods = registry.serving(model);
@@ -119,10 +126,15 @@ export function createRoute(parts: RouteParts): Route {
       : { kind: 'prompt', prompt: promptWithout(path, model) };
   }
 
-  async function tokenize(prompt: PromptRequest, pods: readonly Pod[], signal: AbortSignal): Promise<Clue> {
+  async function tokenize(
+    prompt: PromptRequest,
+    pods: readonly Pod[],
+    signal: AbortSignal,
+    leftMs: number,
+  ): Promise<Clue> {
     if (pods.length === 1) return { kind: 'none', reason: 'only_pod' };
     if (prompt.content.kind === 'none') return { kind: 'none', reason: 'no_prompt' };
-    const deadline = deadlineAfter(parts.deadlineMs, signal, TOO_LATE);
+    const deadline = deadlineAfter(leftMs, signal, TOO_LATE);
     try {
       return { kind: 'tokens', tokens: await deadline.race(parts.tokenize(prompt, pods, deadline.signal)) };
     } catch (error) {
@@ -184,7 +196,7 @@ export function createRoute(parts: RouteParts): Route {
   }
 }
 
-function undecided(): RouteOutcome {
+export function undecided(): RouteOutcome {
   return { decision: { kind: 'undecided' }, release: () => {} };
 }
 
@@ -212,6 +224,6 @@ function reasonOf(clue: Clue, found: PrefixFound | undefined, picked: Reason): R
   }
 }
 
-function rejected(error: ClientError): RouteOutcome {
+export function rejected(error: ClientError): RouteOutcome {
   return { decision: { kind: 'rejected', error }, release: () => {} };
 }

@@ -37,6 +37,7 @@ describe('The headers of an exchange', () => {
     const request = asked({
       ':path': `${CHAT_PATH}?trace=1`,
       'content-type': 'application/json; charset=utf-8',
+      'content-encoding': 'gzip',
       'routing-strategy': 'random',
       'x-request-id': 'abc',
       traceparent: '00-a-b-01',
@@ -45,6 +46,7 @@ describe('The headers of an exchange', () => {
     assert.deepEqual(request, {
       path: CHAT_PATH,
       contentType: 'application/json; charset=utf-8',
+      contentEncoding: 'gzip',
       strategy: 'random',
       requestId: 'abc',
       trace: { traceparent: '00-a-b-01', tracestate: 'c=d' },
@@ -66,6 +68,7 @@ describe('The headers of an exchange', () => {
       request: {
         path: CHAT_PATH,
         contentType: undefined,
+        contentEncoding: undefined,
         strategy: undefined,
         requestId: 'made-up',
         trace: {},

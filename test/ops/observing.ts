@@ -20,6 +20,7 @@ export function aRequest(given: Partial<RouteRequest> = {}): RouteRequest {
   return {
     path: '/v1/completions',
     contentType: 'application/json',
+    contentEncoding: undefined,
     strategy: undefined,
     body: Buffer.from(JSON.stringify({ model: 'demo', prompt: SECRET })),
     extent: 'whole',

@@ -1,6 +1,6 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
-import { findJsonError } from '../../src/prompt/json-error.ts';
+import { findJsonError, placeOf } from '../../src/prompt/json-error.ts';
 
 function isJson(text: string): boolean {
   try {
@@ -62,12 +62,24 @@ describe('findJsonError', () => {
         try {
           JSON.parse(text);
         } catch (error) {
-          const told = /at position (\d+)/.exec((error as Error).message)?.[1];
+          const told = placeOf(error, text);
+          const found = findJsonError(text)!;
           // Of numbers and escapes it names the character behind, or before.
-          if (told !== undefined) assert.approximately(findJsonError(text)!.position, Number(told), 4, text);
+          if (told !== undefined) assert.approximately(found.position, told.position, 4, text);
+          if (told?.position === found.position) assert.deepEqual(told, found, text);
         }
       }),
     );
+  });
+
+  it('does not take what the text says for a place', () => {
+    const text = '{"a": x in JSON at position 5 (line 1 column 6)';
+    try {
+      JSON.parse(text);
+    } catch (error) {
+      assert.isUndefined(placeOf(error, text));
+    }
+    assert.equal(findJsonError(text)?.position, 6);
   });
 
   it('works at any depth', () => {

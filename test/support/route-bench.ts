@@ -84,6 +84,7 @@ export function aRequest(
   return {
     path: '/v1/completions',
     contentType: 'application/json',
+    contentEncoding: undefined,
     strategy: undefined,
     body: Buffer.from(JSON.stringify(body)),
     extent: 'whole',
