@@ -282,7 +282,7 @@ export async function serve(
       }),
     );
     stops.push(() => grpc.drain(config.drainMs, config.drainBodiesMs));
-    showHealth = () => grpc.setHealth(registry.ready && warmup.isOver ? 'SERVING' : 'NOT_SERVING');
+    showHealth = () => grpc.setReadiness(registry.ready && warmup.isOver ? 'SERVING' : 'NOT_SERVING');
     showHealth();
     reportLog(instruments, parts.logLinesDropped);
     reportUnfollowed(instruments, feed);
