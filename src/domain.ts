@@ -47,6 +47,9 @@ export interface Pod {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+/** What no pod can be called: as the model of a request it means that any pod will do. */
+export const ANY_MODEL = '';
+
 /** An address as URLs and `host:port` want it: IPv6 in brackets. */
 export function hostOf(ip: string): string {
   return ip.includes(':') ? `[${ip}]` : ip;
@@ -151,6 +154,7 @@ export type Strategy = (typeof STRATEGIES)[number];
  * - `tokenizer_failed`, `deadline`, `index_failed`: a dependency failed, so the pick was by load;
  * - `late_body`, `buffers_full`: only the beginning of the body was there: it came too slowly, or too many bytes were held already;
  * - `unknown_encoding`, `too_intricate`: the body cannot be read, or not without keeping others waiting; picked by load;
+ * - `any_pod`: it names no model that is served, and its gateway sends it nowhere unless a pod is named: least loaded of all;
  * - `cancelled`: the client has gone while it was looked for;
  * - the name of the strategy, for those that do not look at the cache.
  */
@@ -167,6 +171,7 @@ export type Reason =
   | 'buffers_full'
   | 'unknown_encoding'
   | 'too_intricate'
+  | 'any_pod'
   | 'cancelled'
   | Exclude<Strategy, 'prefix-cache'>;
 

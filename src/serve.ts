@@ -35,6 +35,7 @@ import { pathRules } from './prompt/paths.ts';
 import { createRemoteTokenizer, type TokenizeFact } from './prompt/remote-tokenizer.ts';
 import { parsePrompt } from './prompt/request.ts';
 import type { Tokenizer } from './prompt/tokenizer.ts';
+import { withAnyPod } from './routing/any-pod.ts';
 import { Load } from './routing/load.ts';
 import { policies } from './routing/policy.ts';
 import { createPrefixLookup } from './routing/prefix-lookup.ts';
@@ -196,11 +197,13 @@ export async function serve(
       defaultStrategy: config.strategy,
       deadlineMs: config.decisionTimeoutMs,
     });
-    const route = withReadableBody(decide, {
-      maxBodyBytes: config.maxBodyBytes,
-      deadlineMs: config.decisionTimeoutMs,
-      now: monotonicClock,
-    });
+    const route = withAnyPod(
+      withReadableBody(decide, {
+        maxBodyBytes: config.maxBodyBytes,
+        deadlineMs: config.decisionTimeoutMs,
+        now: monotonicClock,
+      }),
+    );
 
     const slices = new Slices(unexpected('the other pods go on'));
     stops.push(

@@ -40,4 +40,17 @@ describe('serve() and paths', () => {
     assert.isDefined(target);
     assert.equal(reason, 'no_prompt');
   });
+
+  it('answers an endpoint picker’s gateway 503 where there is no pod at all', async () => {
+    await bench.writePods([]);
+    const { envoy } = await bench.start();
+    const config = { request_body_mode: 'FULL_DUPLEX_STREAMED' } as const;
+    const get = { headers: { ':method': 'GET', ':path': '/v1/models' }, endOfStream: true, config };
+    const post = { headers: { ':path': '/v1/files' }, config };
+    for (const headers of [get, post]) {
+      const { immediate_response } = await envoy.open().send(requestHeaders(headers)).reply();
+      assert.equal(String(immediate_response?.status.code), 'ServiceUnavailable');
+      assert.include(String(immediate_response?.body), 'no pod is known');
+    }
+  });
 });

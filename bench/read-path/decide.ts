@@ -114,7 +114,7 @@ async function decideAll(rounds: number): Promise<Float64Array> {
     };
     const started = performance.now();
     const { decision, release } = await route(
-      { ...request, extent: 'whole', requestId: '', trace: {} },
+      { ...request, extent: 'whole', unroutable: 'reject', requestId: '', trace: {} },
       signal,
     );
     times[i] = performance.now() - started;

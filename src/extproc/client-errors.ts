@@ -1,4 +1,4 @@
-import type { ClientError, ErrorShape } from '../domain.ts';
+import { ANY_MODEL, type ClientError, type ErrorShape } from '../domain.ts';
 
 /** An HTTP answer made by the router itself. */
 export interface ErrorAnswer {
@@ -74,7 +74,10 @@ function describe(error: ClientError, models: readonly string[]): Described {
     case 'no_ready_pod':
       return {
         status: 503,
-        message: `error on getting pods for model ${shortened(error.model)}`,
+        message:
+          error.model === ANY_MODEL
+            ? 'no pod is known'
+            : `error on getting pods for model ${shortened(error.model)}`,
         code: 'service_unavailable',
         param: null,
         headers: { 'x-error-no-model-backends': 'true', 'retry-after': String(RETRY_AFTER_SECONDS) },

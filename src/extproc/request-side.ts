@@ -13,7 +13,7 @@
  * (`mode_override`), and where it does not allow that, the request goes on without a decision.
  */
 import type { ClientError, Decision, ErrorShape, PathRule } from '../domain.ts';
-import type { CutShort, RouteRequest } from '../routing/route.ts';
+import type { BodyExtent, CutShort, RouteRequest } from '../routing/route.ts';
 import type { BodyLease } from './body-memory.ts';
 import { GatheredBody } from './gathered-body.ts';
 import * as name from './headers.ts';
@@ -62,7 +62,7 @@ type State =
   | { readonly at: 'start' }
   /** Gathering the body. */
   | { readonly at: 'collecting'; readonly request: Ask; readonly owed: Owed }
-  | { readonly at: 'deciding'; readonly extent: 'whole' | CutShort; readonly owed: Owed }
+  | { readonly at: 'deciding'; readonly extent: DecidedBy; readonly owed: Owed }
   /** Nothing more to decide: every message gets a neutral reply, or its echo. */
   | { readonly at: 'passing' }
   /** Answered by us: nothing may be sent any more. */
@@ -70,6 +70,9 @@ type State =
 
 /** Where the model is looked for when the rest of a body is not waited for: clients that name it first name it here. */
 const BEGINNING_BYTES = 64 * 1024;
+
+/** By how much of a body the door has a decision made. */
+type DecidedBy = Extract<BodyExtent, 'whole' | CutShort | 'any_pod'>;
 
 /** What the headers said about a request that we route. */
 type Ask = Omit<RouteRequest, 'body' | 'extent'>;
@@ -142,7 +145,8 @@ export class RequestSide {
         owed,
         reply.mutationOf(decision, { requestId: this.requestId, disclosure: this.#options }),
       );
-    if (extent !== 'whole') this.#facts.push({ kind: 'undecided', why: extent });
+    if (extent === 'late_body' || extent === 'buffers_full')
+      this.#facts.push({ kind: 'undecided', why: extent });
     return this.#settle(owed, undefined);
   }
 
@@ -170,7 +174,19 @@ export class RequestSide {
       ...{ bodies: 0, ended: false, trailers: false, body: new GatheredBody() },
     };
     if (treatment === 'refused') return this.#refuse({ kind: 'path_refused', path }, owed);
-    if (headers.get(':method') !== 'POST' || treatment === 'passed_on') {
+    const request: Ask = {
+      path,
+      contentType: headers.get('content-type'),
+      contentEncoding: headers.get('content-encoding'),
+      strategy: headers.get(name.ROUTING_STRATEGY),
+      unroutable: this.#echoes ? 'any_pod' : 'reject',
+      requestId: this.requestId,
+      trace: traceOf(headers),
+    };
+    const isRouted = headers.get(':method') === 'POST' && treatment === 'routed';
+    // In this mode the router is an endpoint picker: its gateway has no pod for a request but the one that it names.
+    if (this.#echoes && (!isRouted || endOfStream)) return this.#decide({ request, owed }, 'any_pod');
+    if (!isRouted) {
       this.#state = { at: 'passing' };
       return [send(this.#headersReply(undefined, this.#skipTheRest()))];
     }
@@ -179,14 +195,6 @@ export class RequestSide {
     if (endOfStream) {
       return this.#refuse({ kind: 'malformed_body', message: 'the request has no body', param: null }, owed);
     }
-    const request: Ask = {
-      path,
-      contentType: headers.get('content-type'),
-      contentEncoding: headers.get('content-encoding'),
-      strategy: headers.get(name.ROUTING_STRATEGY),
-      requestId: this.requestId,
-      trace: traceOf(headers),
-    };
     this.#state = { at: 'collecting', request, owed };
     if (owed.headers) return [{ kind: 'start_body_deadline', mode: this.#modes.request as HeldMode }];
     return [send(this.#headersReply(undefined, this.#bufferIfAsked()))];
@@ -206,7 +214,7 @@ export class RequestSide {
     return isWhole ? this.#decide(state, 'whole') : [];
   }
 
-  #decide({ request, owed }: Extract<State, { at: 'collecting' }>, extent: 'whole' | CutShort): Action[] {
+  #decide({ request, owed }: { readonly request: Ask; readonly owed: Owed }, extent: DecidedBy): Action[] {
     this.#state = { at: 'deciding', extent, owed };
     const body = extent === 'whole' ? owed.body.joined() : owed.body.beginning(BEGINNING_BYTES);
     this.#lease.keep();

@@ -60,7 +60,15 @@ const TROUBLES: Partial<Record<Reason, string>> = {
 
 /** Where AIBrix does not ask its prefix router either: not part of its hit rate. */
 const UNASKED: ReadonlySet<Reason> = new Set<Reason>([
-  ...(['only_pod', 'no_prompt', 'late_body', 'buffers_full', 'unknown_encoding', 'too_intricate'] as const),
+  ...([
+    'only_pod',
+    'no_prompt',
+    'late_body',
+    'buffers_full',
+    'unknown_encoding',
+    'too_intricate',
+    'any_pod',
+  ] as const),
 ]);
 
 const carrier = {

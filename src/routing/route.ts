@@ -8,7 +8,7 @@ import type {
   Tokens,
   WithoutTokens,
 } from '../domain.ts';
-import { STRATEGIES } from '../domain.ts';
+import { ANY_MODEL, STRATEGIES } from '../domain.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import { type ParsedPrompt, type PromptRequest, promptWithout } from '../prompt/request.ts';
 import { TOO_LATE, type Tokenizer, TokenizerError } from '../prompt/tokenizer.ts';
@@ -21,8 +21,11 @@ import type { PromptHistory } from './prompt-history.ts';
 /** Why only the beginning of a body is there: the rest came too slowly, or there was no room for it. */
 export type CutShort = 'late_body' | 'buffers_full';
 
-/** How much of a body there is to decide by: all, its beginning, or as good as none, since it cannot be read, or not in time. */
-export type BodyExtent = 'whole' | CutShort | 'unknown_encoding' | 'too_intricate' | 'deadline';
+/**
+ * How much of a body there is to decide by: all, its beginning, or as good as none, since it cannot be read, or not in time.
+ * `any_pod`: it does not matter, the request may go to any pod.
+ */
+export type BodyExtent = 'whole' | CutShort | 'unknown_encoding' | 'too_intricate' | 'deadline' | 'any_pod';
 
 /** One request as Envoy's door hands it over: path and headers that matter, and the body. */
 export interface RouteRequest {
@@ -33,6 +36,8 @@ export interface RouteRequest {
   readonly strategy: string | undefined;
   readonly body: Uint8Array;
   readonly extent: BodyExtent;
+  /** What becomes of it when its model is not known: an error, or any pod, since the gateway has no other for it. */
+  readonly unroutable: 'reject' | 'any_pod';
   /** For logs, and for the response. */
   readonly requestId: string;
   /** W3C `traceparent` and `tracestate` of the caller, as far as given. */
@@ -119,8 +124,16 @@ export function createRoute(parts: RouteParts): Decide {
   }
 
   /** Without the model any pod will do if all serve the same, as those behind one InferencePool do. */
-  function parseBeginning({ path, body }: RouteRequest): ParsedPrompt | { readonly kind: 'undecided' } {
-    const model = parts.modelAtStart(body) ?? registry.onlyModel;
+  function parseBeginning({
+    path,
+    body,
+    extent,
+  }: RouteRequest): ParsedPrompt | { readonly kind: 'undecided' } {
+    const named = [parts.modelAtStart(body), registry.onlyModel];
+    const model =
+      extent === 'any_pod'
+        ? (named.find(name => name !== undefined && registry.knows(name)) ?? ANY_MODEL)
+        : (named[0] ?? named[1]);
     return model === undefined
       ? { kind: 'undecided' }
       : { kind: 'prompt', prompt: promptWithout(path, model) };

@@ -73,44 +73,46 @@ for (const file of ['warmroute.yaml', 'original-dst.yaml', 'endpoint-picker.yaml
       assert.equal(requests().length, before);
     });
 
-    it('have errors of their own API', async () => {
-      for (const [path, body, status, error] of [
-        [
-          '/v1/messages',
-          { model: 'other', messages: [] },
-          400,
-          { type: 'invalid_request_error', message: 'no messages in the request body' },
-        ],
-        [
-          '/v1/messages/count_tokens',
-          { model: 'other' },
-          404,
-          { type: 'not_found_error', message: 'The model `other` does not exist. Valid aliases: demo.' },
-        ],
-        [
-          '/v1/messages',
-          Buffer.from('{"model":"demo",'),
-          400,
-          {
-            type: 'invalid_request_error',
-            message:
-              'error processing request body: invalid JSON: unexpected end at position 16 (line 1, column 17)',
+    // As an endpoint picker the router leaves such errors to the engines.
+    if (file !== 'endpoint-picker.yaml')
+      it('have errors of their own API', async () => {
+        for (const [path, body, status, error] of [
+          [
+            '/v1/messages',
+            { model: 'other', messages: [] },
+            400,
+            { type: 'invalid_request_error', message: 'no messages in the request body' },
+          ],
+          [
+            '/v1/messages/count_tokens',
+            { model: 'other' },
+            404,
+            { type: 'not_found_error', message: 'The model `other` does not exist. Valid aliases: demo.' },
+          ],
+          [
+            '/v1/messages',
+            Buffer.from('{"model":"demo",'),
+            400,
+            {
+              type: 'invalid_request_error',
+              message:
+                'error processing request body: invalid JSON: unexpected end at position 16 (line 1, column 17)',
+            },
+          ],
+        ] as const) {
+          const answer = await fleet.post(path, body);
+          assert.equal(answer.status, status);
+          assert.deepEqual(JSON.parse(answer.text), { type: 'error', error });
+        }
+        const { status, text } = await fleet.post('/v1/embeddings', { model: 'other' });
+        assert.equal(status, 404);
+        assert.deepEqual(JSON.parse(text), {
+          error: {
+            message: 'The model `other` does not exist. Valid aliases: demo.',
+            ...{ type: 'invalid_request_error', code: 'model_not_found', param: 'model' },
           },
-        ],
-      ] as const) {
-        const answer = await fleet.post(path, body);
-        assert.equal(answer.status, status);
-        assert.deepEqual(JSON.parse(answer.text), { type: 'error', error });
-      }
-      const { status, text } = await fleet.post('/v1/embeddings', { model: 'other' });
-      assert.equal(status, 404);
-      assert.deepEqual(JSON.parse(text), {
-        error: {
-          message: 'The model `other` does not exist. Valid aliases: demo.',
-          ...{ type: 'invalid_request_error', code: 'model_not_found', param: 'model' },
-        },
+        });
       });
-    });
 
     it('that are for operators do not pass Envoy', async () => {
       for (const path of [

@@ -52,6 +52,7 @@ describe('The headers of an exchange', () => {
       trace: { traceparent: '00-a-b-01', tracestate: 'c=d' },
       body: Buffer.from('hello'),
       extent: 'whole',
+      unroutable: 'reject',
     });
   });
 
@@ -74,6 +75,7 @@ describe('The headers of an exchange', () => {
         trace: {},
         body: Buffer.alloc(0),
         extent: 'whole',
+        unroutable: 'reject',
       },
     });
   });

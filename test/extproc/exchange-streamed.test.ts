@@ -145,17 +145,32 @@ const FULL_DUPLEX: Dialogues = {
     [requestTrailers, 'route ""'],
     [PICK, 'request_headers pick', 'request_trailers'],
   ],
-  'hands back chunk by chunk what is not routed, up to any size': [
-    [OTHER_POST, 'request_headers'],
-    [requestBody('more than ten bytes'), 'request_body "more than ten bytes"'],
+  'picks for what has no prompt, and hands it back chunk by chunk, up to any size': [
+    [OTHER_POST, 'route "" any_pod'],
+    [requestBody('more than')],
+    [PICK, 'request_headers pick', 'request_body "more than"'],
+    [requestBody(' ten bytes'), 'request_body " ten bytes"'],
     [requestBody('', 'end'), 'request_body "" end'],
   ],
-  'passes trailers of what is not routed': [
-    [OTHER_POST, 'request_headers'],
+  'passes trailers of what has no prompt': [
+    [OTHER_POST, 'route "" any_pod'],
+    [PICK, 'request_headers pick'],
     [requestBody('a'), 'request_body "a"'],
     [requestTrailers, 'request_trailers'],
   ],
-  'answers a GET at once': [[GET, 'request_headers']],
+  'picks for a GET': [
+    [GET, 'route "" any_pod'],
+    [PICK, 'request_headers pick'],
+  ],
+  'picks for a POST without a body': [
+    [requestHeaders({ endOfStream: true }), 'route "" any_pod'],
+    [PICK, 'request_headers pick'],
+  ],
+  'lets a GET go on where there will be no decision': [
+    [GET, 'route "" any_pod'],
+    ['late', 'request_headers'],
+    [PICK],
+  ],
   'hands back what it has when there will be no decision': [
     [HEADERS, 'start the body deadline'],
     [requestBody('hello', 'end'), 'route "hello"'],
@@ -207,7 +222,8 @@ const FULL_DUPLEX: Dialogues = {
     [responseBody('', 'end'), 'response_body "" end'],
   ],
   'passes response trailers': [
-    [GET, 'request_headers'],
+    [GET, 'route "" any_pod'],
+    [PICK, 'request_headers pick'],
     [responseHeaders(), 'response_headers'],
     [responseBody('x'), 'response_body "x"'],
     [responseTrailers, 'response_trailers'],

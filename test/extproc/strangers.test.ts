@@ -180,10 +180,11 @@ describe('A peer that sends and does not read', () => {
   const given = useServer();
 
   it('is not heard any further than what it can be told', async () => {
-    const { server } = given();
+    const { server, route } = given();
     const raw = await RawEnvoy.connect(server.port);
     const config = { request_body_mode: 'FULL_DUPLEX_STREAMED' } as const;
     const stream = raw.open(requestHeaders({ headers: { ':path': '/v1/files' }, config }));
+    (await route.asked()).decide();
     await once(stream, 'data');
     stream.pause();
     const chunk = framed(requestBody(Buffer.alloc(1024 * 1024, 'x')));

@@ -24,6 +24,7 @@ export function aRequest(given: Partial<RouteRequest> = {}): RouteRequest {
     strategy: undefined,
     body: Buffer.from(JSON.stringify({ model: 'demo', prompt: SECRET })),
     extent: 'whole',
+    unroutable: 'reject',
     requestId: 'request-1',
     trace: {},
     ...given,

@@ -88,6 +88,7 @@ export function aRequest(
     strategy: undefined,
     body: Buffer.from(JSON.stringify(body)),
     extent: 'whole',
+    unroutable: 'reject',
     requestId: 'r1',
     trace: {},
     ...given,
