@@ -264,6 +264,7 @@ export async function serve(
         ...hostAndPort(config.grpcAddress),
         maxMessageBytes: config.grpcMaxMessageBytes,
         route: observed.route(route),
+        unsaidMode: config.unsaidBodyMode,
         bodyDeadlineMs: {
           STREAMED: Math.min(config.decisionTimeoutMs, config.bodyTimeoutMs),
           FULL_DUPLEX_STREAMED: config.bodyTimeoutMs,

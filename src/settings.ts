@@ -167,6 +167,14 @@ export const SETTINGS = {
     choice(['public', 'engine_internal']),
     'Which paths clients may ask for. `public`: `/v1/load_lora_adapter`, `/v1/unload_lora_adapter` and the render endpoints are answered 403. `engine_internal`: these as well; adapters are loaded on the one pod that Envoy chooses. docs/paths.md has the table.',
   ),
+  unsaidBodyMode: setting(
+    'Warmroute',
+    ['WARMROUTE_UNSAID_BODY_MODE'],
+    'BUFFERED',
+    'mode',
+    choice(['BUFFERED', 'FULL_DUPLEX_STREAMED']),
+    'How proxies send bodies that do not say so (no `protocol_config`): Envoy before 1.34, and others. `FULL_DUPLEX_STREAMED` for inference gateways among them: it is what the endpoint picker protocol asks for, and cannot be told from `BUFFERED` before the headers must be answered.',
+  ),
   maxBodyBytes: setting(
     'Warmroute',
     ['WARMROUTE_MAX_BODY_BYTES'],

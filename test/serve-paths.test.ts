@@ -1,5 +1,6 @@
 import { assert } from 'chai';
-import { requestHeaders } from './support/envoy-messages.ts';
+import { toldReply } from './extproc/told.ts';
+import { requestBody, requestHeaders } from './support/envoy-messages.ts';
 import { routedTo, ServeBench } from './support/serve-bench.ts';
 
 describe('serve() and paths', () => {
@@ -52,5 +53,18 @@ describe('serve() and paths', () => {
       assert.equal(String(immediate_response?.status.code), 'ServiceUnavailable');
       assert.include(String(immediate_response?.body), 'no pod is known');
     }
+  });
+
+  it('does to a proxy that does not say how bodies come as WARMROUTE_UNSAID_BODY_MODE says', async () => {
+    const body = { model: 'sim-model', prompt: 'x' };
+    const buffered = await bench.start();
+    assert.isDefined((await routedTo(buffered.envoy, '/v1/completions', body)).target);
+    const { envoy } = await bench.start({ WARMROUTE_UNSAID_BODY_MODE: 'FULL_DUPLEX_STREAMED' });
+    const stream = envoy.open().send(requestHeaders({ headers: { ':path': '/v1/completions' } }));
+    stream.send(requestBody(JSON.stringify(body), 'end'));
+    assert.include(toldReply(await stream.reply()), 'request_headers pick');
+    assert.equal(toldReply(await stream.reply()), `request_body ${JSON.stringify(JSON.stringify(body))} end`);
+    const get = requestHeaders({ headers: { ':method': 'GET', ':path': '/v1/models' }, endOfStream: true });
+    assert.include(toldReply(await envoy.open().send(get).reply()), 'request_headers pick');
   });
 });

@@ -41,7 +41,7 @@ export function anExchange(
   lease: BodyLease = new BodyMemory(Number.MAX_SAFE_INTEGER).lease(() => {}),
 ): Exchange {
   return new Exchange(
-    readModes(config ? { protocol_config: config } : {}),
+    readModes(config ? { protocol_config: config } : {}, 'BUFFERED'),
     { ...OPTIONS, ...options },
     lease,
   );

@@ -40,6 +40,7 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
       maxConnections: 100,
       onRefused: () => {},
       route: route.route,
+      unsaidMode: 'BUFFERED',
       exchange: {
         maxBodyBytes: 8 * 1024 * 1024,
         debugHeaders: 'off',

@@ -56,6 +56,7 @@ describe('The ext_proc server', () => {
       idleMs: 60_000,
       maxConnections: 1,
       onRefused: () => {},
+      unsaidMode: 'BUFFERED',
       route: route.route,
       exchange: {
         ...{ maxBodyBytes: 1, debugHeaders: 'off', targetHeaders: 'off' },
