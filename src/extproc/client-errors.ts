@@ -29,7 +29,10 @@ const MAX_QUOTED = 256;
 /** Named in a message. */
 const MAX_MODELS = 20;
 
-/** AIBrix's status and header for each condition (its gateway plugin, `gateway_req_body.go`), in the shape of the endpoint's API. */
+/**
+ * AIBrix's status and header for each condition (its gateway plugin, `gateway_req_body.go`), but 404 for an unknown model as the
+ * engines answer, in the shape of the endpoint's API.
+ */
 export function answerTo(error: ClientError, { shape, models }: ErrorAudience): ErrorAnswer {
   const { status, message, code, param, headers } = describe(error, models);
   const body =

@@ -31,7 +31,7 @@ export interface PromptRequest {
   readonly content: PromptContent;
   /** The JSON body as parsed, `{}` for multipart bodies. */
   readonly body: Readonly<Record<string, unknown>>;
-  /** The body exactly as the client sent it. */
+  /** The body exactly as the client wrote it, before it was compressed. */
   readonly raw: Uint8Array;
 }
 

@@ -1,5 +1,5 @@
 import type { Decision } from '../domain.ts';
-import type { Route, RouteRequest } from './route.ts';
+import type { Route, RouteOutcome, RouteRequest } from './route.ts';
 
 /**
  * For gateways that send a request nowhere unless a pod is named (`unroutable: 'any_pod'`): what names no model, or none that is
@@ -7,11 +7,15 @@ import type { Route, RouteRequest } from './route.ts';
  * to one of that model's.
  */
 export function withAnyPod(route: Route): Route {
-  return async (request, signal) => {
-    if (request.unroutable === 'reject' || request.extent === 'any_pod') return route(request, signal);
+  return (request, signal) =>
+    request.unroutable === 'reject' || request.extent === 'any_pod'
+      ? route(request, signal)
+      : routeOrAnyPod(request, signal);
+
+  async function routeOrAnyPod(request: RouteRequest, signal: AbortSignal): Promise<RouteOutcome> {
     const outcome = await route(request, signal);
     return isRoutable(outcome.decision) ? outcome : route(anyPodFor(request), signal);
-  };
+  }
 }
 
 function isRoutable(decision: Decision): boolean {

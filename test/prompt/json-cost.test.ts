@@ -12,6 +12,11 @@ describe('isCostlyJson', () => {
     ['members in members', `${'{"a":'.repeat(200_000)}1${'}'.repeat(200_000)}`],
     ['a million members', `{${Array.from({ length: 1_000_000 }, (_, i) => `"${i}":1`).join()}}`],
     ['three million numbers', `[${'1,'.repeat(3_000_000)}1]`],
+    ['objects behind a text of escaped quotes', `["${'\\"'.repeat(3000)}",${'{},'.repeat(1_000_000)}1]`],
+    [
+      'objects behind a text that ends with a backslash',
+      `["${'x'.repeat(2000)}\\\\\\\\",${'{},'.repeat(1_000_000)}1]`,
+    ],
     ['a byte order mark before objects', `\ufeff[${'{},'.repeat(1_000_000)}1]`],
   ];
   for (const [what, text] of costly)
@@ -20,6 +25,9 @@ describe('isCostlyJson', () => {
   const cheap: [string, string][] = [
     ['a long text', `{"model":"m","prompt":"${'x'.repeat(10 * MIB)}"}`],
     ['a text of brackets and quotes', `{"prompt":"${'[{,\\"'.repeat(2 * MIB)}"}`],
+    ['a text of escaped quotes', `{"prompt":"${'\\"[{'.repeat(2 * MIB)}"}`],
+    ['a text that ends behind backslashes', `["${'x'.repeat(MIB)}\\\\\\\\","${'[{'.repeat(MIB)}"]`],
+    ['half a text', `{"prompt":"${'[{'.repeat(MIB)}`],
     ['a million token ids', `{"prompt":[${'123,'.repeat(1_000_000)}1]}`],
     [
       'a long conversation',
