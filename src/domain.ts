@@ -47,6 +47,9 @@ export interface Pod {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+/** What no pod can be called: as the model of a request it means that any pod will do. */
+export const ANY_MODEL = '';
+
 /** An address as URLs and `host:port` want it: IPv6 in brackets. */
 export function hostOf(ip: string): string {
   return ip.includes(':') ? `[${ip}]` : ip;
@@ -122,6 +125,17 @@ export interface BlockHash {
   readonly lo: number;
 }
 
+/** What Envoy's door has to know of a path. */
+export interface PathRule {
+  /** `passed_on`: Envoy balances the request itself. `refused`: it is not for clients. */
+  readonly treatment: 'routed' | 'passed_on' | 'refused';
+  /** Whose shape errors have there. */
+  readonly errors: ErrorShape;
+}
+
+/** How an API writes its errors. */
+export type ErrorShape = 'openai' | 'anthropic';
+
 // ---- who holds it ----------------------------------------------------------------------------------------------
 
 /** Holders whose longest held prefix of a chain is exactly `depth` blocks. */
@@ -148,6 +162,8 @@ export type Strategy = (typeof STRATEGIES)[number];
  *   client why; picked by load;
  * - `tokenizer_failed`, `deadline`, `index_failed`: a dependency failed, so the pick was by load;
  * - `late_body`, `buffers_full`: only the beginning of the body was there: it came too slowly, or too many bytes were held already;
+ * - `unknown_encoding`, `too_intricate`: the body cannot be read, or not without keeping others waiting; picked by load;
+ * - `any_pod`: it names no model that is served, and its gateway sends it nowhere unless a pod is named: least loaded of all;
  * - `cancelled`: the client has gone while it was looked for;
  * - the name of the strategy, for those that do not look at the cache.
  */
@@ -164,6 +180,9 @@ export type Reason =
   | 'index_failed'
   | 'late_body'
   | 'buffers_full'
+  | 'unknown_encoding'
+  | 'too_intricate'
+  | 'any_pod'
   | 'cancelled'
   | Exclude<Strategy, 'prefix-cache'>;
 
@@ -217,4 +236,6 @@ export type ClientError =
   | { readonly kind: 'no_allowed_pod'; readonly model: string }
   /** The `external-filter` header is no label selector. */
   | { readonly kind: 'bad_filter'; readonly reason: string }
+  /** An endpoint of the engines that clients may not use. */
+  | { readonly kind: 'path_refused'; readonly path: string }
   | { readonly kind: 'body_too_large'; readonly limitBytes: number };

@@ -31,13 +31,16 @@ import { followPodsFile } from './pods/discovery.ts';
 import { PodRegistry } from './pods/registry.ts';
 import { type CacheState, createCacheState } from './prefix-index/cache-state.ts';
 import { modelAtStart } from './prompt/model-at-start.ts';
-import { isRoutedPath, parsePrompt } from './prompt/request.ts';
+import { pathRules } from './prompt/paths.ts';
+import { parsePrompt } from './prompt/request.ts';
 import type { Tokenizer } from './prompt/tokenizer.ts';
+import { withAnyPod } from './routing/any-pod.ts';
 import { createCandidates } from './routing/candidates.ts';
 import { Load } from './routing/load.ts';
 import { policies } from './routing/policy.ts';
 import { createPrefixLookup } from './routing/prefix-lookup.ts';
 import { PromptHistory } from './routing/prompt-history.ts';
+import { withReadableBody } from './routing/readable-body.ts';
 import { createRoute } from './routing/route.ts';
 import { SETTINGS, type Setting } from './settings.ts';
 import { Slices } from './slices.ts';
@@ -179,7 +182,7 @@ export async function serve(
       },
     });
     stops.push(() => poller?.stop());
-    const route = createRoute({
+    const decide = createRoute({
       parse: parsePrompt,
       modelAtStart,
       registry,
@@ -206,6 +209,13 @@ export async function serve(
       defaultStrategy: config.strategy,
       deadlineMs: config.decisionTimeoutMs,
     });
+    const route = withAnyPod(
+      withReadableBody(decide, {
+        maxBodyBytes: config.maxBodyBytes,
+        deadlineMs: config.decisionTimeoutMs,
+        now: monotonicClock,
+      }),
+    );
 
     const slices = new Slices(unexpected('the other pods go on'));
     stops.push(
@@ -278,6 +288,7 @@ export async function serve(
         ...hostAndPort(config.grpcAddress),
         maxMessageBytes: config.grpcMaxMessageBytes,
         route: observed.route(route),
+        unsaidMode: config.unsaidBodyMode,
         bodyDeadlineMs: {
           STREAMED: Math.min(config.decisionTimeoutMs, config.bodyTimeoutMs),
           FULL_DUPLEX_STREAMED: config.bodyTimeoutMs,
@@ -289,7 +300,8 @@ export async function serve(
           maxBodyBytes: config.maxBodyBytes,
           debugHeaders: config.debugHeaders ? 'allowed' : 'off',
           targetHeaders: config.targetHeaders,
-          isRouted: isRoutedPath,
+          ruleOf: pathRules(config.allowedPaths),
+          modelNames: () => registry.models().map(({ id }) => id),
           watchNext: () => health.watchNext(),
           newRequestId: randomUUID,
         },
@@ -299,7 +311,7 @@ export async function serve(
       }),
     );
     stops.push(() => grpc.drain(config.drainMs, config.drainBodiesMs));
-    showHealth = () => grpc.setHealth(registry.ready && warmup.isOver ? 'SERVING' : 'NOT_SERVING');
+    showHealth = () => grpc.setReadiness(registry.ready && warmup.isOver ? 'SERVING' : 'NOT_SERVING');
     showHealth();
     reportLog(instruments, parts.logLinesDropped);
     reportUnfollowed(instruments, feed);

@@ -18,7 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   pods: ['domain', 'time', 'slots'],
   health: ['domain', 'time'],
   'engine-api': ['domain', 'time', 'health/pods-health'],
-  routing: ['domain', 'time', 'health/pods-health', 'prefix-index', 'prompt', 'pods'],
+  routing: ['domain', 'time', 'slots', 'health/pods-health', 'prefix-index', 'prompt', 'pods'],
   events: ['domain', 'time', 'slots', 'prefix-index', 'prompt/blocks', 'pods'],
   extproc: ['domain', 'routing/route'],
   ops: [

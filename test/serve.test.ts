@@ -205,7 +205,7 @@ describe('the server', function () {
     it('refuses connections beyond WARMROUTE_GRPC_MAX_CONNECTIONS, counts them and says so', async () => {
       await bench.writePods(await bench.startEngines(1));
       const { server, envoy, lines } = await bench.start({ WARMROUTE_GRPC_MAX_CONNECTIONS: '1' });
-      assert.equal(await envoy.health(''), 'SERVING');
+      assert.equal(await envoy.health('readiness'), 'SERVING');
       for (let i = 0; i < 3; i++) {
         const socket = connect(server.grpcPort, '127.0.0.1').on('error', () => {});
         await new Promise(resolve => socket.once('close', resolve));
@@ -223,6 +223,8 @@ describe('the server', function () {
       const watch = envoy.watchHealth('gateway-plugin');
       bench.atEnd(() => watch.stop());
       assert.equal(await watch.next(), 'NOT_SERVING');
+      // A probe for liveness must not restart a router that waits for pods.
+      for (const name of ['', 'liveness']) assert.equal(await envoy.health(name), 'SERVING', name);
       assert.deepEqual(await adminPage(server, '/readyz'), {
         ...{ status: 503, text: '{"ready":false,"why":"no pod is known"}' },
       });

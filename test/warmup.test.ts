@@ -33,30 +33,30 @@ describe('a router that has just started', () => {
   it('is not ready until it has learned what the engines hold, and says how far it is', async () => {
     const { server, envoy } = await bench.start({ ...WITH_EVENTS, WARMROUTE_WARMUP_MS: LONG_MS });
     const { send } = await replay.asked();
-    assert.equal(await envoy.health(''), 'NOT_SERVING');
+    assert.equal(await envoy.health('readiness'), 'NOT_SERVING');
     const page = await adminPage(server, '/readyz');
     assert.equal(page.status, 503);
     assert.include(page.text, '0 of 1 event streams');
     await send(SHAPES['vLLM 0.32'].end);
-    await eventually('it serves', async () => (await envoy.health('')) === 'SERVING');
+    await eventually('it serves', async () => (await envoy.health('readiness')) === 'SERVING');
     assert.equal((await adminPage(server, '/readyz')).status, 200);
   });
 
   it('serves after WARMROUTE_WARMUP_MS whatever it knows', async () => {
     const { envoy, lines } = await bench.start({ ...WITH_EVENTS, WARMROUTE_WARMUP_MS: '30' });
-    await eventually('it serves', async () => (await envoy.health('')) === 'SERVING');
+    await eventually('it serves', async () => (await envoy.health('readiness')) === 'SERVING');
     const { fields } = lines.find(({ message }) => message === 'warm-up is over')!;
     assert.deepInclude(fields, { why: 'timeout', publishers: 1, settled: 0 });
   });
 
   it('serves at once when WARMROUTE_WARMUP_MS is 0', async () => {
     const { envoy } = await bench.start({ ...WITH_EVENTS, WARMROUTE_WARMUP_MS: '0' });
-    assert.equal(await envoy.health(''), 'SERVING');
+    assert.equal(await envoy.health('readiness'), 'SERVING');
   });
 
   it('serves at once where it learns nothing from engines', async () => {
     const { envoy } = await bench.start({ WARMROUTE_WARMUP_MS: LONG_MS });
-    assert.equal(await envoy.health(''), 'SERVING');
+    assert.equal(await envoy.health('readiness'), 'SERVING');
   });
 
   it('answers whoever asks it all the same', async () => {

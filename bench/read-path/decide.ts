@@ -84,7 +84,7 @@ const route = createRoute({
     prompt: { path, model: MODEL, salt: '', content: { kind: 'text', text: '' }, body: {}, raw: NO_BYTES },
   }),
   modelAtStart: () => undefined,
-  registry: { onlyModel: MODEL },
+  registry: { onlyModel: MODEL, knows: () => true },
   candidates: createCandidates({ registry: { knows: () => true, serving: () => pods }, health }),
   health,
   tokenize: async () => ({ space: 'engine', ids: prompt }),
@@ -115,12 +115,18 @@ async function decideAll(rounds: number): Promise<Float64Array> {
   for (let i = 0; i < rounds; i++) {
     prompt = conversations[i % CONVERSATIONS]!;
     const request = {
-      ...{ path: '/v1/completions', contentType: undefined, strategy: undefined, body: NO_BYTES },
+      ...{
+        path: '/v1/completions',
+        contentType: undefined,
+        contentEncoding: undefined,
+        strategy: undefined,
+        body: NO_BYTES,
+      },
       ...{ labels: undefined, subset: undefined, response: 'unwatched' as const },
     };
     const started = performance.now();
     const { decision, release } = await route(
-      { ...request, extent: 'whole', requestId: '', trace: {} },
+      { ...request, extent: 'whole', unroutable: 'reject', requestId: '', trace: {} },
       signal,
     );
     times[i] = performance.now() - started;

@@ -1,4 +1,4 @@
-import type { ClientError } from '../domain.ts';
+import { ANY_MODEL, type ClientError, type ErrorShape } from '../domain.ts';
 
 /** An HTTP answer made by the router itself. */
 export interface ErrorAnswer {
@@ -7,6 +7,13 @@ export interface ErrorAnswer {
   readonly body: string;
   /** Shows up as Envoy's `%RESPONSE_CODE_DETAILS%`. */
   readonly details: string;
+}
+
+/** Whom an answer is for. */
+export interface ErrorAudience {
+  readonly shape: ErrorShape;
+  /** The names that could have been asked for. */
+  readonly models: readonly string[];
 }
 
 interface Described {
@@ -19,19 +26,28 @@ interface Described {
 
 const RETRY_AFTER_SECONDS = 10;
 const MAX_QUOTED = 256;
+/** Named in a message. */
+const MAX_MODELS = 20;
 
-/** The OpenAI error shape, with AIBrix's status and header for each condition (its gateway plugin, `gateway_req_body.go`). */
-export function answerTo(error: ClientError): ErrorAnswer {
-  const { status, message, code, param, headers } = describe(error);
+/**
+ * AIBrix's status and header for each condition (its gateway plugin, `gateway_req_body.go`), but 404 for an unknown model as the
+ * engines answer, in the shape of the endpoint's API.
+ */
+export function answerTo(error: ClientError, { shape, models }: ErrorAudience): ErrorAnswer {
+  const { status, message, code, param, headers } = describe(error, models);
+  const body =
+    shape === 'anthropic'
+      ? { type: 'error', error: { type: anthropicTypeOf(status), message } }
+      : { error: { message, type: typeOf(status), code, param } };
   return {
     status,
     headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify({ error: { message, type: typeOf(status), code, param } }),
+    body: JSON.stringify(body),
     details: `warmroute_${error.kind}`,
   };
 }
 
-function describe(error: ClientError): Described {
+function describe(error: ClientError, models: readonly string[]): Described {
   switch (error.kind) {
     case 'malformed_body':
       return {
@@ -43,8 +59,9 @@ function describe(error: ClientError): Described {
       };
     case 'unknown_model':
       return {
-        status: 400,
-        message: `model ${shortened(error.model)} does not exist`,
+        status: 404,
+        // vLLM's words.
+        message: `The model \`${shortened(error.model)}\` does not exist.${validAliases(models)}`,
         code: 'model_not_found',
         param: 'model',
         headers: { 'x-error-no-model-backends': error.model },
@@ -60,7 +77,10 @@ function describe(error: ClientError): Described {
     case 'no_ready_pod':
       return {
         status: 503,
-        message: `error on getting pods for model ${shortened(error.model)}`,
+        message:
+          error.model === ANY_MODEL
+            ? 'no pod is known'
+            : `error on getting pods for model ${shortened(error.model)}`,
         code: 'service_unavailable',
         param: null,
         headers: { 'x-error-no-model-backends': 'true', 'retry-after': String(RETRY_AFTER_SECONDS) },
@@ -81,6 +101,14 @@ function describe(error: ClientError): Described {
         param: null,
         headers: { 'x-error-routing': 'true' },
       };
+    case 'path_refused':
+      return {
+        status: 403,
+        message: `${shortened(error.path)} is not open to clients of this gateway`,
+        code: 'path_refused',
+        param: null,
+        headers: {},
+      };
     case 'body_too_large':
       return {
         status: 413,
@@ -92,6 +120,13 @@ function describe(error: ClientError): Described {
   }
 }
 
+function validAliases(models: readonly string[]): string {
+  if (models.length === 0) return '';
+  const more = models.length - MAX_MODELS;
+  const names = models.slice(0, MAX_MODELS).map(shortened).join(', ');
+  return ` Valid aliases: ${names}${more > 0 ? ` and ${more} more` : ''}.`;
+}
+
 /** A client's own words are given back, but not megabytes of them. */
 function shortened(text: string): string {
   return text.length <= MAX_QUOTED ? text : `${text.slice(0, MAX_QUOTED)}…`;
@@ -99,4 +134,20 @@ function shortened(text: string): string {
 
 function typeOf(status: number): string {
   return status === 503 ? 'overloaded_error' : 'invalid_request_error';
+}
+
+/** docs.anthropic.com/en/api/errors. Its SDKs choose their exception by the status, and people by the type. */
+function anthropicTypeOf(status: number): string {
+  switch (status) {
+    case 403:
+      return 'permission_error';
+    case 404:
+      return 'not_found_error';
+    case 413:
+      return 'request_too_large';
+    case 503:
+      return 'overloaded_error';
+    default:
+      return 'invalid_request_error';
+  }
 }

@@ -38,14 +38,23 @@ export interface Modes {
   readonly requestHeaders: 'held' | 'answered_first';
 }
 
-/** What Envoy before 1.34 does not say: the mode that our own and AIBrix's configuration use. */
-const ASSUMED: Modes = { request: 'BUFFERED', response: 'NONE', requestHeaders: 'answered_first' };
+/** What a proxy means that does not say it, as Envoy before 1.34. */
+export type UnsaidMode = 'BUFFERED' | 'FULL_DUPLEX_STREAMED';
+
+const UNSAID: Readonly<Record<UnsaidMode, Modes>> = {
+  /** As our own and AIBrix's configuration have it. */
+  BUFFERED: { request: 'BUFFERED', response: 'NONE', requestHeaders: 'answered_first' },
+  /** The only mode that the endpoint picker's protocol knows. */
+  FULL_DUPLEX_STREAMED: {
+    ...{ request: 'FULL_DUPLEX_STREAMED', response: 'FULL_DUPLEX_STREAMED', requestHeaders: 'held' },
+  },
+};
 
 const NO_BYTES = Buffer.alloc(0);
 
 /** From the first message of a stream. */
-export function readModes({ protocol_config: config }: WireRequest): Modes {
-  if (!config) return ASSUMED;
+export function readModes({ protocol_config: config }: WireRequest, unsaid: UnsaidMode): Modes {
+  if (!config) return UNSAID[unsaid];
   const request = config.request_body_mode ?? 'NONE';
   const held =
     request === 'FULL_DUPLEX_STREAMED' ||

@@ -4,7 +4,7 @@
  */
 import type { ClientError, RoutedDecision } from '../domain.ts';
 import { endpointOf } from '../domain.ts';
-import { answerTo } from './client-errors.ts';
+import { answerTo, type ErrorAudience } from './client-errors.ts';
 import * as name from './headers.ts';
 import type {
   WireCommonResponse,
@@ -179,8 +179,8 @@ export function responseHeaders(headers: Readonly<Record<string, string>>): Wire
   return { response_headers: { response: { header_mutation: setHeaders(headers) } } };
 }
 
-export function immediate(error: ClientError): WireResponse {
-  const { status, headers, body, details } = answerTo(error);
+export function immediate(error: ClientError, audience: ErrorAudience): WireResponse {
+  const { status, headers, body, details } = answerTo(error, audience);
   return {
     immediate_response: {
       status: { code: status },

@@ -12,8 +12,8 @@
  * In the other modes the body never comes, or comes when the upstream is already chosen. Then Envoy is asked to buffer it
  * (`mode_override`), and where it does not allow that, the request goes on without a decision.
  */
-import type { ClientError, Decision } from '../domain.ts';
-import type { Answer, BodyExtent, RouteRequest, Visibility } from '../routing/route.ts';
+import type { ClientError, Decision, ErrorShape, PathRule } from '../domain.ts';
+import type { Answer, BodyExtent, CutShort, RouteRequest, Visibility } from '../routing/route.ts';
 import type { BodyLease } from './body-memory.ts';
 import { GatheredBody } from './gathered-body.ts';
 import * as name from './headers.ts';
@@ -42,8 +42,10 @@ export type DoorFact =
 export interface ExchangeOptions extends reply.Disclosure {
   /** Larger bodies are answered 413. */
   readonly maxBodyBytes: number;
-  /** Paths, without query, whose requests we route. */
-  readonly isRouted: (path: string) => boolean;
+  /** What to do with requests to a path. */
+  readonly ruleOf: (path: string) => PathRule;
+  /** What clients may ask for: who asks for something else is told. */
+  readonly modelNames: () => readonly string[];
   /** Whether to ask for the response of the request that is coming in, where Envoy does not show it anyway. */
   readonly watchNext: () => Visibility;
   /** For requests that come without an `x-request-id`. */
@@ -64,7 +66,7 @@ type State =
   | { readonly at: 'start' }
   /** Gathering the body. */
   | { readonly at: 'collecting'; readonly request: Ask; readonly owed: Owed }
-  | { readonly at: 'deciding'; readonly extent: BodyExtent; readonly owed: Owed }
+  | { readonly at: 'deciding'; readonly extent: DecidedBy; readonly owed: Owed }
   /** Nothing more to decide: every message gets a neutral reply, or its echo. */
   | { readonly at: 'passing' }
   /** Answered by us: nothing may be sent any more. */
@@ -72,6 +74,9 @@ type State =
 
 /** Where the model is looked for when the rest of a body is not waited for: clients that name it first name it here. */
 const BEGINNING_BYTES = 64 * 1024;
+
+/** By how much of a body the door has a decision made. */
+type DecidedBy = Extract<BodyExtent, 'whole' | CutShort | 'any_pod'>;
 
 /** What the headers said about a request that we route. */
 type Ask = Omit<RouteRequest, 'body' | 'extent'>;
@@ -88,6 +93,7 @@ export class RequestSide {
   /** The client asked for the debug headers, and may. */
   wantsDebug = false;
   #forged: readonly string[] = name.FORGEABLE;
+  #errors: ErrorShape = 'openai';
   #responseStarted = false;
   readonly #lease: BodyLease;
 
@@ -141,12 +147,13 @@ export class RequestSide {
         owed,
         reply.mutationOf(decision, { requestId: this.requestId, disclosure: this.#options }),
       );
-    if (extent !== 'whole') this.#facts.push({ kind: 'undecided', why: extent });
+    if (extent === 'late_body' || extent === 'buffers_full')
+      this.#facts.push({ kind: 'undecided', why: extent });
     return this.#settle(owed, undefined);
   }
 
   /** The rest of the body is not waited for: what there is of it has to do for a decision. */
-  cutShort(why: Exclude<BodyExtent, 'whole'>): Action[] {
+  cutShort(why: CutShort): Action[] {
     const state = this.#state;
     return state.at === 'collecting' && state.owed.headers ? this.#decide(state, why) : [];
   }
@@ -162,29 +169,37 @@ export class RequestSide {
     this.wantsDebug = this.#options.debugHeaders === 'allowed' && headers.get(name.DEBUG) === '1';
     if (headers.has(name.ORIGINAL_DST_HOST)) this.#forged = [...name.FORGEABLE, name.ORIGINAL_DST_HOST];
     const path = (headers.get(':path') ?? '').split('?', 1)[0]!;
-    if (headers.get(':method') !== 'POST' || !this.#options.isRouted(path)) {
-      this.#state = { at: 'passing' };
-      return [send(this.#headersReply(undefined, this.#skipTheRest()))];
-    }
+    const { treatment, errors } = this.#options.ruleOf(path);
+    this.#errors = errors;
     const owed: Owed = {
       headers: this.#modes.requestHeaders === 'held',
       ...{ bodies: 0, ended: false, trailers: false, body: new GatheredBody() },
     };
+    if (treatment === 'refused') return this.#refuse({ kind: 'path_refused', path }, owed);
+    const isRouted = headers.get(':method') === 'POST' && treatment === 'routed';
+    const request: Ask = {
+      path,
+      contentType: headers.get('content-type'),
+      contentEncoding: headers.get('content-encoding'),
+      strategy: headers.get(name.ROUTING_STRATEGY),
+      labels: headers.get(name.EXTERNAL_FILTER),
+      subset,
+      response: isRouted || this.#echoes ? this.#responseOf() : 'unwatched',
+      unroutable: this.#echoes ? 'any_pod' : 'reject',
+      requestId: this.requestId,
+      trace: traceOf(headers),
+    };
+    // In this mode the router is an endpoint picker: its gateway has no pod for a request but the one that it names.
+    if (this.#echoes && (!isRouted || endOfStream)) return this.#decide({ request, owed }, 'any_pod');
+    if (!isRouted) {
+      this.#state = { at: 'passing' };
+      return [send(this.#headersReply(undefined, this.#skipTheRest()))];
+    }
     if (Number(headers.get('content-length')) > this.#options.maxBodyBytes)
       return this.#refuse(this.#tooLarge(), owed);
     if (endOfStream) {
       return this.#refuse({ kind: 'malformed_body', message: 'the request has no body', param: null }, owed);
     }
-    const request: Ask = {
-      path,
-      contentType: headers.get('content-type'),
-      strategy: headers.get(name.ROUTING_STRATEGY),
-      labels: headers.get(name.EXTERNAL_FILTER),
-      subset,
-      response: this.#responseOf(),
-      requestId: this.requestId,
-      trace: traceOf(headers),
-    };
     this.#state = { at: 'collecting', request, owed };
     if (owed.headers) return [{ kind: 'start_body_deadline', mode: this.#modes.request as HeldMode }];
     return [send(this.#headersReply(undefined, this.#bufferIfAsked(request.response)))];
@@ -204,7 +219,7 @@ export class RequestSide {
     return isWhole ? this.#decide(state, 'whole') : [];
   }
 
-  #decide({ request, owed }: Extract<State, { at: 'collecting' }>, extent: BodyExtent): Action[] {
+  #decide({ request, owed }: { readonly request: Ask; readonly owed: Owed }, extent: DecidedBy): Action[] {
     this.#state = { at: 'deciding', extent, owed };
     const body = extent === 'whole' ? owed.body.joined() : owed.body.beginning(BEGINNING_BYTES);
     this.#lease.keep();
@@ -271,7 +286,7 @@ export class RequestSide {
   #reject(error: ClientError, owed: Owed): Action[] {
     if (this.#responseStarted) return this.#settle(owed, undefined);
     this.#state = { at: 'rejected' };
-    return [send(reply.immediate(error))];
+    return [send(reply.immediate(error, { shape: this.#errors, models: this.#options.modelNames() }))];
   }
 
   get #echoes(): boolean {

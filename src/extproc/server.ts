@@ -7,8 +7,10 @@ import { endIdleSessions } from './idle-sessions.ts';
 import { EXTERNAL_PROCESSOR, loadExternalProcessor } from './protos.ts';
 import { type OpenStream, type ProcessCall, type StreamOptions, serveStream } from './stream.ts';
 
-/** What probes and Envoy ask for: AIBrix's name, the endpoint picker's, the protocol's, and the server as a whole. */
-export const HEALTH_SERVICES = ['', 'gateway-plugin', 'liveness', 'readiness', EXTERNAL_PROCESSOR] as const;
+/** What liveness probes ask for: AIBrix's Deployment the server as a whole, the endpoint picker's by its name. */
+export const LIVENESS_SERVICES = ['', 'liveness'] as const;
+/** What readiness probes and Envoy's health checks ask for: AIBrix's name, the endpoint picker's, and the protocol's. */
+export const READINESS_SERVICES = ['gateway-plugin', 'readiness', EXTERNAL_PROCESSOR] as const;
 
 /** Room for the framing around a body, so that one just over the limit is answered 413 and not refused by gRPC. */
 const MESSAGE_OVERHEAD_BYTES = 1024 * 1024;
@@ -63,8 +65,8 @@ export interface ExtProcServer {
   readonly openStreams: number;
   /** Memory of the bodies that are held, in bytes. */
   readonly bufferedBytes: number;
-  /** What the health service answers, for every name. */
-  setHealth(status: 'SERVING' | 'NOT_SERVING'): void;
+  /** What the health service answers for the names of readiness. Those of liveness are SERVING until `drain`. */
+  setReadiness(status: HealthStatus): void;
   /**
    * Leaves without harming a request: NOT_SERVING, `waitMs` for Envoy's health check to notice, no new streams, decisions
    * under way are answered, then streams end OK, so that generations in flight go on without us. Streams that carry a body
@@ -73,7 +75,9 @@ export interface ExtProcServer {
   drain(waitMs: number, bodiesMs?: number): Promise<void>;
 }
 
-/** Binds the ext_proc and health services. Starts NOT_SERVING. Rejects when the address cannot be bound. */
+type HealthStatus = 'SERVING' | 'NOT_SERVING';
+
+/** Binds the ext_proc and health services. Starts alive and not ready. Rejects when the address cannot be bound. */
 export async function startExtProcServer(options: ExtProcServerOptions): Promise<ExtProcServer> {
   const maxMessage = Math.max(
     options.maxMessageBytes,
@@ -101,10 +105,11 @@ export async function startExtProcServer(options: ExtProcServerOptions): Promise
     },
   });
   const health = new HealthImplementation();
-  const setHealth = (status: 'SERVING' | 'NOT_SERVING') => {
-    for (const service of HEALTH_SERVICES) health.setStatus(service, status);
+  const setHealth = (services: readonly string[], status: HealthStatus) => {
+    for (const service of services) health.setStatus(service, status);
   };
-  setHealth('NOT_SERVING');
+  setHealth(LIVENESS_SERVICES, 'SERVING');
+  setHealth(READINESS_SERVICES, 'NOT_SERVING');
   health.addToServer(server);
 
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
@@ -131,9 +136,9 @@ export async function startExtProcServer(options: ExtProcServerOptions): Promise
     get openStreams() {
       return open.size;
     },
-    setHealth,
+    setReadiness: status => setHealth(READINESS_SERVICES, status),
     async drain(waitMs, bodiesMs = 0) {
-      setHealth('NOT_SERVING');
+      setHealth([...LIVENESS_SERVICES, ...READINESS_SERVICES], 'NOT_SERVING');
       await new Promise(resolve => setTimeout(resolve, waitMs));
       // grpc-js tells every peer to go; it does not know when connections that it did not accept itself have ended.
       server.tryShutdown(() => {});

@@ -3,12 +3,14 @@ import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { Route, RouteOutcome } from '../routing/route.ts';
 import type { BodyMemory } from './body-memory.ts';
 import { type Action, type DoorFact, Exchange, type ExchangeOptions, type HeldMode } from './exchange.ts';
-import { readMessage, readModes } from './incoming.ts';
+import { readMessage, readModes, type UnsaidMode } from './incoming.ts';
 import type { WireRequest, WireResponse } from './wire.ts';
 
 export type ProcessCall = ServerDuplexStream<WireRequest, WireResponse>;
 
 export interface StreamOptions {
+  /** How bodies come where the proxy does not say so. */
+  readonly unsaidMode: UnsaidMode;
   readonly exchange: ExchangeOptions;
   readonly route: Route;
   /** How long Envoy may hold a request's headers while its body comes in: STREAMED, below its `message_timeout`. */
@@ -144,7 +146,7 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
     guarded((wire: WireRequest) => {
       if (isClosed) return;
       clearTimeout(silence);
-      exchange ??= new Exchange(readModes(wire), options.exchange, lease);
+      exchange ??= new Exchange(readModes(wire, options.unsaidMode), options.exchange, lease);
       advance(exchange.receive(readMessage(wire)));
     }),
   );

@@ -54,10 +54,22 @@ const TROUBLES: Partial<Record<Reason, string>> = {
   index_failed: 'a dependency failed',
   late_body: 'the body took longer than WARMROUTE_BODY_TIMEOUT_MS',
   buffers_full: 'the bodies of all requests take more than WARMROUTE_MAX_BUFFERED_BYTES',
+  unknown_encoding: 'the body has a content-encoding that is not known',
+  too_intricate: 'the body has too many values to be parsed while others wait',
 };
 
 /** Where AIBrix does not ask its prefix router either: not part of its hit rate. */
-const UNASKED: ReadonlySet<Reason> = new Set<Reason>(['only_pod', 'no_prompt', 'late_body', 'buffers_full']);
+const UNASKED: ReadonlySet<Reason> = new Set<Reason>([
+  ...([
+    'only_pod',
+    'no_prompt',
+    'late_body',
+    'buffers_full',
+    'unknown_encoding',
+    'too_intricate',
+    'any_pod',
+  ] as const),
+]);
 
 const carrier = {
   get: (headers: Readonly<Record<string, string>>, key: string) => headers[key],

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Pod } from '../domain.ts';
+import { ANY_MODEL, type Pod } from '../domain.ts';
 import type { PodEntry } from './spec.ts';
 
 /** A name that clients may ask for, and the base model behind it (itself, unless it is an alias). */
@@ -37,14 +37,15 @@ export class PodRegistry {
     this.#onUnexpected = onUnexpected;
   }
 
-  /** Ready pods whose model or alias is `model`, ordered by name. */
+  /** Ready pods whose model or alias is `model`, ordered by name; all for `ANY_MODEL`. */
   serving(model: string): readonly Pod[] {
+    if (model === ANY_MODEL) return this.#pods;
     return this.#serving.get(model) ?? NO_PODS;
   }
 
   /** Whether some entry serves this name, even one without a reachable pod. */
   knows(model: string): boolean {
-    return this.#serving.has(model);
+    return model === ANY_MODEL || this.#serving.has(model);
   }
 
   /** Every name that can be asked for, ordered. */

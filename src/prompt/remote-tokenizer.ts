@@ -193,9 +193,15 @@ export function createRemoteTokenizer(options: RemoteTokenizerOptions): Tokenize
   };
 }
 
-/** Everything that the engine sees, the model included. The pod does not matter: all of them serve the same model. */
-function cacheKey({ path, raw }: PromptRequest): string {
-  return createHash('sha256').update(path).update('\0').update(raw).digest('base64');
+/** Everything that the engine sees, and the model, which not every body names. The pod does not matter: all of them serve the same model. */
+function cacheKey({ path, model, raw }: PromptRequest): string {
+  return createHash('sha256')
+    .update(path)
+    .update('\0')
+    .update(model)
+    .update('\0')
+    .update(raw)
+    .digest('base64');
 }
 
 function tokensOf(answer: Exclude<EngineAnswer, { readonly kind: 'absent' }>): EngineTokens {

@@ -3,7 +3,9 @@
  * mistake in AIBrix's words; what else is wrong with a request, the engine itself will say.
  */
 import type { ClientError } from '../domain.ts';
+import { findJsonError, placeOf } from './json-error.ts';
 import { findFormField, isMultipart } from './multipart.ts';
+import { cleanPath, type PromptPath } from './paths.ts';
 
 /** What the prompt is made of, as far as tokenizing needs to know. */
 export type PromptContent =
@@ -21,7 +23,7 @@ export type PromptContent =
   | { readonly kind: 'none' };
 
 export interface PromptRequest {
-  /** Without the query string, e.g. `/v1/chat/completions`. */
+  /** As the engines name it: without query and needless slashes, e.g. `/v1/chat/completions`. */
   readonly path: string;
   readonly model: string;
   /** `cache_salt`, '' when absent. */
@@ -29,7 +31,7 @@ export interface PromptRequest {
   readonly content: PromptContent;
   /** The JSON body as parsed, `{}` for multipart bodies. */
   readonly body: Readonly<Record<string, unknown>>;
-  /** The body exactly as the client sent it. */
+  /** The body exactly as the client wrote it, before it was compressed. */
   readonly raw: Uint8Array;
 }
 
@@ -46,48 +48,38 @@ const NONE: PromptContent = { kind: 'none' };
 const NO_BYTES = new Uint8Array(0);
 const readNothing: ReadContent = () => NONE;
 
-/** Every path that is routed at all. Only those of the first group have a prompt. */
-const ENDPOINTS: ReadonlyMap<string, ReadContent> = new Map([
-  ['/v1/chat/completions', readChat],
-  ['/v1/completions', readCompletion],
-  ['/v1/responses', readResponses],
-  ['/v1/messages', readMessages],
-
-  ['/v1/embeddings', readNothing],
-  ['/v1/rerank', readNothing],
-  ['/v1/classify', readNothing],
-  ['/v1/score', readNothing],
-  ['/v1/moderations', readNothing],
-  ['/v1/images/generations', readNothing],
-  ['/v1/images/edits', readNothing],
-  ['/v1/images/variations', readNothing],
-  ['/v1/video/generations', readNothing],
-  ['/v1/audio/transcriptions', readNothing],
-  ['/v1/audio/translations', readNothing],
-  ['/v1/audio/speech', readNothing],
-]);
-
-/** Whether requests to `path` are routed by model. A query string is ignored; a trailing slash is another path. */
-export function isRoutedPath(path: string): boolean {
-  return ENDPOINTS.has(withoutQuery(path));
-}
+/** The paths that have a prompt. */
+const READERS: Readonly<Record<PromptPath, ReadContent>> = {
+  '/v1/chat/completions': readChat,
+  '/v1/completions': readCompletion,
+  '/v1/responses': readResponses,
+  '/v1/messages': readMessages,
+  '/inference/v1/generate': readTokensIn,
+  '/generate': readGenerate,
+};
 
 /**
  * Never throws: whatever is wrong with the bytes is a `malformed_body` whose message names a field and never repeats
  * what the client sent. Of a completion's several prompts the first stands for all, since they all go to one pod.
  * The text of a path that is not routed is not looked at: it is a prompt of kind `none`.
+ * @param defaultModel the model of bodies that name none, as engines have one; undefined: they are a mistake
  */
-export function parsePrompt(path: string, contentType: string | undefined, raw: Uint8Array): ParsedPrompt {
-  const bare = withoutQuery(path);
-  const read = ENDPOINTS.get(bare) ?? readNothing;
+export function parsePrompt(
+  path: string,
+  contentType: string | undefined,
+  raw: Uint8Array,
+  defaultModel?: string,
+): ParsedPrompt {
+  const bare = cleanPath(path);
+  const read = Object.hasOwn(READERS, bare) ? READERS[bare as PromptPath] : readNothing;
   try {
     // Only the endpoints that take files take forms; elsewhere the engines answer a form with an error.
     if (read === readNothing && contentType !== undefined && isMultipart(contentType)) {
-      const model = modelOfForm(contentType, raw);
+      const model = modelOfForm(contentType, raw, defaultModel);
       return prompt({ path: bare, model, salt: '', content: NONE, body: {}, raw });
     }
     const body = parseObject(raw);
-    const model = modelOf(body.model);
+    const model = modelOf(body.model ?? defaultModel);
     return prompt({ path: bare, model, salt: saltOf(body.cache_salt), content: read(body), body, raw });
   } catch (error) {
     if (!(error instanceof Mistake)) throw error;
@@ -100,7 +92,7 @@ export function parsePrompt(path: string, contentType: string | undefined, raw: 
 
 /** A request of which no more is known than where it goes. */
 export function promptWithout(path: string, model: string): PromptRequest {
-  return { path: withoutQuery(path), model, salt: '', content: NONE, body: {}, raw: NO_BYTES };
+  return { path: cleanPath(path), model, salt: '', content: NONE, body: {}, raw: NO_BYTES };
 }
 
 /** A client's mistake; never leaves this file. */
@@ -116,23 +108,49 @@ function prompt(prompt: PromptRequest): ParsedPrompt {
   return { kind: 'prompt', prompt };
 }
 
-function withoutQuery(path: string): string {
-  const query = path.indexOf('?');
-  return query < 0 ? path : path.slice(0, query);
-}
-
 const utf8 = new TextDecoder('utf-8', { fatal: true });
+const lossyUtf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
 function parseObject(raw: Uint8Array): Body {
+  if (raw.length === 0) throw unreadable('it is empty');
+  let text: string;
+  try {
+    text = utf8.decode(raw);
+  } catch {
+    throw unreadable(`invalid UTF-8 at byte ${firstInvalidByte(raw)}`);
+  }
   let parsed: unknown;
   try {
-    parsed = JSON.parse(utf8.decode(raw));
-  } catch {
-    // A SyntaxError quotes the text, and nesting deeper than the stack is a RangeError: neither is for the client.
-    throw new Mistake('error processing request body', null);
+    parsed = JSON.parse(text);
+  } catch (error) {
+    throw unreadable(describeJsonError(text, error));
   }
   if (!isObject(parsed)) throw new Mistake('request body must be a JSON object', null);
   return parsed;
+}
+
+function unreadable(why: string): Mistake {
+  return new Mistake(`error processing request body: ${why}`, null);
+}
+
+/** A SyntaxError's own words quote the text, which is not for logs. */
+function describeJsonError(text: string, refused: unknown): string {
+  const error = placeOf(refused, text) ?? findJsonError(text);
+  if (error === undefined) return 'invalid JSON';
+  const { what, position, line, column } = error;
+  return `invalid JSON: ${what} at position ${position} (line ${line}, column ${column})`;
+}
+
+const STEP_BYTES = 64 * 1024;
+
+/** Where the text with replacements, written again, is something else. */
+function firstInvalidByte(raw: Uint8Array): number {
+  const again = Buffer.from(lossyUtf8.decode(raw));
+  let at = 0;
+  while (at < raw.length && again.subarray(at, at + STEP_BYTES).equals(raw.subarray(at, at + STEP_BYTES)))
+    at += STEP_BYTES;
+  while (at < raw.length && raw[at] === again[at]) at++;
+  return at;
 }
 
 function modelOf(model: unknown): string {
@@ -143,10 +161,10 @@ function modelOf(model: unknown): string {
   return model;
 }
 
-function modelOfForm(contentType: string, raw: Uint8Array): string {
+function modelOfForm(contentType: string, raw: Uint8Array, defaultModel: string | undefined): string {
   const field = findFormField(contentType, raw, 'model');
   if (field.kind === 'malformed') throw new Mistake('error processing multipart request body', null);
-  return modelOf(field.kind === 'found' ? field.value : undefined);
+  return modelOf(field.kind === 'found' ? field.value : defaultModel);
 }
 
 function saltOf(salt: unknown): string {
@@ -194,10 +212,34 @@ function readCompletion({ prompt, prompt_embeds }: Body): PromptContent {
   if (Array.isArray(prompt)) {
     if (prompt.length === 0) throw new Mistake("'prompt' array cannot be empty", 'prompt');
     if (prompt.every(isString)) return { kind: 'text', text: prompt[0]! };
-    if (isTokenIds(prompt)) return { kind: 'tokens', ids: Uint32Array.from(prompt) };
-    if (prompt.every(isTokenIds)) return { kind: 'tokens', ids: Uint32Array.from(prompt[0]!) };
+    if (isTokenIds(prompt)) return { kind: 'tokens', ids: new Uint32Array(prompt) };
+    if (prompt.every(isTokenIds)) return { kind: 'tokens', ids: new Uint32Array(prompt[0]!) };
   }
   throw new Mistake("'prompt' must be a string, an array of strings or an array of token ids", 'prompt');
+}
+
+/** vLLM's tokens in, tokens out. Images come as what their processor made of them. */
+function readTokensIn({ token_ids, features }: Body): PromptContent {
+  if (!isTokenIds(token_ids)) throw new Mistake("'token_ids' must be an array of token ids", 'token_ids');
+  return features === undefined || features === null
+    ? { kind: 'tokens', ids: new Uint32Array(token_ids) }
+    : NONE;
+}
+
+/** What else enters the cache key of SGLang's own endpoint, or comes before the text. */
+const BESIDE_THE_TEXT = [
+  ...['image_data', 'video_data', 'audio_data', 'input_embeds'],
+  ...['lora_path', 'session_params', 'extra_key'],
+] as const;
+
+/** SGLang's own endpoint. The engine will say what is wrong with it. */
+function readGenerate(body: Body): PromptContent {
+  if (BESIDE_THE_TEXT.some(name => body[name] !== undefined && body[name] !== null)) return NONE;
+  const { text, input_ids: ids } = body;
+  const first = Array.isArray(text) ? text[0] : text;
+  if (typeof first === 'string') return { kind: 'text', text: first };
+  const firstIds = Array.isArray(ids) && Array.isArray(ids[0]) ? ids[0] : ids;
+  return isTokenIds(firstIds) ? { kind: 'tokens', ids: new Uint32Array(firstIds) } : NONE;
 }
 
 /**

@@ -8,7 +8,7 @@ import type {
   Tokens,
   WithoutTokens,
 } from '../domain.ts';
-import { STRATEGIES } from '../domain.ts';
+import { ANY_MODEL, STRATEGIES } from '../domain.ts';
 import type { Answer, PodsHealth, Visibility } from '../health/pods-health.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import { type ParsedPrompt, type PromptRequest, promptWithout } from '../prompt/request.ts';
@@ -24,19 +24,28 @@ import { send } from './sent.ts';
 
 export type { Answer, Visibility } from '../health/pods-health.ts';
 
-/** How much of a body there is to decide by: all, or its beginning, since the rest came too slowly or there was no room for it. */
-export type BodyExtent = 'whole' | 'late_body' | 'buffers_full';
+/** Why only the beginning of a body is there: the rest came too slowly, or there was no room for it. */
+export type CutShort = 'late_body' | 'buffers_full';
+
+/**
+ * How much of a body there is to decide by: all, its beginning, or as good as none, since it cannot be read, or not in time.
+ * `any_pod`: it does not matter, the request may go to any pod.
+ */
+export type BodyExtent = 'whole' | CutShort | 'unknown_encoding' | 'too_intricate' | 'deadline' | 'any_pod';
 
 /** One request as Envoy's door hands it over: path and headers that matter, and the body. */
 export interface RouteRequest extends Bounds {
   readonly path: string;
   readonly contentType: string | undefined;
+  readonly contentEncoding: string | undefined;
   /** The `routing-strategy` header; undefined or blank means the configured strategy. */
   readonly strategy: string | undefined;
   readonly body: Uint8Array;
   readonly extent: BodyExtent;
   /** Whether `answered` of the outcome will be called once the pod has answered. */
   readonly response: Visibility;
+  /** What becomes of it when its model is not known: an error, or any pod, since the gateway has no other for it. */
+  readonly unroutable: 'reject' | 'any_pod';
   /** For logs, and for the response. */
   readonly requestId: string;
   /** W3C `traceparent` and `tracestate` of the caller, as far as given. */
@@ -54,11 +63,19 @@ export interface RouteOutcome {
 /** Decides where a request goes. Never rejects; after the deadline, or when `signal` aborts, it decides by load. */
 export type Route = (request: RouteRequest, signal: AbortSignal) => Promise<RouteOutcome>;
 
+/** The same, with what others have spent of the time for the decision, in milliseconds. */
+export type Decide = (request: RouteRequest, signal: AbortSignal, spentMs?: number) => Promise<RouteOutcome>;
+
 export interface RouteParts {
-  readonly parse: (path: string, contentType: string | undefined, body: Uint8Array) => ParsedPrompt;
+  readonly parse: (
+    path: string,
+    contentType: string | undefined,
+    body: Uint8Array,
+    defaultModel: string | undefined,
+  ) => ParsedPrompt;
   /** The model that a body names, when only its beginning is there. */
   readonly modelAtStart: (body: Uint8Array) => string | undefined;
-  readonly registry: Pick<PodRegistry, 'onlyModel'>;
+  readonly registry: Pick<PodRegistry, 'onlyModel' | 'knows'>;
   readonly candidates: Candidates;
   readonly health: Pick<PodsHealth, 'sent'>;
   readonly tokenize: Tokenizer['tokenize'];
@@ -82,11 +99,11 @@ type Clue =
   | { readonly kind: 'none'; readonly reason: Reason };
 
 /** The read path: body → prompt → tokens → blocks → who holds them → the pod. */
-export function createRoute(parts: RouteParts): Route {
+export function createRoute(parts: RouteParts): Decide {
   const { candidates, registry, load, random = Math.random } = parts;
   const turns = new Map<string, number>();
 
-  return async (request, signal) => {
+  return async (request, signal, spentMs = 0) => {
     const { extent } = request;
     const parsed = extent === 'whole' ? parse(request) : parseBeginning(request);
     if (parsed.kind === 'undecided') return undecided();
@@ -104,7 +121,7 @@ export function createRoute(parts: RouteParts): Route {
       strategy !== 'prefix-cache'
         ? { kind: 'not_asked' }
         : extent === 'whole'
-          ? await tokenize(prompt, before.pods, signal)
+          ? await tokenize(prompt, before.pods, signal, parts.deadlineMs - spentMs)
           : { kind: 'none', reason: extent };
     // Others may have come and gone meanwhile. From here on nothing is waited for.
     const allowed = candidates.allowed(model, request);
@@ -118,21 +135,34 @@ export function createRoute(parts: RouteParts): Route {
   };
 
   function parse({ path, contentType, body }: RouteRequest): ParsedPrompt {
-    return parts.parse(path, contentType, body);
+    return parts.parse(path, contentType, body, registry.onlyModel);
   }
 
   /** Without the model any pod will do if all serve the same, as those behind one InferencePool do. */
-  function parseBeginning({ path, body }: RouteRequest): ParsedPrompt | { readonly kind: 'undecided' } {
-    const model = parts.modelAtStart(body) ?? registry.onlyModel;
+  function parseBeginning({
+    path,
+    body,
+    extent,
+  }: RouteRequest): ParsedPrompt | { readonly kind: 'undecided' } {
+    const named = [parts.modelAtStart(body), registry.onlyModel];
+    const model =
+      extent === 'any_pod'
+        ? (named.find(name => name !== undefined && registry.knows(name)) ?? ANY_MODEL)
+        : (named[0] ?? named[1]);
     return model === undefined
       ? { kind: 'undecided' }
       : { kind: 'prompt', prompt: promptWithout(path, model) };
   }
 
-  async function tokenize(prompt: PromptRequest, pods: readonly Pod[], signal: AbortSignal): Promise<Clue> {
+  async function tokenize(
+    prompt: PromptRequest,
+    pods: readonly Pod[],
+    signal: AbortSignal,
+    leftMs: number,
+  ): Promise<Clue> {
     if (pods.length === 1) return { kind: 'none', reason: 'only_pod' };
     if (prompt.content.kind === 'none') return { kind: 'none', reason: 'no_prompt' };
-    const deadline = deadlineAfter(parts.deadlineMs, signal, TOO_LATE);
+    const deadline = deadlineAfter(leftMs, signal, TOO_LATE);
     const { pods: well } = candidates.wellAmong(pods, 'unwatched');
     try {
       return { kind: 'tokens', tokens: await deadline.race(parts.tokenize(prompt, well, deadline.signal)) };
@@ -209,7 +239,7 @@ export function createRoute(parts: RouteParts): Route {
   }
 }
 
-function undecided(): RouteOutcome {
+export function undecided(): RouteOutcome {
   return { decision: { kind: 'undecided' }, answered: () => {}, release: () => {} };
 }
 
@@ -237,6 +267,6 @@ function reasonOf(clue: Clue, found: PrefixFound | undefined, picked: Reason): R
   }
 }
 
-function rejected(error: ClientError): RouteOutcome {
+export function rejected(error: ClientError): RouteOutcome {
   return { decision: { kind: 'rejected', error }, answered: () => {}, release: () => {} };
 }

@@ -79,18 +79,32 @@ describe('Bodies streamed through the router (endpoint-picker.yaml)', function (
     assert.equal(await text, 'data: {"n":1}\n\ndata: {"n":2}\n\ndata: [DONE]\n\n');
   });
 
+  it('that name no model that is served, or are no JSON, get a pod all the same', async () => {
+    for (const body of [
+      { model: 'other', prompt: 'x' },
+      { model: 'demo' },
+      Buffer.from('{"model": "demo", '),
+      Buffer.concat([Buffer.from('{"model": '), randomBytes(300_000)]),
+    ]) {
+      const bytes = Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
+      const { status, servedBy, decision } = await fleet.post('/v1/completions', bytes);
+      assert.deepEqual([status, decision?.reason], [200, 'any_pod']);
+      assert.equal(servedBy, pods.find(({ pod }) => pod.name === decision?.pod)?.address);
+      assert.include(lastRequest(servedBy), { bytes: bytes.length, sha256: sha256(bytes) });
+    }
+  });
+
   it('that are refused are answered in OpenAI’s shape', async () => {
     const before = pods.flatMap(({ requests }) => requests).length;
-    for (const [body, code] of [
-      [{ model: 'other', prompt: 'x' }, 'model_not_found'],
-      [Buffer.from('{"model": "demo", '), null],
-      [Buffer.concat([Buffer.from('{"model": '), randomBytes(300_000)]), null],
+    for (const [path, headers, expected] of [
+      ['/v1/completions', { 'routing-strategy': 'odd' }, 400],
+      ['/v1/load_lora_adapter', {}, 403],
     ] as const) {
-      const { status, text, headers } = await fleet.post('/v1/completions', body);
-      assert.equal(status, 400, text);
-      assert.equal(headers['content-type'], 'application/json');
-      const { error } = JSON.parse(text) as { error: Record<string, unknown> };
-      assert.include(error, { type: 'invalid_request_error', code });
+      const answer = await fleet.post(path, { model: 'demo', prompt: 'x' }, headers);
+      assert.equal(answer.status, expected, answer.text);
+      assert.equal(answer.headers['content-type'], 'application/json');
+      const { error } = JSON.parse(answer.text) as { error: Record<string, unknown> };
+      assert.include(error, { type: 'invalid_request_error' });
     }
     assert.lengthOf(
       pods.flatMap(({ requests }) => requests),
@@ -98,13 +112,18 @@ describe('Bodies streamed through the router (endpoint-picker.yaml)', function (
     );
   });
 
-  it('of requests that are not routed pass through, and GET requests have none', async () => {
+  it('of requests without a prompt pass through, to the pick as a GET', async () => {
     const body = randomBytes(300_000);
     const posted = await fleet.post('/v1/files', body, { 'content-type': 'application/octet-stream' });
-    assert.equal(posted.status, 200);
+    assert.deepEqual([posted.status, posted.decision?.reason], [200, 'any_pod']);
+    assert.equal(posted.servedBy, pods.find(({ pod }) => pod.name === posted.decision?.pod)?.address);
     assert.include(lastRequest(posted.servedBy), { path: '/v1/files', sha256: sha256(body) });
     const got = await fleet.get('/v1/models');
     assert.deepEqual([got.status, got.text], [200, '{"ok":true}']);
+    assert.equal(
+      got.headers['x-warmroute-pod'],
+      pods.find(({ address }) => address === got.servedBy)?.pod.name,
+    );
     assert.include(lastRequest(got.servedBy), { path: '/v1/models', bytes: 0 });
   });
 

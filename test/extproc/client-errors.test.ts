@@ -24,10 +24,10 @@ const ROWS: readonly Row[] = [
   },
   {
     error: { kind: 'unknown_model', model: 'gpt-0' },
-    status: 400,
+    status: 404,
     headers: { 'x-error-no-model-backends': 'gpt-0' },
     body: {
-      message: 'model gpt-0 does not exist',
+      message: 'The model `gpt-0` does not exist. Valid aliases: demo, sql.',
       type: 'invalid_request_error',
       code: 'model_not_found',
       param: 'model',
@@ -56,6 +56,17 @@ const ROWS: readonly Row[] = [
     },
   },
   {
+    error: { kind: 'path_refused', path: '/v1/load_lora_adapter' },
+    status: 403,
+    headers: {},
+    body: {
+      message: '/v1/load_lora_adapter is not open to clients of this gateway',
+      type: 'invalid_request_error',
+      code: 'path_refused',
+      param: null,
+    },
+  },
+  {
     error: { kind: 'body_too_large', limitBytes: 1024 },
     status: 413,
     headers: { 'x-error-request-body-processing': 'true' },
@@ -68,16 +79,52 @@ const ROWS: readonly Row[] = [
   },
 ];
 
+const ANTHROPIC_TYPES: Readonly<Record<number, string>> = {
+  400: 'invalid_request_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  413: 'request_too_large',
+  503: 'overloaded_error',
+};
+
 describe('A client error', () => {
   for (const { error, status, headers, body } of ROWS) {
     it(`${error.kind} is answered ${status} in the OpenAI shape`, () => {
-      const answer = answerTo(error);
+      const answer = answerTo(error, { shape: 'openai', models: ['demo', 'sql'] });
       assert.equal(answer.status, status);
       assert.deepEqual(answer.headers, { 'content-type': 'application/json', ...headers });
       assert.deepEqual(JSON.parse(answer.body), { error: body });
       assert.equal(answer.details, `warmroute_${error.kind}`);
     });
   }
+
+  for (const { error, status, headers, body } of ROWS) {
+    it(`${error.kind} is answered ${status} in Anthropic's shape, too`, () => {
+      const answer = answerTo(error, { shape: 'anthropic', models: ['demo', 'sql'] });
+      assert.equal(answer.status, status);
+      assert.deepEqual(answer.headers, { 'content-type': 'application/json', ...headers });
+      const { message } = body as { message: string };
+      assert.deepEqual(JSON.parse(answer.body), {
+        type: 'error',
+        error: { type: ANTHROPIC_TYPES[status], message },
+      });
+    });
+  }
+
+  it('names some of the models, where there are many', () => {
+    const models = Array.from({ length: 1000 }, (_, i) => `model-${i}`);
+    const { body } = answerTo({ kind: 'unknown_model', model: 'x' }, { shape: 'openai', models });
+    const { message } = (JSON.parse(body) as { error: { message: string } }).error;
+    assert.match(
+      message,
+      /^The model `x` does not exist\. Valid aliases: model-0, .*, model-19 and 980 more\.$/,
+    );
+    const long = answerTo(
+      { kind: 'unknown_model', model: 'x' },
+      { shape: 'openai', models: ['m'.repeat(1e6)] },
+    );
+    assert.isBelow(long.body.length, 1000);
+  });
 
   const NAMES: readonly (readonly [what: string, model: string, value: string])[] = [
     ['a line break', 'a\r\nset-cookie: b', 'a??set-cookie: b'],
@@ -91,9 +138,12 @@ describe('A client error', () => {
   ];
   for (const [what, model, value] of NAMES) {
     it(`names a model with ${what} in the body, and validly in the header`, () => {
-      const { immediate_response: sent } = immediate({ kind: 'unknown_model', model });
+      const { immediate_response: sent } = immediate(
+        { kind: 'unknown_model', model },
+        { shape: 'openai', models: [] },
+      );
       const named = model.length > 256 ? `${model.slice(0, 256)}…` : model;
-      assert.equal(JSON.parse(String(sent!.body)).error.message, `model ${named} does not exist`);
+      assert.equal(JSON.parse(String(sent!.body)).error.message, `The model \`${named}\` does not exist.`);
       const header = sent!.headers.set_headers?.find(one => one.header.key === 'x-error-no-model-backends');
       assert.equal(String(header!.header.raw_value), value);
     });

@@ -29,7 +29,8 @@ export const OPTIONS: ExchangeOptions = {
   maxBodyBytes: 10,
   debugHeaders: 'allowed',
   targetHeaders: 'off',
-  isRouted: path => path === CHAT_PATH,
+  ruleOf: path => ({ treatment: path === CHAT_PATH ? 'routed' : 'passed_on', errors: 'openai' }),
+  modelNames: () => ['demo'],
   watchNext: () => 'unwatched',
   newRequestId: () => 'made-up',
 };
@@ -41,7 +42,7 @@ export function anExchange(
   lease: BodyLease = new BodyMemory(Number.MAX_SAFE_INTEGER).lease(() => {}),
 ): Exchange {
   return new Exchange(
-    readModes(config ? { protocol_config: config } : {}),
+    readModes(config ? { protocol_config: config } : {}, 'BUFFERED'),
     { ...OPTIONS, ...options },
     lease,
   );

@@ -37,6 +37,7 @@ describe('The headers of an exchange', () => {
     const request = asked({
       ':path': `${CHAT_PATH}?trace=1`,
       'content-type': 'application/json; charset=utf-8',
+      'content-encoding': 'gzip',
       'routing-strategy': 'random',
       'external-filter': 'tenant=a',
       'x-request-id': 'abc',
@@ -46,6 +47,7 @@ describe('The headers of an exchange', () => {
     assert.deepEqual(request, {
       path: CHAT_PATH,
       contentType: 'application/json; charset=utf-8',
+      contentEncoding: 'gzip',
       strategy: 'random',
       labels: 'tenant=a',
       subset: undefined,
@@ -54,6 +56,7 @@ describe('The headers of an exchange', () => {
       trace: { traceparent: '00-a-b-01', tracestate: 'c=d' },
       body: Buffer.from('hello'),
       extent: 'whole',
+      unroutable: 'reject',
     });
   });
 
@@ -70,6 +73,7 @@ describe('The headers of an exchange', () => {
       request: {
         path: CHAT_PATH,
         contentType: undefined,
+        contentEncoding: undefined,
         strategy: undefined,
         labels: undefined,
         subset: undefined,
@@ -78,6 +82,7 @@ describe('The headers of an exchange', () => {
         trace: {},
         body: Buffer.alloc(0),
         extent: 'whole',
+        unroutable: 'reject',
       },
     });
   });

@@ -99,10 +99,10 @@ const HELD: Dialogues = {
     [requestHeaders({ endOfStream: true }), 'immediate 400'],
     ...SILENCE,
   ],
-  'answers 400 to what the route rejects': [
+  'answers 404 to a model that nobody knows': [
     [HEADERS, 'start the body deadline'],
     [requestBody('hello', 'end'), 'route "hello"'],
-    [NO_MODEL, 'immediate 400'],
+    [NO_MODEL, 'immediate 404'],
     ...SILENCE,
   ],
   'answers 413 by the announced length': [[TOO_LONG, 'immediate 413'], ...SILENCE],
@@ -145,17 +145,32 @@ const FULL_DUPLEX: Dialogues = {
     [requestTrailers, 'route ""'],
     [PICK, 'request_headers pick', 'request_trailers'],
   ],
-  'hands back chunk by chunk what is not routed, up to any size': [
-    [OTHER_POST, 'request_headers'],
-    [requestBody('more than ten bytes'), 'request_body "more than ten bytes"'],
+  'picks for what has no prompt, and hands it back chunk by chunk, up to any size': [
+    [OTHER_POST, 'route "" any_pod'],
+    [requestBody('more than')],
+    [PICK, 'request_headers pick', 'request_body "more than"'],
+    [requestBody(' ten bytes'), 'request_body " ten bytes"'],
     [requestBody('', 'end'), 'request_body "" end'],
   ],
-  'passes trailers of what is not routed': [
-    [OTHER_POST, 'request_headers'],
+  'passes trailers of what has no prompt': [
+    [OTHER_POST, 'route "" any_pod'],
+    [PICK, 'request_headers pick'],
     [requestBody('a'), 'request_body "a"'],
     [requestTrailers, 'request_trailers'],
   ],
-  'answers a GET at once': [[GET, 'request_headers']],
+  'picks for a GET': [
+    [GET, 'route "" any_pod'],
+    [PICK, 'request_headers pick'],
+  ],
+  'picks for a POST without a body': [
+    [requestHeaders({ endOfStream: true }), 'route "" any_pod'],
+    [PICK, 'request_headers pick'],
+  ],
+  'lets a GET go on where there will be no decision': [
+    [GET, 'route "" any_pod'],
+    ['late', 'request_headers'],
+    [PICK],
+  ],
   'hands back what it has when there will be no decision': [
     [HEADERS, 'start the body deadline'],
     [requestBody('hello', 'end'), 'route "hello"'],
@@ -183,7 +198,7 @@ const FULL_DUPLEX: Dialogues = {
     [HEADERS, 'start the body deadline'],
     [requestBody('he')],
     ['late_body', 'route "he" late_body'],
-    [NO_MODEL, 'immediate 400'],
+    [NO_MODEL, 'immediate 404'],
     ...SILENCE,
   ],
   'decides before anything of the body has come, when it takes too long': [
@@ -207,8 +222,9 @@ const FULL_DUPLEX: Dialogues = {
     [responseBody('', 'end'), 'response_body "" end'],
   ],
   'passes response trailers': [
-    [GET, 'request_headers'],
-    [responseHeaders(), 'response_headers'],
+    [GET, 'route "" any_pod'],
+    [PICK, 'request_headers pick'],
+    [responseHeaders(), 'response_headers', 'answered 200'],
     [responseBody('x'), 'response_body "x"'],
     [responseTrailers, 'response_trailers'],
   ],
@@ -218,10 +234,10 @@ const FULL_DUPLEX: Dialogues = {
     [requestBody('!', 'end'), 'immediate 413'],
     ...SILENCE,
   ],
-  'answers 400 to what the route rejects': [
+  'answers 404 to a model that nobody knows': [
     [HEADERS, 'start the body deadline'],
     [requestBody('hello', 'end'), 'route "hello"'],
-    [NO_MODEL, 'immediate 400'],
+    [NO_MODEL, 'immediate 404'],
     ...SILENCE,
   ],
 };

@@ -65,11 +65,11 @@ const BUFFERED: Dialogues = {
     [requestHeaders({ endOfStream: true }), 'immediate 400'],
     ...SILENCE,
   ],
-  'answers 400 to what the route rejects, and is silent then': [
+  'answers 404 to a model that nobody knows, and is silent then': [
     [HEADERS, 'request_headers'],
     [requestBody('hello'), 'route "hello"'],
     [requestTrailers],
-    [NO_MODEL, 'immediate 400'],
+    [NO_MODEL, 'immediate 404'],
     ...SILENCE,
   ],
   'answers 413 by the announced length': [[TOO_LONG, 'immediate 413'], ...SILENCE],

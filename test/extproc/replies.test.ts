@@ -55,11 +55,14 @@ const BUILT: Readonly<Record<string, WireResponse>> = {
     'end_of_stream',
   )[0]!,
   'a reply to the response headers': reply.responseHeaders({ 'target-pod': 'engine-0' }),
-  'an answer to the client': reply.immediate({ kind: 'unknown_model', model: 'é' }),
+  'an answer to the client': reply.immediate(
+    { kind: 'unknown_model', model: 'é' },
+    { shape: 'openai', models: [] },
+  ),
 };
 
 /** How `enums: String` reads the statuses that we answer with. */
-const HTTP_STATUS: Readonly<Record<string, number>> = { BadRequest: 400 };
+const HTTP_STATUS: Readonly<Record<string, number>> = { BadRequest: 400, NotFound: 404 };
 
 /** Fails unless `read` holds all of `built`, and beyond it only the names of set oneof members, which the reader adds. */
 function assertKept(read: unknown, built: unknown, at: string): void {

@@ -12,7 +12,9 @@ describe('Draining the ext_proc server', () => {
 
   it('says NOT_SERVING first, answers the decision that is pending, and ends every stream OK', async () => {
     const { server, envoy, route } = given();
-    server.setHealth('SERVING');
+    server.setReadiness('SERVING');
+    const liveness = envoy.watchHealth('');
+    assert.equal(await liveness.next(), 'SERVING');
     const health = envoy.watchHealth('readiness');
     assert.equal(await health.next(), 'SERVING');
 
@@ -29,7 +31,9 @@ describe('Draining the ext_proc server', () => {
     const told = raw.goaway();
     const drained = server.drain(0);
     assert.equal(await health.next(), 'NOT_SERVING');
+    assert.equal(await liveness.next(), 'NOT_SERVING');
     health.stop();
+    liveness.stop();
     await told;
     assert.equal(server.openStreams, 2);
     assert.equal(first.releases, 0);
@@ -103,7 +107,7 @@ describe('Draining the ext_proc server', () => {
 
   it('does not wait for a health check that stays open', async () => {
     const { server, envoy } = given();
-    const health = envoy.watchHealth('');
+    const health = envoy.watchHealth('readiness');
     assert.equal(await health.next(), 'NOT_SERVING');
     await server.drain(0);
     assert.equal(await health.next(), 'NOT_SERVING');

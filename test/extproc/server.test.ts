@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { status as Status } from '@grpc/grpc-js';
 import { assert } from 'chai';
-import { HEALTH_SERVICES, startExtProcServer } from '../../src/extproc/server.ts';
+import { LIVENESS_SERVICES, READINESS_SERVICES, startExtProcServer } from '../../src/extproc/server.ts';
 import { requestBody, requestHeaders } from '../support/envoy-messages.ts';
 import { RawEnvoy } from '../support/fake-envoy.ts';
 import { useServer } from './server-fixture.ts';
@@ -12,18 +12,23 @@ const MIB = 1024 * 1024;
 describe('The ext_proc server', () => {
   const given = useServer();
 
-  it('answers health checks by every name, NOT_SERVING until it is told otherwise', async () => {
+  it('is alive from the start, and ready when it is told so', async () => {
     const { server, envoy } = given();
+    assert.deepEqual([...LIVENESS_SERVICES], ['', 'liveness']);
     assert.deepEqual(
-      [...HEALTH_SERVICES],
-      ['', 'gateway-plugin', 'liveness', 'readiness', 'envoy.service.ext_proc.v3.ExternalProcessor'],
+      [...READINESS_SERVICES],
+      ['gateway-plugin', 'readiness', 'envoy.service.ext_proc.v3.ExternalProcessor'],
     );
-    const asked = () => Promise.all(HEALTH_SERVICES.map(name => envoy.health(name)));
-    assert.deepEqual(await asked(), Array(5).fill('NOT_SERVING'));
-    server.setHealth('SERVING');
-    assert.deepEqual(await asked(), Array(5).fill('SERVING'));
-    server.setHealth('NOT_SERVING');
-    assert.deepEqual(await asked(), Array(5).fill('NOT_SERVING'));
+    const asked = (services: readonly string[]) => Promise.all(services.map(name => envoy.health(name)));
+    const readiness = async (status: string) => {
+      assert.deepEqual(await asked(READINESS_SERVICES), Array(3).fill(status));
+      assert.deepEqual(await asked(LIVENESS_SERVICES), Array(2).fill('SERVING'));
+    };
+    await readiness('NOT_SERVING');
+    server.setReadiness('SERVING');
+    await readiness('SERVING');
+    server.setReadiness('NOT_SERVING');
+    await readiness('NOT_SERVING');
     const unknown = await envoy.health('other').catch((error: { code: number }) => error.code);
     assert.equal(unknown, Status.NOT_FOUND);
   });
@@ -51,10 +56,14 @@ describe('The ext_proc server', () => {
       idleMs: 60_000,
       maxConnections: 1,
       onRefused: () => {},
+      unsaidMode: 'BUFFERED',
       route: route.route,
       exchange: {
         ...{ maxBodyBytes: 1, debugHeaders: 'off', targetHeaders: 'off' },
-        ...{ isRouted: () => true, watchNext: () => 'unwatched', newRequestId: () => '' },
+        ruleOf: () => ({ treatment: 'routed', errors: 'openai' }),
+        modelNames: () => ['demo'],
+        newRequestId: () => '',
+        watchNext: () => 'unwatched',
       },
       onFact: () => {},
       onUnexpected: () => {},

@@ -57,7 +57,7 @@ describe('A connection to the gRPC port', () => {
         const socket = await stranger(server.port, ...words);
         await over(socket);
         await gone(socket);
-        assert.equal(await envoy.health(''), 'NOT_SERVING');
+        assert.equal(await envoy.health('readiness'), 'NOT_SERVING');
       });
     }
 
@@ -75,7 +75,7 @@ describe('A connection to the gRPC port', () => {
       assert.isFalse(speaking.destroyed);
       assert.isFalse(speaking.readableEnded);
       speaking.destroy();
-      assert.equal(await envoy.health(''), 'NOT_SERVING');
+      assert.equal(await envoy.health('readiness'), 'NOT_SERVING');
     });
   });
 
@@ -110,14 +110,14 @@ describe('A connection to the gRPC port', () => {
 
     it('is refused, and those that are there are served', async () => {
       const { server, envoy } = given();
-      assert.equal(await envoy.health(''), 'NOT_SERVING');
+      assert.equal(await envoy.health('readiness'), 'NOT_SERVING');
       const second = await stranger(server.port, PREFACE, EMPTY_SETTINGS);
       await eventually('the second one is there', () => second.bytesRead > 0);
       const third = await stranger(server.port);
       await over(third);
       await gone(third);
       assert.equal(refused, 1);
-      assert.equal(await envoy.health(''), 'NOT_SERVING');
+      assert.equal(await envoy.health('readiness'), 'NOT_SERVING');
       second.destroy();
       await eventually('there is room again', async () => {
         const next = await stranger(server.port, PREFACE, EMPTY_SETTINGS);
@@ -180,10 +180,11 @@ describe('A peer that sends and does not read', () => {
   const given = useServer();
 
   it('is not heard any further than what it can be told', async () => {
-    const { server } = given();
+    const { server, route } = given();
     const raw = await RawEnvoy.connect(server.port);
     const config = { request_body_mode: 'FULL_DUPLEX_STREAMED' } as const;
     const stream = raw.open(requestHeaders({ headers: { ':path': '/v1/files' }, config }));
+    (await route.asked()).decide();
     await once(stream, 'data');
     stream.pause();
     const chunk = framed(requestBody(Buffer.alloc(1024 * 1024, 'x')));

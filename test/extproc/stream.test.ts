@@ -276,6 +276,7 @@ describe('Serving an ext_proc stream', () => {
       call as unknown as ProcessCall,
       {
         exchange: OPTIONS,
+        unsaidMode: 'BUFFERED',
         bodyDeadlineMs: { STREAMED: 60_000, FULL_DUPLEX_STREAMED: 60_000 },
         bodyMemory: new BodyMemory(Number.MAX_SAFE_INTEGER),
         firstMessageMs: 60_000,

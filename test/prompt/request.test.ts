@@ -1,20 +1,19 @@
+import { gzipSync } from 'node:zlib';
 import { assert } from 'chai';
 import fc from 'fast-check';
-import {
-  isRoutedPath,
-  type ParsedPrompt,
-  type PromptRequest,
-  parsePrompt,
-  promptText,
-} from '../../src/prompt/request.ts';
+import { type ParsedPrompt, type PromptRequest, parsePrompt, promptText } from '../../src/prompt/request.ts';
 
 const CHAT = '/v1/chat/completions';
 const COMPLETIONS = '/v1/completions';
 const RESPONSES = '/v1/responses';
 const MESSAGES = '/v1/messages';
+const TOKENS_IN = '/inference/v1/generate';
+const GENERATE = '/generate';
 const JSON_TYPE = 'application/json';
 
 const PATHS = [
+  TOKENS_IN,
+  GENERATE,
   CHAT,
   COMPLETIONS,
   RESPONSES,
@@ -47,27 +46,6 @@ function mistake(parsed: ParsedPrompt): { message: string; param: string | null 
 
 const user = (content: unknown) => ({ role: 'user', content });
 
-describe('isRoutedPath', () => {
-  for (const path of PATHS) {
-    it(`routes ${path}, with a query or without`, () => {
-      assert.isTrue(isRoutedPath(path));
-      assert.isTrue(isRoutedPath(`${path}?api-version=1`));
-    });
-  }
-
-  for (const path of [
-    `${CHAT}/`,
-    '/v1/chat',
-    '/v1/models',
-    '',
-    '?',
-    '//v1/completions',
-    '/v1/completions/render',
-  ]) {
-    it(`does not route "${path}"`, () => assert.isFalse(isRoutedPath(path)));
-  }
-});
-
 describe('parsePrompt', () => {
   const good: [string, string, unknown, PromptRequest['content']][] = [
     ['a chat', CHAT, { messages: [user('hi')] }, { kind: 'chat' }],
@@ -91,6 +69,19 @@ describe('parsePrompt', () => {
       { kind: 'tokens', ids: Uint32Array.of(1, 2) },
     ],
     ['embeddings instead of a text', COMPLETIONS, { prompt: null, prompt_embeds: 'AAAA' }, { kind: 'none' }],
+    ['tokens in', TOKENS_IN, { token_ids: [1, 2] }, { kind: 'tokens', ids: Uint32Array.of(1, 2) }],
+    ['tokens in, with images', TOKENS_IN, { token_ids: [1], features: {} }, { kind: 'none' }],
+    ["SGLang's text", GENERATE, { text: 'Hi' }, { kind: 'text', text: 'Hi' }],
+    ["the first of SGLang's texts", GENERATE, { text: ['a', 'b'] }, { kind: 'text', text: 'a' }],
+    ["SGLang's token ids", GENERATE, { input_ids: [1] }, { kind: 'tokens', ids: Uint32Array.of(1) }],
+    [
+      "the first of SGLang's lists of token ids",
+      GENERATE,
+      { input_ids: [[1], [2]] },
+      { kind: 'tokens', ids: Uint32Array.of(1) },
+    ],
+    ["SGLang's text with an adapter", GENERATE, { text: 'Hi', lora_path: 'a' }, { kind: 'none' }],
+    ["nothing in SGLang's own words", GENERATE, { text: 5, input_ids: 'x' }, { kind: 'none' }],
     ['a rerank', '/v1/rerank', { query: 'q', documents: ['d'] }, { kind: 'none' }],
     ['an embedding', '/v1/embeddings', { input: 'x' }, { kind: 'none' }],
   ];
@@ -108,6 +99,23 @@ describe('parsePrompt', () => {
     assert.equal(prompt.path, COMPLETIONS);
     assert.strictEqual(prompt.raw, raw);
     assert.deepEqual(prompt.body, { model: 'm', prompt: 'x', extra: [1] });
+  });
+
+  it('reads a path as the engine would serve it', () => {
+    const prompt = valid(
+      parsePrompt(`/${COMPLETIONS}//?a=b`, JSON_TYPE, Buffer.from('{"model":"m","prompt":"x"}')),
+    );
+    assert.deepEqual([prompt.path, prompt.content.kind], [COMPLETIONS, 'text']);
+  });
+
+  it('gives a body that names no model the default one, where there is one', () => {
+    const form = Buffer.from('--b\r\nContent-Disposition: form-data; name="file"\r\n\r\nx\r\n--b--\r\n');
+    const json = Buffer.from('{"text":"x"}');
+    assert.equal(valid(parsePrompt(GENERATE, JSON_TYPE, json, 'd')).model, 'd');
+    const type = 'multipart/form-data; boundary=b';
+    assert.equal(valid(parsePrompt('/v1/audio/translations', type, form, 'd')).model, 'd');
+    assert.equal(mistake(parsePrompt(GENERATE, JSON_TYPE, Buffer.from('{"model":""}'), 'd')).param, 'model');
+    assert.equal(mistake(parsePrompt(GENERATE, JSON_TYPE, json)).param, 'model');
   });
 
   it('does not care about the content type of JSON', () => {
@@ -176,6 +184,13 @@ describe('parsePrompt', () => {
     [COMPLETIONS, { model: 'm', prompt: [4294967296] }, prompts, 'prompt'],
     [COMPLETIONS, { model: 'm', prompt: [null] }, prompts, 'prompt'],
     [COMPLETIONS, { model: 'm', prompt: 'x', cache_salt: 5 }, "'cache_salt' must be a string", 'cache_salt'],
+    [TOKENS_IN, { model: 'm' }, "'token_ids' must be an array of token ids", 'token_ids'],
+    [
+      TOKENS_IN,
+      { model: 'm', token_ids: [SECRET] },
+      "'token_ids' must be an array of token ids",
+      'token_ids',
+    ],
     ['/v1/embeddings', { input: SECRET }, "'model' is a required property", 'model'],
   ];
   for (const [path, body, message, param] of bad) {
@@ -184,16 +199,26 @@ describe('parsePrompt', () => {
     });
   }
 
-  const unreadable: [string, Uint8Array][] = [
-    ['nothing', Buffer.alloc(0)],
-    ['half an object', Buffer.from('{"model":"hunter2"')],
-    ['invalid UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d])],
-    ['NaN, which Python would read', Buffer.from('{"model":"m","prompt":NaN}')],
+  const unreadable: [string, Uint8Array, string][] = [
+    ['nothing', Buffer.alloc(0), 'it is empty'],
+    [
+      'half an object',
+      Buffer.from('{"model":"hunter2"'),
+      'invalid JSON: unexpected end at position 18 (line 1, column 19)',
+    ],
+    ['invalid UTF-8', Buffer.from([0x7b, 0x22, 0xc3, 0xa9, 0xff, 0x22, 0x7d]), 'invalid UTF-8 at byte 4'],
+    ['half a character', Buffer.from([0x7b, 0x22, 0xc3]), 'invalid UTF-8 at byte 2'],
+    [
+      'NaN, which Python would read',
+      Buffer.from('{"model":"m",\n "prompt":NaN}'),
+      'invalid JSON: unexpected character at position 24 (line 2, column 11)',
+    ],
+    ['a gzip stream', gzipSync('{}'), 'invalid UTF-8 at byte 1'],
   ];
-  for (const [what, raw] of unreadable) {
-    it(`answers ${what} without quoting it`, () => {
+  for (const [what, raw, why] of unreadable) {
+    it(`answers ${what} with what is wrong, without quoting it`, () => {
       assert.deepEqual(mistake(parsePrompt(COMPLETIONS, JSON_TYPE, raw)), {
-        message: 'error processing request body',
+        message: `error processing request body: ${why}`,
         param: null,
       });
     });

@@ -63,17 +63,16 @@ export class RouteBench {
         return () => this.takenBack.push(pod.name);
       },
     });
+    const registry = {
+      onlyModel: this.onlyModel,
+      knows: (model: string) => model === 'demo' || model === 'asleep',
+      serving: (model: string) => (model === 'demo' ? this.serving : []),
+    };
     return createRoute({
       parse: parsePrompt,
       modelAtStart,
-      registry: { onlyModel: this.onlyModel },
-      candidates: createCandidates({
-        registry: {
-          knows: model => model === 'demo' || model === 'asleep',
-          serving: model => (model === 'demo' ? this.serving : []),
-        },
-        health: this.health,
-      }),
+      registry,
+      candidates: createCandidates({ registry, health: this.health }),
       health: this.health,
       tokenize: (prompt, pods, signal) => {
         this.tokenized.push({ prompt, pods });
@@ -101,12 +100,14 @@ export function aRequest(
   return {
     path: '/v1/completions',
     contentType: 'application/json',
+    contentEncoding: undefined,
     strategy: undefined,
     labels: undefined,
     subset: undefined,
     response: 'watched',
     body: Buffer.from(JSON.stringify(body)),
     extent: 'whole',
+    unroutable: 'reject',
     requestId: 'r1',
     trace: {},
     ...given,
