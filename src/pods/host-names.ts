@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { Slots } from '../slots.ts';
 import type { Sleep } from '../time.ts';
 
 /** The addresses of a host name now; rejects, or gives none, if there are none. */
@@ -53,9 +54,7 @@ export interface HostNamesOptions {
 export class HostNames {
   readonly #options: HostNamesOptions;
   readonly #hosts = new Map<string, HostState>();
-  #asking = 0;
-  /** Names that wait for their turn to be asked. */
-  readonly #turns: (() => void)[] = [];
+  readonly #slots = new Slots(MAX_ASKED_AT_ONCE);
   readonly #changed = new Set<string>();
   #isPausing = false;
 
@@ -91,15 +90,14 @@ export class HostNames {
   }
 
   async #askInTurn(host: string, state: HostState): Promise<void> {
-    if (this.#asking >= MAX_ASKED_AT_ONCE) await new Promise<void>(resolve => this.#turns.push(resolve));
-    // The turn is handed on, too, of a name that is not followed any more.
-    else this.#asking++;
+    const { stopping } = this.#options;
     try {
-      if (this.#hosts.get(host) === state) await this.#ask(host, state);
-    } finally {
-      const next = this.#turns.shift();
-      if (next === undefined) this.#asking--;
-      else next();
+      await this.#slots.run(stopping, async () => {
+        // It may not be followed any more.
+        if (this.#hosts.get(host) === state) await this.#ask(host, state);
+      });
+    } catch (error) {
+      if (!stopping.aborted) throw error;
     }
   }
 
