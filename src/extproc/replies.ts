@@ -73,17 +73,20 @@ const SHOW_TARGET: WireStruct['fields'] = { target_headers: { stringValue: 'warm
  */
 export function mutationOf(decision: RoutedDecision, { requestId, disclosure }: MutationOptions): Mutation {
   const endpoint = endpointOf(decision.pod);
-  const retries = decision.retries.map(endpointOf);
+  const retry_1 = endpointOf(decision.retries[0]!);
+  const retry_2 = endpointOf(decision.retries[1]!);
+  const set_headers = [
+    setHeader(name.TARGET_POD, endpoint),
+    setHeader(name.DESTINATION_ENDPOINT, endpoint),
+    setHeader(name.ROUTING_STRATEGY, decision.strategy),
+    setHeader(name.X_REQUEST_ID, requestId),
+  ];
+  if (decision.rank !== undefined)
+    set_headers.push(setHeader(name.DATA_PARALLEL_RANK, String(decision.rank)));
   return {
     response: {
       status: 'CONTINUE',
-      header_mutation: setHeaders({
-        [name.TARGET_POD]: endpoint,
-        [name.DESTINATION_ENDPOINT]: endpoint,
-        [name.ROUTING_STRATEGY]: decision.strategy,
-        [name.X_REQUEST_ID]: requestId,
-        ...(decision.rank !== undefined && { [name.DATA_PARALLEL_RANK]: String(decision.rank) }),
-      }),
+      header_mutation: { set_headers },
       clear_route_cache: true,
     },
     metadata: {
@@ -91,9 +94,9 @@ export function mutationOf(decision: RoutedDecision, { requestId, disclosure }: 
         'envoy.lb': struct({ [name.DESTINATION_ENDPOINT]: { stringValue: endpoint } }),
         warmroute: struct({
           // What our Envoy configurations go by: all in order, or, for clusters that take one address each, one by one.
-          endpoints: { stringValue: [endpoint, ...retries].join(',') },
-          retry_1: { stringValue: retries[0]! },
-          retry_2: { stringValue: retries[1]! },
+          endpoints: { stringValue: `${endpoint},${retry_1},${retry_2}` },
+          retry_1: { stringValue: retry_1 },
+          retry_2: { stringValue: retry_2 },
           decision: { stringValue: decision.reason },
           ...(disclosure.targetHeaders === 'warmroute' && SHOW_TARGET),
           ...(disclosure.debugHeaders === 'allowed' && {
@@ -192,14 +195,19 @@ export function immediate(error: ClientError, audience: ErrorAudience): WireResp
 }
 
 function setHeaders(headers: Readonly<Record<string, string>>): WireHeaderMutation {
-  return {
-    set_headers: Object.entries(headers).map(([key, value]) => ({
-      header: { key, raw_value: Buffer.from(name.headerValue(value)) },
-      append: { value: false },
-      append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
-    })),
-  };
+  return { set_headers: Object.entries(headers).map(([key, value]) => setHeader(key, value)) };
 }
+
+function setHeader(key: string, value: string) {
+  return {
+    header: { key, raw_value: Buffer.from(name.headerValue(value)) },
+    append: DO_NOT_APPEND,
+    append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
+  } as const;
+}
+
+/** For Envoys that do not know `append_action`. */
+const DO_NOT_APPEND = Object.freeze({ value: false });
 
 function struct(fields: WireStruct['fields']): { structValue: WireStruct } {
   return { structValue: { fields } };

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { Histogram, Registry } from 'prom-client';
+import { Registry } from 'prom-client';
 import { createExposition } from './exposition.ts';
-import { createScrapedValues, ReadCounter, ReadGauge } from './read-metrics.ts';
+import { createScrapedValues, Distribution, ReadCounter, ReadGauge, ReadHistogram } from './read-metrics.ts';
 import { type Labels, NO_LABELS, SeriesTree } from './series-tree.ts';
 
 type LabelArgument<Label extends string> = [Label] extends [never] ? [] : [labels: Labels<Label>];
@@ -94,16 +94,13 @@ export function createMetrics(): Metrics {
       buckets: readonly number[],
       labelNames: readonly Label[] = [],
     ) {
-      const histogram = new Histogram({ name, help, labelNames, registers, buckets: [...buckets] });
-      const tree = new SeriesTree(labelNames, labels => ({ labels, bound: histogram.labels(labels) }));
-      noteOwner(labelNames, {
-        owners: () => tree.owners(),
-        forget(owner) {
-          for (const { labels } of tree.forget(owner)) histogram.remove(labels);
-        },
-      });
+      const tree = new SeriesTree(labelNames, labels => new Distribution<Label>(labels, buckets));
+      // Without labels there is one series, which is 0 from the start.
+      if (labelNames.length === 0) tree.at(NO_LABELS as Labels<Label>);
+      new ReadHistogram({ name, help, labelNames, registers, buckets: [...buckets] }, () => tree);
+      noteOwner(labelNames, tree);
       const record = (value: number, labels = NO_LABELS as Labels<Label>) => {
-        if (Number.isFinite(value)) tree.at(labels).bound.observe(value);
+        if (Number.isFinite(value)) tree.at(labels).record(value);
       };
       return { record } as RecordedHistogram<Label>;
     },

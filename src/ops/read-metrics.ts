@@ -2,7 +2,14 @@
  * Metrics whose values are kept elsewhere. prom-client checks and joins the labels of every value that it is given: on the request
  * path, and at a scrape all in one go, which for a thousand pods takes longer than a request may wait.
  */
-import { Counter, type CounterConfiguration, Gauge, type GaugeConfiguration } from 'prom-client';
+import {
+  Counter,
+  type CounterConfiguration,
+  Gauge,
+  type GaugeConfiguration,
+  Histogram,
+  type HistogramConfiguration,
+} from 'prom-client';
 import { type Labels, NO_LABELS } from './series-tree.ts';
 
 export interface Value<Label extends string> {
@@ -35,6 +42,59 @@ export class ReadGauge<Label extends string> extends Gauge<Label> {
 
   override async get() {
     return { ...(await super.get()), values: this.#read() };
+  }
+}
+
+/** What was recorded of one series of a histogram. */
+export class Distribution<Label extends string> {
+  readonly labels: Value<Label>['labels'];
+  readonly #bounds: readonly number[];
+  /** Of values up to each bound and above the one before; the last are those above all. */
+  readonly #counts: Float64Array;
+  #sum = 0;
+
+  /** @param bounds rising */
+  constructor(labels: Value<Label>['labels'], bounds: readonly number[]) {
+    this.labels = labels;
+    this.#bounds = bounds;
+    this.#counts = new Float64Array(bounds.length + 1);
+  }
+
+  record(value: number): void {
+    const bounds = this.#bounds;
+    let bucket = 0;
+    while (bucket < bounds.length && value > bounds[bucket]!) bucket++;
+    this.#counts[bucket]!++;
+    this.#sum += value;
+  }
+
+  /** In Prometheus' form: each bucket counts what the smaller ones do, too. */
+  *samplesOf(name: string) {
+    let count = 0;
+    for (const [bucket, added] of this.#counts.entries()) {
+      count += added;
+      const le = this.#bounds[bucket] ?? '+Inf';
+      yield { labels: { le, ...this.labels }, value: count, metricName: `${name}_bucket` };
+    }
+    yield { labels: this.labels, value: this.#sum, metricName: `${name}_sum` };
+    yield { labels: this.labels, value: count, metricName: `${name}_count` };
+  }
+}
+
+/** A histogram whose series are kept elsewhere. */
+export class ReadHistogram<Label extends string> extends Histogram<Label> {
+  readonly #name: string;
+  readonly #read: () => Iterable<Distribution<Label>>;
+
+  constructor(options: HistogramConfiguration<Label>, read: () => Iterable<Distribution<Label>>) {
+    super(options);
+    this.#name = options.name;
+    this.#read = read;
+  }
+
+  override async get() {
+    const values = [...this.#read()].flatMap(series => [...series.samplesOf(this.#name)]);
+    return { ...(await super.get()), values };
   }
 }
 
