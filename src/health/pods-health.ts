@@ -1,5 +1,6 @@
 /** The health of all pods: keeps each one's state, and finds out what became of the requests sent to them. */
 import { type Endpoint, endpointOf, type Pod } from '../domain.ts';
+import { type Clock, monotonicClock } from '../time.ts';
 import type { HealthFact, PollFact, SleepFact } from './health-fact.ts';
 import { type HealthState, PodHealth } from './pod-health.ts';
 import { UsualWaits } from './usual-waits.ts';
@@ -51,8 +52,7 @@ export interface HealthReport {
 }
 
 export interface PodsHealthOptions {
-  /** Milliseconds, monotonic. */
-  readonly now?: () => number;
+  readonly now?: Clock;
   readonly onChange: (change: HealthChange) => void;
   /** A request failed at this pod. */
   readonly onFailure?: (pod: Pod, why: FailureKind) => void;
@@ -90,7 +90,7 @@ const NOT_IMPLEMENTED = 501;
 
 export class PodsHealth {
   readonly #options: PodsHealthOptions;
-  readonly #now: () => number;
+  readonly #now: Clock;
   readonly #known = new Map<Endpoint, Known>();
   /** What is looked at in every decision, so that it is not all pods. */
   readonly #failing = new Set<Known>();
@@ -104,7 +104,7 @@ export class PodsHealth {
 
   constructor(options: PodsHealthOptions) {
     this.#options = options;
-    this.#now = options.now ?? (() => performance.now());
+    this.#now = options.now ?? monotonicClock;
   }
 
   /** Another one whenever some pod's state is another one. */

@@ -1,3 +1,4 @@
+import { type Clock, monotonicClock } from '../time.ts';
 import type { LogFields, Logger } from './log.ts';
 
 /** Lines that may come with every request or message. `kind` must come from a small set. */
@@ -24,13 +25,12 @@ export function createLogThrottle(
   {
     everyMs = 10_000,
     maxKinds = 1_000,
-    now = () => performance.now(),
+    now = monotonicClock,
   }: {
     readonly everyMs?: number;
     /** Told apart; further ones are throttled together. */
     readonly maxKinds?: number;
-    /** Monotonic, in milliseconds. */
-    readonly now?: () => number;
+    readonly now?: Clock;
   } = {},
 ): LogThrottle {
   const kinds = new Map<string, Throttled>();

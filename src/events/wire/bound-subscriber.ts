@@ -4,7 +4,7 @@ import { canonicalAddress } from './address.ts';
 import { accept, type Connection } from './connection.ts';
 import { endpointParts } from './endpoint.ts';
 import { type Published, readPublished, type UnreadableMessage } from './published.ts';
-import { Lane } from './turns.ts';
+import { ITEM_BYTES, Lane, MAX_LIVE_BYTES } from './turns.ts';
 import type { Wire } from './wire.ts';
 import { isFault } from './wire-reader.ts';
 import { subscription } from './zmtp.ts';
@@ -28,8 +28,6 @@ export interface BoundSubscription {
 
 /** Above it connections are closed at once. */
 const MAX_CONNECTIONS = 4_096;
-const MAX_WAITING_BYTES = 256 * 1024;
-const ITEM_BYTES = 128;
 /** Topics are names; longer ones are nobody's. */
 const MAX_TOPIC_BYTES = 1_024;
 
@@ -60,7 +58,7 @@ function follow(socket: Socket, options: BoundSubscriptionOptions, onEnd: () => 
   const { topic, wire, onMessage, onUnreadable } = options;
   const from = canonicalAddress(socket.remoteAddress ?? '');
   const lane = new Lane<() => void>(wire.turns, {
-    maxBytes: MAX_WAITING_BYTES,
+    maxBytes: MAX_LIVE_BYTES,
     onRoom: () => connection.resume(),
     handle: item => item(),
   });
@@ -80,7 +78,8 @@ function follow(socket: Socket, options: BoundSubscriptionOptions, onEnd: () => 
     },
     onEnd(why) {
       if (isFault(why)) lane.push(() => onUnreadable(why, from), ITEM_BYTES);
-      onEnd();
+      // Behind what it has sent: until then a stop has to close the lane.
+      lane.push(onEnd, ITEM_BYTES);
     },
   });
   return {

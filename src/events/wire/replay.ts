@@ -2,7 +2,7 @@ import type { Clock, Sleep } from '../../time.ts';
 import { type Connection, dial } from './connection.ts';
 import { endpointParts } from './endpoint.ts';
 import { readSequence, sequenceFrame } from './sequence.ts';
-import { Lane } from './turns.ts';
+import { ITEM_BYTES, Lane } from './turns.ts';
 import type { Wire } from './wire.ts';
 import { isFault } from './wire-reader.ts';
 import { message } from './zmtp.ts';
@@ -51,7 +51,6 @@ export type ReplayOutcome =
  * here instead.
  */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
-const ITEM_BYTES = 128;
 /** An engine that has just started opens this port after the one of its live events. */
 const RETRY_MS = 100;
 

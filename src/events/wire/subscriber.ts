@@ -2,7 +2,7 @@ import { Backoff } from '../../time.ts';
 import { type Connection, type ConnectionEnd, dial } from './connection.ts';
 import { endpointParts } from './endpoint.ts';
 import { type Published, readPublished, type UnreadableMessage } from './published.ts';
-import { Lane } from './turns.ts';
+import { ITEM_BYTES, Lane, MAX_LIVE_BYTES } from './turns.ts';
 import type { Wire } from './wire.ts';
 import { isFault } from './wire-reader.ts';
 import { subscription } from './zmtp.ts';
@@ -28,10 +28,6 @@ export interface Subscription {
   stop(): void;
 }
 
-/** What waits in a connection's lane. Above it the publisher keeps it: a subscriber that reads slowly fills its queue. */
-const MAX_WAITING_BYTES = 256 * 1024;
-/** What an item costs beside its payload. */
-const ITEM_BYTES = 128;
 /** The first and the longest pause before another try. */
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5_000;
@@ -56,7 +52,7 @@ export function subscribe(options: SubscriptionOptions): Subscription {
   let retry: NodeJS.Timeout | undefined;
   const backoff = new Backoff({ firstMs: FIRST_RETRY_MS, maxMs: LAST_RETRY_MS });
   const lane = new Lane<Item>(options.wire.turns, {
-    maxBytes: MAX_WAITING_BYTES,
+    maxBytes: MAX_LIVE_BYTES,
     onRoom: () => connection?.resume(),
     handle: item => {
       switch (item.kind) {

@@ -1,3 +1,9 @@
+import { type Clock, monotonicClock } from '../../time.ts';
+
+/** What an item of a lane costs beside its payload: to be added to `bytes` of `push`. */
+export const ITEM_BYTES = 128;
+/** What may wait of one live connection. Above it the publisher keeps it: a subscriber that reads slowly fills its queue. */
+export const MAX_LIVE_BYTES = 256 * 1024;
 /** How long the event loop is kept from everything else, whatever waits, in milliseconds. One item alone may take longer. */
 const TURN_MS = 2;
 /** Of all lanes together: above it a lane with anything in it has no room. */
@@ -10,8 +16,7 @@ const MAX_HANDLED = 1_024;
 export interface TurnsOptions {
   /** What handling an item threw. Its lane goes on with the next one. */
   readonly onUnexpected: (error: unknown) => void;
-  /** Milliseconds, monotonic. */
-  readonly now?: () => number;
+  readonly now?: Clock;
 }
 
 /**
@@ -20,7 +25,7 @@ export interface TurnsOptions {
  */
 export class Turns {
   readonly #onUnexpected: (error: unknown) => void;
-  readonly #now: () => number;
+  readonly #now: Clock;
   /** Lanes with something in them, the next one first. */
   readonly #queue: Lane<unknown>[] = [];
   /** Lanes that were found full. */
@@ -29,7 +34,7 @@ export class Turns {
   #bytesSinceTurn = 0;
   #next: NodeJS.Immediate | undefined;
 
-  constructor({ onUnexpected, now = () => performance.now() }: TurnsOptions) {
+  constructor({ onUnexpected, now = monotonicClock }: TurnsOptions) {
     this.#onUnexpected = onUnexpected;
     this.#now = now;
   }

@@ -221,4 +221,25 @@ describe('a port that publishers dial', () => {
     await bound.stop();
     await Promise.all(ends);
   });
+
+  it('hands nothing over after it is stopped, not even of a publisher that has gone', async () => {
+    let messages = 0;
+    const bound = await bindSubscriber({
+      ...{ endpoint: 'tcp://127.0.0.1:*', topic: '', wire: aWire() },
+      onMessage: () => {
+        messages++;
+        // A turn each.
+        for (const until = performance.now() + 3; performance.now() < until; );
+      },
+      onUnreadable: why => assert.fail(why),
+    });
+    const publisher = await dialZmtp(bound.port);
+    publisher.end(Buffer.concat(Array.from({ length: 200 }, () => published('x'))));
+    await once(publisher, 'close');
+    const before = messages;
+    assert.isBelow(before, 200);
+    await bound.stop();
+    for (let i = 0; i < 3; i++) await setImmediate();
+    assert.equal(messages, before);
+  });
 });
