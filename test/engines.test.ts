@@ -4,8 +4,8 @@ import type { PublisherFact } from '../src/events/feed-fact.ts';
 import { startEngine } from '../src/simulator/engine.ts';
 import { EnginesBench, store } from './support/engines-bench.ts';
 import { modelsPage, recordedPages, sourcesPage, versionPage } from './support/fake-engine.ts';
-import { freePort } from './support/fake-publisher.ts';
 import { type FakeAnswer, HANG, json, RESET } from './support/fake-tokenizer.ts';
+import { freePort } from './support/free-port.ts';
 
 const zmq = (port: number, replayPort?: number): KvEventSource => ({
   kind: 'zmq',

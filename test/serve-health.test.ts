@@ -5,8 +5,9 @@ import type { Pod } from '../src/domain.ts';
 import { requestBody, requestHeaders, responseHeaders } from './support/envoy-messages.ts';
 import { eventually } from './support/eventually.ts';
 import { FakeEnvoy } from './support/fake-envoy.ts';
+import { freePort } from './support/free-port.ts';
 import { type Program, startProgram } from './support/program.ts';
-import { type AnswerTo, answerBriefly, freePort, startTinyPod, type TinyPod } from './support/tiny-pod.ts';
+import { type AnswerTo, answerBriefly, startTinyPod, type TinyPod } from './support/tiny-pod.ts';
 
 const POLLED_OFTEN: Environment = { WARMROUTE_HEALTH_INTERVAL_MS: '50' };
 const NOT_POLLED: Environment = { WARMROUTE_HEALTH_INTERVAL_MS: '0' };

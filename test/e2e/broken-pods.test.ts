@@ -1,12 +1,13 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { assert } from 'chai';
 import { answerSlowly, askMany, FAILURES, type Result, startBrokenPod } from '../support/broken-pods.ts';
 import { aPod } from '../support/builders.ts';
 import type { EnvoyFile } from '../support/envoy.ts';
 import { eventually } from '../support/eventually.ts';
 import { envoyReady, startFleet, withFleet } from '../support/fleet.ts';
+import { freePort } from '../support/free-port.ts';
 import { type AnswerTo, answerBriefly, startTinyPod, type TinyPod } from '../support/tiny-pod.ts';
 
 const FILES: readonly EnvoyFile[] = [
@@ -129,19 +130,19 @@ class MortalPod implements Pick<TinyPod, 'pod' | 'address' | 'stop'> {
   #sockets = new Set<Socket>();
   #lastAt = performance.now();
 
-  private constructor(name: string, server: Server) {
+  private constructor(name: string, port: number, server: Server) {
     this.#server = server;
-    const { port } = server.address() as AddressInfo;
     this.pod = aPod({ name, port });
     this.address = `127.0.0.1:${port}`;
     this.#serve();
   }
 
   static async start(name: string): Promise<MortalPod> {
+    const port = await freePort();
     const server = createServer();
-    server.listen(0, '127.0.0.1');
+    server.listen(port, '127.0.0.1');
     await once(server, 'listening');
-    return new MortalPod(name, server);
+    return new MortalPod(name, port, server);
   }
 
   /** It fails, as far as the router knows, and gets nothing for a while. */

@@ -3,8 +3,9 @@ import { connect } from 'node:net';
 import { assert } from 'chai';
 import { eventually } from '../support/eventually.ts';
 import { envoyReady, type Fleet, startFleetWithProcess, withFleet } from '../support/fleet.ts';
+import { freePort } from '../support/free-port.ts';
 import { type ProgramProcess, startProgramProcess } from '../support/program.ts';
-import { freePort, startTinyPod, type TinyPod } from '../support/tiny-pod.ts';
+import { startTinyPod, type TinyPod } from '../support/tiny-pod.ts';
 
 const CHAT = { model: 'demo', messages: [{ role: 'user', content: 'Tell me a long story.' }] };
 

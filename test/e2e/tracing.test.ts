@@ -1,7 +1,8 @@
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
 import { assert } from 'chai';
 import { envoyReady, startFleet, withFleet } from '../support/fleet.ts';
-import { freePort, startTinyPod, type TinyPod } from '../support/tiny-pod.ts';
+import { freePort } from '../support/free-port.ts';
+import { startTinyPod, type TinyPod } from '../support/tiny-pod.ts';
 
 const COMPLETION = { model: 'demo', prompt: 'Where has this request been all the time?' };
 const CLIENT = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7' };

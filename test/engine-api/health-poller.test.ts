@@ -4,9 +4,9 @@ import type { PollFact, SleepFact } from '../../src/health/pods-health.ts';
 import { aPod } from '../support/builders.ts';
 import { FakeEngine, type PageAnswer } from '../support/fake-engine.ts';
 import { HANG, json, RESET } from '../support/fake-tokenizer.ts';
+import { freePort } from '../support/free-port.ts';
 import { HandClock } from '../support/hand-clock.ts';
 import { Inbox } from '../support/inbox.ts';
-import { freePort } from '../support/tiny-pod.ts';
 
 const text = (status: number, content = ''): PageAnswer => ({ kind: 'text', status, text: content });
 const WELL = text(200);

@@ -4,9 +4,9 @@ import { assert } from 'chai';
 import { Publisher } from 'zeromq';
 import { PortWatch, type WatchedPort } from '../../src/engine-api/port-watch.ts';
 import { aPod } from '../support/builders.ts';
+import { freePort } from '../support/free-port.ts';
 import { HandClock } from '../support/hand-clock.ts';
 import { Inbox } from '../support/inbox.ts';
-import { freePort } from '../support/tiny-pod.ts';
 
 /** Accepts connections and does with them what the test says. */
 async function listen(

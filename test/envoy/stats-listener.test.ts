@@ -9,7 +9,7 @@ import {
   envoyForTests,
   withEnvoy,
 } from '../support/envoy.ts';
-import { freePort } from '../support/tiny-pod.ts';
+import { freePort } from '../support/free-port.ts';
 
 const FILES: readonly EnvoyFile[] = [
   'warmroute.yaml',

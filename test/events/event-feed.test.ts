@@ -5,7 +5,8 @@ import type { CacheState } from '../../src/prefix-index/cache-state.ts';
 import type { Generation } from '../../src/prefix-index/routing-history.ts';
 import { chainOf, SEED } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
-import { FakePublisher, freePort, sequenceFrame } from '../support/fake-publisher.ts';
+import { FakePublisher, sequenceFrame } from '../support/fake-publisher.ts';
+import { freePort } from '../support/free-port.ts';
 import { Inbox } from '../support/inbox.ts';
 import { batchOf, recordedFrames, tokensOf } from '../support/kv-events.ts';
 

@@ -7,9 +7,9 @@ import { Slots } from '../../src/slots.ts';
 import { aPod } from '../support/builders.ts';
 import { FakeEngine, FLOOD, modelsPage, recordedPages, versionPage } from '../support/fake-engine.ts';
 import { type FakeAnswer, HANG, json, RESET } from '../support/fake-tokenizer.ts';
+import { freePort } from '../support/free-port.ts';
 import { HandClock } from '../support/hand-clock.ts';
 import { Inbox } from '../support/inbox.ts';
-import { freePort } from '../support/tiny-pod.ts';
 
 const REFRESH_MS = 60_000;
 const RETRY_MS = 1_000;

@@ -1,9 +1,8 @@
 /** Pods that fail in the ways that engines do, and a client that counts what that costs. */
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { aPod } from './builders.ts';
 import type { Fleet } from './fleet.ts';
+import { freePort } from './free-port.ts';
 import { type AnswerTo, answerBriefly, startTinyPod, type TinyPod } from './tiny-pod.ts';
 
 /** What a pod of a test does with every request, `GET /health` included, unless its name says otherwise. */
@@ -54,12 +53,7 @@ export function startBrokenPod(
 }
 
 async function closedPod(name: string): Promise<TinyPod> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
+  const port = await freePort();
   return {
     pod: aPod({ name, port }),
     address: `127.0.0.1:${port}`,

@@ -1,13 +1,7 @@
 /** The PUB side of an engine's event stream, which knows when somebody has joined or left. */
 import { XPublisher } from 'zeromq';
 import { closeBound } from '../../src/simulator/bound-socket.ts';
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const publisher = await FakePublisher.bind();
-  await publisher.close();
-  return publisher.port;
-}
+import { freePort } from './free-port.ts';
 
 export class FakePublisher {
   /** Its own, or the one that it dialled. */
@@ -32,11 +26,12 @@ export class FakePublisher {
     return new FakePublisher(socket, () => socket.close());
   }
 
-  /** Port 0 lets the system choose. Rejects if the port is taken. */
-  static async bind(port = 0): Promise<FakePublisher> {
+  /** On a port that is still free when it comes back to it. Rejects if the given one is taken. */
+  static async bind(port?: number): Promise<FakePublisher> {
+    port ??= await freePort();
     const socket = new XPublisher({ linger: 0, sendHighWaterMark: 0 });
     try {
-      await socket.bind(`tcp://127.0.0.1:${port === 0 ? '*' : port}`);
+      await socket.bind(`tcp://127.0.0.1:${port}`);
     } catch (error) {
       socket.close();
       throw error;

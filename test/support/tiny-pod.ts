@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Pod } from '../../src/domain.ts';
 import { aPod } from './builders.ts';
+import { freePort } from './free-port.ts';
 
 export interface Received {
   readonly method: string;
@@ -69,9 +69,10 @@ export async function startTinyPod(
       (isPoll ? answerPoll : answer)(received, response);
     });
   });
-  server.listen(0, '127.0.0.1');
+  // Once it has stopped, nobody answers there.
+  const port = await freePort();
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
   return {
     pod: aPod({ name, port }),
     address: `127.0.0.1:${port}`,
@@ -84,11 +85,4 @@ export async function startTinyPod(
       await closed;
     },
   };
-}
-
-/** A port that nothing listens on, for something that has to be named before it is started. */
-export async function freePort(): Promise<number> {
-  const { pod, stop } = await startTinyPod('nobody');
-  await stop();
-  return pod.port;
 }

@@ -1,8 +1,8 @@
 import { assert } from 'chai';
 import { type ReplayOptions, type ReplayOutcome, replay } from '../../../src/events/wire/replay.ts';
 import { monotonicClock, realSleep } from '../../../src/time.ts';
-import { freePort } from '../../support/fake-publisher.ts';
 import { FakeReplay, SHAPES } from '../../support/fake-replay.ts';
+import { freePort } from '../../support/free-port.ts';
 import { HandClock } from '../../support/hand-clock.ts';
 import { Inbox } from '../../support/inbox.ts';
 import { aWire } from '../../support/wire.ts';

@@ -2,7 +2,8 @@ import { assert } from 'chai';
 import { bindSubscriber } from '../../../src/events/wire/bound-subscriber.ts';
 import { type Published, releaseMemory } from '../../../src/events/wire/published.ts';
 import { type LinkEvent, type Subscription, subscribe } from '../../../src/events/wire/subscriber.ts';
-import { FakePublisher, freePort, sequenceFrame } from '../../support/fake-publisher.ts';
+import { FakePublisher, sequenceFrame } from '../../support/fake-publisher.ts';
+import { freePort } from '../../support/free-port.ts';
 import { Inbox } from '../../support/inbox.ts';
 import { aWire } from '../../support/wire.ts';
 

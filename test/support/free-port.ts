@@ -1,0 +1,43 @@
+/** Ports for what is named before it listens, listens again after it was killed, or never listens at all. */
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+
+const LOWEST = 12_000;
+/** Linux gives these to whoever asks for port 0, and to outgoing connections; see ip(7), ip_local_port_range. */
+const FIRST_EPHEMERAL = firstEphemeral();
+
+let next = LOWEST + Math.floor(Math.random() * (FIRST_EPHEMERAL - LOWEST));
+
+/**
+ * A port that nothing listens on, and that the system gives to nobody: what asks for port 0 in the meantime, the program's
+ * own listeners included, gets another one. Never the same twice in one process.
+ */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = next++;
+    if (next >= FIRST_EPHEMERAL) next = LOWEST;
+    if (await isFree(port)) return port;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  try {
+    server.listen(port);
+    await once(server, 'listening');
+  } catch {
+    return false;
+  }
+  server.close();
+  await once(server, 'close');
+  return true;
+}
+
+function firstEphemeral(): number {
+  try {
+    return Number(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split('\t')[0]);
+  } catch {
+    return 32_768;
+  }
+}
