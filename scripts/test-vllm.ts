@@ -2,6 +2,7 @@
  * Warmroute and Envoy in front of two real vLLM. `npm run test:vllm -- --engine HTTP:EVENTS:REPLAY --engine …`, all ports on
  * 127.0.0.1; with `--start 'COMMAND {http} {events} {replay}'` the engines are started, and one of them anew, by that command.
  */
+import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { findEnvoy } from '../demo/envoy.ts';
 import type { RunningCommand } from '../demo/processes.ts';
@@ -15,6 +16,7 @@ import { rendersAll, tokensDiffer } from './vllm-tokens.ts';
 const CONVERSATIONS = 100;
 const RANDOM_REQUESTS = 500;
 const EVENTS_TIMEOUT_MS = 10_000;
+const JUDGED_AFTER_MS = 3_000;
 
 interface Answer {
   readonly pod: string;
@@ -159,6 +161,12 @@ async function main(): Promise<void> {
     expect(wrong.length === 0, `${wrong.length} claims were wrong: ${wrong.slice(0, 3).join('; ')}`);
     return `${matches} matches, ${claimed} tokens claimed, all of them cached`;
   });
+
+  await step('every prompt that was routed is announced by its pod', async () => {
+    const { confirmed, unconfirmed } = await predictions(router);
+    expect(confirmed > 50 && unconfirmed === 0, `${confirmed} confirmed, ${unconfirmed} unconfirmed`);
+    return `${confirmed} confirmed, ${unconfirmed} unconfirmed`;
+  });
 }
 
 // ---- the world -------------------------------------------------------------------------------------------------
@@ -174,6 +182,19 @@ async function indexed(router: RunningCommand): Promise<void> {
     before = now;
     return resting ? true : undefined;
   });
+}
+
+/** Of all pods, when those that are in doubt have been waited for. */
+async function predictions(router: RunningCommand): Promise<{ confirmed: number; unconfirmed: number }> {
+  await setTimeout(JUDGED_AFTER_MS);
+  const response = await fetch(`http://127.0.0.1:${router.ready.adminPort}/debug/pods`);
+  const { pods } = (await response.json()) as {
+    readonly pods: readonly { readonly confirmed: number; readonly unconfirmed: number }[];
+  };
+  return {
+    confirmed: pods.reduce((sum, pod) => sum + pod.confirmed, 0),
+    unconfirmed: pods.reduce((sum, pod) => sum + pod.unconfirmed, 0),
+  };
 }
 
 async function chat(

@@ -5,10 +5,11 @@ import { endpointOf } from './domain.ts';
 import { readEngineAccess } from './engine-access.ts';
 import { HealthPoller, type HealthPollerOptions } from './engine-api/health-poller.ts';
 import { Engines } from './engines.ts';
-import { EventFeed, type PublisherReport } from './events/event-feed.ts';
+import { EventFeed, type FeedFact, type PublisherReport } from './events/event-feed.ts';
 import { startExtProcServer } from './extproc/server.ts';
 import { PodsHealth } from './health/pods-health.ts';
 import { startAdmin } from './ops/admin.ts';
+import { reportConfirmations } from './ops/confirmation-report.ts';
 import { reportFeed, reportRejectedMessages } from './ops/feed-report.ts';
 import { reportHealth, reportPort } from './ops/health-report.ts';
 import { createInstruments } from './ops/instruments.ts';
@@ -23,10 +24,10 @@ import {
   reportPods,
   reportRefusals,
   reportState,
-  reportTokenizer,
   reportUnfollowed,
 } from './ops/reports.ts';
 import { startTelemetry, type TraceSink } from './ops/telemetry.ts';
+import { reportTokenizer } from './ops/tokenizer-report.ts';
 import { followPodsFile } from './pods/discovery.ts';
 import { PodRegistry } from './pods/registry.ts';
 import { type CacheState, createCacheState } from './prefix-index/cache-state.ts';
@@ -36,6 +37,7 @@ import { parsePrompt } from './prompt/request.ts';
 import type { Tokenizer } from './prompt/tokenizer.ts';
 import { withAnyPod } from './routing/any-pod.ts';
 import { createCandidates } from './routing/candidates.ts';
+import { Confirmations } from './routing/confirmations.ts';
 import { Load } from './routing/load.ts';
 import { policies } from './routing/policy.ts';
 import { createPrefixLookup } from './routing/prefix-lookup.ts';
@@ -131,6 +133,7 @@ export async function serve(
       onFact: fact => {
         report.hear(fact);
         engines.hear(fact);
+        if (isInterruption(fact)) confirmations?.interrupted(fact.pod);
         if (fact.kind === 'state' || fact.kind === 'link') warmup.check();
       },
       onRejected: reportRejectedMessages(instruments, log),
@@ -160,7 +163,8 @@ export async function serve(
     });
     stops.push(() => warmup.stop());
 
-    const tokenizer = parts.tokenizer ?? createTokenizer(config, access, reportTokenizer(instruments, log));
+    const tokenizerReport = reportTokenizer(instruments, log);
+    const tokenizer = parts.tokenizer ?? createTokenizer(config, access, tokenizerReport.hear);
     stops.push(() => tokenizer.close());
     const load = new Load();
     const healthReport = reportHealth(instruments, log);
@@ -168,7 +172,9 @@ export async function serve(
       onChange(change) {
         healthReport.changed(change);
         // What it held went with the weights; the engine says so only when it wakes.
-        if (change.to === 'sleeping') engines.emptied(change.pod);
+        if (change.to !== 'sleeping') return;
+        engines.emptied(change.pod);
+        confirmations?.interrupted(change.pod.name);
       },
       onFailure: healthReport.failed,
     });
@@ -182,6 +188,17 @@ export async function serve(
       },
     });
     stops.push(() => poller?.stop());
+    const confirmationReport = reportConfirmations(instruments, log);
+    const confirmations = usesKvEvents
+      ? new Confirmations({
+          index: cache.index,
+          holders: cache.holders,
+          isFollowed: pod => pod.kvEvents.kind !== 'none' && !feed.leavesOut(pod.name),
+          now: monotonicClock,
+          onConfirmation: confirmationReport.confirmation,
+          onDoubt: confirmationReport.doubt,
+        })
+      : undefined;
     const decide = createRoute({
       parse: parsePrompt,
       modelAtStart,
@@ -205,6 +222,7 @@ export async function serve(
         now: monotonicClock,
       }),
       policies: observed.policies(policies(config)),
+      confirmations,
       load,
       defaultStrategy: config.strategy,
       deadlineMs: config.decisionTimeoutMs,
@@ -226,6 +244,7 @@ export async function serve(
             health.joined(pod);
             poller?.follow(pod);
             report.joined(pod.name);
+            tokenizerReport.joined(pod.name);
             if (usesKvEvents) engines.joined(pod);
           });
         },
@@ -233,6 +252,8 @@ export async function serve(
           slices.add(() => {
             engines.left(pod);
             report.left(pod.name);
+            tokenizerReport.left(pod.name);
+            confirmations?.left(pod);
             poller?.leave(pod.name);
             health.left(pod);
             healthReport.left(pod);
@@ -243,6 +264,7 @@ export async function serve(
           slices.add(() => {
             engines.changed();
             forgetUnservedModels(metrics, registry);
+            confirmations?.retain(model => registry.knows(model));
             if (registry.ready) warmup.check();
             showHealth();
           }),
@@ -275,6 +297,8 @@ export async function serve(
             ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model },
             ...health.reportOf(pod),
             inFlight: load.running(pod),
+            tokenizer: tokenizerReport.stateOf(pod.name),
+            ...confirmations?.countsOf(pod.name),
             ports: engines.portsOf(pod.name),
           })),
       }),
@@ -320,6 +344,7 @@ export async function serve(
       registry,
       load,
       health,
+      portsOf: pod => engines.portsOf(pod),
       grpc,
       publishers: () => feed.snapshot(),
       usesKvEvents,
@@ -344,6 +369,20 @@ export async function serve(
 /** undefined: no pod is asked how it is. */
 function createPoller(options: HealthPollerOptions): HealthPoller | undefined {
   return options.intervalMs === 0 ? undefined : new HealthPoller(options);
+}
+
+/** What was announced before it says nothing of what is held now. */
+function isInterruption(fact: FeedFact): boolean {
+  switch (fact.kind) {
+    case 'forgotten':
+      return true;
+    case 'link':
+      return fact.event === 'lost';
+    case 'applied':
+      return fact.event === 'cleared';
+    default:
+      return false;
+  }
 }
 
 /** A port that is taken is the operator's to free: the message says which setting chose it. */

@@ -39,6 +39,15 @@ describe('the server, with engines that want a key or speak TLS', function () {
     assert.notInclude(JSON.stringify(lines) + text, 'hunter2');
   });
 
+  it('names engines that want a key, and goes on without their tokens', async () => {
+    await bench.startTokenizers(2, () => json(401, { error: 'Unauthorized' }));
+    const { envoy, lines } = await bench.start(WITH_EVENTS);
+    await routed(envoy);
+    const named = lines.filter(({ message }) => message.includes('WARMROUTE_ENGINE_API_KEY_FILE'));
+    assert.isNotEmpty(named);
+    assert.equal((await routed(envoy)).reason, 'history_match');
+  });
+
   it('asks over https where the template says so, and checks who answers', async () => {
     const tls = {
       cert: await readFile(fixture('engine.pem')),

@@ -96,6 +96,7 @@ const route = createRoute({
     maxBlocksPerPrompt: Number.POSITIVE_INFINITY,
   }),
   history: new PromptHistory({ maxEntries: 1, timeToLiveMs: 1, seed: SEED, now: () => performance.now() }),
+  confirmations: undefined,
   policies: policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
   load: new Load(),
   defaultStrategy: 'prefix-cache',

@@ -106,6 +106,11 @@ export class EventFeed {
     return [...this.#unfollowed.keys()];
   }
 
+  /** Whether this pod's events cannot be followed, for the same reason. */
+  leavesOut(pod: string): boolean {
+    return this.#unfollowed.has(pod);
+  }
+
   get maxPublishers(): number {
     return this.#maxPublishers;
   }

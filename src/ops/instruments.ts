@@ -132,6 +132,21 @@ export function createInstruments(metrics: Metrics) {
       'kind',
       'route',
     ]),
+    tokenizerCircuits: gauge(
+      'warmroute_tokenizer_circuit_open',
+      '1 while a pod’s tokenizer is not asked, as it failed',
+      ['pod'],
+    ),
+    confirmations: counter(
+      'warmroute_predictions_total',
+      'Sampled prompts whose blocks their pod then announced (confirmed), or did not (unconfirmed)',
+      ['model', 'endpoint', 'verdict'],
+    ),
+    silentPorts: gauge(
+      'warmroute_silent_ports',
+      '1 for a port of events or replays that nothing answers on',
+      ['pod', 'port', 'rank'],
+    ),
     kvEvents: counter('warmroute_kv_events_total', 'KV-cache events by pod and what became of them', [
       'pod',
       'outcome',

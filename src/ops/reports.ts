@@ -1,11 +1,11 @@
 /** What the parts report, as metrics and log lines. */
+import type { WatchedPort } from '../engine-api/port-watch.ts';
 import type { EventFeed, PublisherReport } from '../events/event-feed.ts';
 import type { DoorFact } from '../extproc/exchange.ts';
 import type { PodsHealth } from '../health/pods-health.ts';
 import { type DiscoveryProblem, describeProblem } from '../pods/discovery.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import type { CacheState } from '../prefix-index/cache-state.ts';
-import type { TokenizeFact } from '../prompt/remote-tokenizer.ts';
 import type { Load } from '../routing/load.ts';
 import { podKey } from './feed-report.ts';
 import type { Instruments } from './instruments.ts';
@@ -39,33 +39,6 @@ export function reportRefusals(instruments: Instruments, log: Logger): () => voi
   };
 }
 
-export function reportTokenizer(instruments: Instruments, log: Logger): (fact: TokenizeFact) => void {
-  const throttle = createLogThrottle(log, { everyMs: Number.POSITIVE_INFINITY });
-  return fact => {
-    switch (fact.kind) {
-      case 'hit':
-      case 'shared':
-      case 'retry':
-      case 'hedge':
-        instruments.tokenizeCalls.add(1, { kind: fact.kind, route: undefined });
-        break;
-      case 'call':
-        instruments.tokenizeCalls.add(1, { kind: fact.outcome, route: fact.route });
-        break;
-      case 'no_form':
-        instruments.tokenizeCalls.add(1, { kind: fact.kind, route: undefined });
-        throttle.warn(
-          `${fact.pod.name} ${fact.path}`,
-          { pod: fact.pod.name, path: fact.path },
-          'this pod cannot tokenize such requests, so they are routed by their history: have it render (vLLM: --enable-scale-out)',
-        );
-        break;
-      case 'breaker':
-        log.warn({ pod: fact.pod.name, state: fact.state }, 'circuit of this pod’s tokenizer');
-    }
-  };
-}
-
 export function reportPods(instruments: Instruments, log: Logger) {
   return {
     onProblem(problem: DiscoveryProblem): void {
@@ -92,6 +65,7 @@ export interface ReportedState {
   readonly registry: PodRegistry;
   readonly load: Load;
   readonly health: Pick<PodsHealth, 'stateOf'>;
+  readonly portsOf: (pod: string) => readonly WatchedPort[];
   readonly grpc: { readonly openStreams: number; readonly bufferedBytes: number };
   readonly publishers: () => readonly PublisherReport[];
   readonly usesKvEvents: boolean;
@@ -117,6 +91,12 @@ export function reportState(metrics: Metrics, instruments: Instruments, state: R
   });
   instruments.podHealth.onScrape(set => {
     for (const pod of registry.pods()) set(1, { pod: pod.name, state: health.stateOf(pod) });
+  });
+  instruments.silentPorts.onScrape(set => {
+    for (const { name } of registry.pods()) {
+      for (const { what, rank, answers } of state.portsOf(name))
+        if (answers === false) set(1, { pod: name, port: what, rank });
+    }
   });
   instruments.aibrix.indexer.onScrape(set =>
     set(1, { model: '_init_', indexer_type: usesKvEvents ? 'sync' : 'local' }),

@@ -16,21 +16,21 @@ export type EngineRoute = 'render' | 'tokenize';
 
 /**
  * - `refused`: the request is invalid, the engine will tell the client so itself;
- * - `absent`: the engine does not serve this route;
+ * - `absent`: the engine does not serve this route, or (`unauthorized`) not to who does not give its API key;
  * - `failed`: anything else, another pod may do better.
  */
 export type EngineAnswer =
   | { readonly kind: 'tokens'; readonly ids: Uint32Array; readonly media: readonly MediaItem[] }
   | { readonly kind: 'refused' }
-  | { readonly kind: 'absent' }
+  | { readonly kind: 'absent' | 'unauthorized' }
   | { readonly kind: 'failed' };
 
 /**
  * vLLM answers 403 for render without `--enable-scale-out` (0.30 and later), 404 for an unknown path, 405 where the path
  * exists for another method only (0.23's `/v1/responses/{id}` catches `/v1/responses/render`), 501 for what the model's
- * kind does not do, and 401 if the path is guarded by an API key, which we do not have.
+ * kind does not do.
  */
-const ABSENT: ReadonlySet<number> = new Set([401, 403, 404, 405, 501]);
+const ABSENT: ReadonlySet<number> = new Set([403, 404, 405, 501]);
 
 /** Not the request's fault, although 4xx. */
 const TRANSIENT: ReadonlySet<number> = new Set([408, 425, 429]);
@@ -45,6 +45,7 @@ export function readAnswer(route: EngineRoute, { status, body }: EngineResponse)
     return { kind: 'tokens', ids, media };
   }
   if (status === 404 && isUnknownModel(body)) return { kind: 'refused' };
+  if (status === 401) return { kind: 'unauthorized' };
   if (ABSENT.has(status)) return { kind: 'absent' };
   if (status >= 400 && status < 500 && !TRANSIENT.has(status)) return { kind: 'refused' };
   return { kind: 'failed' };

@@ -52,7 +52,8 @@ export interface RemoteTokenizerOptions {
 /**
  * What happened, for metrics.
  * - `hit`: answered from the cache; `shared`: a call for the same prompt was already under way;
- * - `call`: a request to an engine has ended; `absent`: the engine does not serve the route; `outrun`: another pod's answer was
+ * - `call`: a request to an engine has ended; `absent`: the engine does not serve the route, `unauthorized`: not without
+ *   its API key; `outrun`: another pod's answer was
  *   there first;
  * - `retry`: `pod` was unavailable, another one is asked; `hedge`: it is slower than usual, another one is asked beside it;
  * - `no_form`: `pod` serves nothing that requests to `path` as this one could be tokenized with;
@@ -65,7 +66,7 @@ export type TokenizeFact =
       readonly kind: 'call';
       readonly route: EngineRoute;
       readonly pod: Pod;
-      readonly outcome: 'tokens' | 'absent' | 'outrun' | TokenizerErrorKind;
+      readonly outcome: 'tokens' | 'absent' | 'unauthorized' | 'outrun' | TokenizerErrorKind;
       readonly durationMs: number;
     }
   | { readonly kind: 'retry' | 'hedge'; readonly pod: Pod }
@@ -131,13 +132,13 @@ export function createRemoteTokenizer(options: RemoteTokenizerOptions): Tokenize
     const ofPath = `${key} ${prompt.path}`;
     if (!missing.has(ofPath)) {
       const answer = await call('render', pod, `${prompt.path}/render`, renderBody(prompt), signal);
-      if (answer.kind !== 'absent') return tokensOf(answer);
+      if (isServed(answer)) return tokensOf(answer);
       missing.set(ofPath, true);
     }
     const bodies = missing.has(key) ? [] : tokenizeBodies(prompt);
     for (const [i, body] of bodies.entries()) {
       const answer = await call('tokenize', pod, '/tokenize', body, signal);
-      if (answer.kind === 'absent') {
+      if (!isServed(answer)) {
         missing.set(key, true);
         break;
       }
@@ -204,7 +205,13 @@ function cacheKey({ path, model, raw }: PromptRequest): string {
     .digest('base64');
 }
 
-function tokensOf(answer: Exclude<EngineAnswer, { readonly kind: 'absent' }>): EngineTokens {
+type ServedAnswer = Extract<EngineAnswer, { readonly kind: 'tokens' | 'refused' | 'failed' }>;
+
+function isServed(answer: EngineAnswer): answer is ServedAnswer {
+  return answer.kind !== 'absent' && answer.kind !== 'unauthorized';
+}
+
+function tokensOf(answer: ServedAnswer): EngineTokens {
   switch (answer.kind) {
     case 'tokens':
       return answer;

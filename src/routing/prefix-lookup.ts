@@ -16,6 +16,11 @@ export interface PrefixFound {
    * undefined where there is only one, or none holds anything.
    */
   rankOf(i: number): number | undefined;
+  /**
+   * The prompt's full blocks as this pod will name them: in its block size, or in all that its model has while its own is not
+   * known; none where it is not known under which name it caches.
+   */
+  chainsFor(pod: Pod): readonly BlockChain[];
   /** The prompt was sent to this pod: it will hold it soon. Returns how to take that back, if its request fails. */
   remember(pod: Pod): () => void;
 }
@@ -52,8 +57,6 @@ interface PodList {
   /** Of pods that may have several ranks: the best one, -1 if there is none, and how many tokens it holds. */
   readonly ranks: { readonly best: Int32Array; readonly tokens: Uint32Array } | undefined;
 }
-
-const NOTHING_TO_TAKE_BACK = () => {};
 
 /** Cuts a prompt into chains, one per cache model and block size in use, and looks each up in the index. */
 export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
@@ -186,6 +189,12 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       return own.length > 0 ? own : all;
     }
 
+    function chainsFor(pod: Pod): readonly BlockChain[] {
+      // Of a name that no engine has shown it is not known whether it is an adapter, and so what will be held.
+      const isKnown = cacheModelOf(pod, model) === model || catalog.isBaseName(model);
+      return isKnown ? chainsOf(pod) : [];
+    }
+
     return {
       matchedBlocks,
       totalBlocks,
@@ -194,10 +203,9 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
         const rank = ranks?.best[i] ?? -1;
         return rank >= 0 && hasRanks(pods[i]!) ? rank : undefined;
       },
+      chainsFor,
       remember: pod => {
-        // Of a name that no engine has shown it is not known whether it is an adapter, and so what will be held.
-        if (cacheModelOf(pod, model) !== model && !catalog.isBaseName(model)) return NOTHING_TO_TAKE_BACK;
-        const stored = chainsOf(pod).map(chain => history.store(pod.name, chain));
+        const stored = chainsFor(pod).map(chain => history.store(pod.name, chain));
         return () => {
           for (const expectation of stored) if (expectation !== undefined) history.withdraw(expectation);
         };

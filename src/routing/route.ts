@@ -15,12 +15,13 @@ import { type ParsedPrompt, type PromptRequest, promptWithout } from '../prompt/
 import { TOO_LATE, type Tokenizer, TokenizerError } from '../prompt/tokenizer.ts';
 import { deadlineAfter } from '../time.ts';
 import type { Bounds, Candidates } from './candidates.ts';
+import type { Confirmations } from './confirmations.ts';
 import type { Load } from './load.ts';
 import type { Policy } from './policy.ts';
 import type { PrefixFound, PrefixLookup } from './prefix-lookup.ts';
 import type { PromptHistory } from './prompt-history.ts';
 import { retriesOf } from './retries.ts';
-import { send } from './sent.ts';
+import { type PromptMeaning, send } from './sent.ts';
 
 export type { Answer, Visibility } from '../health/pods-health.ts';
 
@@ -82,6 +83,8 @@ export interface RouteParts {
   readonly lookup: PrefixLookup;
   /** For prompts without tokens. */
   readonly history: PromptHistory;
+  /** Whether engines announce what was predicted; undefined: they announce nothing. */
+  readonly confirmations: Pick<Confirmations, 'predict'> | undefined;
   readonly policies: Readonly<Record<Strategy, Policy>>;
   readonly load: Load;
   readonly defaultStrategy: Strategy;
@@ -129,8 +132,8 @@ export function createRoute(parts: RouteParts): Decide {
     const { decision, found } = decide(strategy, clue, prompt, allowed.pods, request.response);
     // Streamed answers begin with the first token, others with the last.
     const kind = prompt.body.stream === true ? `${prompt.path} streamed` : prompt.path;
-    const remember = rememberer(clue, found, prompt);
-    const sent = send(parts, decision, { visibility: request.response, kind }, remember);
+    const meaning = meaningOf(clue, found, prompt);
+    const sent = send(parts, decision, { visibility: request.response, kind }, meaning);
     return { decision, answered: answer => sent.answered(answer), release: () => sent.release() };
   };
 
@@ -214,12 +217,20 @@ export function createRoute(parts: RouteParts): Decide {
     return { decision, found };
   }
 
-  /** How a pod is expected to hold the prompt once it has it, and how that is taken back; undefined: nobody will ask. */
-  function rememberer(clue: Clue, found: PrefixFound | undefined, prompt: PromptRequest) {
+  /** undefined: nobody will ask for it. */
+  function meaningOf(
+    clue: Clue,
+    found: PrefixFound | undefined,
+    prompt: PromptRequest,
+  ): PromptMeaning | undefined {
     if (clue.kind !== 'tokens' && clue.kind !== 'no_tokens') return undefined;
-    return (pod: Pod) => {
-      parts.history.remember(prompt, pod);
-      return found?.remember(pod) ?? (() => {});
+    return {
+      remember(pod) {
+        parts.history.remember(prompt, pod);
+        return found?.remember(pod) ?? (() => {});
+      },
+      predict: pod =>
+        found && parts.confirmations?.predict(pod, prompt.model, prompt.path, () => found.chainsFor(pod)),
     };
   }
 

@@ -1,6 +1,7 @@
 /** A request on its way: what it counts for meanwhile, and what is changed about that by how it goes. */
 import type { Pod, RoutedDecision } from '../domain.ts';
 import type { Answer, PodsHealth, Visibility } from '../health/pods-health.ts';
+import type { Predicted } from './confirmations.ts';
 import type { Load } from './load.ts';
 
 /** See `RouteOutcome`. */
@@ -14,23 +15,32 @@ export interface SentParts {
   readonly health: Pick<PodsHealth, 'sent'>;
 }
 
+/** What the prompt of a request means for the pod that gets it. */
+export interface PromptMeaning {
+  /** The pod will hold it soon. Returns how to take that back. */
+  remember(pod: Pod): () => void;
+  /** Asked before anything is remembered. undefined: nobody compares what comes of it. */
+  predict(pod: Pod): Predicted | undefined;
+}
+
 /**
  * Counts the request as in flight at its pod, and its prompt as held there soon. Whoever failed the request is not expected to
  * hold its prompt, and whoever served it in its place is.
  * @param kind which requests take about as long until they are answered
- * @param remember expects the prompt of a pod; returns how to take that back. undefined: the prompt is not known
+ * @param prompt undefined: it is not known
  */
 export function send(
   { load, health }: SentParts,
   { pod }: RoutedDecision,
   { visibility, kind }: { readonly visibility: Visibility; readonly kind: string },
-  remember: ((pod: Pod) => () => void) | undefined,
+  prompt: PromptMeaning | undefined,
 ): Sent {
   let lease = load.begin(pod);
   const sent = health.sent(pod, visibility, kind);
-  let takeBack = remember?.(pod);
+  const predicted = visibility === 'watched' ? prompt?.predict(pod) : undefined;
+  let takeBack = prompt?.remember(pod);
   // Most outcomes are not seen, and a long prompt's blocks are not to be kept as long as its generation lasts.
-  if (visibility === 'unwatched') remember = takeBack = undefined;
+  if (visibility === 'unwatched') prompt = takeBack = undefined;
 
   function failed(): void {
     takeBack?.();
@@ -41,15 +51,17 @@ export function send(
     answered(answer) {
       const outcome = sent.answered(answer);
       if (outcome.kind !== 'served') failed();
+      else if (answer.status >= 200 && answer.status < 300) predicted?.answered();
       if (outcome.kind === 'served_by_other') {
-        remember?.(outcome.other);
+        prompt?.remember(outcome.other);
         lease.release();
         lease = load.begin(outcome.other);
       }
-      remember = takeBack = undefined;
+      prompt = takeBack = undefined;
     },
     release() {
       lease.release();
+      predicted?.ended();
       if (sent.ended() === 'lost') failed();
     },
   };

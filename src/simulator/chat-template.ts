@@ -21,6 +21,8 @@ export interface ChatPrompt {
   readonly addGenerationPrompt: boolean;
   /** Leaves the last message open, so that the model goes on with it. */
   readonly continueFinalMessage: boolean;
+  /** Stands in the place of a system message that the chat does not have; '' for none. */
+  readonly defaultSystemPrompt: string;
   /** False puts an empty thought after the generation prompt. */
   readonly enableThinking: boolean;
 }
@@ -42,12 +44,13 @@ export function renderChat(prompt: ChatPrompt): string {
   if (messages.length === 0) {
     throw badRequest('Cannot apply chat template to an empty conversation. Provide at least one message.');
   }
-  const system = messages[0]!.role === 'system' ? messages[0]!.content : '';
+  const hasSystem = messages[0]!.role === 'system';
+  const system = hasSystem ? messages[0]!.content : prompt.defaultSystemPrompt;
   let text = '';
   if (tools.length > 0)
     text = message('system', [system, toolInstructions(tools)].filter(Boolean).join('\n\n'));
-  else if (messages[0]!.role === 'system') text = message('system', system);
-  const rest = messages[0]!.role === 'system' ? messages.slice(1) : messages;
+  else if (hasSystem || system !== '') text = message('system', system);
+  const rest = hasSystem ? messages.slice(1) : messages;
   text += rest.map(renderMessage).join('');
   if (prompt.continueFinalMessage && text.endsWith(END_OF_MESSAGE))
     text = text.slice(0, -END_OF_MESSAGE.length);

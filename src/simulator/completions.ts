@@ -100,7 +100,7 @@ export async function textCompletion(core: EngineCore, exchange: Exchange): Prom
 
 /** Also what `…/render` shows. */
 export function chatWork(core: EngineCore, body: Body): Work {
-  const tokens = chatTokens(body, core.options.model);
+  const tokens = chatTokens(body, core.options);
   return workOf(core, body, tokens, body.max_completion_tokens ?? body.max_tokens);
 }
 

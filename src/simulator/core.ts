@@ -33,6 +33,8 @@ export interface EngineOptions {
   /** Which `…/render` endpoints answer: 0.23 has two; 0.32 has four, or refuses them (403) without `--enable-scale-out`. */
   readonly render: 'all' | 'chat-and-completions' | 'off';
   readonly cost: CostModel;
+  /** What the chat template begins with where a chat has no system message of its own; '' for nothing. */
+  readonly defaultSystemPrompt: string;
   /** Prompts are computed and published in chunks of this many tokens. */
   readonly prefillChunkTokens: number;
   readonly clock: Clock;

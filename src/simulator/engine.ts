@@ -55,6 +55,7 @@ export const DEFAULT_ENGINE_OPTIONS = {
   eventEncoding: 'map',
   topic: '',
   cost: { prefillTokensPerSecond: 10_000, decodeTokensPerSecond: 100, overheadMs: 2 },
+  defaultSystemPrompt: '',
   prefillChunkTokens: 8_192,
   clock: systemClock,
   replayBufferSteps: 10_000,

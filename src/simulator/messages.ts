@@ -9,7 +9,7 @@ import type { FinishReason } from './scheduler.ts';
 
 export function messagesWork(core: EngineCore, body: Body): Work {
   if (body.max_tokens === undefined) throw validationError(missingField(body, 'max_tokens'));
-  return workOf(core, body, messagesTokens(body, core.options.model), body.max_tokens);
+  return workOf(core, body, messagesTokens(body, core.options), body.max_tokens);
 }
 
 export async function createMessage(core: EngineCore, exchange: Exchange): Promise<void> {
@@ -52,7 +52,7 @@ export async function createMessage(core: EngineCore, exchange: Exchange): Promi
 export async function countTokens(core: EngineCore, exchange: Exchange): Promise<void> {
   const body = await exchange.body();
   modelOf(core, body);
-  const count = messagesTokens(body, core.options.model).length;
+  const count = messagesTokens(body, core.options).length;
   exchange.json({ input_tokens: count, context_management: { original_input_tokens: count } });
 }
 

@@ -1,14 +1,18 @@
 /** From the bodies of the four generating APIs to prompts. Throws ApiError for what vLLM refuses. */
 import { badRequest, type FieldProblem, missingField, validationError } from './api-error.ts';
 import { type ChatMessage, type ChatPrompt, renderChat, type ToolCall } from './chat-template.ts';
+import type { EngineOptions } from './core.ts';
 import type { Body } from './http.ts';
 import { encode } from './tokenizer.ts';
 
+/** Of the engine, what its prompts depend on. */
+type TemplateOptions = Pick<EngineOptions, 'model' | 'defaultSystemPrompt'>;
+
 /** `/v1/chat/completions` and the chat form of `/tokenize`. */
-export function chatTokens(body: Body, model: string): number[] {
+export function chatTokens(body: Body, { model, defaultSystemPrompt }: TemplateOptions): number[] {
   if (body.messages === undefined) throw validationError(missingField(body, 'messages'));
   const messages = listOf(body.messages, 'messages').map(message => chatMessage(message, model));
-  return encode(renderChat({ ...chatFlags(body), messages, tools: tools(body) }));
+  return encode(renderChat({ ...chatFlags(body), defaultSystemPrompt, messages, tools: tools(body) }));
 }
 
 /** `/v1/completions`: one text, one list of ids, or lists of either; one token list per prompt. */
@@ -27,17 +31,17 @@ export function completionTokens(body: Body): number[][] {
 }
 
 /** `/v1/responses`: `instructions` and `input`, a text or a list of items. */
-export function responsesTokens(body: Body, model: string): number[] {
+export function responsesTokens(body: Body, { model, defaultSystemPrompt }: TemplateOptions): number[] {
   if (body.input === undefined) throw validationError(missingField(body, 'input'));
   const messages: ChatMessage[] = [];
   if (typeof body.instructions === 'string') messages.push(plain('system', body.instructions));
   if (typeof body.input === 'string') messages.push(plain('user', body.input));
   else for (const item of listOf(body.input, 'input')) messages.push(responsesItem(asBody(item), model));
-  return encode(renderChat({ ...chatFlags(body), messages, tools: tools(body) }));
+  return encode(renderChat({ ...chatFlags(body), defaultSystemPrompt, messages, tools: tools(body) }));
 }
 
 /** `/v1/messages`, Anthropic's API: `system`, and content blocks inside `messages`. */
-export function messagesTokens(body: Body, model: string): number[] {
+export function messagesTokens(body: Body, { model, defaultSystemPrompt }: TemplateOptions): number[] {
   if (body.messages === undefined) throw validationError(missingField(body, 'messages'));
   const messages: ChatMessage[] = [];
   if (body.system !== undefined) messages.push(plain('system', contentText(body.system, model)));
@@ -47,10 +51,10 @@ export function messagesTokens(body: Body, model: string): number[] {
     const { name, description, input_schema: parameters } = asBody(tool);
     return { type: 'function', function: { name, description, parameters } };
   });
-  return encode(renderChat({ ...chatFlags(body), messages, tools: functions }));
+  return encode(renderChat({ ...chatFlags(body), defaultSystemPrompt, messages, tools: functions }));
 }
 
-function chatFlags(body: Body): Omit<ChatPrompt, 'messages' | 'tools'> {
+function chatFlags(body: Body): Omit<ChatPrompt, 'messages' | 'tools' | 'defaultSystemPrompt'> {
   if (body.chat_template !== undefined && body.chat_template !== null) {
     throw badRequest(
       'Chat template is passed with request, but --trust-request-chat-template is not set. Refused request with ' +

@@ -8,7 +8,7 @@ import { responsesTokens } from './prompts.ts';
 import type { FinishReason, Generation } from './scheduler.ts';
 
 export function responsesWork(core: EngineCore, body: Body): Work {
-  return workOf(core, body, responsesTokens(body, core.options.model), body.max_output_tokens);
+  return workOf(core, body, responsesTokens(body, core.options), body.max_output_tokens);
 }
 
 export async function createResponse(core: EngineCore, exchange: Exchange): Promise<void> {

@@ -11,8 +11,7 @@ export async function tokenize(core: EngineCore, exchange: Exchange): Promise<vo
   const body = await exchange.body();
   if (body.messages === undefined) checkPrompt(body);
   modelOf(core, body);
-  const tokens =
-    body.messages === undefined ? encode(body.prompt as string) : chatTokens(body, core.options.model);
+  const tokens = body.messages === undefined ? encode(body.prompt as string) : chatTokens(body, core.options);
   exchange.json({
     count: tokens.length,
     max_model_len: core.options.maxModelLen,

@@ -65,6 +65,7 @@ export const lookup: PrefixLookup = (_tokens, _context, pods) => ({
   totalBlocks: Uint32Array.from(pods, () => 4),
   elsewhere: undefined,
   rankOf: () => undefined,
+  chainsFor: () => [],
   remember: () => () => {},
 });
 
@@ -97,6 +98,7 @@ export function observing(): Observing {
         ),
         lookup: observer.lookup(stages.lookup ?? lookup),
         history: aPromptHistory(),
+        confirmations: undefined,
         policies: observer.policies(policies({ imbalanceRequests: 8, standardDeviationFactor: 1 })),
         load: new Load(),
         defaultStrategy: 'prefix-cache',

@@ -6,12 +6,10 @@ import {
   reportLog,
   reportPods,
   reportState,
-  reportTokenizer,
 } from '../../src/ops/reports.ts';
 import type { DiscoveryProblem } from '../../src/pods/discovery.ts';
 import { PodRegistry } from '../../src/pods/registry.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
-import type { TokenizeFact } from '../../src/prompt/remote-tokenizer.ts';
 import { Load } from '../../src/routing/load.ts';
 import { chainOf, engineHashesOf } from '../support/blocks.ts';
 import { aCacheState, aPod, type LogLine, recordingLog } from '../support/builders.ts';
@@ -40,38 +38,6 @@ describe('reports of the parts', () => {
 
   const levels = () => logged.lines.map((line: LogLine) => line.level);
   const metric = async (name: string) => samplesOf(name, await telemetry.scrape());
-
-  describe('of the remote tokenizer', () => {
-    const pod = aPod();
-    const facts: [TokenizeFact, string][] = [
-      [{ kind: 'hit' }, 'kind="hit"'],
-      [{ kind: 'shared' }, 'kind="shared"'],
-      [{ kind: 'retry', pod }, 'kind="retry"'],
-      [{ kind: 'hedge', pod }, 'kind="hedge"'],
-      [
-        { kind: 'call', route: 'render', pod, outcome: 'tokens', durationMs: 1 },
-        'kind="tokens",route="render"',
-      ],
-      [
-        { kind: 'call', route: 'tokenize', pod, outcome: 'timeout', durationMs: 1 },
-        'kind="timeout",route="tokenize"',
-      ],
-    ];
-    for (const [fact, labels] of facts) {
-      it(`${labels} is counted`, async () => {
-        reportTokenizer(telemetry.instruments, logged.log)(fact);
-        assert.deepEqual(await metric('warmroute_tokenize_calls_total'), [
-          `warmroute_tokenize_calls_total{${labels}} 1`,
-        ]);
-        assert.isEmpty(logged.lines);
-      });
-    }
-
-    it('a circuit that opens or closes is logged', () => {
-      reportTokenizer(telemetry.instruments, logged.log)({ kind: 'breaker', pod, state: 'open' });
-      assert.deepInclude(logged.lines[0], { level: 'warn', fields: { pod: 'engine-0', state: 'open' } });
-    });
-  });
 
   describe('of the discovery', () => {
     const problems: DiscoveryProblem[] = [
@@ -163,6 +129,7 @@ describe('reports of the parts', () => {
         registry,
         load,
         health: { stateOf: () => 'healthy' },
+        portsOf: () => [],
         grpc,
         publishers,
         usesKvEvents: true,
@@ -211,6 +178,7 @@ describe('reports of the parts', () => {
         registry: new PodRegistry(),
         load: new Load(),
         health: { stateOf: () => 'unknown' as const },
+        portsOf: () => [],
         grpc: { openStreams: 0, bufferedBytes: 0 },
       };
       reportState(telemetry.metrics, telemetry.instruments, {
@@ -233,6 +201,7 @@ describe('reports of the parts', () => {
         registry: new PodRegistry(),
         load: new Load(),
         health: { stateOf: () => 'unknown' as const },
+        portsOf: () => [],
         grpc: { openStreams: 0, bufferedBytes: 0 },
       };
       let publishers: PublisherReport[] = [
@@ -257,6 +226,7 @@ describe('reports of the parts', () => {
         registry: new PodRegistry(),
         load: new Load(),
         health: { stateOf: () => 'unknown' as const },
+        portsOf: () => [],
         grpc: { openStreams: 0, bufferedBytes: 0 },
       };
       let asked = 0;
@@ -278,6 +248,7 @@ describe('reports of the parts', () => {
           registry: new PodRegistry(),
           load: new Load(),
           health: { stateOf: () => 'unknown' as const },
+          portsOf: () => [],
           grpc: { openStreams: 0, bufferedBytes: 0 },
         },
         publishers: () => [],

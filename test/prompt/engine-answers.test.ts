@@ -144,7 +144,7 @@ describe('readAnswer', () => {
     [404, { detail: 'Not Found' }, 'absent'],
     [404, undefined, 'absent'],
     [404, 'model', 'absent'],
-    [401, { error: 'Unauthorized' }, 'absent'],
+    [401, { error: 'Unauthorized' }, 'unauthorized'],
     [405, { detail: 'Method Not Allowed' }, 'absent'],
     [501, undefined, 'absent'],
     [413, undefined, 'refused'],

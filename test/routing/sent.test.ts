@@ -1,5 +1,7 @@
 import { assert } from 'chai';
 import { endpointOf } from '../../src/domain.ts';
+import { TokenizerError } from '../../src/prompt/tokenizer.ts';
+import type { RouteOutcome, RouteRequest } from '../../src/routing/route.ts';
 import { a, aRequest, b, c, NEVER, RouteBench, rejected, routed } from '../support/route-bench.ts';
 
 let bench: RouteBench;
@@ -147,5 +149,52 @@ describe('a route with a filter', () => {
       model: 'demo',
     });
     assert.include(rejected(await bench.route(aRequest({ labels: '=' }), NEVER)), { kind: 'bad_filter' });
+  });
+
+  describe('of which it is known how it will show', () => {
+    /** What was said of the prediction for pod b, the one that is picked. */
+    async function heard(
+      given: Partial<RouteRequest>,
+      go: (outcome: RouteOutcome) => void,
+    ): Promise<string[]> {
+      const said: string[] = [];
+      bench.predict = ({ name }) => {
+        said.push(`sent to ${name}, ${bench.remembered.length} remembered`);
+        return { answered: () => said.push('answered'), ended: () => said.push('ended') };
+      };
+      go(await bench.route(aRequest(given), NEVER));
+      return said;
+    }
+
+    it('says that it was answered well, and that it is over', async () => {
+      const said = await heard({}, outcome => {
+        outcome.answered(OK);
+        outcome.release();
+      });
+      assert.deepEqual(said, ['sent to b, 0 remembered', 'answered', 'ended']);
+    });
+
+    for (const [what, answer] of [
+      ['an error', ERROR],
+      ['a refusal', { status: 400, servedBy: undefined }],
+      ['an answer of another pod', { status: 200, servedBy: endpointOf(c) }],
+    ] as const) {
+      it(`does not take ${what} for a good one`, async () => {
+        const said = await heard({}, outcome => {
+          outcome.answered(answer);
+          outcome.release();
+        });
+        assert.deepEqual(said, ['sent to b, 0 remembered', 'ended']);
+      });
+    }
+
+    it('is not asked where nobody watches', async () => {
+      assert.isEmpty(await heard({ response: 'unwatched' }, outcome => outcome.release()));
+    });
+
+    it('is not asked without tokens', async () => {
+      bench.tokenize = () => Promise.reject(new TokenizerError('no_form', 'none'));
+      assert.isEmpty(await heard({}, outcome => outcome.release()));
+    });
   });
 });

@@ -1,6 +1,6 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
-import { renderChat } from '../../src/simulator/chat-template.ts';
+import { type ChatMessage, renderChat } from '../../src/simulator/chat-template.ts';
 import {
   decode,
   encode,
@@ -40,7 +40,10 @@ describe("the simulated engine's tokenizer", () => {
 });
 
 describe("the simulated engine's chat template", () => {
-  const plain = { tools: [], addGenerationPrompt: true, continueFinalMessage: false, enableThinking: true };
+  const plain = {
+    ...{ tools: [], addGenerationPrompt: true, continueFinalMessage: false, enableThinking: true },
+    defaultSystemPrompt: '',
+  };
   const user = { role: 'user', content: 'hi', toolCalls: [] };
 
   it('puts tools behind the system text, or before everything', () => {
@@ -52,6 +55,15 @@ describe("the simulated engine's chat template", () => {
       /^<\|im_start\|>system\nBe brief\.\n\n# Tools\n.*"name":"f".*<\|im_start\|>user\nhi/s,
     );
     assert.match(renderChat({ ...plain, tools, messages: [user] }), /^<\|im_start\|>system\n# Tools/);
+  });
+
+  it('begins with the default system prompt where a chat has none', () => {
+    const defaultSystemPrompt = 'Be kind.';
+    const system = { role: 'system', content: 'Be brief.', toolCalls: [] };
+    const start = (messages: readonly ChatMessage[]) =>
+      renderChat({ ...plain, defaultSystemPrompt, messages }).split('<|im_end|>')[0];
+    assert.equal(start([user]), '<|im_start|>system\nBe kind.');
+    assert.equal(start([system, user]), '<|im_start|>system\nBe brief.');
   });
 
   it('writes calls and their results', () => {

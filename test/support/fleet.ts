@@ -45,6 +45,8 @@ export interface EngineFleetOptions extends Common {
   /** How many engines; default 3. */
   readonly engines?: number;
   readonly engineOptions?: Partial<EngineOptions>;
+  /** Of the engine with this number, beside those of all. */
+  readonly engineOptionsOf?: (engine: number) => Partial<EngineOptions>;
 }
 
 export interface PodFleetOptions extends Common {
@@ -82,6 +84,7 @@ export async function startEngineFleet(options: EngineFleetOptions = {}): Promis
       const engine = await startEngine({
         ...{ name: `engine-${i}`, model: MODEL, cost: NO_COST },
         ...options.engineOptions,
+        ...options.engineOptionsOf?.(i),
       });
       engines.push(engine);
       stops.push(() => engine.stop());

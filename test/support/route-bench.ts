@@ -5,6 +5,7 @@ import { type HealthChange, PodsHealth } from '../../src/health/pods-health.ts';
 import { modelAtStart } from '../../src/prompt/model-at-start.ts';
 import { type PromptRequest, parsePrompt } from '../../src/prompt/request.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
+import type { Predicted } from '../../src/routing/confirmations.ts';
 import { Load } from '../../src/routing/load.ts';
 import { policies } from '../../src/routing/policy.ts';
 import type { PrefixFound } from '../../src/routing/prefix-lookup.ts';
@@ -38,6 +39,7 @@ export class RouteBench {
   readonly tokenized: { prompt: PromptRequest; pods: readonly Pod[] }[] = [];
   readonly looked: { tokens: Tokens; prompt: unknown; pods: readonly Pod[] }[] = [];
   readonly remembered: string[] = [];
+  predict: (pod: Pod) => Predicted | undefined = () => undefined;
   readonly takenBack: string[] = [];
   readonly clock = new HandClock();
   readonly changes: HealthChange[] = [];
@@ -58,6 +60,7 @@ export class RouteBench {
         storage: Uint32Array.from(pods, ({ name }) => this.elsewhere[name]?.storage ?? 0),
       },
       rankOf: i => this.ranks[pods[i]!.name],
+      chainsFor: () => [],
       remember: pod => {
         this.remembered.push(pod.name);
         return () => this.takenBack.push(pod.name);
@@ -84,6 +87,7 @@ export class RouteBench {
         return foundOn(pods);
       },
       history: aPromptHistory(),
+      confirmations: { predict: pod => this.predict(pod) },
       policies: policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
       load: this.load,
       defaultStrategy: 'prefix-cache',

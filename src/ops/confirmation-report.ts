@@ -1,0 +1,26 @@
+/** Whether engines announce what was predicted of them, as metrics and log lines. */
+import type { Confirmation, Doubt } from '../routing/confirmations.ts';
+import type { Instruments } from './instruments.ts';
+import type { Logger } from './log.ts';
+
+const CAUSES =
+  'another chat template or tokenizer than the pod that was asked for the tokens has, prefix caching off, KV-cache events off, or blocks of another size';
+
+export function reportConfirmations(instruments: Pick<Instruments, 'confirmations'>, log: Logger) {
+  return {
+    confirmation({ model, endpoint, verdict }: Confirmation): void {
+      instruments.confirmations.add(1, { model, endpoint, verdict });
+    },
+
+    doubt({ kind, pod, ...fields }: Doubt): void {
+      const named = { ...(pod && { pod: pod.name }), ...fields };
+      if (kind === 'confirmed_again')
+        log.info(named, 'engines announce the prompts that they were sent again');
+      else
+        log.warn(
+          named,
+          `${pod ? 'this pod does' : 'engines do'} not announce the prompts that ${pod ? 'it was' : 'they were'} sent, so they are not found again; usual causes: ${CAUSES}`,
+        );
+    },
+  };
+}
