@@ -10,8 +10,10 @@
  *                engines   e0 e1 e2 e3 e4 e5 e6 e7                      engines   –  –  x2 x3 –  –  –  –
  *
  * Here holder 4 holds blocks 2 and 3 of line 7 as x2 and x3; whatever else it holds there it calls as the others do.
- * Equal hashes may stand for several blocks: two models with one tokenizer have equal engine hashes.
+ * Equal hashes may stand for several blocks: two models with one tokenizer have equal engine hashes. And a holder may have several
+ * hashes for one block: those beside the first one are aliases (`alias-hashes.ts`).
  */
+import { AliasHashes } from './alias-hashes.ts';
 import { type Arena, LINE, LINE_SHIFT } from './arena.ts';
 import { expect } from './expect.ts';
 import { HashTable } from './hash-table.ts';
@@ -22,6 +24,11 @@ export class EngineHashes {
   readonly #table: HashTable;
   /** (holder, line) → the line with the holder's own hashes. */
   readonly #ownLines: PairMap;
+  readonly #aliases: AliasHashes;
+  /** Whether `next` goes on among the aliases. */
+  #amongAliases = false;
+  #hi = 0;
+  #lo = 0;
   /** By holder: blocks that it has a hash of its own for. */
   readonly #own: Uint32Array;
   /** Whose hash `next` is about. */
@@ -33,10 +40,11 @@ export class EngineHashes {
     this.#table = new HashTable({ lanes: arena.engines, shift: 1, capacity, seed });
     this.#ownLines = new PairMap(Math.ceil(capacity / LINE), seed);
     this.#own = new Uint32Array(maxHolders);
+    this.#aliases = new AliasHashes({ capacity: Math.ceil(capacity / ALIAS_SHARE), maxHolders, seed });
   }
 
   get bytes(): number {
-    return this.#table.bytes + this.#ownLines.bytes;
+    return this.#table.bytes + this.#ownLines.bytes + this.#aliases.bytes;
   }
 
   /**
@@ -45,7 +53,10 @@ export class EngineHashes {
    */
   find(holder: number, hi: number, lo: number): number {
     this.#holder = holder;
-    return this.#means(this.#table.find(hi, lo));
+    this.#hi = hi;
+    this.#lo = lo;
+    this.#amongAliases = false;
+    return this.#means(this.#table.find(hi, lo)) || this.#firstAlias();
   }
 
   readAhead(hashes: Uint32Array, from: number, count: number): void {
@@ -54,7 +65,8 @@ export class EngineHashes {
 
   /** As long as nothing is announced or forgotten. */
   next(): number {
-    return this.#means(this.#table.next());
+    if (this.#amongAliases) return this.#aliases.next();
+    return this.#means(this.#table.next()) || this.#firstAlias();
   }
 
   /**
@@ -96,7 +108,29 @@ export class EngineHashes {
     return true;
   }
 
-  /** Whether this is the holder's hash of a block that it holds. */
+  /** A holder holds a block under this hash as well. Nothing happens if it does already, unless that is one copy more. */
+  addAlias(holder: number, position: number, hi: number, lo: number, again: 'copy' | 'same'): void {
+    this.#aliases.add(holder, position, hi, lo, again);
+  }
+
+  /** A holder has one copy less of a block under an alias. false: it is none. */
+  removeAlias(holder: number, position: number, hi: number, lo: number): boolean {
+    return this.#aliases.remove(holder, position, hi, lo);
+  }
+
+  /**
+   * The last copy under the holder's first hash for a block is gone: an alias takes its place. Returns how many copies there are under
+   * that; 0 if there is none, and the block is gone.
+   */
+  promoteAlias(holder: number, position: number): number {
+    const alias = this.#aliases.take(holder, position);
+    if (alias === undefined) return 0;
+    const own = this.#ownAt(holder, position);
+    if (own !== 0) this.#deleteOwn(holder, own);
+    return this.#addOwn(holder, position, alias.hi, alias.lo) ? alias.copies : 0;
+  }
+
+  /** Whether this is the holder's first hash of a block that it holds. */
   isOf(holder: number, position: number, hi: number, lo: number): boolean {
     const at = 2 * (this.#ownAt(holder, position) || position);
     return this.#arena.engines[at] === hi && this.#arena.engines[at + 1] === lo;
@@ -108,6 +142,7 @@ export class EngineHashes {
       const own = this.#ownAt(holder, at);
       if (own !== 0) this.#deleteOwn(holder, own);
     }
+    this.#aliases.forget(holder, first, count);
   }
 
   /** Nobody holds these blocks any more. */
@@ -146,8 +181,14 @@ export class EngineHashes {
       }
     });
     expect(this.#table.size === references, `${references} engine hashes`);
+    this.#aliases.check(holds);
     for (const [holder, count] of own)
       expect(this.#own[holder] === count, `holder ${holder}: ${count} own hashes`);
+  }
+
+  #firstAlias(): number {
+    this.#amongAliases = true;
+    return this.#aliases.find(this.#holder, this.#hi, this.#lo);
   }
 
   /** The position that has this holder's own hash of a block, 0 if it has none. */
@@ -213,6 +254,8 @@ export class EngineHashes {
 }
 
 const NONE: readonly number[] = [];
+/** One alias for so many blocks at the most. */
+const ALIAS_SHARE = 16;
 /** Below this many blocks a loop is faster than what it takes to make a view. */
 const FEW = 24;
 

@@ -184,7 +184,7 @@ export class RunIndex implements PrefixIndex {
       const itsRun = this.#runs.at(found);
       const blocks = this.#common(found, this.#runs.end(itsRun) - found, lanes, done, length);
       if (this.#runs.sets.has(itsRun, holder)) {
-        if (engineHashes && again === 'copy') this.#addCopies(holder, found, blocks, engineHashes, done);
+        if (engineHashes) this.#announceAgain(holder, found, blocks, engineHashes, done, again);
       } else {
         if (engineHashes && !this.#engineHashes.announce(holder, found, blocks, engineHashes, done)) break;
         this.#members.hold(holder, itsRun, found, blocks);
@@ -205,7 +205,7 @@ export class RunIndex implements PrefixIndex {
     if (run === 0) return;
     const hashes = engineHash && Uint32Array.of(engineHash.hi, engineHash.lo);
     if (this.#runs.sets.has(run, holder)) {
-      if (hashes) this.#addCopies(holder, place, 1, hashes, 0);
+      if (hashes) this.#announceAgain(holder, place, 1, hashes, 0, 'copy');
     } else if (hashes === undefined || this.#engineHashes.announce(holder, place, 1, hashes, 0)) {
       this.#members.hold(holder, run, place, 1);
     }
@@ -221,7 +221,7 @@ export class RunIndex implements PrefixIndex {
     const places = this.#withOthersOf(holder, place);
     let gone = 0;
     for (const each of places) {
-      if (this.#copies.remove(holder, each)) continue;
+      if (!this.#isLastCopy(holder, each, engineHash)) continue;
       this.#members.drop(holder, each);
       places[gone++] = each;
     }
@@ -314,11 +314,33 @@ export class RunIndex implements PrefixIndex {
     return to - from;
   }
 
-  /** One copy more of each, unless the engine now calls it by another hash: by that one it could not be removed. */
-  #addCopies(holder: number, first: number, blocks: number, hashes: Uint32Array, from: number): void {
+  /** Blocks that the holder holds already: under these hashes, too, or one copy more. */
+  #announceAgain(
+    holder: number,
+    first: number,
+    blocks: number,
+    hashes: Uint32Array,
+    from: number,
+    again: Announcement['again'],
+  ): void {
     for (let i = 0; i < blocks; i++) {
-      const [hi, lo] = [hashes[2 * (from + i)]!, hashes[2 * (from + i) + 1]!];
-      if (this.#engineHashes.isOf(holder, first + i, hi, lo)) this.#copies.add(holder, first + i);
+      const hi = hashes[2 * (from + i)]!;
+      const lo = hashes[2 * (from + i) + 1]!;
+      if (!this.#engineHashes.isOf(holder, first + i, hi, lo))
+        this.#engineHashes.addAlias(holder, first + i, hi, lo, again);
+      else if (again === 'copy') this.#copies.add(holder, first + i);
     }
+  }
+
+  /** One copy of a block is gone, under one of the holder's hashes for it: whether there is none left under any. */
+  #isLastCopy(holder: number, position: number, { hi, lo }: BlockHash): boolean {
+    if (!this.#engineHashes.isOf(holder, position, hi, lo)) {
+      this.#engineHashes.removeAlias(holder, position, hi, lo);
+      return false;
+    }
+    if (this.#copies.remove(holder, position)) return false;
+    const copies = this.#engineHashes.promoteAlias(holder, position);
+    for (let further = 1; further < copies; further++) this.#copies.add(holder, position);
+    return copies === 0;
   }
 }

@@ -168,11 +168,54 @@ export function describePrefixIndex(name: string, make: () => PrefixIndex): void
       assert.equal(remove(A, chain, 5), 1);
     });
 
-    it('counts no copy under another hash, which could not be removed by that one', () => {
+    it('holds a block until it is removed under each hash that its engine has for it', () => {
+      for (const scheme of [0, 1, 2] as const) store(A, chain, scheme);
+      store(B, chain, 1);
+      assert.deepEqual(index.size(), { blocks: 6, entries: 12 });
+      assert.deepEqual([remove(A, chain, 5, 1), remove(A, chain, 5), remove(A, chain, 5, 1)], [0, 0, 0]);
+      assert.deepEqual(depths(), { [A]: 6, [B]: 6 });
+      assert.equal(remove(A, chain, 5, 2), 1);
+      assert.deepEqual(depths(), { [A]: 5, [B]: 6 });
+    });
+
+    it('counts the copies of each hash', () => {
       store(A, chain);
-      store(A, chain, 1);
-      assert.equal(remove(A, chain, 5, 1), 0);
+      for (let copy = 0; copy < 3; copy++) store(A, chain, 1);
+      assert.deepEqual([remove(A, chain, 5), remove(A, chain, 5, 1), remove(A, chain, 5, 1)], [0, 0, 0]);
+      assert.equal(remove(A, chain, 5, 1), 1);
+    });
+
+    it('counts no copy of what is announced once more as the same, under whichever hash', () => {
+      store(A, chain);
+      store(A, chain, 1, 'same');
+      store(A, chain, 1, 'same');
+      assert.deepEqual([remove(A, chain, 5, 1), remove(A, chain, 5, 1)], [0, 0]);
       assert.equal(remove(A, chain, 5), 1);
+    });
+
+    it('goes on behind a block by any of its hashes', () => {
+      store(A, slice(chain, 0, 3));
+      store(A, slice(chain, 0, 3), 1);
+      const third = blockAt({ ...chain, lanes: engineHashesOf(chain, 1) }, 2);
+      assert.equal(
+        index.locate(A, third),
+        index.locate(A, blockAt({ ...chain, lanes: engineHashesOf(chain) }, 2)),
+      );
+      remove(A, chain, 2);
+      assert.isDefined(index.locate(A, third));
+      remove(A, chain, 2, 1);
+      assert.isUndefined(index.locate(A, third));
+    });
+
+    it('forgets all hashes of a block with it', () => {
+      for (const scheme of [0, 1, 2] as const) store(A, chain, scheme);
+      index.clear(A);
+      store(B, chain);
+      for (const scheme of [0, 1, 2] as const)
+        assert.isUndefined(index.locate(A, blockAt({ ...chain, lanes: engineHashesOf(chain, scheme) }, 5)));
+      store(A, chain, 1);
+      index.removeAt(A, index.locate(A, blockAt({ ...chain, lanes: engineHashesOf(chain, 1) }, 5))!);
+      assert.deepEqual(depths(), { [A]: 5, [B]: 6 });
     });
 
     it('knows a block by each of its holders’ hashes, and by no other', () => {

@@ -9,10 +9,8 @@ import type {
 } from '../../src/prefix-index/prefix-index.ts';
 import { blockAt } from '../../src/prompt/blocks.ts';
 
-interface Held {
-  readonly engineHash: string | undefined;
-  copies: number;
-}
+/** Copies by the engine's hash; none for a holder that no engine speaks for. */
+type Held = Map<string, number>;
 
 const keyOf = ({ hi, lo }: BlockHash) => `${hi},${lo}`;
 
@@ -63,10 +61,10 @@ export class MapOfSets implements PrefixIndex {
       const engineHash = engineHashes && keyOf(blockAt({ ...chain, lanes: engineHashes }, position));
       const held = holders.get(holder);
       if (held === undefined) {
-        holders.set(holder, { engineHash, copies: 1 });
+        holders.set(holder, new Map(engineHash === undefined ? [] : [[engineHash, 1]]));
         added++;
-      } else if (again === 'copy' && engineHash !== undefined && held.engineHash === engineHash)
-        held.copies++;
+      } else if (engineHash !== undefined && (again === 'copy' || !held.has(engineHash)))
+        held.set(engineHash, (held.get(engineHash) ?? 0) + 1);
     }
     return added;
   }
@@ -81,8 +79,7 @@ export class MapOfSets implements PrefixIndex {
 
   storeAllOf(other: HolderId, holder: HolderId): void {
     for (const holders of this.#blocks.values()) {
-      if (holders.has(other) && !holders.has(holder))
-        holders.set(holder, { engineHash: undefined, copies: 1 });
+      if (holders.has(other) && !holders.has(holder)) holders.set(holder, new Map());
     }
   }
 
@@ -93,7 +90,11 @@ export class MapOfSets implements PrefixIndex {
   remove(holder: HolderId, engineHash: BlockHash): Place[] {
     return this.#called(holder, engineHash).flatMap(key => {
       const held = this.#blocks.get(key)!.get(holder)!;
-      if (--held.copies > 0) return [];
+      const hash = keyOf(engineHash);
+      const copies = held.get(hash)! - 1;
+      if (copies > 0) held.set(hash, copies);
+      else held.delete(hash);
+      if (held.size > 0) return [];
       this.#drop(holder, key);
       return [this.#placeOf.get(key)!];
     });
@@ -121,7 +122,7 @@ export class MapOfSets implements PrefixIndex {
 
   /** Whether it holds this block under this very hash. */
   calls(holder: HolderId, block: BlockHash, engineHash: BlockHash): boolean {
-    return this.#blocks.get(keyOf(block))?.get(holder)?.engineHash === keyOf(engineHash);
+    return this.#blocks.get(keyOf(block))?.get(holder)?.has(keyOf(engineHash)) ?? false;
   }
 
   /** A stretch for each block, as far as anybody holds it. */
@@ -147,9 +148,7 @@ export class MapOfSets implements PrefixIndex {
   /** Blocks that a holder holds under a hash. */
   #called(holder: HolderId, engineHash: BlockHash): string[] {
     const wanted = keyOf(engineHash);
-    return [...this.#blocks]
-      .filter(([, holders]) => holders.get(holder)?.engineHash === wanted)
-      .map(([key]) => key);
+    return [...this.#blocks].filter(([, holders]) => holders.get(holder)?.has(wanted)).map(([key]) => key);
   }
 
   #drop(holder: HolderId, key: string): void {
