@@ -108,6 +108,16 @@ export interface CacheContext {
   readonly salt: string;
 }
 
+/** How an engine cuts prompts into blocks. */
+export interface BlockForm {
+  readonly sizeTokens: number;
+  /**
+   * How many tokens after a block its hash covers: a prompt shares the block only if they follow there as well. 0 but for engines that
+   * speculate (EAGLE, MTP).
+   */
+  readonly lookaheadTokens: number;
+}
+
 /**
  * The full blocks of one prompt as chained 64-bit hashes: block i is `(lanes[2i], lanes[2i + 1])` and covers the whole
  * prefix up to its end (`hi`, `lo`). A last, partly filled block is not part of the chain: engines do not cache it.

@@ -4,6 +4,7 @@
  *
  *   node bench/read-path/decide.ts [--pods 1000] [--index map-of-sets --rounds 200 --warm-ups 50]
  */
+
 import { parseArgs } from 'node:util';
 import type { Pod } from '../../src/domain.ts';
 import { PodsHealth } from '../../src/health/pods-health.ts';
@@ -64,10 +65,14 @@ const own = createCacheState({
   seed: SEED,
 });
 const cache = values.index === 'runs' ? own : { ...own, index: createIndex(values.index) as RunIndex };
-const root = rootOf({ space: 'engine', model: MODEL, salt: '' }, BLOCK_SIZE_TOKENS, SEED);
+const root = rootOf(
+  { space: 'engine', model: MODEL, salt: '' },
+  { sizeTokens: BLOCK_SIZE_TOKENS, lookaheadTokens: 0 },
+  SEED,
+);
 for (const [i, pod] of pods.entries()) {
   const holder = cache.holders.ensure(pod.name, { kind: 'gpu', rank: 0 });
-  cache.catalog.note(holder, MODEL, BLOCK_SIZE_TOKENS, 'base');
+  cache.catalog.note(holder, MODEL, { sizeTokens: BLOCK_SIZE_TOKENS, lookaheadTokens: 0 }, 'base');
   for (let k = 0; k < HELD_BY_EACH_POD; k++) {
     const ids = conversations[(2 * i + 7 * k) % CONVERSATIONS]!.subarray(0, TOKENS.held);
     const chain = chainBlocks(root, ids, BLOCK_SIZE_TOKENS, SEED);

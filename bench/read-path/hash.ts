@@ -1,4 +1,5 @@
 /** 100,000 tokens into chained blocks, by our hash and by SHA-256, which engines use. Prints one line of JSON. */
+
 import { createHash } from 'node:crypto';
 import { chainBlocks, rootOf } from '../../src/prompt/blocks.ts';
 import { microseconds } from '../support/stats.ts';
@@ -12,7 +13,11 @@ const SHA256_ROUNDS = 20;
 
 /** As of a vocabulary of 262,144 tokens. */
 const ids = Uint32Array.from({ length: TOKENS }, (_, i) => Math.imul(i, 0x9e3779b1) >>> 14);
-const root = rootOf({ space: 'engine', model: 'demo', salt: '' }, BLOCK_SIZE_TOKENS, SEED);
+const root = rootOf(
+  { space: 'engine', model: 'demo', salt: '' },
+  { sizeTokens: BLOCK_SIZE_TOKENS, lookaheadTokens: 0 },
+  SEED,
+);
 const own = () => chainBlocks(root, ids, BLOCK_SIZE_TOKENS, SEED);
 timesOf(own, WARM_UPS);
 const sha256 = timesOf(chainBySha256, SHA256_ROUNDS);

@@ -1,4 +1,5 @@
 /** The whole server, with a tokenizer that answers at once, and a pod that holds half of every prompt. Forked by its bench. */
+
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -57,8 +58,12 @@ const { cache, grpcPort } = await serve(
   },
 );
 const holder = cache.holders.ensure(`pod-${WARM_POD}`, { kind: 'gpu', rank: 0 });
-cache.catalog.note(holder, MODEL, BLOCK_SIZE_TOKENS, 'base');
-const root = rootOf({ space: 'engine', model: MODEL, salt: '' }, BLOCK_SIZE_TOKENS, SEED);
+cache.catalog.note(holder, MODEL, { sizeTokens: BLOCK_SIZE_TOKENS, lookaheadTokens: 0 }, 'base');
+const root = rootOf(
+  { space: 'engine', model: MODEL, salt: '' },
+  { sizeTokens: BLOCK_SIZE_TOKENS, lookaheadTokens: 0 },
+  SEED,
+);
 const longest = [...tokensByLength.values()].at(-1)!;
 const chain = chainBlocks(root, longest.subarray(0, longest.length / 2), BLOCK_SIZE_TOKENS, SEED);
 cache.index.store(holder, chain, { after: START, engineHashes: chain.lanes, again: 'copy' });

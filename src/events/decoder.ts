@@ -16,7 +16,7 @@
  *   parent_block_hash           2   0.9     hash of the block before the first one; nil for the first of a prompt
  *                                           (llm-d-inference-sim's arrays: 0)
  *   token_ids                   3   0.9     tokens of all blocks; [] in placeholders of offloaded blocks. Pairs of tokens
- *                                           with SGLang's EAGLE: such an event cannot be matched and is skipped
+ *                                           with SGLang's EAGLE: a token and the one after it
  *   block_size                  4   0.9     tokens per block; 0 in placeholders
  *   lora_id                     5   0.9     small integer or nil. Only says whether the blocks belong to an adapter: if so
  *                                           and there is no name (before 0.15), the event is skipped as `unnamed_adapter`
@@ -30,7 +30,8 @@
  *   kv_cache_spec_kind         10   0.20    (#40984) "full_attention", "sliding_window", "mamba", …
  *   kv_cache_spec_sliding_window 11 0.20    tokens, of a sliding window
  *   cache_salt                maps  SGLang  (#37482) a text
- *   locality, ownership, session_id, lookahead_token_ids: maps, 0.26, 0.27, 0.30, 0.33; not used
+ *   lookahead_token_ids         maps  0.33    per block a list of the tokens after it that its hash covers
+ *   locality, ownership, session_id: maps, 0.26, 0.27, 0.30; not used
  * BlockRemoved
  *   block_hashes                1   0.9
  *   medium                      2   0.11

@@ -1,4 +1,4 @@
-import type { BlockChain, BlockHash } from '../domain.ts';
+import type { BlockChain, BlockForm, BlockHash } from '../domain.ts';
 import { type BlockExtras, chainBlocks, extraOf, NO_EXTRAS, rootOf } from '../prompt/blocks.ts';
 import type { StoredEvent } from './kv-event.ts';
 
@@ -19,11 +19,15 @@ export function chainOf(
   parent: BlockHash | undefined,
   options: ChainOptions,
 ): { readonly chain: BlockChain; readonly model: string } {
-  const { tokenIds, blockSizeTokens } = event;
+  const { tokenIds, blockSizeTokens, lookahead } = event;
   const { model, salt, extras } = contextOf(event, options.model);
   // The context is of use for a prompt's first blocks only: those that follow have it in their parent's hash.
-  const before = parent ?? rootOf({ space: 'engine', model, salt }, blockSizeTokens, options.seed);
-  return { chain: chainBlocks(before, tokenIds, blockSizeTokens, options.seed, extras), model };
+  const before = parent ?? rootOf({ space: 'engine', model, salt }, formOf(event), options.seed);
+  return { chain: chainBlocks(before, tokenIds, blockSizeTokens, options.seed, extras, lookahead), model };
+}
+
+export function formOf({ blockSizeTokens, lookahead }: StoredEvent): BlockForm {
+  return { sizeTokens: blockSizeTokens, lookaheadTokens: lookahead.tokens };
 }
 
 /**

@@ -1,3 +1,4 @@
+import { type Lookahead, NO_LOOKAHEAD } from '../prompt/blocks.ts';
 import type { EventDraft } from './event-draft.ts';
 import { readExtraKeys } from './extra-keys.ts';
 import type { KvEvent, Medium } from './kv-event.ts';
@@ -5,8 +6,8 @@ import type { MsgpackReader } from './msgpack-reader.ts';
 import { Names } from './names.ts';
 
 /**
- * Why an event was skipped. A metric label. `unnamed_adapter`: its blocks belong to a LoRA adapter that it does not name;
- * `token_pairs`: bigrams instead of tokens. Neither could be matched with a prompt.
+ * Why an event was skipped. A metric label. `unnamed_adapter`: its blocks belong to a LoRA adapter that it does not name, and could
+ * not be matched with a prompt.
  */
 export const SKIPPED_KINDS = [
   'not_an_event',
@@ -14,8 +15,8 @@ export const SKIPPED_KINDS = [
   'bad_hashes',
   'bad_parent',
   'bad_tokens',
-  'token_pairs',
   'bad_block_size',
+  'bad_lookahead',
   'bad_lora',
   'unnamed_adapter',
   'bad_salt',
@@ -37,7 +38,8 @@ type Field =
   | 'group_idx'
   | 'kv_cache_spec_kind'
   | 'kv_cache_spec_sliding_window'
-  | 'cache_salt';
+  | 'cache_salt'
+  | 'lookahead_token_ids';
 
 const TYPES = new Names<EventType>(['BlockStored', 'BlockRemoved', 'AllBlocksCleared']);
 const TYPE_KEY = new Names(['type']);
@@ -64,7 +66,7 @@ const POSITIONS: Readonly<Record<EventType, readonly Field[]>> = {
 
 /** The fields that are read of an event that is a map. */
 const KEYS: Readonly<Record<EventType, Names<Field>>> = {
-  BlockStored: new Names([...POSITIONS.BlockStored, 'cache_salt']),
+  BlockStored: new Names([...POSITIONS.BlockStored, 'cache_salt', 'lookahead_token_ids']),
   BlockRemoved: new Names([...POSITIONS.BlockRemoved, 'kv_cache_spec_kind']),
   AllBlocksCleared: new Names(POSITIONS.AllBlocksCleared),
 };
@@ -79,6 +81,9 @@ const MEDIA: Readonly<Record<string, Medium>> = {
   DISK: 'storage',
   EXTERNAL: 'storage',
 };
+/** Of one event. A message has at most 32 MiB. */
+const MAX_LOOKAHEAD_IDS = 1 << 24;
+
 const MEDIUM_NAMES = new Names(Object.keys(MEDIA));
 
 /** Those that are known, so that no text is made for them; any other is read as well. */
@@ -161,7 +166,8 @@ function readField(
       return draft.parent === undefined ? 'bad_parent' : undefined;
     case 'token_ids':
       draft.tokenIds = reader.readUint32s();
-      return draft.tokenIds === undefined ? whyNoTokens(reader) : undefined;
+      if (draft.tokenIds === undefined) readPairs(reader, draft);
+      return draft.tokenIds === undefined ? 'bad_tokens' : undefined;
     case 'block_size':
       draft.blockSizeTokens = readCount(reader);
       return draft.blockSizeTokens === undefined ? 'bad_block_size' : undefined;
@@ -180,6 +186,13 @@ function readField(
       const keys = readExtraKeys(reader);
       if (keys === undefined) return 'bad_extra_keys';
       draft.extraKeys = keys;
+      return undefined;
+    }
+    case 'lookahead_token_ids': {
+      if (reader.readNil()) return undefined;
+      const lookahead = readLookahead(reader);
+      if (lookahead === undefined) return 'bad_lookahead';
+      draft.lookahead = lookahead;
       return undefined;
     }
     case 'group_idx':
@@ -202,6 +215,8 @@ function whatIsMissing(draft: EventDraft): SkippedKind | undefined {
   if (draft.kind !== 'stored') return undefined;
   if (draft.tokenIds === undefined) return 'bad_tokens';
   if (draft.blockSizeTokens === undefined) return 'bad_block_size';
+  if (draft.following !== undefined)
+    draft.lookahead = followingBlocks(draft.following, draft.blockSizeTokens);
   return draft.ofAdapter && draft.loraName === undefined ? 'unnamed_adapter' : undefined;
 }
 
@@ -217,9 +232,53 @@ function readWindow(reader: MsgpackReader, draft: EventDraft): boolean {
   return tokens !== undefined || reader.skip();
 }
 
-function whyNoTokens(reader: MsgpackReader): SkippedKind {
-  const isPair = (reader.readArrayLength() ?? 0) > 0 && reader.readArrayLength() !== undefined;
-  return isPair ? 'token_pairs' : 'bad_tokens';
+/** SGLang's EAGLE: each token with the one after it. */
+function readPairs(reader: MsgpackReader, draft: EventDraft): void {
+  const length = reader.readArrayLength();
+  if (length === undefined) return;
+  const tokens = new Uint32Array(length);
+  const following = new Uint32Array(length);
+  for (let i = 0; i < length; i++) {
+    if (reader.readArrayLength() !== 2) return;
+    const token = reader.readInteger();
+    const next = reader.readInteger();
+    if (!isTokenId(token) || !isTokenId(next)) return;
+    tokens[i] = token;
+    following[i] = next;
+  }
+  draft.tokenIds = tokens;
+  draft.following = following;
+}
+
+function isTokenId(value: number | undefined): value is number {
+  return value !== undefined && value >= 0 && value < 2 ** 32;
+}
+
+/** Equally many tokens of each block. */
+function readLookahead(reader: MsgpackReader): Lookahead | undefined {
+  const blocks = reader.readArrayLength();
+  if (blocks === undefined) return undefined;
+  let tokens = 0;
+  let ids = NO_LOOKAHEAD.ids;
+  for (let block = 0; block < blocks; block++) {
+    const ofBlock = reader.readUint32s();
+    if (ofBlock === undefined || (block > 0 && ofBlock.length !== tokens)) return undefined;
+    if (block === 0) {
+      tokens = ofBlock.length;
+      if (blocks * tokens > MAX_LOOKAHEAD_IDS) return undefined;
+      ids = new Uint32Array(blocks * tokens);
+    }
+    ids.set(ofBlock, block * tokens);
+  }
+  return tokens === 0 ? NO_LOOKAHEAD : { tokens, ids };
+}
+
+/** Of blocks of token pairs: the one after each block's last token. */
+function followingBlocks(following: Uint32Array, blockSizeTokens: number): Lookahead {
+  if (blockSizeTokens === 0) return NO_LOOKAHEAD;
+  const ids = new Uint32Array(Math.floor(following.length / blockSizeTokens));
+  for (let block = 0; block < ids.length; block++) ids[block] = following[(block + 1) * blockSizeTokens - 1]!;
+  return { tokens: 1, ids };
 }
 
 /** nil or 0 for no adapter. */

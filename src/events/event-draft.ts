@@ -1,3 +1,4 @@
+import { NO_LOOKAHEAD } from '../prompt/blocks.ts';
 import { HashList } from './hash-list.ts';
 import type { CacheGroup, EngineHash, KvEvent, Medium, StoredEvent } from './kv-event.ts';
 
@@ -14,6 +15,9 @@ export class EventDraft {
   parent: EngineHash | undefined;
   tokenIds: Uint32Array | undefined;
   blockSizeTokens: number | undefined;
+  /** Of token pairs: the second ones. */
+  following: Uint32Array | undefined;
+  lookahead = NO_LOOKAHEAD;
   ofAdapter = false;
   loraName: string | undefined;
   salt: string | undefined;
@@ -29,6 +33,8 @@ export class EventDraft {
     this.parent = undefined;
     this.tokenIds = undefined;
     this.blockSizeTokens = undefined;
+    this.following = undefined;
+    this.lookahead = NO_LOOKAHEAD;
     this.ofAdapter = false;
     this.loraName = undefined;
     this.salt = undefined;

@@ -64,6 +64,7 @@ function storedOf(draft: EventDraft): StoredEvent {
     parent: draft.parent?.hi === 0 && draft.parent.lo === 0 ? undefined : draft.parent,
     tokenIds: draft.tokenIds!,
     blockSizeTokens: draft.blockSizeTokens!,
+    lookahead: draft.lookahead,
     loraName: draft.loraName,
     salt: draft.salt,
     medium: draft.medium,

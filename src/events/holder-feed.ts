@@ -2,7 +2,7 @@ import type { BlockChain, HolderId } from '../domain.ts';
 import type { CacheState } from '../prefix-index/cache-state.ts';
 import { type Place, START } from '../prefix-index/prefix-index.ts';
 import { CacheGroups } from './cache-groups.ts';
-import { chainOf } from './event-chain.ts';
+import { chainOf, formOf } from './event-chain.ts';
 import { FurtherGroups } from './further-groups.ts';
 import { each, hashAt } from './hash-list.ts';
 import type { EngineHash, EngineHashes, KvEvent, RemovedEvent, StoredEvent } from './kv-event.ts';
@@ -108,9 +108,12 @@ export class HolderFeed {
   }
 
   #store(event: StoredEvent): Applied {
-    const { hashes, tokenIds, blockSizeTokens, medium, group } = event;
+    const { hashes, tokenIds, blockSizeTokens, lookahead, medium, group } = event;
     if (medium === 'unknown') return ELSEWHERE;
-    const isComplete = blockSizeTokens > 0 && tokenIds.length === hashes.length * blockSizeTokens;
+    const isComplete =
+      blockSizeTokens > 0 &&
+      tokenIds.length === hashes.length * blockSizeTokens &&
+      lookahead.ids.length === hashes.length * lookahead.tokens;
     if (medium !== 'gpu') return this.#storeInTier(event, medium, isComplete);
     const role = this.#groups.storing(group, blockSizeTokens, isComplete);
     if (role === 'unknown') return INCONSISTENT;
@@ -141,10 +144,10 @@ export class HolderFeed {
   /** Its parent is known. Returns whether it was stored. */
   #place(event: StoredEvent): boolean {
     const { index, catalog } = this.#options.cache;
-    const { hashes, parent, blockSizeTokens, loraName } = event;
+    const { hashes, parent, loraName } = event;
     const after = parent === undefined ? START : this.#locate(parent)!;
     const { chain, model } = chainOf(event, after === START ? undefined : index.hashAt(after), this.#options);
-    if (!catalog.note(this.#gpu, model, blockSizeTokens, loraName === undefined ? 'base' : 'adapter'))
+    if (!catalog.note(this.#gpu, model, formOf(event), loraName === undefined ? 'base' : 'adapter'))
       return false;
     const again = this.#isReannouncement(event, chain) ? 'same' : 'copy';
     index.store(this.#gpu, chain, { after, engineHashes: hashes.lanes, again });

@@ -1,3 +1,5 @@
+import type { Lookahead } from '../prompt/blocks.ts';
+
 /** What an engine says about its KV cache, whatever the wire looked like. */
 export type KvEvent = StoredEvent | RemovedEvent | ClearedEvent;
 
@@ -40,6 +42,8 @@ export interface StoredEvent {
   readonly tokenIds: Uint32Array;
   /** 0 in a placeholder event, which tells of a block on another medium by its hash alone. */
   readonly blockSizeTokens: number;
+  /** Tokens after each block that its hash covers, too; a page of SGLang's EAGLE covers one. Of placeholders there are none. */
+  readonly lookahead: Lookahead;
   readonly loraName: string | undefined;
   /** SGLang's `cache_salt`; vLLM's is the last of the first block's extra keys. */
   readonly salt: string | undefined;

@@ -2,7 +2,7 @@ import type { BlockChain, HolderId } from '../domain.ts';
 import type { CacheState } from '../prefix-index/cache-state.ts';
 import type { Composite } from '../prefix-index/holders.ts';
 import { type Place, START } from '../prefix-index/prefix-index.ts';
-import { type ChainOptions, chainOf } from './event-chain.ts';
+import { type ChainOptions, chainOf, formOf } from './event-chain.ts';
 import { each } from './hash-list.ts';
 import type { EngineHash, EngineHashes, StoredEvent } from './kv-event.ts';
 
@@ -122,12 +122,12 @@ export class Tiers {
   /** Of a prompt's first blocks the event has to say what context they are of: without extra keys it may be any. */
   #storeUnknown(tier: Tier, event: StoredEvent): number {
     const { index, catalog } = this.#options.cache;
-    const { parent, hashes, extraKeys, blockSizeTokens, loraName } = event;
+    const { parent, hashes, extraKeys, loraName } = event;
     if (parent === undefined && extraKeys.length === 0) return 0;
     const after = this.#after(parent);
     if (after === undefined) return 0;
     const { chain, model } = chainOf(event, after === START ? undefined : index.hashAt(after), this.#options);
-    if (!catalog.note(this.#options.gpu, model, blockSizeTokens, loraName === undefined ? 'base' : 'adapter'))
+    if (!catalog.note(this.#options.gpu, model, formOf(event), loraName === undefined ? 'base' : 'adapter'))
       return 0;
     const holders = this.#ensure();
     index.store(holders[tier], chain, { after, engineHashes: hashes.lanes, again: 'copy' });
@@ -159,12 +159,13 @@ export class Tiers {
 }
 
 function withoutHead(event: StoredEvent, blocks: number): StoredEvent {
-  const { hashes, tokenIds, blockSizeTokens, extraKeys } = event;
+  const { hashes, tokenIds, blockSizeTokens, lookahead, extraKeys } = event;
   return {
     ...event,
     hashes: { length: hashes.length - blocks, lanes: hashes.lanes.subarray(2 * blocks) },
     parent: { hi: hashes.lanes[2 * blocks - 2]!, lo: hashes.lanes[2 * blocks - 1]! },
     tokenIds: tokenIds.subarray(blocks * blockSizeTokens),
+    lookahead: { tokens: lookahead.tokens, ids: lookahead.ids.subarray(blocks * lookahead.tokens) },
     extraKeys: extraKeys.slice(blocks),
   };
 }

@@ -1,4 +1,4 @@
-import type { HolderId } from '../domain.ts';
+import type { BlockForm, HolderId } from '../domain.ts';
 
 /** Names that an engine serves: LoRA adapters, and names of its base model. */
 export interface ServedNames {
@@ -6,22 +6,29 @@ export interface ServedNames {
   readonly baseNames: readonly string[];
 }
 
-/** Bounds on what engines may name: all of it is kept, and each block size of a model costs every look-up a hashing of the prompt. */
+/** Bounds on what engines may name: all of it is kept, and each form of a model's blocks costs every look-up a hashing of the prompt. */
 const MAX_NAMES = 1_024;
 const MAX_NAME_CHARACTERS = 512;
 const MAX_BLOCK_SIZE_TOKENS = 65_536;
+const MAX_LOOKAHEAD_TOKENS = 64;
 /** Of one holder, and of all together; real fleets have one or two. */
-const MAX_SIZES_OF_HOLDER = 4;
-const MAX_SIZES = 8;
+const MAX_FORMS_OF_HOLDER = 4;
+const MAX_FORMS = 8;
+
+/** Blocks of one form, and who has them. */
+interface Shown {
+  readonly form: BlockForm;
+  readonly holders: Set<HolderId>;
+}
 
 /**
- * What engines have shown: which block sizes are in use for a model, and which names are LoRA adapters, or names of a base
- * model. The read path asks it how to cut a prompt; block sizes are never configured. Everything here goes with who has shown it.
+ * What engines have shown: which forms of blocks are in use for a model, and which names are LoRA adapters, or names of a base
+ * model. The read path asks it how to cut a prompt; forms are never configured. Everything here goes with who has shown it.
  */
 export class ContextCatalog {
-  /** Cache model (LoRA name, else base model) → block size in tokens → who uses it. */
-  readonly #sizes = new Map<string, Map<number, Set<HolderId>>>();
-  /** Holder → its cache models → how many block sizes. */
+  /** Cache model (LoRA name, else base model) → form → who uses it. */
+  readonly #forms = new Map<string, Map<number, Shown>>();
+  /** Holder → its cache models → how many forms. */
   readonly #modelsOf = new Map<HolderId, Map<string, number>>();
   /** From events. */
   readonly #adapters = new Map<string, Set<HolderId>>();
@@ -31,26 +38,28 @@ export class ContextCatalog {
   readonly #servedBaseNames = new Counts();
 
   /**
-   * The holder has stored blocks of this size for this cache model.
+   * The holder has stored blocks of this form for this cache model.
    * @returns false: it names more, or other things, than an engine can have, and nothing was noted
    */
-  note(holder: HolderId, model: string, blockSizeTokens: number, kind: 'base' | 'adapter'): boolean {
-    const sizes = this.#sizes.get(model);
-    const holders = sizes?.get(blockSizeTokens);
-    if (holders?.has(holder)) return true;
+  note(holder: HolderId, model: string, form: BlockForm, kind: 'base' | 'adapter'): boolean {
+    const forms = this.#forms.get(model);
+    const shown = forms?.get(keyOf(form));
+    if (shown?.holders.has(holder)) return true;
     const models = this.#modelsOf.get(holder) ?? new Map<string, number>();
-    const sizesOfHolder = models.get(model) ?? 0;
+    const formsOfHolder = models.get(model) ?? 0;
     if (
-      blockSizeTokens > MAX_BLOCK_SIZE_TOKENS ||
+      form.sizeTokens > MAX_BLOCK_SIZE_TOKENS ||
+      form.lookaheadTokens > MAX_LOOKAHEAD_TOKENS ||
       model.length > MAX_NAME_CHARACTERS ||
-      sizesOfHolder >= MAX_SIZES_OF_HOLDER ||
-      (sizesOfHolder === 0 && models.size >= MAX_NAMES) ||
-      (holders === undefined && (sizes?.size ?? 0) >= MAX_SIZES)
+      formsOfHolder >= MAX_FORMS_OF_HOLDER ||
+      (formsOfHolder === 0 && models.size >= MAX_NAMES) ||
+      (shown === undefined && (forms?.size ?? 0) >= MAX_FORMS)
     )
       return false;
-    this.#modelsOf.set(holder, models.set(model, sizesOfHolder + 1));
-    const known = sizes ?? new Map<number, Set<HolderId>>();
-    this.#sizes.set(model, known.set(blockSizeTokens, (holders ?? new Set()).add(holder)));
+    this.#modelsOf.set(holder, models.set(model, formsOfHolder + 1));
+    const holders = (shown?.holders ?? new Set<HolderId>()).add(holder);
+    const known = forms ?? new Map<number, Shown>();
+    this.#forms.set(model, known.set(keyOf(form), { form, holders }));
     if (kind === 'adapter') this.#adapters.set(model, (this.#adapters.get(model) ?? new Set()).add(holder));
     return true;
   }
@@ -75,24 +84,24 @@ export class ContextCatalog {
   /** What the holder's events have shown. */
   forget(holder: HolderId): void {
     for (const model of this.#modelsOf.get(holder)?.keys() ?? []) {
-      const sizes = this.#sizes.get(model)!;
-      for (const [size, holders] of sizes)
-        if (holders.delete(holder) && holders.size === 0) sizes.delete(size);
-      if (sizes.size === 0) this.#sizes.delete(model);
+      const forms = this.#forms.get(model)!;
+      for (const [key, { holders }] of forms)
+        if (holders.delete(holder) && holders.size === 0) forms.delete(key);
+      if (forms.size === 0) this.#forms.delete(model);
       const holders = this.#adapters.get(model);
       if (holders?.delete(holder) && holders.size === 0) this.#adapters.delete(model);
     }
     this.#modelsOf.delete(holder);
   }
 
-  /** Block sizes in tokens that some holder uses for this cache model. */
-  blockSizes(model: string): number[] {
-    return [...(this.#sizes.get(model)?.keys() ?? [])];
+  /** Forms of blocks that some holder uses for this cache model. */
+  blockForms(model: string): BlockForm[] {
+    return Array.from(this.#forms.get(model)?.values() ?? [], ({ form }) => form);
   }
 
-  /** Whether this holder has shown this block size for this cache model. */
-  uses(holder: HolderId, model: string, blockSizeTokens: number): boolean {
-    return this.#sizes.get(model)?.get(blockSizeTokens)?.has(holder) ?? false;
+  /** Whether this holder has shown blocks of this form for this cache model. */
+  uses(holder: HolderId, model: string, form: BlockForm): boolean {
+    return this.#forms.get(model)?.get(keyOf(form))?.holders.has(holder) ?? false;
   }
 
   isAdapter(name: string): boolean {
@@ -103,6 +112,11 @@ export class ContextCatalog {
   isBaseName(name: string): boolean {
     return this.#servedBaseNames.has(name);
   }
+}
+
+/** Sizes are bounded, so that both numbers fit into one. */
+function keyOf({ sizeTokens, lookaheadTokens }: BlockForm): number {
+  return lookaheadTokens * 2 * MAX_BLOCK_SIZE_TOKENS + sizeTokens;
 }
 
 function bounded(names: readonly string[]): readonly string[] {

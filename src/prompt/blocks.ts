@@ -8,7 +8,7 @@
  * The mixing is of the MurmurHash3 family; it is seeded per process and never leaves it. A collision would only send a
  * request to a pod that turns out to be cold.
  */
-import type { BlockChain, BlockHash, CacheContext, MediaItem } from '../domain.ts';
+import type { BlockChain, BlockForm, BlockHash, CacheContext, MediaItem } from '../domain.ts';
 
 const X_MULTIPLIER = 0xcc9e2d51;
 const Y_MULTIPLIER = 0x85ebca6b;
@@ -24,28 +24,61 @@ export function extraOf(keys: readonly string[]): string | undefined {
 }
 
 /**
- * Of a prompt with images and the like: each block that holds a part of an item depends on which one it is, and on where it
- * starts, counted from the block's own start (vLLM, v1/core/kv_cache_utils.py, `_gen_mm_extra_hash_keys`).
+ * Of a prompt with images and the like: each block that holds a part of an item, or is followed by one within the lookahead, depends
+ * on which one it is, and on where it starts, counted from the block's own start (vLLM, v1/core/kv_cache_utils.py,
+ * `_gen_mm_extra_hash_keys`, `generate_lookahead_block_hash_extra_keys`).
  */
-export function mediaExtras(media: readonly MediaItem[], blockSizeTokens: number): BlockExtras {
+export function mediaExtras(
+  media: readonly MediaItem[],
+  { sizeTokens, lookaheadTokens }: BlockForm,
+): BlockExtras {
   const keys: string[][] = [];
   for (const { identifier, offset, length } of media) {
-    const last = Math.floor((offset + length - 1) / blockSizeTokens);
-    for (let block = Math.floor(offset / blockSizeTokens); block <= last; block++) {
+    const last = Math.floor((offset + length - 1) / sizeTokens);
+    for (
+      let block = Math.max(0, Math.floor((offset - lookaheadTokens) / sizeTokens));
+      block <= last;
+      block++
+    ) {
       keys[block] ??= [];
-      keys[block]!.push(JSON.stringify([identifier, offset - block * blockSizeTokens]));
+      keys[block]!.push(JSON.stringify([identifier, offset - block * sizeTokens]));
     }
   }
   return Array.from(keys, (ofBlock = []) => extraOf(ofBlock));
 }
 
 /**
- * The start of every chain of one context. Chains of different contexts or block sizes have nothing in common.
+ * The start of every chain of one context. Chains of different contexts or forms have nothing in common.
  * @param seed any 32-bit number, the same for the whole process
  */
-export function rootOf(context: CacheContext, blockSizeTokens: number, seed: number): BlockHash {
-  const start = mixNumber({ hi: seed >>> 0, lo: ~seed >>> 0 }, blockSizeTokens);
+export function rootOf(
+  context: CacheContext,
+  { sizeTokens, lookaheadTokens }: BlockForm,
+  seed: number,
+): BlockHash {
+  let start = mixNumber({ hi: seed >>> 0, lo: ~seed >>> 0 }, sizeTokens);
+  if (lookaheadTokens > 0) start = mixNumber(start, lookaheadTokens);
   return mixTexts(start, [context.space, context.model, context.salt]);
+}
+
+/** The tokens that follow blocks: so many of each, one block's behind the other's. */
+export interface Lookahead {
+  readonly tokens: number;
+  readonly ids: Uint32Array;
+}
+
+export const NO_LOOKAHEAD: Lookahead = { tokens: 0, ids: new Uint32Array() };
+
+/** Of the full blocks of a prompt as far as enough tokens follow them. */
+export function lookaheadOf(ids: Uint32Array, { sizeTokens, lookaheadTokens: tokens }: BlockForm): Lookahead {
+  if (tokens === 0) return NO_LOOKAHEAD;
+  const blocks = Math.max(0, Math.floor((ids.length - tokens) / sizeTokens));
+  const following = new Uint32Array(blocks * tokens);
+  for (let i = 0; i < following.length; i++) {
+    const block = Math.floor(i / tokens);
+    following[i] = ids[(block + 1) * sizeTokens + (i % tokens)]!;
+  }
+  return { tokens, ids: following };
 }
 
 /**
@@ -56,6 +89,7 @@ export function rootOf(context: CacheContext, blockSizeTokens: number, seed: num
  * that a processor works on several at once. They start from the seed: who does not know it cannot make two blocks with
  * equal ones.
  * @param seed the one of `rootOf`
+ * @param lookahead the tokens that follow each block; as many blocks as those are of are hashed at the most
  */
 export function chainBlocks(
   parent: BlockHash,
@@ -63,8 +97,10 @@ export function chainBlocks(
   blockSizeTokens: number,
   seed: number,
   extras: BlockExtras = NO_EXTRAS,
+  lookahead: Lookahead = NO_LOOKAHEAD,
 ): BlockChain {
-  const length = Math.floor(ids.length / blockSizeTokens);
+  const full = Math.floor(ids.length / blockSizeTokens);
+  const length = lookahead.tokens === 0 ? full : Math.min(full, lookahead.ids.length / lookahead.tokens);
   const lanes = new Uint32Array(2 * length);
   const startX = avalanche(seed);
   const startY = avalanche(~seed);
@@ -76,6 +112,11 @@ export function chainBlocks(
       const mixed = mixTexts({ hi: hi >>> 0, lo: lo >>> 0 }, [extra]);
       hi = mixed.hi | 0;
       lo = mixed.lo | 0;
+    }
+    for (let i = block * lookahead.tokens; i < (block + 1) * lookahead.tokens; i++) {
+      const token = lookahead.ids[i]!;
+      hi = avalanche(hi ^ token);
+      lo = avalanche((lo + token) ^ hi);
     }
     let x = startX;
     let y = startY;

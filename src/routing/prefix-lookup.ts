@@ -1,7 +1,7 @@
-import type { BlockChain, HolderId, Pod, TokenSpace, Tokens } from '../domain.ts';
+import type { BlockChain, BlockForm, CacheContext, HolderId, Pod, TokenSpace, Tokens } from '../domain.ts';
 import type { CacheState } from '../prefix-index/cache-state.ts';
 import { compositeDepth } from '../prefix-index/composite-depth.ts';
-import { chainBlocks, mediaExtras, rootOf } from '../prompt/blocks.ts';
+import { chainBlocks, lookaheadOf, mediaExtras, rootOf } from '../prompt/blocks.ts';
 
 /** How much of one prompt each pod holds: a number per pod, in their order. Valid until the next look-up. */
 export interface PrefixFound {
@@ -43,6 +43,12 @@ export interface PrefixLookupParts {
   readonly defaultBlockSizeTokens: Readonly<Record<TokenSpace, number>>;
   /** Of longer prompts only so many blocks from the start are looked up and remembered. */
   readonly maxBlocksPerPrompt: number;
+}
+
+/** One prompt cut in one form. */
+interface Cut {
+  readonly form: BlockForm;
+  readonly chain: BlockChain;
 }
 
 /** What is the same for all prompts as long as the pods are the same. */
@@ -101,14 +107,21 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     return holders.of(name).some(id => holders.rankOf(id) > 0);
   }
 
-  function blockSizes(cacheModel: string, space: TokenSpace): number[] {
-    const seen = space === 'engine' && source === 'engines' ? catalog.blockSizes(cacheModel) : [];
-    return seen.length > 0 ? seen : [defaultBlockSizeTokens[space]];
+  function blockForms(cacheModel: string, space: TokenSpace): BlockForm[] {
+    const seen = space === 'engine' && source === 'engines' ? catalog.blockForms(cacheModel) : [];
+    return seen.length > 0 ? seen : [{ sizeTokens: defaultBlockSizeTokens[space], lookaheadTokens: 0 }];
+  }
+
+  function cut({ ids: all, media }: Tokens, context: CacheContext, form: BlockForm): BlockChain {
+    const { sizeTokens } = form;
+    const ids = all.subarray(0, maxBlocksPerPrompt * sizeTokens + form.lookaheadTokens);
+    const extras = media && mediaExtras(media, form);
+    return chainBlocks(rootOf(context, form, seed), ids, sizeTokens, seed, extras, lookaheadOf(ids, form));
   }
 
   return (tokens, { model, salt }, pods) => {
     const list = listOf(pods);
-    const chains = new Map<string, BlockChain[]>();
+    const cuts = new Map<string, Cut[]>();
     const all: BlockChain[] = [];
     const { matchedBlocks, matchedTokens, totalBlocks, ranks } = list;
     ranks?.best.fill(-1);
@@ -118,14 +131,13 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
 
     history.expire();
     for (const cacheModel of cacheModels(model, list)) {
-      const chainsOfModel = blockSizes(cacheModel, tokens.space).map(blockSizeTokens => {
-        const root = rootOf({ space: tokens.space, model: cacheModel, salt }, blockSizeTokens, seed);
-        const ids = tokens.ids.subarray(0, maxBlocksPerPrompt * blockSizeTokens);
-        const extras = tokens.media && mediaExtras(tokens.media, blockSizeTokens);
-        return chainBlocks(root, ids, blockSizeTokens, seed, extras);
-      });
-      chains.set(cacheModel, chainsOfModel);
-      all.push(...chainsOfModel);
+      const context = { space: tokens.space, model: cacheModel, salt };
+      const ofModel = blockForms(cacheModel, tokens.space).map(form => ({
+        form,
+        chain: cut(tokens, context, form),
+      }));
+      cuts.set(cacheModel, ofModel);
+      for (const { chain } of ofModel) all.push(chain);
     }
     for (const chain of all) look(chain);
     if (all.length === 1) totalBlocks.fill(all[0]!.length);
@@ -177,16 +189,13 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       ranks.best[at] = rank;
     }
 
-    /** In the block size of this pod; in all sizes that its model has while its own is not known. */
+    /** In the form of this pod's blocks; in all forms that its model has while its own is not known. */
     function chainsOf(pod: Pod): readonly BlockChain[] {
       const cacheModel = cacheModelOf(pod, model);
-      const all = chains.get(cacheModel) ?? [];
-      if (source === 'history' || all.length <= 1) return all;
-      const ranks = holders.of(pod.name);
-      const own = all.filter(chain =>
-        ranks.some(rank => catalog.uses(rank, cacheModel, chain.blockSizeTokens)),
-      );
-      return own.length > 0 ? own : all;
+      const all = cuts.get(cacheModel) ?? [];
+      const ranks = source === 'engines' && all.length > 1 ? holders.of(pod.name) : [];
+      const own = all.filter(({ form }) => ranks.some(rank => catalog.uses(rank, cacheModel, form)));
+      return (own.length > 0 ? own : all).map(({ chain }) => chain);
     }
 
     function chainsFor(pod: Pod): readonly BlockChain[] {

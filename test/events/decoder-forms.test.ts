@@ -29,14 +29,36 @@ describe('decoding events of SGLang', () => {
     assert.deepEqual([event.salt, event.parent], ['tenant-a', engineHash(next)]);
   });
 
-  it('skips events whose tokens are pairs', () => {
-    const pairs = array.with(3, [
-      [1, 2],
-      [2, 3],
-    ]);
-    const batch = decoded(pack([1.5, [pairs, array], null]));
-    assert.deepEqual([batch.skipped, batch.rank], [['token_pairs'], undefined]);
-    assert.lengthOf(batch.events, 1);
+  it('takes pairs for tokens, each with the one after it', () => {
+    const pairs = [
+      ...[
+        [1, 2],
+        [2, 70_000],
+        [70_000, 4],
+        [4, 5],
+      ],
+    ];
+    const event = storedEvent(only(['BlockStored', [11, 12], null, pairs, 2]));
+    assert.deepEqual(event.tokenIds, Uint32Array.of(1, 2, 70_000, 4));
+    assert.deepEqual(event.lookahead, { tokens: 1, ids: Uint32Array.of(70_000, 5) });
+  });
+
+  it('takes what follows each block for a part of its hash', () => {
+    const event = storedEvent(
+      only(
+        storedMap({
+          lookahead_token_ids: [
+            [3, 4],
+            [5, 6],
+          ],
+        }),
+      ),
+    );
+    assert.deepEqual(event.lookahead, { tokens: 2, ids: Uint32Array.of(3, 4, 5, 6) });
+    for (const none of [null, [], [[], []]]) {
+      const { lookahead } = storedEvent(only(storedMap({ lookahead_token_ids: none })));
+      assert.deepEqual(lookahead, { tokens: 0, ids: new Uint32Array() });
+    }
   });
 });
 

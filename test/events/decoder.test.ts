@@ -1,5 +1,6 @@
 import { assert } from 'chai';
 import type { EngineHashes, KvEvent, StoredEvent } from '../../src/events/kv-event.ts';
+import { NO_LOOKAHEAD } from '../../src/prompt/blocks.ts';
 import { decoded, only, storedEvent } from '../support/decoded.ts';
 import {
   batchOf,
@@ -54,6 +55,7 @@ for (const version of VERSIONS) {
           parent: undefined,
           tokenIds: prompt?.kind === 'request' ? prompt.promptTokens.slice(0, 208) : [],
           blockSizeTokens: 16,
+          lookahead: NO_LOOKAHEAD,
           loraName: undefined,
           salt: undefined,
           medium: 'gpu',

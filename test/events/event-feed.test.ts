@@ -3,7 +3,7 @@ import type { AppliedFact } from '../../src/events/batch-outcome.ts';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
 import type { CacheState } from '../../src/prefix-index/cache-state.ts';
 import type { Generation } from '../../src/prefix-index/routing-history.ts';
-import { chainOf, SEED } from '../support/blocks.ts';
+import { blockForm, chainOf, SEED } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
 import { FakePublisher, sequenceFrame } from '../support/fake-publisher.ts';
 import { freePort } from '../support/free-port.ts';
@@ -93,7 +93,7 @@ describe('the event feed', () => {
       { kind: 'batch', sequence: 0, at: 1_700_000_000.25, lagSeconds: 1.5, blocks: 3 },
     ]);
     assert.equal(depth([1, 2, 3]), 3);
-    assert.deepEqual(cache.catalog.blockSizes('demo'), [2]);
+    assert.deepEqual(cache.catalog.blockForms('demo'), [blockForm(2)]);
   });
 
   it('starts wherever the stream is', async () => {

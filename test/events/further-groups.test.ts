@@ -1,4 +1,5 @@
 /** Hybrid models: what is reused of a prefix depends on what every KV-cache group holds. */
+
 import { assert } from 'chai';
 import type { HolderFeed } from '../../src/events/holder-feed.ts';
 import type { CacheGroup, KvEvent } from '../../src/events/kv-event.ts';
@@ -255,6 +256,6 @@ describe('the group that carries prefixes', () => {
     assert.deepEqual(store(group(0, 'sliding_window', 3)), { kind: 'stored', blocks: 0, attached: 0 });
     assert.deepEqual(store(group(undefined, 'sliding_window', 3)), { kind: 'inconsistent' });
     assert.deepEqual(bench.cache.index.size(), { blocks: 0, entries: 0 });
-    assert.deepEqual(bench.cache.catalog.blockSizes('demo'), []);
+    assert.deepEqual(bench.cache.catalog.blockForms('demo'), []);
   });
 });

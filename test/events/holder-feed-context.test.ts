@@ -1,6 +1,7 @@
 import { assert } from 'chai';
 import type { HolderFeed } from '../../src/events/holder-feed.ts';
 import type { ExtraKey } from '../../src/events/kv-event.ts';
+import { blockForm } from '../support/blocks.ts';
 import { type Context, FeedBench } from '../support/feed-bench.ts';
 import { stored } from '../support/kv-events.ts';
 
@@ -32,11 +33,11 @@ describe('the context of stored blocks', () => {
     assert.equal(depth([1, 2], { model: 'sql' }), 2);
     assert.equal(depth([1, 2]), 0);
     assert.isTrue(bench.cache.catalog.isAdapter('sql'));
-    assert.deepEqual(bench.cache.catalog.blockSizes('sql'), [2]);
-    assert.deepEqual(bench.cache.catalog.blockSizes('demo'), []);
+    assert.deepEqual(bench.cache.catalog.blockForms('sql'), [blockForm(2)]);
+    assert.deepEqual(bench.cache.catalog.blockForms('demo'), []);
     feed.apply(stored([3]));
-    assert.deepEqual(bench.cache.catalog.blockSizes('demo'), [2]);
-    assert.isTrue(bench.cache.catalog.uses(bench.gpu(), 'demo', 2));
+    assert.deepEqual(bench.cache.catalog.blockForms('demo'), [blockForm(2)]);
+    assert.isTrue(bench.cache.catalog.uses(bench.gpu(), 'demo', blockForm(2)));
     assert.isFalse(bench.cache.catalog.isAdapter('demo'));
   });
 
@@ -46,7 +47,7 @@ describe('the context of stored blocks', () => {
       assert.isTrue(bench.cache.catalog.isAdapter('sql'));
       end();
       assert.isFalse(bench.cache.catalog.isAdapter('sql'));
-      assert.deepEqual(bench.cache.catalog.blockSizes('sql'), []);
+      assert.deepEqual(bench.cache.catalog.blockForms('sql'), []);
     }
   });
 

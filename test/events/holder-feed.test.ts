@@ -146,7 +146,7 @@ describe('the feed of one holder', () => {
       assert.deepEqual(feed.apply(event), { kind: 'inconsistent' });
       assert.equal(bench.cache.index.size().entries, 0);
       assert.equal(feed.orphans, 0);
-      assert.deepEqual(bench.cache.catalog.blockSizes('demo'), []);
+      assert.deepEqual(bench.cache.catalog.blockForms('demo'), []);
     });
   }
 });

@@ -2,7 +2,7 @@ import { assert } from 'chai';
 import fc from 'fast-check';
 import type { HolderFeed } from '../../src/events/holder-feed.ts';
 import type { KvEvent, Medium } from '../../src/events/kv-event.ts';
-import { chainOf } from '../support/blocks.ts';
+import { blockForm, chainOf } from '../support/blocks.ts';
 import { FeedBench } from '../support/feed-bench.ts';
 import { FULL_ATTENTION, group, removed, stored, tokensOf } from '../support/kv-events.ts';
 
@@ -48,7 +48,7 @@ describe('blocks in other tiers than the GPU', () => {
   it('begin prompts of their own, which continue on the GPU', () => {
     feed.apply(inTier([1, 2], 'cpu'));
     assert.deepEqual(match([1, 2, 3]), { gpu: 0, cpu: 2, storage: 0 });
-    assert.deepEqual(bench.cache.catalog.blockSizes('demo'), [2]);
+    assert.deepEqual(bench.cache.catalog.blockForms('demo'), [blockForm(2)]);
     feed.apply(stored([1, 2, 3]));
     assert.deepEqual(match([1, 2, 3]), { gpu: 3, cpu: 0, storage: 0 });
   });

@@ -3,7 +3,7 @@ import type { HolderId } from '../../src/domain.ts';
 import type { CacheState } from '../../src/prefix-index/cache-state.ts';
 import type { Part } from '../../src/prefix-index/holders.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
-import { chainOf, engineHashesOf } from '../support/blocks.ts';
+import { blockForm, chainOf, engineHashesOf } from '../support/blocks.ts';
 import { aCacheState } from '../support/builders.ts';
 
 const GPU: Part = { kind: 'gpu', rank: 0 };
@@ -25,22 +25,22 @@ describe('the cache state', () => {
     const other = cache.holders.ensure('b', GPU);
     for (const id of [...ids, other]) {
       store(id);
-      cache.catalog.note(id, 'demo', 16, 'base');
+      cache.catalog.note(id, 'demo', blockForm(16), 'base');
     }
-    cache.catalog.note(ids[1]!, 'demo', 64, 'base');
-    cache.catalog.note(ids[0]!, 'sql', 16, 'adapter');
+    cache.catalog.note(ids[1]!, 'demo', blockForm(64), 'base');
+    cache.catalog.note(ids[0]!, 'sql', blockForm(16), 'adapter');
     cache.history.store('a', chain);
 
     cache.purge('a');
     assert.deepEqual(cache.index.find(chain).layers(), [{ depth: 3, holders: [other] }]);
     assert.deepEqual([cache.history.entries, cache.history.of('a')], [0, []]);
-    assert.deepEqual(cache.catalog.blockSizes('demo'), [16]);
+    assert.deepEqual(cache.catalog.blockForms('demo'), [blockForm(16)]);
     assert.isFalse(cache.catalog.isAdapter('sql'));
     assert.deepEqual(cache.holders.of('a'), []);
 
     cache.purge('b');
     assert.deepEqual(cache.index.size(), { blocks: 0, entries: 0 });
-    assert.deepEqual(cache.catalog.blockSizes('demo'), []);
+    assert.deepEqual(cache.catalog.blockForms('demo'), []);
     cache.index.check();
   });
 

@@ -1,6 +1,6 @@
 import { assert } from 'chai';
 import { ContextCatalog } from '../../src/prefix-index/context-catalog.ts';
-import { holder } from '../support/blocks.ts';
+import { blockForm, holder } from '../support/blocks.ts';
 
 describe('the context catalog', () => {
   const A = holder(0);
@@ -11,44 +11,44 @@ describe('the context catalog', () => {
   });
 
   it('knows nothing at first', () => {
-    assert.deepEqual(catalog.blockSizes('demo'), []);
+    assert.deepEqual(catalog.blockForms('demo'), []);
     assert.isFalse(catalog.isAdapter('demo'));
-    assert.isFalse(catalog.uses(A, 'demo', 16));
+    assert.isFalse(catalog.uses(A, 'demo', blockForm(16)));
   });
 
   it('knows every block size of a model once, and who uses it', () => {
-    catalog.note(A, 'demo', 16, 'base');
-    catalog.note(A, 'demo', 16, 'base');
-    catalog.note(B, 'demo', 64, 'base');
-    catalog.note(B, 'other', 32, 'base');
-    assert.sameMembers(catalog.blockSizes('demo'), [16, 64]);
-    assert.deepEqual(catalog.blockSizes('other'), [32]);
-    assert.isTrue(catalog.uses(A, 'demo', 16));
-    assert.isFalse(catalog.uses(A, 'demo', 64));
-    assert.isFalse(catalog.uses(B, 'demo', 32));
+    catalog.note(A, 'demo', blockForm(16), 'base');
+    catalog.note(A, 'demo', blockForm(16), 'base');
+    catalog.note(B, 'demo', blockForm(64), 'base');
+    catalog.note(B, 'other', blockForm(32), 'base');
+    assert.sameDeepMembers(catalog.blockForms('demo'), [blockForm(16), blockForm(64)]);
+    assert.deepEqual(catalog.blockForms('other'), [blockForm(32)]);
+    assert.isTrue(catalog.uses(A, 'demo', blockForm(16)));
+    assert.isFalse(catalog.uses(A, 'demo', blockForm(64)));
+    assert.isFalse(catalog.uses(B, 'demo', blockForm(32)));
   });
 
   it('knows adapters by name', () => {
-    catalog.note(A, 'sql', 16, 'adapter');
-    catalog.note(B, 'sql', 16, 'adapter');
+    catalog.note(A, 'sql', blockForm(16), 'adapter');
+    catalog.note(B, 'sql', blockForm(16), 'adapter');
     assert.isTrue(catalog.isAdapter('sql'));
     assert.isFalse(catalog.isAdapter('demo'));
   });
 
   it('forgets what only a forgotten holder has shown', () => {
-    catalog.note(A, 'demo', 16, 'base');
-    catalog.note(B, 'demo', 16, 'base');
-    catalog.note(A, 'demo', 64, 'base');
-    catalog.note(A, 'sql', 16, 'adapter');
-    catalog.note(A, 'chat', 16, 'adapter');
-    catalog.note(B, 'chat', 16, 'adapter');
+    catalog.note(A, 'demo', blockForm(16), 'base');
+    catalog.note(B, 'demo', blockForm(16), 'base');
+    catalog.note(A, 'demo', blockForm(64), 'base');
+    catalog.note(A, 'sql', blockForm(16), 'adapter');
+    catalog.note(A, 'chat', blockForm(16), 'adapter');
+    catalog.note(B, 'chat', blockForm(16), 'adapter');
     catalog.forget(A);
-    assert.deepEqual(catalog.blockSizes('demo'), [16]);
-    assert.deepEqual(catalog.blockSizes('sql'), []);
+    assert.deepEqual(catalog.blockForms('demo'), [blockForm(16)]);
+    assert.deepEqual(catalog.blockForms('sql'), []);
     assert.isFalse(catalog.isAdapter('sql'));
     assert.isTrue(catalog.isAdapter('chat'));
     catalog.forget(B);
-    assert.deepEqual(catalog.blockSizes('demo'), []);
+    assert.deepEqual(catalog.blockForms('demo'), []);
     assert.isFalse(catalog.isAdapter('chat'));
   });
 
@@ -72,7 +72,7 @@ describe('the context catalog', () => {
 
   it('keeps what a pod serves apart from what its events have shown', () => {
     catalog.setServed('a', { adapters: ['sql'], baseNames: [] });
-    catalog.note(A, 'sql', 16, 'adapter');
+    catalog.note(A, 'sql', blockForm(16), 'adapter');
     catalog.forget(A);
     assert.isTrue(catalog.isAdapter('sql'), 'a cleared cache unloads no adapter');
   });
@@ -81,24 +81,24 @@ describe('the context catalog', () => {
     it('the block sizes of a holder, and of a model', () => {
       const sizes = Array.from({ length: 3_000 }, (_, i) => i + 1);
       assert.lengthOf(
-        sizes.filter(size => catalog.note(A, 'demo', size, 'base')),
+        sizes.filter(size => catalog.note(A, 'demo', blockForm(size), 'base')),
         4,
       );
-      assert.isTrue(catalog.note(A, 'demo', 1, 'base'), 'what is known may come again');
+      assert.isTrue(catalog.note(A, 'demo', blockForm(1), 'base'), 'what is known may come again');
       assert.lengthOf(
-        sizes.filter(size => catalog.note(B, 'demo', size + 4, 'base')),
+        sizes.filter(size => catalog.note(B, 'demo', blockForm(size + 4), 'base')),
         4,
       );
-      assert.isFalse(catalog.note(holder(2), 'demo', 9, 'base'));
-      assert.isTrue(catalog.note(holder(2), 'demo', 8, 'base'));
-      assert.lengthOf(catalog.blockSizes('demo'), 8);
+      assert.isFalse(catalog.note(holder(2), 'demo', blockForm(9), 'base'));
+      assert.isTrue(catalog.note(holder(2), 'demo', blockForm(8), 'base'));
+      assert.lengthOf(catalog.blockForms('demo'), 8);
       catalog.forget(A);
-      assert.isTrue(catalog.note(holder(2), 'demo', 9, 'base'), 'there is room again');
+      assert.isTrue(catalog.note(holder(2), 'demo', blockForm(9), 'base'), 'there is room again');
     });
 
     it('the size of a block, and the length of a name', () => {
-      assert.isFalse(catalog.note(A, 'demo', 65_537, 'base'));
-      assert.isFalse(catalog.note(A, 'x'.repeat(513), 16, 'base'));
+      assert.isFalse(catalog.note(A, 'demo', blockForm(65_537), 'base'));
+      assert.isFalse(catalog.note(A, 'x'.repeat(513), blockForm(16), 'base'));
       catalog.setServed('a', { adapters: ['x'.repeat(513), 'sql'], baseNames: [] });
       assert.isFalse(catalog.isAdapter('x'.repeat(513)));
       assert.isTrue(catalog.isAdapter('sql'));
@@ -107,10 +107,10 @@ describe('the context catalog', () => {
     it('the adapters of a holder and of a pod', () => {
       const names = Array.from({ length: 2_000 }, (_, i) => `adapter-${i}`);
       assert.lengthOf(
-        names.filter(name => catalog.note(A, name, 16, 'base')),
+        names.filter(name => catalog.note(A, name, blockForm(16), 'base')),
         1_024,
       );
-      assert.isTrue(catalog.note(B, 'adapter-1999', 16, 'base'));
+      assert.isTrue(catalog.note(B, 'adapter-1999', blockForm(16), 'base'));
       catalog.setServed('a', { adapters: names, baseNames: names });
       assert.lengthOf(
         names.filter(name => catalog.isAdapter(name)),

@@ -1,8 +1,8 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
 import type { BlockChain, CacheContext } from '../../src/domain.ts';
-import { blockAt, chainBlocks, mediaExtras, rootOf } from '../../src/prompt/blocks.ts';
-import { aContext, chainOf, SEED } from '../support/blocks.ts';
+import { blockAt, chainBlocks, lookaheadOf, mediaExtras, rootOf } from '../../src/prompt/blocks.ts';
+import { aContext, blockForm, chainOf, SEED } from '../support/blocks.ts';
 
 const tokenId = fc.integer({ min: 0, max: 0xffffffff });
 const ids = fc.array(tokenId, { maxLength: 40 }).map(list => Uint32Array.from(list));
@@ -36,7 +36,7 @@ describe('chainBlocks', () => {
   it('gives the same chain wherever it is cut and continued', () => {
     fc.assert(
       fc.property(ids, blockSize, context, seed, fc.nat(), (tokens, size, from, anySeed, anyCut) => {
-        const root = rootOf(from, size, anySeed);
+        const root = rootOf(from, blockForm(size), anySeed);
         const whole = chainBlocks(root, tokens, size, anySeed);
         fc.pre(whole.length > 1);
         const cut = 1 + (anyCut % (whole.length - 1));
@@ -73,7 +73,7 @@ describe('chainBlocks', () => {
         fc.string(),
         fc.string(),
         (tokens, size, anyBlock, one, other) => {
-          const root = rootOf(aContext(), size, SEED);
+          const root = rootOf(aContext(), blockForm(size), SEED);
           const bare = hashesOf(chainBlocks(root, tokens, size, SEED));
           fc.pre(bare.length > 0 && one !== other);
           const block = anyBlock % bare.length;
@@ -91,7 +91,7 @@ describe('chainBlocks', () => {
   });
 
   it('does not confuse an extra of one block with the same extra of the next', () => {
-    const root = rootOf(aContext(), 1, SEED);
+    const root = rootOf(aContext(), blockForm(1), SEED);
     const tokens = Uint32Array.of(1, 2);
     const first = hashesOf(chainBlocks(root, tokens, 1, SEED, ['x']));
     const second = hashesOf(chainBlocks(root, tokens, 1, SEED, [undefined, 'x']));
@@ -111,7 +111,7 @@ describe('rootOf', () => {
     fc.assert(
       fc.property(context, context, blockSize, blockSize, (one, other, oneSize, otherSize) => {
         const equal = key(one, oneSize) === key(other, otherSize);
-        const roots = [rootOf(one, oneSize, SEED), rootOf(other, otherSize, SEED)];
+        const roots = [rootOf(one, blockForm(oneSize), SEED), rootOf(other, blockForm(otherSize), SEED)];
         assert.equal(JSON.stringify(roots[0]) === JSON.stringify(roots[1]), equal);
       }),
       { numRuns: 500 },
@@ -123,7 +123,8 @@ describe('rootOf', () => {
   it('keeps texts apart that would run together', () => {
     const roots = new Set<string>();
     for (const model of texts) {
-      for (const salt of texts) roots.add(JSON.stringify(rootOf(aContext({ model, salt }), 16, SEED)));
+      for (const salt of texts)
+        roots.add(JSON.stringify(rootOf(aContext({ model, salt }), blockForm(16), SEED)));
     }
     assert.equal(roots.size, texts.length ** 2);
   });
@@ -142,8 +143,8 @@ describe('rootOf', () => {
   });
 
   it('depends on the seed, and on nothing else of the process', () => {
-    assert.notDeepEqual(rootOf(aContext(), 16, 1), rootOf(aContext(), 16, 2));
-    assert.deepEqual(rootOf(aContext(), 16, 0xffffffff), rootOf(aContext(), 16, -1));
+    assert.notDeepEqual(rootOf(aContext(), blockForm(16), 1), rootOf(aContext(), blockForm(16), 2));
+    assert.deepEqual(rootOf(aContext(), blockForm(16), 0xffffffff), rootOf(aContext(), blockForm(16), -1));
   });
 });
 
@@ -187,7 +188,7 @@ describe('64-bit block hashes of prompts with little in them', function () {
 
   for (const [name, fill] of Object.entries(shapes)) {
     it(`do not collide and are spread well: ${name}`, () => {
-      const root = rootOf(aContext(), SIZE, SEED);
+      const root = rootOf(aContext(), blockForm(SIZE), SEED);
       const seen = new BigUint64Array(BLOCKS);
       const block = new Uint32Array(SIZE);
       const counts = Array.from({ length: 4 }, () => new Uint32Array(256));
@@ -228,7 +229,7 @@ describe('mediaExtras', () => {
 
   it('names in each block the items that it holds a part of, and where they start', () => {
     const media = [item('cat', 6, 10), item('dog', 17, 2), item('owl', 19, 1)];
-    assert.deepEqual(mediaExtras(media, 4), [
+    assert.deepEqual(mediaExtras(media, blockForm(4)), [
       undefined,
       '[["cat",2]]',
       '[["cat",-2]]',
@@ -237,7 +238,45 @@ describe('mediaExtras', () => {
     ]);
   });
 
+  it('names an item in the block before it, too, where hashes cover what follows', () => {
+    const media = [item('cat', 5, 2), item('dog', 8, 1), item('owl', 15, 1)];
+    assert.deepEqual(mediaExtras(media, blockForm(4, 1)), [
+      undefined,
+      '[["cat",1],["dog",4]]',
+      '[["dog",0]]',
+      '[["owl",3]]',
+    ]);
+    assert.deepEqual(mediaExtras([item('cat', 1, 1)], blockForm(4, 2)), ['[["cat",1]]']);
+  });
+
   it('is nothing without items', () => {
-    assert.deepEqual(mediaExtras([], 4), []);
+    assert.deepEqual(mediaExtras([], blockForm(4)), []);
+  });
+});
+
+describe('lookaheadOf', () => {
+  it('has what follows each block, as far as all of it is there', () => {
+    const ids = Uint32Array.of(0, 1, 2, 3, 4, 5, 6);
+    const following = (tokens: number) => [...lookaheadOf(ids, blockForm(2, tokens)).ids];
+    assert.deepEqual(following(0), []);
+    assert.deepEqual(following(1), [2, 4, 6]);
+    assert.deepEqual(following(2), [2, 3, 4, 5]);
+    assert.deepEqual(following(3), [2, 3, 4, 4, 5, 6]);
+    assert.deepEqual(following(9), []);
+  });
+
+  it('makes blocks differ by what follows them, and chains by how much that is', () => {
+    const chain = (ids: readonly number[], tokens: number) => {
+      const form = blockForm(2, tokens);
+      const all = Uint32Array.from(ids);
+      return chainBlocks(rootOf(aContext(), form, SEED), all, 2, SEED, undefined, lookaheadOf(all, form));
+    };
+    const [one, other] = [chain([1, 2, 3, 4, 5], 1), chain([1, 2, 3, 4, 6], 1)];
+    assert.deepEqual([one.length, other.length], [2, 2]);
+    assert.deepEqual(blockAt(one, 0), blockAt(other, 0));
+    assert.notDeepEqual(blockAt(one, 1), blockAt(other, 1));
+    assert.equal(chain([1, 2, 3, 4], 1).length, 1);
+    for (const tokens of [0, 2])
+      assert.notDeepEqual(blockAt(chain([1, 2, 3, 4, 5], tokens), 0), blockAt(one, 0));
   });
 });

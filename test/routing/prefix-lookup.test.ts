@@ -9,7 +9,7 @@ import {
   type PrefixLookup,
   type PromptContext,
 } from '../../src/routing/prefix-lookup.ts';
-import { chainOf, engineHashesOf, SEED, slice, tokenIds } from '../support/blocks.ts';
+import { blockForm, chainOf, engineHashesOf, SEED, slice, tokenIds } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
 import { removed, stored, tokensOf } from '../support/kv-events.ts';
 
@@ -44,7 +44,7 @@ function announce(pod: Pod, ids: Uint32Array, { rank = 0, model = 'demo', salt =
   cache.index.store(holder, chain, {
     ...{ after: START, engineHashes: engineHashesOf(chain), again: 'same' },
   });
-  cache.catalog.note(holder, model, size, model === 'demo' ? 'base' : 'adapter');
+  cache.catalog.note(holder, model, blockForm(size), model === 'demo' ? 'base' : 'adapter');
 }
 
 function look(ids: Uint32Array, context = BASE, lookup = withEvents) {

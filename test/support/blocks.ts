@@ -1,9 +1,14 @@
 /** Small chains and holders for tests of what deals in blocks. */
-import type { BlockChain, BlockHash, CacheContext, HolderId, Matches } from '../../src/domain.ts';
+import type { BlockChain, BlockForm, BlockHash, CacheContext, HolderId, Matches } from '../../src/domain.ts';
 import type { PrefixIndex } from '../../src/prefix-index/prefix-index.ts';
 import { chainBlocks, rootOf } from '../../src/prompt/blocks.ts';
 
 export const SEED = 7;
+
+/** Of blocks whose hashes cover nothing after them. */
+export function blockForm(sizeTokens: number, lookaheadTokens = 0): BlockForm {
+  return { sizeTokens, lookaheadTokens };
+}
 
 export function holder(id: number): HolderId {
   return id as HolderId;
@@ -24,7 +29,7 @@ export function chainOf(
   context: Partial<CacheContext> = {},
 ): BlockChain {
   return chainBlocks(
-    rootOf(aContext(context), blockSizeTokens, SEED),
+    rootOf(aContext(context), blockForm(blockSizeTokens), SEED),
     Uint32Array.from(ids),
     blockSizeTokens,
     SEED,

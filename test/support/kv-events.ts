@@ -8,6 +8,7 @@ import type {
   RemovedEvent,
   StoredEvent,
 } from '../../src/events/kv-event.ts';
+import { NO_LOOKAHEAD } from '../../src/prompt/blocks.ts';
 
 export const VERSIONS = ['0.32.0', '0.23.0'] as const;
 export type Version = (typeof VERSIONS)[number];
@@ -111,6 +112,7 @@ export function stored(
     parent: parent === undefined ? undefined : engineHash(parent),
     tokenIds: tokensOf(hashes),
     blockSizeTokens: 2,
+    lookahead: NO_LOOKAHEAD,
     loraName: undefined,
     salt: undefined,
     medium: 'gpu',

@@ -4,6 +4,7 @@
  */
 import { Unpackr } from 'msgpackr';
 import type { EngineHash, ExtraKey, KvEvent, Medium } from '../../src/events/kv-event.ts';
+import { type Lookahead, NO_LOOKAHEAD } from '../../src/prompt/blocks.ts';
 import { engineHash, engineHashes } from './kv-events.ts';
 
 const unpackr = new Unpackr({ useRecords: false, int64AsType: 'bigint' });
@@ -62,6 +63,7 @@ function naiveEvent(raw: unknown): KvEvent {
     parent,
     tokenIds: Uint32Array.from((fields.token_ids as unknown[]).map(Number)),
     blockSizeTokens: Number(fields.block_size),
+    lookahead: lookaheadIn(fields.lookahead_token_ids),
     loraName: typeof name === 'string' ? name : undefined,
     salt: (salt as string | null | undefined) ?? undefined,
     medium,
@@ -70,6 +72,13 @@ function naiveEvent(raw: unknown): KvEvent {
       ? []
       : (fields.extra_keys as (unknown[] | null)[]).map(keys => keys?.map(extraKey)),
   };
+}
+
+function lookaheadIn(given: unknown): Lookahead {
+  if (isNil(given)) return NO_LOOKAHEAD;
+  const ofBlocks = given as readonly (readonly unknown[])[];
+  const ids = Uint32Array.from(ofBlocks.flat().map(Number));
+  return ids.length === 0 ? NO_LOOKAHEAD : { tokens: ids.length / ofBlocks.length, ids };
 }
 
 /** Removals in a row, of one medium and group, are one. */
