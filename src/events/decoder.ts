@@ -64,8 +64,8 @@ export type DecodedBatch =
       /** Events of the batch that could not be read: why, each. Their neighbours are not affected. */
       readonly skipped: readonly SkippedKind[];
       /**
-       * false: the payload is no well-formed MessagePack, or goes on, behind the events given. They are valid, but others
-       * may be lost, so what the publisher holds is no longer known.
+       * false: the payload is no well-formed MessagePack, or goes on, behind the events given, or one of those skipped was about
+       * blocks that are gone. Those given are valid, but what the publisher holds is no longer known.
        */
       readonly whole: boolean;
     }
@@ -95,7 +95,8 @@ export function decodeBatch(payload: Uint8Array): DecodedBatch {
   const { at, rank, events, skipped } = draft;
   if (at === undefined) return { kind: 'malformed', why: whole ? 'no_time' : 'broken' };
   if (events === undefined) return { kind: 'malformed', why: whole ? 'no_events' : 'broken' };
-  return { kind: 'batch', at, rank, events: events.finish(), skipped, whole: whole && reader.atEnd };
+  const isWhole = whole && reader.atEnd && !skipped.includes('unreadable_removal');
+  return { kind: 'batch', at, rank, events: events.finish(), skipped, whole: isWhole };
 }
 
 /** The rank of a batch alone, without a look at its events; undefined if it does not say, or is none. */

@@ -7,7 +7,8 @@ import { Names } from './names.ts';
 
 /**
  * Why an event was skipped. A metric label. `unnamed_adapter`: its blocks belong to a LoRA adapter that it does not name, and could
- * not be matched with a prompt.
+ * not be matched with a prompt. `unreadable_removal`: it says that blocks are gone, and not which: what the holder has is no longer
+ * known.
  */
 export const SKIPPED_KINDS = [
   'not_an_event',
@@ -22,6 +23,7 @@ export const SKIPPED_KINDS = [
   'bad_salt',
   'bad_group',
   'bad_extra_keys',
+  'unreadable_removal',
 ] as const;
 export type SkippedKind = (typeof SKIPPED_KINDS)[number];
 
@@ -105,6 +107,9 @@ const KINDS: Readonly<Record<EventType, KvEvent['kind']>> = {
   AllBlocksCleared: 'cleared',
 };
 
+/** In the names of events that are not known yet: what they are about is gone (vLLM plans `TierBlocksCleared`). */
+const SAYS_GONE = /remov|clear|evict|delet|drop|flush|reset|invalidat|expire/i;
+
 /**
  * Reads the event that is next into a draft, and leaves the reader behind it; undefined if all is well. If it cannot be read:
  * why; then the draft is of no use, and the reader is anywhere inside of the event. Whether the frame is broken there is told by
@@ -113,13 +118,13 @@ const KINDS: Readonly<Record<EventType, KvEvent['kind']>> = {
 export function decodeEvent(reader: MsgpackReader, draft: EventDraft): SkippedKind | undefined {
   const length = reader.readArrayLength();
   if (length !== undefined) {
-    const type = length > 0 ? reader.readOneOf(TYPES) : undefined;
-    if (type === undefined) return 'unknown_type';
+    const type = length > 0 ? readType(reader) : 'unknown_type';
+    if (!isKnown(type)) return type;
     draft.reset(KINDS[type]);
     const positions = POSITIONS[type];
     for (let i = 0; i < length - 1; i++) {
       const why = readField(reader, draft, positions[i]);
-      if (why !== undefined) return why;
+      if (why !== undefined) return whyUnread(draft, why);
     }
     return whatIsMissing(draft);
   }
@@ -128,8 +133,8 @@ export function decodeEvent(reader: MsgpackReader, draft: EventDraft): SkippedKi
   const start = reader.position;
   // The type decides which of the keys matter; engines send it first, but any place will do.
   const isFirst = pairs > 0 && reader.readOneOf(TYPE_KEY) !== undefined;
-  const type = isFirst ? reader.readOneOf(TYPES) : findType(reader, pairs);
-  if (type === undefined) return 'unknown_type';
+  const type = isFirst ? readType(reader) : findType(reader, pairs);
+  if (!isKnown(type)) return type;
   draft.reset(KINDS[type]);
   if (!isFirst) reader.seek(start);
   const keys = KEYS[type];
@@ -137,17 +142,33 @@ export function decodeEvent(reader: MsgpackReader, draft: EventDraft): SkippedKi
     const key = reader.readOneOf(keys);
     if (key === undefined && !reader.skip()) return 'not_an_event';
     const why = readField(reader, draft, key);
-    if (why !== undefined) return why;
+    if (why !== undefined) return whyUnread(draft, why);
   }
   return whatIsMissing(draft);
 }
 
-function findType(reader: MsgpackReader, pairs: number): EventType | undefined {
+type UnknownType = 'unknown_type' | 'unreadable_removal';
+
+function readType(reader: MsgpackReader): EventType | UnknownType {
+  const known = reader.readOneOf(TYPES);
+  if (known !== undefined) return known;
+  return SAYS_GONE.test(reader.readText() ?? '') ? 'unreadable_removal' : 'unknown_type';
+}
+
+function isKnown(type: EventType | UnknownType): type is EventType {
+  return type !== 'unknown_type' && type !== 'unreadable_removal';
+}
+
+function whyUnread({ kind }: EventDraft, why: SkippedKind): SkippedKind {
+  return kind === 'stored' ? why : 'unreadable_removal';
+}
+
+function findType(reader: MsgpackReader, pairs: number): EventType | UnknownType {
   for (let i = 0; i < pairs; i++) {
-    if (reader.readOneOf(TYPE_KEY) !== undefined) return reader.readOneOf(TYPES);
-    if (!reader.skip() || !reader.skip()) return undefined;
+    if (reader.readOneOf(TYPE_KEY) !== undefined) return readType(reader);
+    if (!reader.skip() || !reader.skip()) break;
   }
-  return undefined;
+  return 'unknown_type';
 }
 
 /** undefined if all is well, also for a field that is not used. */
@@ -211,7 +232,7 @@ function readField(
 }
 
 function whatIsMissing(draft: EventDraft): SkippedKind | undefined {
-  if (draft.kind !== 'cleared' && !draft.hasHashes) return 'bad_hashes';
+  if (draft.kind !== 'cleared' && !draft.hasHashes) return whyUnread(draft, 'bad_hashes');
   if (draft.kind !== 'stored') return undefined;
   if (draft.tokenIds === undefined) return 'bad_tokens';
   if (draft.blockSizeTokens === undefined) return 'bad_block_size';

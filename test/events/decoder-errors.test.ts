@@ -75,9 +75,8 @@ describe('an event that cannot be read', () => {
       'bad_block_size',
     ],
     ['cut short', ['BlockStored', [1]], 'bad_tokens'],
-    ['a removal without hashes', ['BlockRemoved'], 'bad_hashes'],
-    ['a removal with 0 for a hash', ['BlockRemoved', [1, 0]], 'bad_hashes'],
-    ['a removal with a text for a group', ['BlockRemoved', [1], 'GPU', 'x'], 'bad_group'],
+    ['of an unknown type that says nothing of removals', ['BlockRefreshed', [1]], 'unknown_type'],
+    ['a map without a type before one that says so', { kind: 'TierBlocksCleared' }, 'unknown_type'],
   ];
   for (const [title, event, why] of bad) {
     it(`costs itself alone: ${title}`, () => {
@@ -89,6 +88,30 @@ describe('an event that cannot be read', () => {
       );
       assert.deepEqual(batch.skipped, [why]);
       assert.isTrue(batch.whole);
+    });
+  }
+
+  const gone: [title: string, event: unknown][] = [
+    ['a removal without hashes', ['BlockRemoved']],
+    ['a removal with nil for hashes', { type: 'BlockRemoved', block_hashes: null }],
+    ['a removal with 0 for a hash', ['BlockRemoved', [1, 0]]],
+    ['a removal with a text for a group', ['BlockRemoved', [1], 'GPU', 'x']],
+    [
+      'a removal, as a map, with a text for a group',
+      { type: 'BlockRemoved', block_hashes: [1], group_idx: 'x' },
+    ],
+    ['of an unknown type that says cleared', ['TierBlocksCleared', 'CPU']],
+    ['of an unknown type that says cleared, as a map', { type: 'TierBlocksCleared', medium: 'CPU' }],
+    ['of an unknown type that says removed, at the end of a map', { medium: 'CPU', type: 'RangeRemoved' }],
+    ['of an unknown type that says evicted', ['BLOCKS_EVICTED', [1]]],
+  ];
+  for (const [title, event] of gone) {
+    it(`costs all that is believed, as nobody knows what is gone: ${title}`, () => {
+      const batch = decodeBatch(batchOf(storedMap(), event, ['AllBlocksCleared']));
+      if (batch.kind !== 'batch') assert.fail(batch.why);
+      assert.lengthOf(batch.events, 2);
+      assert.deepEqual(batch.skipped, ['unreadable_removal']);
+      assert.isFalse(batch.whole);
     });
   }
 

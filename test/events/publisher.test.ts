@@ -276,6 +276,28 @@ describe('following a publisher', () => {
     assert.deepEqual(held(), [1, 1]);
   });
 
+  for (const [what, event] of [
+    ['a removal that cannot be read', ['BlockRemoved', 'all']],
+    ['an unknown event that says that blocks are gone', { type: 'TierBlocksCleared', medium: 'CPU' }],
+  ] as const) {
+    it(`forgets at ${what}, too`, async () => {
+      await followed(3);
+      await live.publish(pack([START_MS / 1_000, [event]]), { sequence: 3n });
+      await until('cold');
+      assert.deepEqual(held(), [0, 0]);
+    });
+  }
+
+  it('goes on at an unknown event that says nothing of that', async () => {
+    await followed(3);
+    await live.publish(pack([START_MS / 1_000, [{ type: 'BlockTouched', block_hashes: [1] }]]), {
+      sequence: 3n,
+    });
+    await facts.until(fact => fact.kind === 'skipped_event');
+    assert.equal(feed.snapshot()[0]!.state, 'live');
+    assert.deepEqual(held(), [3, 3]);
+  });
+
   it('believes nothing that is too old when it is heard', async () => {
     await followed(0);
     await live.publish(pack([START_MS / 1_000, []]), { sequence: 0n });
