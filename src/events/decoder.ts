@@ -30,6 +30,7 @@
  *   kv_cache_spec_kind         10   0.20    (#40984) "full_attention", "sliding_window", "mamba", …
  *   kv_cache_spec_sliding_window 11 0.20    tokens, of a sliding window
  *   cache_salt                maps  SGLang  (#37482) a text
+ *   mm_keys                     maps  TensorRT-LLM   per block a list of `{type, hash, start_offset}`: extra keys as well
  *   lookahead_token_ids         maps  0.33    per block a list of the tokens after it that its hash covers
  *   locality, ownership, session_id: maps, 0.26, 0.27, 0.30; not used
  * BlockRemoved

@@ -1,7 +1,7 @@
 import { type Lookahead, NO_LOOKAHEAD } from '../prompt/blocks.ts';
 import type { EventDraft } from './event-draft.ts';
 import { readExtraKeys } from './extra-keys.ts';
-import type { KvEvent, Medium } from './kv-event.ts';
+import type { KvEvent, Medium, StoredEvent } from './kv-event.ts';
 import type { MsgpackReader } from './msgpack-reader.ts';
 import { Names } from './names.ts';
 
@@ -27,6 +27,7 @@ export const SKIPPED_KINDS = [
 ] as const;
 export type SkippedKind = (typeof SKIPPED_KINDS)[number];
 
+type ExtraKeys = StoredEvent['extraKeys'];
 type EventType = 'BlockStored' | 'BlockRemoved' | 'AllBlocksCleared';
 type Field =
   | 'block_hashes'
@@ -41,7 +42,8 @@ type Field =
   | 'kv_cache_spec_kind'
   | 'kv_cache_spec_sliding_window'
   | 'cache_salt'
-  | 'lookahead_token_ids';
+  | 'lookahead_token_ids'
+  | 'mm_keys';
 
 const TYPES = new Names<EventType>(['BlockStored', 'BlockRemoved', 'AllBlocksCleared']);
 const TYPE_KEY = new Names(['type']);
@@ -68,7 +70,7 @@ const POSITIONS: Readonly<Record<EventType, readonly Field[]>> = {
 
 /** The fields that are read of an event that is a map. */
 const KEYS: Readonly<Record<EventType, Names<Field>>> = {
-  BlockStored: new Names([...POSITIONS.BlockStored, 'cache_salt', 'lookahead_token_ids']),
+  BlockStored: new Names([...POSITIONS.BlockStored, 'cache_salt', 'lookahead_token_ids', 'mm_keys']),
   BlockRemoved: new Names([...POSITIONS.BlockRemoved, 'kv_cache_spec_kind']),
   AllBlocksCleared: new Names(POSITIONS.AllBlocksCleared),
 };
@@ -147,6 +149,14 @@ export function decodeEvent(reader: MsgpackReader, draft: EventDraft): SkippedKi
   return whatIsMissing(draft);
 }
 
+/** Per block both. */
+function joined(some: ExtraKeys, others: ExtraKeys): ExtraKeys {
+  return Array.from({ length: Math.max(some.length, others.length) }, (_, block) => [
+    ...(some[block] ?? []),
+    ...(others[block] ?? []),
+  ]);
+}
+
 type UnknownType = 'unknown_type' | 'unreadable_removal';
 
 function readType(reader: MsgpackReader): EventType | UnknownType {
@@ -202,11 +212,12 @@ function readField(
       if (reader.readNil()) return undefined;
       draft.salt = reader.readText();
       return draft.salt === undefined ? 'bad_salt' : undefined;
-    case 'extra_keys': {
+    case 'extra_keys':
+    case 'mm_keys': {
       if (reader.readNil()) return undefined;
       const keys = readExtraKeys(reader);
       if (keys === undefined) return 'bad_extra_keys';
-      draft.extraKeys = keys;
+      draft.extraKeys = draft.extraKeys.length === 0 ? keys : joined(draft.extraKeys, keys);
       return undefined;
     }
     case 'lookahead_token_ids': {

@@ -29,6 +29,16 @@ describe('decoding events of SGLang', () => {
     assert.deepEqual([event.salt, event.parent], ['tenant-a', engineHash(next)]);
   });
 
+  it('takes TensorRT-LLM’s multimodal keys for extra keys', () => {
+    const key = { type: 'mm_key', hash: 'cafe', start_offset: 3 };
+    const other = { kind: 'other', json: JSON.stringify(key) } as const;
+    const { extra_keys: _, ...bare } = storedMap();
+    assert.deepEqual(storedEvent(only({ ...bare, mm_keys: [[], [key]] })).extraKeys, [[], [other]]);
+    const both = storedMap({ extra_keys: [['sql'], null], mm_keys: [[key], []] });
+    assert.deepEqual(storedEvent(only(both)).extraKeys, [[{ kind: 'text', text: 'sql' }, other], []]);
+    assert.deepEqual(storedEvent(only(storedMap({ mm_keys: null }))).extraKeys, [undefined, undefined]);
+  });
+
   it('takes pairs for tokens, each with the one after it', () => {
     const pairs = [
       ...[
