@@ -13,8 +13,15 @@ export class ApiError extends Error {
     this.param = param;
   }
 
-  get body() {
+  get body(): object {
     return { error: { message: this.message, type: this.type, param: this.param, code: this.status } };
+  }
+}
+
+/** In the shape of `/v1/messages`. What is found before its handler is reached, in the body's fields, has the other shape there. */
+export class AnthropicApiError extends ApiError {
+  override get body(): object {
+    return { type: 'error', error: { type: this.type, message: this.message } };
   }
 }
 

@@ -10,6 +10,8 @@ export interface ToolCall {
 
 export interface ChatMessage {
   readonly role: string;
+  /** Of an assistant; '' for none. */
+  readonly reasoning: string;
   readonly content: string;
   readonly toolCalls: readonly ToolCall[];
 }
@@ -27,8 +29,15 @@ export interface ChatPrompt {
   readonly enableThinking: boolean;
 }
 
+export const THOUGHT = { start: '<think>\n', end: '\n</think>\n\n' } as const;
+export const TOOL_CALL = {
+  start: '<tool_call>\n{"name": "',
+  middle: '", "arguments": ',
+  end: '}\n</tool_call>',
+} as const;
+
 const GENERATION_PROMPT = `${IM_START}assistant\n`;
-const EMPTY_THOUGHT = '<think>\n\n</think>\n\n';
+const EMPTY_THOUGHT = THOUGHT.start + THOUGHT.end;
 const END_OF_MESSAGE = `${IM_END}\n`;
 
 /** Throws ApiError (400) for what vLLM refuses: no messages, contradicting flags. */
@@ -58,14 +67,17 @@ export function renderChat(prompt: ChatPrompt): string {
   return text + GENERATION_PROMPT + (prompt.enableThinking ? '' : EMPTY_THOUGHT);
 }
 
-function renderMessage({ role, content, toolCalls }: ChatMessage): string {
+function renderMessage({ role, reasoning, content, toolCalls }: ChatMessage): string {
   switch (role) {
     case 'user':
     case 'system':
     case 'developer':
       return message(role === 'developer' ? 'system' : role, content);
     case 'assistant':
-      return message(role, content + toolCalls.map(renderToolCall).join(''));
+      return message(
+        role,
+        thought(reasoning) + [content, ...toolCalls.map(renderToolCall)].filter(Boolean).join('\n'),
+      );
     case 'tool':
     case 'function':
       return message('user', `<tool_response>\n${content}\n</tool_response>`);
@@ -79,8 +91,12 @@ function message(role: string, content: string): string {
   return `${IM_START}${role}\n${content}${END_OF_MESSAGE}`;
 }
 
+function thought(reasoning: string): string {
+  return reasoning === '' ? '' : THOUGHT.start + reasoning + THOUGHT.end;
+}
+
 function renderToolCall(call: ToolCall): string {
-  return `\n<tool_call>\n{"name": ${JSON.stringify(call.name)}, "arguments": ${call.arguments}}\n</tool_call>`;
+  return TOOL_CALL.start + call.name + TOOL_CALL.middle + call.arguments + TOOL_CALL.end;
 }
 
 function toolInstructions(tools: readonly unknown[]): string {

@@ -17,7 +17,10 @@ export async function createEmbedding(core: EngineCore, exchange: Exchange): Pro
     object: 'list',
     created: nowSeconds(core),
     model,
-    data: inputs.map((tokens, index) => ({ index, object: 'embedding', embedding: vectorOf(tokens) })),
+    data: inputs.map(vectorOf).map((vector, index) => ({
+      ...{ index, object: 'embedding' },
+      embedding: body.encoding_format === 'base64' ? base64Of(vector) : vector,
+    })),
     usage: {
       prompt_tokens: promptTokens,
       total_tokens: promptTokens,
@@ -33,4 +36,9 @@ function vectorOf(tokens: readonly number[]): number[] {
   for (const [i, token] of tokens.entries()) sums[i % DIMENSIONS]! += token % 1_009;
   const length = Math.hypot(...sums);
   return sums.map(sum => sum / length);
+}
+
+/** Little-endian floats of 32 bits. */
+function base64Of(vector: readonly number[]): string {
+  return Buffer.from(Float32Array.from(vector).buffer).toString('base64');
 }

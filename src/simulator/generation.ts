@@ -1,6 +1,8 @@
 /** What the generating APIs have in common: model, limits, sampling, the request log, usage. */
 import { createHash, randomBytes } from 'node:crypto';
+import { type Script, scriptFor } from './answers.ts';
 import { badRequest, unknownModel } from './api-error.ts';
+import type { ToolCall } from './chat-template.ts';
 import type { EngineCore, RequestLogEntry } from './core.ts';
 import type { Body, Exchange } from './http.ts';
 import type { CacheContext } from './kv-cache.ts';
@@ -66,23 +68,35 @@ export interface Work {
   readonly maxTokens: number;
   readonly ignoreEos: boolean;
   readonly seed: number;
+  /** Undefined: noise. */
+  readonly script: Script | undefined;
+}
+
+export interface WorkRequest {
+  readonly promptTokens: readonly number[];
+  /** Of the answer, as the client said it. */
+  readonly maxTokens: unknown;
+  /** Which the model is forced to make. */
+  readonly call: ToolCall | undefined;
+  readonly reasoning: boolean;
 }
 
 export function workOf(
   core: EngineCore,
   body: Body,
-  promptTokens: readonly number[],
-  maxTokens: unknown,
+  { promptTokens, maxTokens, ...wanted }: WorkRequest,
 ): Work {
   const model = modelOf(core, body);
   if (promptTokens.length === 0) throw badRequest('The decoder prompt cannot be empty');
+  const seed = typeof body.seed === 'number' ? body.seed : 0;
   return {
     model,
     promptTokens,
     context: cacheContextOf(core, body, model),
     maxTokens: outputLimit(core, promptTokens.length, maxTokens),
     ignoreEos: body.ignore_eos === true,
-    seed: typeof body.seed === 'number' ? body.seed : 0,
+    seed,
+    script: scriptFor(promptTokens, seed, wanted),
   };
 }
 
@@ -96,6 +110,7 @@ export async function run(
   const entry = logRequest(core, exchange, work.model, work.promptTokens.length);
   const generation = await core.scheduler.generate({
     ...work,
+    answer: work.script?.tokens,
     signal: exchange.signal,
     onPrefill: cachedTokens => {
       entry.cachedTokens = cachedTokens;
@@ -136,48 +151,4 @@ export function requestId(exchange: Exchange, prefix: string): string {
 export function systemFingerprint(core: EngineCore): string {
   const { version, model } = core.options;
   return `vllm-${version}-${createHash('sha256').update(model).digest('hex').slice(0, 8)}`;
-}
-
-export interface TokenCounts {
-  readonly promptTokens: number;
-  readonly completionTokens: number;
-  readonly cachedTokens: number;
-}
-
-/** The usage object at the end of a stream: details are left out by 0.23 if nothing was cached. */
-export function streamedUsage(core: EngineCore, counts: TokenCounts) {
-  const base = tokenUsage(counts);
-  if (core.dialect === '0.23' && counts.cachedTokens === 0) return base;
-  return { ...base, prompt_tokens_details: { cached_tokens: counts.cachedTokens } };
-}
-
-/** `createdTokens`: tokens of the prompt's full blocks that were not cached before; only 0.32's chat tells them. */
-export function usage(core: EngineCore, counts: TokenCounts, createdTokens: number | null) {
-  const base = tokenUsage(counts);
-  const { cachedTokens } = counts;
-  if (core.dialect === '0.23') {
-    return { ...base, prompt_tokens_details: cachedTokens > 0 ? { cached_tokens: cachedTokens } : null };
-  }
-  return {
-    ...base,
-    prompt_tokens_details: {
-      cached_tokens: cachedTokens,
-      created_cache_tokens: createdTokens,
-      multimodal_tokens: null,
-    },
-    completion_tokens_details: null,
-  };
-}
-
-export function tokenUsage({ promptTokens, completionTokens }: TokenCounts) {
-  return {
-    prompt_tokens: promptTokens,
-    total_tokens: promptTokens + completionTokens,
-    completion_tokens: completionTokens,
-  };
-}
-
-/** Tokens of the full blocks of a prompt. */
-export function fullBlockTokens(core: EngineCore, promptTokens: number): number {
-  return promptTokens - (promptTokens % core.options.blockSizeTokens);
 }

@@ -1,70 +1,101 @@
 /** `/v1/messages` and `/v1/messages/count_tokens`: Anthropic's Messages API as vLLM serves it. */
-import { missingField, validationError } from './api-error.ts';
-import { answerText } from './completions.ts';
+import { answerOf, piecesOf } from './answers.ts';
+import { AnthropicApiError, ApiError, missingField, validationError } from './api-error.ts';
+import { blocksOf, StreamedBlocks } from './content-blocks.ts';
 import type { EngineCore } from './core.ts';
 import { modelOf, requestId, run, type Work, workOf } from './generation.ts';
 import type { Body, Exchange } from './http.ts';
-import { messagesTokens } from './prompts.ts';
-import type { FinishReason } from './scheduler.ts';
+import { messagesTokens, wantsReasoning } from './prompts.ts';
+import type { FinishReason, Generation } from './scheduler.ts';
+import { messagesCall } from './tool-choice.ts';
+import { countsOf } from './usage.ts';
 
 export function messagesWork(core: EngineCore, body: Body): Work {
   if (body.max_tokens === undefined) throw validationError(missingField(body, 'max_tokens'));
-  return workOf(core, body, messagesTokens(body, core.options), body.max_tokens);
+  return workOf(core, body, {
+    promptTokens: messagesTokens(body, core.options),
+    maxTokens: body.max_tokens,
+    call: messagesCall(body),
+    reasoning: wantsReasoning(body),
+  });
 }
 
 export async function createMessage(core: EngineCore, exchange: Exchange): Promise<void> {
   const body = await exchange.body();
-  const work = messagesWork(core, body);
+  const work = inItsShape(() => messagesWork(core, body));
   const head = {
     id: requestId(exchange, 'chatcmpl-'),
     type: 'message',
     role: 'assistant',
-    model: work.model,
   };
-  if (body.stream !== true) {
-    const { tokenIds, cachedTokens, finishReason } = await run(core, exchange, work);
-    exchange.json({
-      ...head,
-      content: [{ type: 'text', text: answerText(tokenIds) }],
-      stop_reason: stopReason(finishReason),
-      stop_sequence: null,
-      usage: usage(work, tokenIds.length, cachedTokens),
-    });
-    return;
-  }
+  if (body.stream === true) return streamMessage(core, exchange, work, head);
+  const generation = await run(core, exchange, work);
+  const answer = answerOf(work.script, generation);
+  exchange.json({
+    ...head,
+    content: blocksOf(answer),
+    model: work.model,
+    stop_reason: answer.call === undefined ? stopReason(generation.finishReason) : 'tool_use',
+    usage: usage(core, work, generation),
+  });
+}
+
+export async function countTokens(core: EngineCore, exchange: Exchange): Promise<void> {
+  const body = await exchange.body();
+  const count = inItsShape(() => {
+    modelOf(core, body);
+    return messagesTokens(body, core.options).length;
+  });
+  exchange.json({ input_tokens: count, context_management: { original_input_tokens: count } });
+}
+
+async function streamMessage(core: EngineCore, exchange: Exchange, work: Work, head: object): Promise<void> {
   const stream = exchange.stream();
   const send = (type: string, fields: object) => stream.send({ type, ...fields }, type);
-  const opening = { ...head, content: [], stop_reason: null, stop_sequence: null };
-  send('message_start', { message: { ...opening, usage: usage(work, 0, 0) } });
-  send('content_block_start', { index: 0, content_block: { type: 'text', text: '' } });
-  const { tokenIds, cachedTokens, finishReason } = await run(core, exchange, work, token =>
-    send('content_block_delta', { index: 0, delta: { type: 'text_delta', text: answerText([token]) } }),
-  );
-  send('content_block_stop', { index: 0 });
+  const opening = { ...head, content: [], model: work.model, stop_reason: null, stop_sequence: null };
+  const usageAtStart = { input_tokens: work.promptTokens.length, output_tokens: 0 };
+  send('message_start', { message: { ...opening, usage: usageAtStart } });
+  const blocks = new StreamedBlocks(send);
+  let tokens = 0;
+  const generation = await run(core, exchange, work, token => {
+    for (const piece of piecesOf(work.script, tokens++, token)) blocks.add(piece);
+  });
+  blocks.end();
+  const stop_reason = blocks.called ? 'tool_use' : stopReason(generation.finishReason);
   send('message_delta', {
-    delta: { stop_reason: stopReason(finishReason), stop_sequence: null },
-    usage: usage(work, tokenIds.length, cachedTokens),
+    delta: { stop_reason, stop_sequence: null },
+    usage: usage(core, work, generation),
   });
   send('message_stop', {});
   stream.end();
 }
 
-export async function countTokens(core: EngineCore, exchange: Exchange): Promise<void> {
-  const body = await exchange.body();
-  modelOf(core, body);
-  const count = messagesTokens(body, core.options).length;
-  exchange.json({ input_tokens: count, context_management: { original_input_tokens: count } });
-}
-
-function stopReason(finishReason: FinishReason): string {
+function stopReason(finishReason: Generation['finishReason']): string {
   return finishReason === 'length' ? 'max_tokens' : 'end_turn';
 }
 
-/** Anthropic counts cached tokens apart from the input. */
-function usage(work: Work, outputTokens: number, cachedTokens: number) {
+/** Anthropic counts what was cached, and what is now, apart from the input. */
+function usage(
+  core: EngineCore,
+  work: Work,
+  generation: Generation & { readonly finishReason: FinishReason },
+) {
+  const { promptTokens, completionTokens, cachedTokens, createdTokens } = countsOf(core, [
+    { ...work, generation },
+  ]);
   return {
-    input_tokens: work.promptTokens.length - cachedTokens,
-    output_tokens: outputTokens,
+    input_tokens: promptTokens - cachedTokens - createdTokens,
+    output_tokens: completionTokens,
+    cache_creation_input_tokens: createdTokens,
     cache_read_input_tokens: cachedTokens,
   };
+}
+
+function inItsShape<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.type === 'Bad Request') throw error;
+    throw new AnthropicApiError(error.status, error.type, error.message);
+  }
 }

@@ -24,6 +24,12 @@ export function noiseFor(
   };
 }
 
+/** Says `tokens`, and ends. */
+export function scripted(tokens: readonly number[]): Noise {
+  let at = 0;
+  return { next: () => tokens[at++] ?? END_OF_SEQUENCE };
+}
+
 /** Unsigned 32-bit integers: xorshift, started from a multiplicative hash of the prompt. */
 function randomIntegers(promptTokens: readonly number[], seed: number): () => number {
   let state = (seed ^ 0x9e3779b9) >>> 0;

@@ -36,22 +36,48 @@ export function responsesTokens(body: Body, { model, defaultSystemPrompt }: Temp
   const messages: ChatMessage[] = [];
   if (typeof body.instructions === 'string') messages.push(plain('system', body.instructions));
   if (typeof body.input === 'string') messages.push(plain('user', body.input));
-  else for (const item of listOf(body.input, 'input')) messages.push(responsesItem(asBody(item), model));
-  return encode(renderChat({ ...chatFlags(body), defaultSystemPrompt, messages, tools: tools(body) }));
+  else {
+    for (const item of listOf(body.input, 'input')) {
+      const message = responsesItem(asBody(item), model);
+      const last = messages.at(-1);
+      const joined = last && joinedAssistant(last, message);
+      if (joined === undefined) messages.push(message);
+      else messages[messages.length - 1] = joined;
+    }
+  }
+  const functions = tools(body)
+    .map(asBody)
+    .filter(({ type }) => type === 'function')
+    .map(({ name, description, parameters, strict }) =>
+      functionTool({ name, description, parameters, strict }),
+    );
+  return encode(renderChat({ ...chatFlags(body), defaultSystemPrompt, messages, tools: functions }));
 }
 
 /** `/v1/messages`, Anthropic's API: `system`, and content blocks inside `messages`. */
 export function messagesTokens(body: Body, { model, defaultSystemPrompt }: TemplateOptions): number[] {
   if (body.messages === undefined) throw validationError(missingField(body, 'messages'));
   const messages: ChatMessage[] = [];
-  if (body.system !== undefined) messages.push(plain('system', contentText(body.system, model)));
+  // Other than a message's parts, those of the system prompt are joined by nothing.
+  if (body.system !== undefined) messages.push(plain('system', contentText(body.system, model, '')));
   for (const message of listOf(body.messages, 'messages'))
     messages.push(...anthropicMessages(asBody(message), model));
-  const functions = tools(body).map(tool => {
-    const { name, description, input_schema: parameters } = asBody(tool);
-    return { type: 'function', function: { name, description, parameters } };
-  });
+  const functions = tools(body)
+    .map(asBody)
+    .map(({ name, description, input_schema: parameters, strict }) =>
+      functionTool({ name, description, parameters, strict }),
+    );
   return encode(renderChat({ ...chatFlags(body), defaultSystemPrompt, messages, tools: functions }));
+}
+
+/** Whether the answer begins with reasoning, which real models decide by their templates. */
+export function wantsReasoning({ chat_template_kwargs: kwargs, thinking }: Body): boolean {
+  const { type } = asBody(thinking);
+  return type === 'enabled' || type === 'adaptive' || asBody(kwargs).enable_thinking === true;
+}
+
+function functionTool(definition: Body): Body {
+  return { type: 'function', function: definition };
 }
 
 function chatFlags(body: Body): Omit<ChatPrompt, 'messages' | 'tools' | 'defaultSystemPrompt'> {
@@ -73,22 +99,61 @@ function tools(body: Body): unknown[] {
 }
 
 function chatMessage(value: unknown, model: string): ChatMessage {
-  const { role, content, tool_calls: calls } = asBody(value);
-  const toolCalls: ToolCall[] = (Array.isArray(calls) ? calls : []).map(call => {
-    const { name, arguments: text } = asBody(asBody(call).function);
-    return { name: String(name), arguments: typeof text === 'string' ? text : JSON.stringify(text ?? {}) };
+  const { role, content, reasoning, tool_calls: calls } = asBody(value);
+  const toolCalls = (Array.isArray(calls) ? calls : []).map(call => {
+    const { name, arguments: given } = asBody(asBody(call).function);
+    return toolCall(name, given);
   });
-  return { role: String(role), content: contentText(content, model), toolCalls };
+  return {
+    role: String(role),
+    reasoning: typeof reasoning === 'string' ? reasoning : '',
+    content: contentText(content, model),
+    toolCalls,
+  };
+}
+
+/**
+ * vLLM parses a call's arguments, and templates write them as JSON again: how the client spelled them does not matter. What is no
+ * JSON becomes an empty object, so that a conversation with it can go on.
+ */
+function toolCall(name: unknown, given: unknown): ToolCall {
+  let value = given;
+  try {
+    if (typeof given === 'string') value = JSON.parse(given);
+  } catch {
+    value = {};
+  }
+  return { name: String(name), arguments: JSON.stringify(value ?? {}) };
 }
 
 function responsesItem(item: Body, model: string): ChatMessage {
-  if (item.type === 'function_call') {
-    const call = { name: String(item.name), arguments: String(item.arguments) };
-    return { role: 'assistant', content: '', toolCalls: [call] };
+  switch (item.type) {
+    case 'function_call':
+      return { ...plain('assistant', ''), toolCalls: [toolCall(item.name, item.arguments)] };
+    case 'function_call_output':
+      return plain('tool', contentText(item.output, model));
+    case 'reasoning':
+      return { ...plain('assistant', ''), reasoning: contentText(item.content ?? item.summary, model) };
+    default:
+      return plain(String(item.role), contentText(item.content, model));
   }
-  if (item.type === 'function_call_output') return plain('tool', contentText(item.output, model));
-  return plain(String(item.role), contentText(item.content, model));
 }
+
+/** Several items of an assistant make one message, until one would have a second reasoning or a second text. */
+function joinedAssistant(last: ChatMessage, next: ChatMessage): ChatMessage | undefined {
+  if (last.role !== 'assistant' || next.role !== 'assistant') return undefined;
+  if (last.reasoning !== '' && next.reasoning !== '') return undefined;
+  if (last.content !== '' && next.content !== '') return undefined;
+  return {
+    role: 'assistant',
+    reasoning: last.reasoning + next.reasoning,
+    content: last.content + next.content,
+    toolCalls: [...last.toolCalls, ...next.toolCalls],
+  };
+}
+
+/** Blocks that are no part of a message's text. */
+const APART: ReadonlySet<unknown> = new Set(['tool_result', 'tool_use', 'thinking', 'redacted_thinking']);
 
 /** A tool's result is a message of its own in a chat template, a block of the user's message in Anthropic's API. */
 function anthropicMessages(message: Body, model: string): ChatMessage[] {
@@ -98,16 +163,20 @@ function anthropicMessages(message: Body, model: string): ChatMessage[] {
   const results = blocks
     .filter(block => block.type === 'tool_result')
     .map(block => plain('tool', contentText(block.content, model)));
-  const rest = blocks.filter(block => block.type !== 'tool_result' && block.type !== 'tool_use');
+  const rest = blocks.filter(({ type }) => !APART.has(type));
+  const reasoning = blocks
+    .filter(({ type }) => type === 'thinking')
+    .map(({ thinking }) => String(thinking))
+    .join('');
   const toolCalls = blocks
     .filter(block => block.type === 'tool_use')
-    .map(block => ({ name: String(block.name), arguments: JSON.stringify(block.input ?? {}) }));
-  if (rest.length === 0 && toolCalls.length === 0) return results;
-  return [...results, { role, content: contentText(rest, model), toolCalls }];
+    .map(block => toolCall(block.name, block.input));
+  if (role === 'user' && rest.length === 0) return results;
+  return [...results, { role, reasoning, content: contentText(rest, model), toolCalls }];
 }
 
 /** Parts are joined by line breaks, as vLLM does for templates that take a string. */
-function contentText(content: unknown, model: string): string {
+function contentText(content: unknown, model: string, between = '\n'): string {
   if (content === null || content === undefined) return '';
   if (typeof content === 'string') return content;
   return listOf(content, 'messages.content')
@@ -117,11 +186,11 @@ function contentText(content: unknown, model: string): string {
       if (typeof text !== 'string') throw badRequest(`${model} is not a multimodal model`);
       return text;
     })
-    .join('\n');
+    .join(between);
 }
 
 function plain(role: string, content: string): ChatMessage {
-  return { role, content, toolCalls: [] };
+  return { role, reasoning: '', content, toolCalls: [] };
 }
 
 /** Not an object: nothing in it. */

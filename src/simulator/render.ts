@@ -3,7 +3,8 @@
  * vLLM 0.30 only with `--enable-scale-out`.
  */
 import { ApiError, renderDisabled } from './api-error.ts';
-import { chatWork, completionWorks } from './completions.ts';
+import { chatWork } from './chat-completions.ts';
+import { completionWorks } from './completions.ts';
 import type { EngineCore } from './core.ts';
 import { requestId, type Work } from './generation.ts';
 import type { Body, Exchange, Handler } from './http.ts';

@@ -1,5 +1,6 @@
 /** Every endpoint of the simulated engine. */
-import { chatCompletion, textCompletion } from './completions.ts';
+import { chatCompletion } from './chat-completions.ts';
+import { textCompletion } from './completions.ts';
 import { type EngineCore, nowSeconds } from './core.ts';
 import { createEmbedding } from './embeddings.ts';
 import type { Handler, Routes } from './http.ts';

@@ -5,7 +5,7 @@
  */
 import { type Clock, pause } from './clock.ts';
 import type { CacheContext, CacheEvent, KvCache, Sequence } from './kv-cache.ts';
-import { type Noise, noiseFor } from './noise.ts';
+import { type Noise, noiseFor, scripted } from './noise.ts';
 import type { Ending, EngineStats } from './stats.ts';
 import { END_OF_SEQUENCE } from './tokenizer.ts';
 
@@ -25,6 +25,8 @@ export interface GenerationRequest {
   readonly maxTokens: number;
   readonly ignoreEos: boolean;
   readonly seed: number;
+  /** What to answer; undefined: noise. */
+  readonly answer?: readonly number[] | undefined;
   /** Aborting frees the request's blocks at once. */
   readonly signal: AbortSignal;
   /** When the prefill starts: how much of the prompt the cache holds. Not called again after a preemption. */
@@ -92,7 +94,8 @@ export class Scheduler {
       const abort = () => job.finish('abort');
       const job: Job = {
         request,
-        noise: noiseFor(request.promptTokens, request),
+        noise:
+          request.answer === undefined ? noiseFor(request.promptTokens, request) : scripted(request.answer),
         generated: [],
         arrivedAtMs: clock.now(),
         cachedTokens: undefined,

@@ -34,8 +34,9 @@ export function decode(tokens: Iterable<number>): string {
   return Buffer.concat([...tokens].map(bytesOf)).toString();
 }
 
+/** Empty for unknown ids. */
 // From the vocabulary itself: the library's decoder keeps the rest of a cut character for its next call.
-function bytesOf(token: number): Buffer {
+export function bytesOf(token: number): Buffer {
   return Buffer.from(VOCABULARY[token] ?? SPECIAL_TEXT.get(token) ?? []);
 }
 

@@ -49,19 +49,31 @@ describe('Large bodies', function () {
     });
   });
 
-  it('above Envoy’s limit are answered 413 by Envoy, in the same shape', async () => {
-    const environment = { WARMROUTE_MAX_BODY_BYTES: String(64 * MIB) };
-    await withFleet(startFleet({ pods, environment }), async fleet => {
-      const before = received();
-      const { status, headers, text } = await fleet.post('/v1/completions', promptOf(34 * MIB));
-      assert.equal(status, 413);
-      assert.equal(headers['content-type'], 'application/json');
-      assert.deepInclude(JSON.parse(text).error, { type: 'invalid_request_error', param: null, code: null });
-      const { details } = await fleet.envoy.accessLogged(entry => entry.status === 413);
-      assert.equal(details, 'request_payload_too_large');
-      assert.equal(received(), before);
+  for (const file of ['warmroute.yaml', 'original-dst.yaml'] as const) {
+    it(`above Envoy’s limit are answered 413 by Envoy, in the shape of the API (${file})`, async () => {
+      const environment = { WARMROUTE_MAX_BODY_BYTES: String(64 * MIB) };
+      await withFleet(startFleet({ pods, environment, file }), async fleet => {
+        const before = received();
+        const message = 'the request body is too large';
+        const openai = { error: { message, type: 'invalid_request_error', param: null, code: null } };
+        const anthropic = { type: 'error', error: { message, type: 'request_too_large' } };
+        for (const [path, error] of [
+          ['/v1/completions', openai],
+          ['/v1/messages', anthropic],
+          ['/v1/messages?beta=true', anthropic],
+          ['/v1/messages/count_tokens', anthropic],
+        ] as const) {
+          const { status, headers, text } = await fleet.post(path, promptOf(34 * MIB));
+          assert.equal(status, 413);
+          assert.equal(headers['content-type'], 'application/json');
+          assert.deepEqual(JSON.parse(text), error, path);
+        }
+        const { details } = await fleet.envoy.accessLogged(entry => entry.status === 413);
+        assert.equal(details, 'request_payload_too_large');
+        assert.equal(received(), before);
+      });
     });
-  });
+  }
 
   for (const file of ['warmroute.yaml', 'original-dst.yaml', 'endpoint-picker.yaml'] as const) {
     it(`of 5 MB are routed like any other (${file})`, async () => {

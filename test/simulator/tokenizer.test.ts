@@ -44,11 +44,11 @@ describe("the simulated engine's chat template", () => {
     ...{ tools: [], addGenerationPrompt: true, continueFinalMessage: false, enableThinking: true },
     defaultSystemPrompt: '',
   };
-  const user = { role: 'user', content: 'hi', toolCalls: [] };
+  const user = { role: 'user', reasoning: '', content: 'hi', toolCalls: [] };
 
   it('puts tools behind the system text, or before everything', () => {
     const tools = [{ type: 'function', function: { name: 'f' } }];
-    const system = { role: 'system', content: 'Be brief.', toolCalls: [] };
+    const system = { role: 'system', reasoning: '', content: 'Be brief.', toolCalls: [] };
     const withSystem = renderChat({ ...plain, tools, messages: [system, user] });
     assert.match(
       withSystem,
@@ -59,7 +59,7 @@ describe("the simulated engine's chat template", () => {
 
   it('begins with the default system prompt where a chat has none', () => {
     const defaultSystemPrompt = 'Be kind.';
-    const system = { role: 'system', content: 'Be brief.', toolCalls: [] };
+    const system = { role: 'system', reasoning: '', content: 'Be brief.', toolCalls: [] };
     const start = (messages: readonly ChatMessage[]) =>
       renderChat({ ...plain, defaultSystemPrompt, messages }).split('<|im_end|>')[0];
     assert.equal(start([user]), '<|im_start|>system\nBe kind.');
@@ -67,8 +67,13 @@ describe("the simulated engine's chat template", () => {
   });
 
   it('writes calls and their results', () => {
-    const call = { role: 'assistant', content: '', toolCalls: [{ name: 'f', arguments: '{"a":1}' }] };
-    const result = { role: 'tool', content: '7', toolCalls: [] };
+    const call = {
+      role: 'assistant',
+      reasoning: '',
+      content: '',
+      toolCalls: [{ name: 'f', arguments: '{"a":1}' }],
+    };
+    const result = { role: 'tool', reasoning: '', content: '7', toolCalls: [] };
     const text = renderChat({ ...plain, messages: [user, call, result] });
     assert.include(text, '<tool_call>\n{"name": "f", "arguments": {"a":1}}\n</tool_call><|im_end|>');
     assert.include(
@@ -77,8 +82,21 @@ describe("the simulated engine's chat template", () => {
     );
   });
 
+  it('writes what an assistant has thought before what it has said', () => {
+    const answer = {
+      role: 'assistant',
+      reasoning: 'Hm.',
+      content: 'Fine',
+      toolCalls: [{ name: 'f', arguments: '{}' }],
+    };
+    assert.include(
+      renderChat({ ...plain, messages: [user, answer] }),
+      '<|im_start|>assistant\n<think>\nHm.\n</think>\n\nFine\n<tool_call>\n{"name": "f", "arguments": {}}\n</tool_call><|im_end|>',
+    );
+  });
+
   it('ends as it is told', () => {
-    const answer = { role: 'assistant', content: 'Fine', toolCalls: [] };
+    const answer = { role: 'assistant', reasoning: '', content: 'Fine', toolCalls: [] };
     const head = '<|im_start|>user\nhi<|im_end|>\n';
     const end = (prompt: object, messages = [user]) =>
       renderChat({ ...plain, messages, ...prompt }).slice(head.length);
@@ -92,9 +110,9 @@ describe("the simulated engine's chat template", () => {
   });
 
   it('writes nothing for a role that it does not know, and a developer as the system', () => {
-    const other = { role: 'weird', content: 'x', toolCalls: [] };
+    const other = { role: 'weird', reasoning: '', content: 'x', toolCalls: [] };
     assert.equal(renderChat({ ...plain, messages: [other] }), '<|im_start|>assistant\n');
-    const developer = { role: 'developer', content: 'x', toolCalls: [] };
+    const developer = { role: 'developer', reasoning: '', content: 'x', toolCalls: [] };
     assert.include(renderChat({ ...plain, messages: [developer] }), '<|im_start|>system\nx');
   });
 });

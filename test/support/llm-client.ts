@@ -114,7 +114,7 @@ function usageIn(text: string): Usage | undefined {
   };
 }
 
-function decisionIn(headers: IncomingHttpHeaders): ShownDecision | undefined {
+export function decisionIn(headers: IncomingHttpHeaders): ShownDecision | undefined {
   const reason = headers['x-warmroute-reason'];
   if (reason === undefined) return undefined;
   return {
