@@ -26,14 +26,19 @@ export function completionTokens(body: Body): number[][] {
   });
 }
 
-/** `/v1/responses`: `instructions` and `input`, a text or a list of items. */
-export function responsesTokens(body: Body, model: string): number[] {
+/** `/v1/responses`: what was said before, `instructions` and `input`, a text or a list of items. */
+export function responsesTokens(
+  body: Body,
+  model: string,
+  previous: readonly ChatMessage[] = [],
+): { readonly tokens: number[]; readonly messages: readonly ChatMessage[] } {
   if (body.input === undefined) throw validationError(missingField(body, 'input'));
-  const messages: ChatMessage[] = [];
+  const messages: ChatMessage[] = [...previous];
   if (typeof body.instructions === 'string') messages.push(plain('system', body.instructions));
   if (typeof body.input === 'string') messages.push(plain('user', body.input));
   else for (const item of listOf(body.input, 'input')) messages.push(responsesItem(asBody(item), model));
-  return encode(renderChat({ ...chatFlags(body), messages, tools: tools(body) }));
+  const tokens = encode(renderChat({ ...chatFlags(body), messages, tools: tools(body) }));
+  return { tokens, messages };
 }
 
 /** `/v1/messages`, Anthropic's API: `system`, and content blocks inside `messages`. */

@@ -1,25 +1,58 @@
-/** `/v1/responses`: OpenAI's Responses API, as far as text goes; no stored responses. */
+/** `/v1/responses`: OpenAI's Responses API, as far as text goes; no background mode. */
 
+import { randomBytes } from 'node:crypto';
+import { ApiError } from './api-error.ts';
+import type { ChatMessage } from './chat-template.ts';
 import { answerText } from './completions.ts';
-import { type EngineCore, nowSeconds } from './core.ts';
+import { type EngineCore, type KeptResponse, nowSeconds } from './core.ts';
 import { requestId, run, type Work, workOf } from './generation.ts';
 import type { Body, Exchange } from './http.ts';
 import { responsesTokens } from './prompts.ts';
 import type { FinishReason, Generation } from './scheduler.ts';
 
 export function responsesWork(core: EngineCore, body: Body): Work {
-  return workOf(core, body, responsesTokens(body, core.options.model), body.max_output_tokens);
+  const { tokens } = responsesTokens(body, core.options.model);
+  return workOf(core, body, tokens, body.max_output_tokens);
+}
+
+export function showResponse(core: EngineCore, exchange: Exchange): void {
+  exchange.json(keptResponse(core, exchange.path.split('/')[3]!).response);
+}
+
+export function cancelResponse(core: EngineCore, exchange: Exchange): void {
+  keptResponse(core, exchange.path.split('/')[3]!);
+  throw new ApiError(400, 'invalid_request_error', 'Cannot cancel a synchronous response.', 'response_id');
+}
+
+/** Throws ApiError (404). */
+function keptResponse(core: EngineCore, id: string): KeptResponse {
+  const kept = core.keptResponses.get(id);
+  if (kept !== undefined) return kept;
+  const message = `Response with id '${id}' not found.`;
+  throw new ApiError(404, 'invalid_request_error', message, 'response_id');
 }
 
 export async function createResponse(core: EngineCore, exchange: Exchange): Promise<void> {
   const body = await exchange.body();
-  const work = responsesWork(core, body);
-  const id = requestId(exchange, 'resp_');
+  const { previous_response_id: previousId = null } = body;
+  const previous = previousId === null ? [] : keptResponse(core, String(previousId)).messages;
+  const { tokens, messages } = responsesTokens(body, core.options.model, previous);
+  const work = workOf(core, body, tokens, body.max_output_tokens);
+  // Not the client's X-Request-Id, other than everywhere else.
+  const id =
+    typeof body.request_id === 'string' ? body.request_id : `resp_${randomBytes(16).toString('hex')}`;
+  const keep = (response: object, answer: readonly number[]) => {
+    if (core.options.responses === 'forgotten' || body.store === false) return;
+    const said: ChatMessage = { role: 'assistant', content: answerText(answer), toolCalls: [] };
+    core.keptResponses.set(id, { response, messages: [...messages, said] });
+  };
   const itemId = requestId(exchange, 'msg_');
   const head = { id, object: 'response', created_at: nowSeconds(core), model: work.model };
   if (body.stream !== true) {
     const generation = await run(core, exchange, work);
-    exchange.json({ ...head, ...outcome(work, generation, itemId) });
+    const response = { ...head, ...outcome(work, generation, itemId) };
+    keep(response, generation.tokenIds);
+    exchange.json(response);
     return;
   }
   const stream = exchange.stream();
@@ -40,7 +73,9 @@ export async function createResponse(core: EngineCore, exchange: Exchange): Prom
   send('response.output_text.done', { ...place, text, logprobs: [] });
   send('response.content_part.done', { ...place, part: textPart(text) });
   send('response.output_item.done', { output_index: 0, item: messageItem(itemId, [textPart(text)]) });
-  send('response.completed', { response: { ...head, ...outcome(work, generation, itemId) } });
+  const response = { ...head, ...outcome(work, generation, itemId) };
+  keep(response, generation.tokenIds);
+  send('response.completed', { response });
   stream.end();
 }
 
