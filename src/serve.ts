@@ -41,6 +41,7 @@ import { policies } from './routing/policy.ts';
 import { createPrefixLookup } from './routing/prefix-lookup.ts';
 import { PromptHistory } from './routing/prompt-history.ts';
 import { withReadableBody } from './routing/readable-body.ts';
+import { ResponseOwners } from './routing/response-owners.ts';
 import { createRoute } from './routing/route.ts';
 import { SETTINGS, type Setting } from './settings.ts';
 import { Slices } from './slices.ts';
@@ -163,6 +164,7 @@ export async function serve(
     const tokenizer = parts.tokenizer ?? createTokenizer(config, access, reportTokenizer(instruments, log));
     stops.push(() => tokenizer.close());
     const load = new Load();
+    const responses = new ResponseOwners(config.rememberedResponses);
     const healthReport = reportHealth(instruments, log);
     const health = new PodsHealth({
       onChange(change) {
@@ -204,6 +206,7 @@ export async function serve(
         seed: randomInt(0x100000000),
         now: monotonicClock,
       }),
+      responses,
       policies: observed.policies(policies(config)),
       load,
       defaultStrategy: config.strategy,
@@ -224,6 +227,7 @@ export async function serve(
         joined: pod => {
           slices.add(() => {
             health.joined(pod);
+            responses.joined(pod);
             poller?.follow(pod);
             report.joined(pod.name);
             if (usesKvEvents) engines.joined(pod);
@@ -236,6 +240,7 @@ export async function serve(
             poller?.leave(pod.name);
             health.left(pod);
             healthReport.left(pod);
+            responses.left(pod);
             cache.purge(pod.name);
             load.forget(pod);
           }),
@@ -300,8 +305,8 @@ export async function serve(
           maxBodyBytes: config.maxBodyBytes,
           debugHeaders: config.debugHeaders ? 'allowed' : 'off',
           targetHeaders: config.targetHeaders,
-          ruleOf: pathRules(config.allowedPaths),
-          modelNames: () => registry.models().map(({ id }) => id),
+          ruleOf: pathRules(config.allowedPaths, responses.remembers ? 'followed' : 'not_followed'),
+          models: () => registry.models(),
           watchNext: () => health.watchNext(),
           newRequestId: randomUUID,
         },
@@ -320,6 +325,7 @@ export async function serve(
       registry,
       load,
       health,
+      responses,
       grpc,
       publishers: () => feed.snapshot(),
       usesKvEvents,

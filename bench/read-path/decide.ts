@@ -16,6 +16,7 @@ import { Load } from '../../src/routing/load.ts';
 import { policies } from '../../src/routing/policy.ts';
 import { createPrefixLookup } from '../../src/routing/prefix-lookup.ts';
 import { PromptHistory } from '../../src/routing/prompt-history.ts';
+import { ResponseOwners } from '../../src/routing/response-owners.ts';
 import { createRoute } from '../../src/routing/route.ts';
 import { createIndex } from '../index/create-index.ts';
 import { splitmix64, U64 } from '../support/splitmix.ts';
@@ -96,6 +97,7 @@ const route = createRoute({
     maxBlocksPerPrompt: Number.POSITIVE_INFINITY,
   }),
   history: new PromptHistory({ maxEntries: 1, timeToLiveMs: 1, seed: SEED, now: () => performance.now() }),
+  responses: new ResponseOwners(1),
   policies: policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
   load: new Load(),
   defaultStrategy: 'prefix-cache',

@@ -163,6 +163,7 @@ describe('reports of the parts', () => {
         registry,
         load,
         health: { stateOf: () => 'healthy' },
+        responses: { size: 5 },
         grpc,
         publishers,
         usesKvEvents: true,
@@ -191,6 +192,7 @@ describe('reports of the parts', () => {
         'warmroute_index_given_up_total 0',
         'warmroute_requests_in_flight{pod="engine-0"} 1',
         'warmroute_ready_pods 1',
+        'warmroute_remembered_responses 5',
         'warmroute_extproc_streams 5',
         'warmroute_buffered_body_bytes 9',
         'warmroute_publisher_state{pod="engine-0",rank="1",state="live"} 1',
@@ -211,6 +213,7 @@ describe('reports of the parts', () => {
         registry: new PodRegistry(),
         load: new Load(),
         health: { stateOf: () => 'unknown' as const },
+        responses: { size: 0 },
         grpc: { openStreams: 0, bufferedBytes: 0 },
       };
       reportState(telemetry.metrics, telemetry.instruments, {
@@ -233,6 +236,7 @@ describe('reports of the parts', () => {
         registry: new PodRegistry(),
         load: new Load(),
         health: { stateOf: () => 'unknown' as const },
+        responses: { size: 0 },
         grpc: { openStreams: 0, bufferedBytes: 0 },
       };
       let publishers: PublisherReport[] = [
@@ -257,6 +261,7 @@ describe('reports of the parts', () => {
         registry: new PodRegistry(),
         load: new Load(),
         health: { stateOf: () => 'unknown' as const },
+        responses: { size: 0 },
         grpc: { openStreams: 0, bufferedBytes: 0 },
       };
       let asked = 0;
@@ -278,6 +283,7 @@ describe('reports of the parts', () => {
           registry: new PodRegistry(),
           load: new Load(),
           health: { stateOf: () => 'unknown' as const },
+          responses: { size: 0 },
           grpc: { openStreams: 0, bufferedBytes: 0 },
         },
         publishers: () => [],

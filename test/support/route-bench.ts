@@ -8,6 +8,7 @@ import { createCandidates } from '../../src/routing/candidates.ts';
 import { Load } from '../../src/routing/load.ts';
 import { policies } from '../../src/routing/policy.ts';
 import type { PrefixFound } from '../../src/routing/prefix-lookup.ts';
+import { ResponseOwners } from '../../src/routing/response-owners.ts';
 import {
   createRoute,
   type RouteOutcome,
@@ -41,6 +42,7 @@ export class RouteBench {
   readonly takenBack: string[] = [];
   readonly clock = new HandClock();
   readonly changes: HealthChange[] = [];
+  readonly responses = new ResponseOwners(100);
   readonly health = new PodsHealth({
     now: this.clock.now,
     onChange: change => void this.changes.push(change),
@@ -84,6 +86,7 @@ export class RouteBench {
         return foundOn(pods);
       },
       history: aPromptHistory(),
+      responses: this.responses,
       policies: policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
       load: this.load,
       defaultStrategy: 'prefix-cache',
