@@ -164,7 +164,15 @@ export async function serve(
     const tokenizer = parts.tokenizer ?? createTokenizer(config, access, reportTokenizer(instruments, log));
     stops.push(() => tokenizer.close());
     const load = new Load();
-    const responses = new ResponseOwners(config.rememberedResponses);
+    const responses = new ResponseOwners({
+      maxResponses: config.rememberedResponses,
+      now: monotonicClock,
+      onManyStreamed: async pod => {
+        if (!(await engines.keepsNoResponses(pod))) return;
+        responses.keepsNone(pod);
+        log.info({ pod: pod.name }, 'the engine keeps no responses; they are not followed for some time');
+      },
+    });
     const healthReport = reportHealth(instruments, log);
     const health = new PodsHealth({
       onChange(change) {
@@ -305,7 +313,7 @@ export async function serve(
           maxBodyBytes: config.maxBodyBytes,
           debugHeaders: config.debugHeaders ? 'allowed' : 'off',
           targetHeaders: config.targetHeaders,
-          ruleOf: pathRules(config.allowedPaths, responses.remembers ? 'followed' : 'not_followed'),
+          ruleOf: pathRules(config.allowedPaths, () => responses.followsAny),
           models: () => registry.models(),
           watchNext: () => health.watchNext(),
           newRequestId: randomUUID,

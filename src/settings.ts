@@ -205,7 +205,7 @@ export const SETTINGS = {
     '65536',
     'responses',
     wholeNumber(0, MAX_COUNT),
-    'How many responses of `/v1/responses` it is remembered of which pod made them, some 200 bytes each: requests that name one go to that pod. 0: none, and answers are not looked at. Engines that keep no responses (vLLM without `VLLM_ENABLE_RESPONSES_API_STORE=1`) need none.',
+    'How many responses of `/v1/responses` it is remembered of which pod made them, some 200 bytes each: requests that name one go to that pod. 0: none, and answers are not looked at.',
   ),
   grpcIdleMs: setting(
     'Warmroute',

@@ -1,5 +1,5 @@
 import { assert } from 'chai';
-import type { SimulatedEngine } from '../src/simulator/engine.ts';
+import { type SimulatedEngine, startEngine } from '../src/simulator/engine.ts';
 import { requestBody, requestHeaders, responseBody, responseHeaders } from './support/envoy-messages.ts';
 import { eventually } from './support/eventually.ts';
 import type { FakeEnvoy } from './support/fake-envoy.ts';
@@ -75,8 +75,30 @@ describe('serve() and responses that engines keep', () => {
     assert.include(text, '\nwarmroute_remembered_responses 2\n');
 
     const none = await bench.start({ WARMROUTE_REMEMBERED_RESPONSES: '0' });
-    for (let i = 0; i < 20; i++) assert.isFalse((await make(none.envoy, 'r1')).isAsked);
+    for (let i = 0; i < 3; i++) assert.isFalse((await make(none.envoy, 'r1')).isAsked);
     assert.isUndefined(await shown(none.envoy, 'r1'), 'passed on');
+  });
+
+  it('finds out that an engine keeps none, and looks at no more answers of its', async () => {
+    await bench.writePods(engines.slice(0, 1));
+    const { envoy, lines } = await bench.start();
+    for (let i = 0; i < 16; i++) assert.isTrue((await make(envoy, `r${i}`, { stream: true })).isAsked);
+    await eventually('the engine was asked', async () => !(await make(envoy, 'more')).isAsked);
+    const said = lines.filter(({ message }) => message.startsWith('the engine keeps no responses'));
+    assert.deepEqual(
+      said.map(({ level, fields }) => [level, fields.pod]),
+      [['info', engines[0]!.name]],
+    );
+    assert.isEmpty(engines[0]!.requests, 'nothing was generated for it');
+  });
+
+  it('goes on to look at the answers of one that does', async () => {
+    const keeper = await startEngine({ name: 'keeper', model: MODEL, responses: 'kept' });
+    bench.atEnd(() => keeper.stop());
+    await bench.writePods([keeper]);
+    const { envoy } = await bench.start();
+    for (let i = 0; i < 40; i++) assert.isTrue((await make(envoy, `r${i}`, { stream: true })).isAsked);
+    assert.isEmpty(keeper.requests);
   });
 
   it('answers the list of models, and counts that', async () => {

@@ -97,7 +97,7 @@ const route = createRoute({
     maxBlocksPerPrompt: Number.POSITIVE_INFINITY,
   }),
   history: new PromptHistory({ maxEntries: 1, timeToLiveMs: 1, seed: SEED, now: () => performance.now() }),
-  responses: new ResponseOwners(1),
+  responses: new ResponseOwners({ maxResponses: 1, now: () => 0 }),
   policies: policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
   load: new Load(),
   defaultStrategy: 'prefix-cache',

@@ -59,9 +59,6 @@ const RENDER = [
 /** `engine_internal`: also those that are `refused` otherwise. */
 export type AllowedPaths = 'public' | 'engine_internal';
 
-/** `not_followed`: it is not remembered which pod made which response. */
-export type FollowedResponses = 'followed' | 'not_followed';
-
 const RESPONSES = '/v1/responses';
 const MODELS = '/v1/models';
 
@@ -85,10 +82,13 @@ export function takesTokenIds(path: string): boolean {
   return TOKEN_IDS.has(cleanPath(path));
 }
 
-/** What Envoy's door has to know of the path of a request, with its query or without. */
+/**
+ * What Envoy's door has to know of the path of a request, with its query or without.
+ * @param followsResponses whether there is any use now in remembering which pod made which response
+ */
 export function pathRules(
   allowed: AllowedPaths,
-  responses: FollowedResponses = 'followed',
+  followsResponses: () => boolean,
 ): (path: string) => PathRule {
   const isRender: ReadonlySet<string> = new Set(RENDER);
   return path => {
@@ -97,14 +97,14 @@ export function pathRules(
     switch (PATHS.get(clean)) {
       case 'prefix':
       case 'load':
-        if (clean === RESPONSES && responses === 'followed') return { treatment: 'makes_response', errors };
+        if (clean === RESPONSES && followsResponses()) return { treatment: 'makes_response', errors };
         return { treatment: 'routed', errors };
       case 'refused':
         if (allowed === 'public') return { treatment: 'refused', errors };
         return { treatment: isRender.has(clean) ? 'routed' : 'passed_on', errors };
       case undefined:
         if (isUnder(clean, MODELS)) return { treatment: 'models', model: modelIn(clean), errors };
-        if (responses === 'followed' && responseIdIn(clean) !== undefined)
+        if (responseIdIn(clean) !== undefined && followsResponses())
           return { treatment: 'names_response', errors };
         return { treatment: 'passed_on', errors };
     }

@@ -37,7 +37,8 @@ export function responseMadeBy(
   pod: Pod,
   owners: ResponseOwners,
 ): MadeResponse | undefined {
-  if (prompt.path !== RESPONSES || prompt.body.store === false || !owners.remembers) return undefined;
+  if (prompt.path !== RESPONSES || prompt.body.store === false || !owners.follows(pod)) return undefined;
+  const how = prompt.body.stream === true ? 'streamed' : 'whole';
   const reader = new ResponseIdReader();
   let servedBy: Endpoint | undefined;
   return {
@@ -46,7 +47,7 @@ export function responseMadeBy(
     },
     readAnswer(part) {
       const id = reader.read(part);
-      if (id !== undefined) owners.made(id, servedBy ?? endpointOf(pod));
+      if (id !== undefined) owners.made(id, servedBy ?? endpointOf(pod), how);
       return reader.isDone ? 'enough' : 'more';
     },
   };

@@ -1,14 +1,31 @@
 import { LRUCache } from 'lru-cache';
 import { type Endpoint, endpointOf, type Pod } from '../domain.ts';
+import type { Clock } from '../time.ts';
+
+export interface ResponseOwnersOptions {
+  /** How many responses are remembered, some 200 bytes each; those used longest ago go first. 0: none. */
+  readonly maxResponses: number;
+  /**
+   * This pod has streamed many answers, and each part of them was shown to us for the sake of one id: it is worth to find out
+   * whether it keeps any (`keepsNone`).
+   */
+  readonly onManyStreamed?: (pod: Pod) => void;
+  readonly now: Clock;
+}
 
 /** Of ids: those of vLLM have 37 characters, OpenAI's 53. Clients may choose their own, and name any. */
 const MAX_ID_LENGTH = 256;
+const MANY_STREAMED = 16;
+/** It may be started anew with other settings. */
+const KEEPS_NONE_MS = 600_000;
 
 /** One stay of a pod. What another one made at the same address, before or after it, is not there. */
 interface Owner {
-  readonly name: string;
-  readonly endpoint: Endpoint;
+  readonly pod: Pod;
   here: boolean;
+  /** Answers, since it was last asked. */
+  streamed: number;
+  keepsNoneUntilMs: number;
 }
 
 /**
@@ -16,16 +33,14 @@ interface Owner {
  * pod can continue (`previous_response_id`), show or cancel one.
  */
 export class ResponseOwners {
+  readonly #options: ResponseOwnersOptions;
   readonly #owners = new Map<Endpoint, Owner>();
   readonly #byId: LRUCache<string, Owner> | undefined;
 
-  /** @param maxResponses how many are remembered, some 200 bytes each; those used longest ago go first. 0: none */
-  constructor(maxResponses: number) {
-    this.#byId = maxResponses === 0 ? undefined : new LRUCache({ max: maxResponses });
-  }
-
-  get remembers(): boolean {
-    return this.#byId !== undefined;
+  constructor(options: ResponseOwnersOptions) {
+    this.#options = options;
+    const { maxResponses: max } = options;
+    this.#byId = max === 0 ? undefined : new LRUCache({ max });
   }
 
   /** Responses that are remembered; some of them may be of pods that have left. */
@@ -33,24 +48,45 @@ export class ResponseOwners {
     return this.#byId?.size ?? 0;
   }
 
+  /** Whether there may be a response that is worth remembering. */
+  get followsAny(): boolean {
+    for (const owner of this.#owners.values()) if (this.#follows(owner)) return true;
+    return false;
+  }
+
+  /** Whether the responses of this pod are worth remembering. */
+  follows(pod: Pod): boolean {
+    const owner = this.#owners.get(endpointOf(pod));
+    return owner !== undefined && this.#follows(owner);
+  }
+
   joined(pod: Pod): void {
-    const endpoint = endpointOf(pod);
-    this.#owners.set(endpoint, { name: pod.name, endpoint, here: true });
+    const owner = { pod, here: true, streamed: 0, keepsNoneUntilMs: Number.NEGATIVE_INFINITY };
+    this.#owners.set(endpointOf(pod), owner);
   }
 
   /** Whoever it has made a response for goes by load from now on. */
   left(pod: Pod): void {
     const owner = this.#owners.get(endpointOf(pod));
     // One of another name may have the address by now.
-    if (owner === undefined || owner.name !== pod.name) return;
+    if (owner?.pod.name !== pod.name) return;
     owner.here = false;
-    this.#owners.delete(owner.endpoint);
+    this.#owners.delete(endpointOf(pod));
   }
 
   /** @param endpoint who answered; nothing is remembered of one that is no pod */
-  made(id: string, endpoint: Endpoint): void {
+  made(id: string, endpoint: Endpoint, how: 'whole' | 'streamed'): void {
     const owner = this.#owners.get(endpoint);
-    if (owner !== undefined && isId(id)) this.#byId?.set(id, owner);
+    if (owner === undefined || !isId(id)) return;
+    this.#byId?.set(id, owner);
+    if (how === 'streamed' && ++owner.streamed % MANY_STREAMED === 0)
+      this.#options.onManyStreamed?.(owner.pod);
+  }
+
+  /** The engine says that it keeps no responses: for some time they are not looked for. */
+  keepsNone(pod: Pod): void {
+    const owner = this.#owners.get(endpointOf(pod));
+    if (owner?.pod.name === pod.name) owner.keepsNoneUntilMs = this.#options.now() + KEEPS_NONE_MS;
   }
 
   /** Which of these pods made the response; undefined: none of them, or it is not known. */
@@ -62,7 +98,12 @@ export class ResponseOwners {
       this.#byId?.delete(id);
       return undefined;
     }
-    return pods.find(pod => endpointOf(pod) === owner.endpoint);
+    const endpoint = endpointOf(owner.pod);
+    return pods.find(pod => endpointOf(pod) === endpoint);
+  }
+
+  #follows({ keepsNoneUntilMs }: Owner): boolean {
+    return this.#byId !== undefined && keepsNoneUntilMs <= this.#options.now();
   }
 }
 

@@ -10,6 +10,10 @@ import type { Body, Exchange } from './http.ts';
 import { responsesTokens } from './prompts.ts';
 import type { FinishReason, Generation } from './scheduler.ts';
 
+const NONE_KEPT =
+  'This vLLM engine does not support `store=True` and therefore does not support the background mode. To enable these ' +
+  'features, set the environment variable `VLLM_ENABLE_RESPONSES_API_STORE=1` when launching the vLLM server.';
+
 export function responsesWork(core: EngineCore, body: Body): Work {
   const { tokens } = responsesTokens(body, core.options.model);
   return workOf(core, body, tokens, body.max_output_tokens);
@@ -34,6 +38,8 @@ function keptResponse(core: EngineCore, id: string): KeptResponse {
 
 export async function createResponse(core: EngineCore, exchange: Exchange): Promise<void> {
   const body = await exchange.body();
+  if (core.options.responses === 'forgotten' && body.background === true && body.store !== false)
+    throw new ApiError(400, 'invalid_request_error', NONE_KEPT, 'background');
   const { previous_response_id: previousId = null } = body;
   const previous = previousId === null ? [] : keptResponse(core, String(previousId)).messages;
   const { tokens, messages } = responsesTokens(body, core.options.model, previous);

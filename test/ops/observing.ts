@@ -98,7 +98,7 @@ export function observing(): Observing {
         ),
         lookup: observer.lookup(stages.lookup ?? lookup),
         history: aPromptHistory(),
-        responses: new ResponseOwners(1),
+        responses: new ResponseOwners({ maxResponses: 1, now: () => 0 }),
         policies: observer.policies(policies({ imbalanceRequests: 8, standardDeviationFactor: 1 })),
         load: new Load(),
         defaultStrategy: 'prefix-cache',

@@ -25,12 +25,16 @@ describe('docs/paths.md', () => {
 
   it('is right about the rest', () => {
     for (const path of ['/v1/files', '/v1/modelsx', '/v1/responsesx', '/v1', '/metrics', '/', ''])
-      assert.deepEqual(pathRules('public')(path), { treatment: 'passed_on', errors: 'openai' }, path);
+      assert.deepEqual(
+        pathRules('public', () => true)(path),
+        { treatment: 'passed_on', errors: 'openai' },
+        path,
+      );
   });
 });
 
 describe('pathRules', () => {
-  const rule = pathRules('public');
+  const rule = pathRules('public', () => true);
   const routed = POSTS.filter(path => PATHS.get(path) !== 'refused');
 
   for (const path of routed) {
@@ -66,7 +70,7 @@ describe('pathRules', () => {
   }
 
   it('lets clients have all, if they may', () => {
-    const rule = pathRules('engine_internal');
+    const rule = pathRules('engine_internal', () => true);
     assert.equal(rule('/v1/load_lora_adapter').treatment, 'passed_on');
     assert.equal(rule('/v1/unload_lora_adapter/').treatment, 'passed_on');
     for (const path of POSTS.filter(path => path.endsWith('/render')))
@@ -88,7 +92,7 @@ describe('pathRules', () => {
   }
 
   it('does not go by responses that are not followed', () => {
-    const rule = pathRules('public', 'not_followed');
+    const rule = pathRules('public', () => false);
     assert.equal(rule('/v1/responses').treatment, 'routed');
     assert.equal(rule('/v1/responses/resp_1').treatment, 'passed_on');
     assert.equal(rule('/v1/responses/render').treatment, 'refused');

@@ -17,7 +17,7 @@ describe('Requests for responses', () => {
       bench.responses.joined(pod);
       bench.health.joined(pod);
     }
-    bench.responses.made('r1', endpointOf(c));
+    bench.responses.made('r1', endpointOf(c), 'whole');
   });
 
   const decide = (request: RouteRequest) => bench.route(request, NEVER);

@@ -42,7 +42,7 @@ export class RouteBench {
   readonly takenBack: string[] = [];
   readonly clock = new HandClock();
   readonly changes: HealthChange[] = [];
-  readonly responses = new ResponseOwners(100);
+  readonly responses = new ResponseOwners({ maxResponses: 100, now: () => 0 });
   readonly health = new PodsHealth({
     now: this.clock.now,
     onChange: change => void this.changes.push(change),
