@@ -135,13 +135,37 @@ export interface BlockHash {
   readonly lo: number;
 }
 
+/** A name that clients may ask for, and the base model behind it (itself, unless it is an alias). */
+export interface ModelEntry {
+  readonly id: string;
+  readonly root: string;
+}
+
 /** What Envoy's door has to know of a path. */
-export interface PathRule {
-  /** `passed_on`: Envoy balances the request itself. `refused`: it is not for clients. */
-  readonly treatment: 'routed' | 'passed_on' | 'refused';
+export type PathRule = {
   /** Whose shape errors have there. */
   readonly errors: ErrorShape;
-}
+} & (
+  | { readonly treatment: Exclude<PathTreatment, 'models'> }
+  /** undefined: all of them are asked for. */
+  | { readonly treatment: 'models'; readonly model: string | undefined }
+);
+
+/**
+ * - `routed`: a POST is, by its body;
+ * - `makes_response`: the same, and later requests may name the response that is made: its id is looked for in the answer;
+ * - `names_response`: every request is routed, by the response that the path names;
+ * - `models`: a GET is answered by the router;
+ * - `passed_on`: Envoy balances the request itself;
+ * - `refused`: it is not for clients.
+ */
+export type PathTreatment =
+  | 'routed'
+  | 'makes_response'
+  | 'names_response'
+  | 'models'
+  | 'passed_on'
+  | 'refused';
 
 /** How an API writes its errors. */
 export type ErrorShape = 'openai' | 'anthropic';
@@ -166,6 +190,7 @@ export type Strategy = (typeof STRATEGIES)[number];
  * Why a pod was picked. A metric label: keep the set small.
  * - `prefix_match`, `prefix_match_skipped` (held, but every holder is too busy), `no_match`: what the index said;
  * - `history_match`: the prompt has no tokens, and an earlier turn of it was sent to this pod;
+ * - `response_owner`: the request names a response that this pod made, and which no other has;
  * - `only_pod`: there was no choice; `no_prompt`: this endpoint or body has no prompt to look up;
  * - `trial`: the pod failed, and the request finds out whether it still does; `all_failing`: all do, picked by load;
  * - `no_token_form`: the engine serves nothing that could tokenize this prompt; `prompt_refused`: it will not, and will tell the
@@ -182,6 +207,7 @@ export type Reason =
   | 'prefix_match_skipped'
   | 'no_match'
   | 'history_match'
+  | 'response_owner'
   | 'only_pod'
   | 'no_prompt'
   | 'trial'

@@ -5,6 +5,7 @@ import { type EventFeed, type FeedFact, type PublisherReport, publishersOf } fro
 import type { Logger } from './ops/log.ts';
 import { type EngineLimit, type EngineProfile, limitsOf, PROFILE_PAGES } from './pods/engine-profile.ts';
 import { EngineProfiles } from './pods/engine-profiles.ts';
+import { KEPT_RESPONSES_PATH, keptResponsesQuestion, saysNoneKept } from './pods/kept-responses.ts';
 import type { CacheState } from './prefix-index/cache-state.ts';
 import { createEngineHttp, type EngineAccess, type EngineHttp } from './prompt/engine-http.ts';
 import { Slots } from './slots.ts';
@@ -97,6 +98,17 @@ export class Engines {
         { unfollowed: unfollowed.length, pods: unfollowed.slice(0, MAX_NAMES_IN_LOG), maxPublishers },
         'more event publishers than open files allow: nothing is known of what these pods hold, and they are routed to by load; raise the limit of open files (ulimit -n)',
       );
+  }
+
+  /** Whether the engine says that it keeps no responses of `/v1/responses`. Never rejects; false where it says anything else. */
+  async keepsNoResponses(pod: Pod): Promise<boolean> {
+    const url = `${this.#parts.scheme}://${endpointOf(pod)}${KEPT_RESPONSES_PATH}`;
+    const asked = this.#http.postJson(
+      url,
+      keptResponsesQuestion(pod.model),
+      AbortSignal.timeout(PAGE_TIMEOUT_MS),
+    );
+    return asked.then(saysNoneKept, () => false);
   }
 
   /** Its cache is empty, whatever it has said. */

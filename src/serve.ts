@@ -43,6 +43,7 @@ import { policies } from './routing/policy.ts';
 import { createPrefixLookup } from './routing/prefix-lookup.ts';
 import { PromptHistory } from './routing/prompt-history.ts';
 import { withReadableBody } from './routing/readable-body.ts';
+import { ResponseOwners } from './routing/response-owners.ts';
 import { createRoute } from './routing/route.ts';
 import { SETTINGS, type Setting } from './settings.ts';
 import { Slices } from './slices.ts';
@@ -167,6 +168,15 @@ export async function serve(
     const tokenizer = parts.tokenizer ?? createTokenizer(config, access, tokenizerReport.hear);
     stops.push(() => tokenizer.close());
     const load = new Load();
+    const responses = new ResponseOwners({
+      maxResponses: config.rememberedResponses,
+      now: monotonicClock,
+      onManyStreamed: async pod => {
+        if (!(await engines.keepsNoResponses(pod))) return;
+        responses.keepsNone(pod);
+        log.info({ pod: pod.name }, 'the engine keeps no responses; they are not followed for some time');
+      },
+    });
     const healthReport = reportHealth(instruments, log);
     const health = new PodsHealth({
       onChange(change) {
@@ -221,6 +231,7 @@ export async function serve(
         seed: randomInt(0x100000000),
         now: monotonicClock,
       }),
+      responses,
       policies: observed.policies(policies(config)),
       confirmations,
       load,
@@ -242,6 +253,7 @@ export async function serve(
         joined: pod => {
           slices.add(() => {
             health.joined(pod);
+            responses.joined(pod);
             poller?.follow(pod);
             report.joined(pod.name);
             tokenizerReport.joined(pod.name);
@@ -257,6 +269,7 @@ export async function serve(
             poller?.leave(pod.name);
             health.left(pod);
             healthReport.left(pod);
+            responses.left(pod);
             cache.purge(pod.name);
             load.forget(pod);
           }),
@@ -324,8 +337,8 @@ export async function serve(
           maxBodyBytes: config.maxBodyBytes,
           debugHeaders: config.debugHeaders ? 'allowed' : 'off',
           targetHeaders: config.targetHeaders,
-          ruleOf: pathRules(config.allowedPaths),
-          modelNames: () => registry.models().map(({ id }) => id),
+          ruleOf: pathRules(config.allowedPaths, () => responses.followsAny),
+          models: () => registry.models(),
           watchNext: () => health.watchNext(),
           newRequestId: randomUUID,
         },
@@ -345,6 +358,7 @@ export async function serve(
       load,
       health,
       portsOf: pod => engines.portsOf(pod),
+      responses,
       grpc,
       publishers: () => feed.snapshot(),
       usesKvEvents,

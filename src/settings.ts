@@ -199,6 +199,14 @@ export const SETTINGS = {
     wholeNumber(1024, MAX_BUFFERED_BYTES),
     'Memory for the bodies of all requests together while they are gathered and decided on. Above it those that have been coming for longest are routed by load, and the rest of them passes through.',
   ),
+  rememberedResponses: setting(
+    'Warmroute',
+    ['WARMROUTE_REMEMBERED_RESPONSES'],
+    '65536',
+    'responses',
+    wholeNumber(0, MAX_COUNT),
+    'How many responses of `/v1/responses` it is remembered of which pod made them, some 200 bytes each: requests that name one go to that pod. 0: none, and answers are not looked at.',
+  ),
   grpcIdleMs: setting(
     'Warmroute',
     ['WARMROUTE_GRPC_IDLE_MS'],

@@ -89,6 +89,7 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
     'prompt/remote-tokenizer',
     'prompt/pod-calls',
     'routing/prompt-history',
+    'routing/response-owners',
   ],
   'gpt-tokenizer': ['prompt/local-tokenizer', 'simulator/tokenizer'],
   pino: ['ops/log'],

@@ -46,7 +46,7 @@ describe('serve() and paths', () => {
     await bench.writePods([]);
     const { envoy } = await bench.start();
     const config = { request_body_mode: 'FULL_DUPLEX_STREAMED' } as const;
-    const get = { headers: { ':method': 'GET', ':path': '/v1/models' }, endOfStream: true, config };
+    const get = { headers: { ':method': 'GET', ':path': '/v1/files' }, endOfStream: true, config };
     const post = { headers: { ':path': '/v1/files' }, config };
     for (const headers of [get, post]) {
       const { immediate_response } = await envoy.open().send(requestHeaders(headers)).reply();
@@ -64,7 +64,7 @@ describe('serve() and paths', () => {
     stream.send(requestBody(JSON.stringify(body), 'end'));
     assert.include(toldReply(await stream.reply()), 'request_headers pick');
     assert.equal(toldReply(await stream.reply()), `request_body ${JSON.stringify(JSON.stringify(body))} end`);
-    const get = requestHeaders({ headers: { ':method': 'GET', ':path': '/v1/models' }, endOfStream: true });
+    const get = requestHeaders({ headers: { ':method': 'GET', ':path': '/v1/files' }, endOfStream: true });
     assert.include(toldReply(await envoy.open().send(get).reply()), 'request_headers pick');
   });
 });

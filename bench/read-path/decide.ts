@@ -17,6 +17,7 @@ import { Load } from '../../src/routing/load.ts';
 import { policies } from '../../src/routing/policy.ts';
 import { createPrefixLookup } from '../../src/routing/prefix-lookup.ts';
 import { PromptHistory } from '../../src/routing/prompt-history.ts';
+import { ResponseOwners } from '../../src/routing/response-owners.ts';
 import { createRoute } from '../../src/routing/route.ts';
 import { createIndex } from '../index/create-index.ts';
 import { splitmix64, U64 } from '../support/splitmix.ts';
@@ -102,6 +103,7 @@ const route = createRoute({
   }),
   history: new PromptHistory({ maxEntries: 1, timeToLiveMs: 1, seed: SEED, now: () => performance.now() }),
   confirmations: undefined,
+  responses: new ResponseOwners({ maxResponses: 1, now: () => 0 }),
   policies: policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
   load: new Load(),
   defaultStrategy: 'prefix-cache',

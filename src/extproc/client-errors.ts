@@ -1,7 +1,7 @@
 import { ANY_MODEL, type ClientError, type ErrorShape } from '../domain.ts';
 
 /** An HTTP answer made by the router itself. */
-export interface ErrorAnswer {
+export interface OwnAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
@@ -33,7 +33,7 @@ const MAX_MODELS = 20;
  * AIBrix's status and header for each condition (its gateway plugin, `gateway_req_body.go`), but 404 for an unknown model as the
  * engines answer, in the shape of the endpoint's API.
  */
-export function answerTo(error: ClientError, { shape, models }: ErrorAudience): ErrorAnswer {
+export function answerTo(error: ClientError, { shape, models }: ErrorAudience): OwnAnswer {
   const { status, message, code, param, headers } = describe(error, models);
   const body =
     shape === 'anthropic'

@@ -9,14 +9,19 @@ import * as name from './headers.ts';
 import type { Incoming, Modes, ResponseMessage } from './incoming.ts';
 import * as reply from './replies.ts';
 import { type Action, type DoorFact, type ExchangeOptions, RequestSide } from './request-side.ts';
+import type { WireModeOverride } from './wire.ts';
 
 export type { Action, DoorFact, ExchangeOptions, HeldMode } from './request-side.ts';
+
+const NEUTRAL_BODY: Action = { kind: 'send', reply: reply.neutral('response_body') };
 
 export class Exchange {
   readonly #modes: Modes;
   readonly #request: RequestSide;
   readonly #targetHeaders: ExchangeOptions['targetHeaders'];
   #routed: RoutedDecision | undefined;
+  /** Of the answer's body: whether it is wanted, and then whether it is being read. */
+  #answerBody: 'unwanted' | 'wanted' | 'reading' = 'unwanted';
   /** Directions whose body passes through us (FULL_DUPLEX_STREAMED) and has not ended. */
   readonly #carried = new Set<'request' | 'response'>();
 
@@ -61,9 +66,18 @@ export class Exchange {
     return this.#request.takeFacts();
   }
 
-  decided(decision: Decision): Action[] {
-    if (decision.kind === 'routed') this.#routed = decision;
+  /** @param answerBody of the answer to a request that is routed */
+  decided(decision: Decision, answerBody: 'unwanted' | 'wanted' = 'unwanted'): Action[] {
+    if (decision.kind === 'routed') {
+      this.#routed = decision;
+      this.#answerBody = answerBody;
+    }
     return this.#request.decided(decision);
+  }
+
+  /** No more of the answer's body is wanted. */
+  answerRead(): void {
+    this.#answerBody = 'unwanted';
   }
 
   /** The rest of the body is not waited for: what there is of it has to do for a decision. Harmless to repeat. */
@@ -88,18 +102,32 @@ export class Exchange {
     if (message.kind === 'response_headers' && this.#routed) {
       const { status, servedBy } = message;
       const answer = { status, servedBy: servedBy as Endpoint | undefined };
+      const isReadable = status === 200 && message.contentEncoding === undefined;
+      this.#answerBody = this.#answerBody === 'wanted' && isReadable ? 'reading' : 'unwanted';
+      const headers = this.#responseHeaders(this.#routed);
       return [
-        { kind: 'send', reply: reply.responseHeaders(this.#responseHeaders(this.#routed)) },
+        { kind: 'send', reply: reply.responseHeaders(headers, this.#streamIfRead()) },
         { kind: 'answered', answer },
       ];
     }
-    if (message.kind === 'response_body' && this.#modes.response === 'FULL_DUPLEX_STREAMED') {
-      const end = message.endOfStream ? 'end_of_stream' : 'more_follows';
-      return reply
-        .streamedBody('response_body', message.body, end)
-        .map(wire => ({ kind: 'send', reply: wire }));
-    }
-    return [{ kind: 'send', reply: reply.neutral(message.kind) }];
+    if (message.kind !== 'response_body') return [{ kind: 'send', reply: reply.neutral(message.kind) }];
+    // Read before Envoy passes it on, so that what follows from it holds when the client has it.
+    const read: Action[] =
+      this.#answerBody === 'reading' ? [{ kind: 'answer_body', part: message.body }] : [];
+    return [...read, ...this.#passBody(message)];
+  }
+
+  #passBody({ body, endOfStream }: Extract<ResponseMessage, { kind: 'response_body' }>): Action[] {
+    if (this.#modes.response !== 'FULL_DUPLEX_STREAMED') return [NEUTRAL_BODY];
+    const end = endOfStream ? 'end_of_stream' : 'more_follows';
+    return reply.streamedBody('response_body', body, end).map(wire => ({ kind: 'send', reply: wire }));
+  }
+
+  /** Asks for the body of the answer where Envoy would not show it. Where it takes no such override, it is not read. */
+  #streamIfRead(): WireModeOverride | undefined {
+    if (this.#answerBody !== 'reading' || this.#modes.response !== 'NONE') return undefined;
+    if (this.#modes.requestHeaders === 'held') return undefined;
+    return { request_body_mode: 'BUFFERED', response_body_mode: 'STREAMED', response_header_mode: 'SEND' };
   }
 
   #responseHeaders(decision: RoutedDecision): Record<string, string> {

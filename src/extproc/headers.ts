@@ -19,6 +19,8 @@ export const DESTINATION_SERVED = 'x-gateway-destination-endpoint-served';
 /** Its name for the pods that a request may go to: a namespace of metadata, and the key in it. */
 export const SUBSET_NAMESPACE = 'envoy.lb.subset_hint';
 export const SUBSET = 'x-gateway-destination-endpoint-subset';
+/** Request: the client is one of Anthropic's, which ask for models under the same path as OpenAI's. */
+export const ANTHROPIC_VERSION = 'anthropic-version';
 export const REQUEST_ID = 'request-id';
 export const X_REQUEST_ID = 'x-request-id';
 export const DEBUG = 'x-warmroute-debug';

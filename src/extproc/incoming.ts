@@ -20,6 +20,8 @@ export type ResponseMessage =
       readonly status: number;
       /** `ip:port`; undefined where the gateway does not say. */
       readonly servedBy: string | undefined;
+      /** undefined: the body comes as it is. */
+      readonly contentEncoding: string | undefined;
       readonly endOfStream: boolean;
     }
   | { readonly kind: 'response_body'; readonly body: Buffer; readonly endOfStream: boolean }
@@ -84,6 +86,7 @@ export function readMessage(wire: WireRequest): Incoming {
       kind: 'response_headers',
       status: Number(name.headerOf(wire.response_headers, ':status') ?? Number.NaN),
       servedBy: textOf(served),
+      contentEncoding: name.headerOf(wire.response_headers, 'content-encoding'),
       endOfStream: wire.response_headers.end_of_stream === true,
     };
   }

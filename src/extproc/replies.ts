@@ -4,7 +4,7 @@
  */
 import type { ClientError, RoutedDecision } from '../domain.ts';
 import { endpointOf } from '../domain.ts';
-import { answerTo, type ErrorAudience } from './client-errors.ts';
+import { answerTo, type ErrorAudience, type OwnAnswer } from './client-errors.ts';
 import * as name from './headers.ts';
 import type {
   WireCommonResponse,
@@ -178,12 +178,22 @@ function cut(body: Buffer): Buffer[] {
   );
 }
 
-export function responseHeaders(headers: Readonly<Record<string, string>>): WireResponse {
-  return { response_headers: { response: { header_mutation: setHeaders(headers) } } };
+export function responseHeaders(
+  headers: Readonly<Record<string, string>>,
+  override?: WireModeOverride,
+): WireResponse {
+  return {
+    response_headers: { response: { header_mutation: setHeaders(headers) } },
+    ...(override && { mode_override: override }),
+  };
 }
 
 export function immediate(error: ClientError, audience: ErrorAudience): WireResponse {
-  const { status, headers, body, details } = answerTo(error, audience);
+  return ownAnswer(answerTo(error, audience));
+}
+
+/** Answers in the place of any pod. */
+export function ownAnswer({ status, headers, body, details }: OwnAnswer): WireResponse {
   return {
     immediate_response: {
       status: { code: status },

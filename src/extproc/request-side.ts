@@ -12,12 +12,13 @@
  * In the other modes the body never comes, or comes when the upstream is already chosen. Then Envoy is asked to buffer it
  * (`mode_override`), and where it does not allow that, the request goes on without a decision.
  */
-import type { ClientError, Decision, ErrorShape, PathRule } from '../domain.ts';
+import type { ClientError, Decision, ErrorShape, ModelEntry, PathRule } from '../domain.ts';
 import type { Answer, BodyExtent, CutShort, RouteRequest, Visibility } from '../routing/route.ts';
 import type { BodyLease } from './body-memory.ts';
 import { GatheredBody } from './gathered-body.ts';
 import * as name from './headers.ts';
 import type { Modes, RequestMessage } from './incoming.ts';
+import { modelAnswer, modelListAnswer } from './model-list.ts';
 import * as reply from './replies.ts';
 import type { WireModeOverride, WireResponse } from './wire.ts';
 
@@ -25,6 +26,8 @@ export type Action =
   | { readonly kind: 'send'; readonly reply: WireResponse }
   /** The pod, or another one, has begun to answer the request that was routed. */
   | { readonly kind: 'answered'; readonly answer: Answer }
+  /** A part of the body of the answer: tell the exchange when there was enough of it (`answerRead`). */
+  | { readonly kind: 'answer_body'; readonly part: Buffer }
   /** Decide, then tell the exchange (`decided`). */
   | { readonly kind: 'route'; readonly request: RouteRequest }
   /** Envoy holds the headers and waits for us while the body trickles in: tell the exchange when it took too long (`cutShort`). */
@@ -36,6 +39,7 @@ export type HeldMode = 'STREAMED' | 'FULL_DUPLEX_STREAMED';
 /** What was settled here without asking for a decision. */
 export type DoorFact =
   | { readonly kind: 'rejected'; readonly error: ClientError }
+  | { readonly kind: 'answered'; readonly what: 'models' }
   /** The request goes on without a pick: Envoy's own load balancing serves it. */
   | { readonly kind: 'undecided'; readonly why: 'late_body' | 'buffers_full' | 'body_out_of_reach' };
 
@@ -44,8 +48,8 @@ export interface ExchangeOptions extends reply.Disclosure {
   readonly maxBodyBytes: number;
   /** What to do with requests to a path. */
   readonly ruleOf: (path: string) => PathRule;
-  /** What clients may ask for: who asks for something else is told. */
-  readonly modelNames: () => readonly string[];
+  /** What clients may ask for, in order: who asks for the list, or for something else, is told. */
+  readonly models: () => readonly ModelEntry[];
   /** Whether to ask for the response of the request that is coming in, where Envoy does not show it anyway. */
   readonly watchNext: () => Visibility;
   /** For requests that come without an `x-request-id`. */
@@ -94,6 +98,8 @@ export class RequestSide {
   wantsDebug = false;
   #forged: readonly string[] = name.FORGEABLE;
   #errors: ErrorShape = 'openai';
+  /** What Envoy is asked to show, where the decision is made by the headers alone. */
+  #override: WireModeOverride | undefined;
   #responseStarted = false;
   readonly #lease: BodyLease;
 
@@ -169,14 +175,21 @@ export class RequestSide {
     this.wantsDebug = this.#options.debugHeaders === 'allowed' && headers.get(name.DEBUG) === '1';
     if (headers.has(name.ORIGINAL_DST_HOST)) this.#forged = [...name.FORGEABLE, name.ORIGINAL_DST_HOST];
     const path = (headers.get(':path') ?? '').split('?', 1)[0]!;
-    const { treatment, errors } = this.#options.ruleOf(path);
-    this.#errors = errors;
+    const rule = this.#options.ruleOf(path);
+    const { treatment } = rule;
+    this.#errors = rule.errors;
     const owed: Owed = {
       headers: this.#modes.requestHeaders === 'held',
       ...{ bodies: 0, ended: false, trailers: false, body: new GatheredBody() },
     };
     if (treatment === 'refused') return this.#refuse({ kind: 'path_refused', path }, owed);
-    const isRouted = headers.get(':method') === 'POST' && treatment === 'routed';
+    const method = headers.get(':method');
+    if (rule.treatment === 'models' && method === 'GET') {
+      if (headers.has(name.ANTHROPIC_VERSION)) this.#errors = 'anthropic';
+      return this.#answerModels(rule.model, owed);
+    }
+    const isRouted = method === 'POST' && (treatment === 'routed' || treatment === 'makes_response');
+    const isNamed = treatment === 'names_response';
     const request: Ask = {
       path,
       contentType: headers.get('content-type'),
@@ -184,13 +197,19 @@ export class RequestSide {
       strategy: headers.get(name.ROUTING_STRATEGY),
       labels: headers.get(name.EXTERNAL_FILTER),
       subset,
-      response: isRouted || this.#echoes ? this.#responseOf() : 'unwatched',
+      response: isRouted || isNamed || this.#echoes ? this.#responseOf(treatment) : 'unwatched',
       unroutable: this.#echoes ? 'any_pod' : 'reject',
       requestId: this.requestId,
       trace: traceOf(headers),
     };
     // In this mode the router is an endpoint picker: its gateway has no pod for a request but the one that it names.
     if (this.#echoes && (!isRouted || endOfStream)) return this.#decide({ request, owed }, 'any_pod');
+    if (isNamed) {
+      owed.headers = true;
+      this.#override =
+        this.#modes.requestHeaders === 'held' ? undefined : this.#bufferIfAsked(request.response);
+      return this.#decide({ request, owed }, 'any_pod');
+    }
     if (!isRouted) {
       this.#state = { at: 'passing' };
       return [send(this.#headersReply(undefined, this.#skipTheRest()))];
@@ -249,7 +268,7 @@ export class RequestSide {
   #settle(owed: Owed, mutation: reply.Mutation | undefined): Action[] {
     this.#state = { at: 'passing' };
     const replies: WireResponse[] = [];
-    if (owed.headers) replies.push(this.#headersReply(mutation));
+    if (owed.headers) replies.push(this.#headersReply(mutation, this.#override));
     if (owed.bodies > 0 && this.#echoes) {
       replies.push(...reply.streamedPieces('request_body', owed.body.pieces(), endOf(owed.ended)));
     } else {
@@ -286,7 +305,21 @@ export class RequestSide {
   #reject(error: ClientError, owed: Owed): Action[] {
     if (this.#responseStarted) return this.#settle(owed, undefined);
     this.#state = { at: 'rejected' };
-    return [send(reply.immediate(error, { shape: this.#errors, models: this.#options.modelNames() }))];
+    const models = this.#options.models().map(({ id }) => id);
+    return [send(reply.immediate(error, { shape: this.#errors, models }))];
+  }
+
+  /** @param model the one that is asked for; undefined: all of them */
+  #answerModels(model: string | undefined, owed: Owed): Action[] {
+    const models = this.#options.models();
+    const found = models.find(({ id }) => id === model);
+    if (model !== undefined && found === undefined)
+      return this.#refuse({ kind: 'unknown_model', model }, owed);
+    this.#facts.push({ kind: 'answered', what: 'models' });
+    this.#state = { at: 'rejected' };
+    return [
+      send(reply.ownAnswer(found ? modelAnswer(found, this.#errors) : modelListAnswer(models, this.#errors))),
+    ];
   }
 
   get #echoes(): boolean {
@@ -310,8 +343,10 @@ export class RequestSide {
   }
 
   /** A response whose body passes through us is shown with its headers, too. */
-  #responseOf(): Visibility {
+  #responseOf(treatment: PathRule['treatment']): Visibility {
     if (this.#modes.response !== 'NONE' || this.wantsDebug) return 'watched';
+    // Its headers say whether there is an id to be looked for.
+    if (treatment === 'makes_response' && this.#modes.request === 'BUFFERED') return 'watched';
     // Envoy drops an override that its list does not have: nothing is lost where it only asks for the response's headers.
     return this.#modes.request === 'BUFFERED' ? this.#options.watchNext() : 'unwatched';
   }

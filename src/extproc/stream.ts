@@ -80,6 +80,9 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
         case 'answered':
           outcome?.answered(action.answer);
           break;
+        case 'answer_body':
+          if (outcome?.readAnswer?.(action.part) !== 'more') exchange?.answerRead();
+          break;
         case 'route':
           clearTimeout(bodyDeadline);
           deciding = options
@@ -98,7 +101,7 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
   function decided(decided: RouteOutcome): void {
     outcome = decided;
     if (isClosed) outcome.release();
-    else advance(exchange!.decided(outcome.decision));
+    else advance(exchange!.decided(outcome.decision, outcome.readAnswer ? 'wanted' : 'unwanted'));
   }
 
   /** Does what the exchange says, and what follows from where it is now. */

@@ -82,7 +82,7 @@ export type WireValue =
 export interface WireModeOverride {
   /** Body modes are taken literally: unset means NONE. Header and trailer modes default to what is configured. */
   readonly request_body_mode: 'NONE' | 'BUFFERED';
-  readonly response_body_mode: 'NONE';
+  readonly response_body_mode: 'NONE' | 'STREAMED';
   readonly response_header_mode?: 'SEND' | 'SKIP';
   readonly request_trailer_mode?: 'SKIP';
   readonly response_trailer_mode?: 'SKIP';

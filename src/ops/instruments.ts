@@ -104,6 +104,9 @@ export function createInstruments(metrics: Metrics) {
       'reason',
     ]),
     rejections: counter('warmroute_rejections_total', 'Requests answered with an error, by kind', ['kind']),
+    answers: counter('warmroute_answers_total', 'Requests answered by the router itself, by what with', [
+      'what',
+    ]),
     refusedConnections: counter(
       'warmroute_refused_connections_total',
       'gRPC connections refused, as there were too many',
@@ -207,6 +210,10 @@ export function createInstruments(metrics: Metrics) {
     ),
     inFlight: gauge('warmroute_requests_in_flight', 'Requests in flight per pod', ['pod']),
     pods: gauge('warmroute_ready_pods', 'Ready pods'),
+    rememberedResponses: gauge(
+      'warmroute_remembered_responses',
+      'Responses of /v1/responses of which it is remembered who made them',
+    ),
     streams: gauge('warmroute_extproc_streams', 'Open ext_proc streams'),
     bufferedBytes: gauge('warmroute_buffered_body_bytes', 'Memory of the request bodies that are held'),
     indexBlocks: gauge('warmroute_index_blocks', 'Distinct blocks in the index'),

@@ -61,6 +61,7 @@ const TROUBLES: Partial<Record<Reason, string>> = {
 /** Where AIBrix does not ask its prefix router either: not part of its hit rate. */
 const UNASKED: ReadonlySet<Reason> = new Set<Reason>([
   ...([
+    'response_owner',
     'only_pod',
     'no_prompt',
     'late_body',

@@ -19,6 +19,8 @@ export function reportDoor(instruments: Instruments, log: Logger): (fact: DoorFa
     if (fact.kind === 'rejected') {
       instruments.rejections.add(1, { kind: fact.error.kind });
       throttle.info(fact.error.kind, { error: fact.error.kind }, 'request rejected');
+    } else if (fact.kind === 'answered') {
+      instruments.answers.add(1, { what: fact.what });
     } else {
       instruments.undecided.add(1, { why: fact.why });
       throttle.warn(
@@ -66,6 +68,7 @@ export interface ReportedState {
   readonly load: Load;
   readonly health: Pick<PodsHealth, 'stateOf'>;
   readonly portsOf: (pod: string) => readonly WatchedPort[];
+  readonly responses: { readonly size: number };
   readonly grpc: { readonly openStreams: number; readonly bufferedBytes: number };
   readonly publishers: () => readonly PublisherReport[];
   readonly usesKvEvents: boolean;
@@ -73,7 +76,7 @@ export interface ReportedState {
 
 /** Gauges are read when somebody scrapes. */
 export function reportState(metrics: Metrics, instruments: Instruments, state: ReportedState): void {
-  const { cache, registry, load, health, grpc, usesKvEvents } = state;
+  const { cache, registry, load, health, responses, grpc, usesKvEvents } = state;
   instruments.indexBlocks.onScrape(set => set(cache.index.size().blocks));
   instruments.indexEntries.onScrape(set => {
     const history = cache.history.entries;
@@ -84,6 +87,7 @@ export function reportState(metrics: Metrics, instruments: Instruments, state: R
   instruments.indexBytes.onScrape(set => set(cache.index.bytes));
   instruments.indexGivenUp.onScrape(set => set(cache.index.givenUp));
   instruments.pods.onScrape(set => set(registry.pods().length));
+  instruments.rememberedResponses.onScrape(set => set(responses.size));
   instruments.streams.onScrape(set => set(grpc.openStreams));
   instruments.bufferedBytes.onScrape(set => set(grpc.bufferedBytes));
   instruments.inFlight.onScrape(set => {

@@ -1,12 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { ANY_MODEL, type Pod } from '../domain.ts';
+import { ANY_MODEL, type ModelEntry, type Pod } from '../domain.ts';
 import type { PodEntry } from './spec.ts';
-
-/** A name that clients may ask for, and the base model behind it (itself, unless it is an alias). */
-export interface ModelEntry {
-  readonly id: string;
-  readonly root: string;
-}
 
 /**
  * Told of every change after the registry shows it. Listeners must not call `replace`; what one throws keeps no other from being

@@ -59,6 +59,9 @@ const RENDER = [
 /** `engine_internal`: also those that are `refused` otherwise. */
 export type AllowedPaths = 'public' | 'engine_internal';
 
+const RESPONSES = '/v1/responses';
+const MODELS = '/v1/models';
+
 export const PATHS: ReadonlyMap<string, Treatment> = new Map<string, Treatment>([
   ...PREFIX.map(path => [path, 'prefix'] as const),
   ...LOAD.map(path => [path, 'load'] as const),
@@ -79,8 +82,14 @@ export function takesTokenIds(path: string): boolean {
   return TOKEN_IDS.has(cleanPath(path));
 }
 
-/** What Envoy's door has to know of the path of a request, with its query or without. */
-export function pathRules(allowed: AllowedPaths): (path: string) => PathRule {
+/**
+ * What Envoy's door has to know of the path of a request, with its query or without.
+ * @param followsResponses whether there is any use now in remembering which pod made which response
+ */
+export function pathRules(
+  allowed: AllowedPaths,
+  followsResponses: () => boolean,
+): (path: string) => PathRule {
   const isRender: ReadonlySet<string> = new Set(RENDER);
   return path => {
     const clean = cleanPath(path);
@@ -88,28 +97,42 @@ export function pathRules(allowed: AllowedPaths): (path: string) => PathRule {
     switch (PATHS.get(clean)) {
       case 'prefix':
       case 'load':
+        if (clean === RESPONSES && followsResponses()) return { treatment: 'makes_response', errors };
         return { treatment: 'routed', errors };
       case 'refused':
         if (allowed === 'public') return { treatment: 'refused', errors };
         return { treatment: isRender.has(clean) ? 'routed' : 'passed_on', errors };
       case undefined:
+        if (isUnder(clean, MODELS)) return { treatment: 'models', model: modelIn(clean), errors };
+        if (responseIdIn(clean) !== undefined && followsResponses())
+          return { treatment: 'names_response', errors };
         return { treatment: 'passed_on', errors };
     }
   };
 }
 
+/** The response that a path names, as `/v1/responses/resp_1/cancel` does; undefined: none. */
+export function responseIdIn(cleanPath: string): string | undefined {
+  if (!cleanPath.startsWith(`${RESPONSES}/`) || PATHS.has(cleanPath)) return undefined;
+  return cleanPath.split('/', 4)[3];
+}
+
+/** As in `/v1/models/meta-llama/Llama-3.1-8B`. */
+function modelIn(cleanPath: string): string | undefined {
+  return cleanPath.startsWith(`${MODELS}/`) ? cleanPath.slice(MODELS.length + 1) : undefined;
+}
+
 /**
- * The path that an engine's web framework would serve: without query, its escapes read, and without trailing and doubled slashes, for
+ * The path that an engine's web framework would serve: without query, its escapes read as UTF-8, and without trailing and doubled slashes, for
  * which FastAPI redirects or answers 404. For routing alone: the request goes on as it came.
  */
 export function cleanPath(path: string): string {
   const end = path.search(/[?#]/);
   const bare = end < 0 ? path : path.slice(0, end);
   if (PATHS.has(bare)) return bare;
-  const read = bare.replace(/%[0-9a-f]{2}/gi, octet => {
-    const code = Number.parseInt(octet.slice(1), 16);
-    return code < 0x80 ? String.fromCharCode(code) : octet;
-  });
+  const read = bare.replace(/(?:%[0-9a-f]{2})+/gi, octets =>
+    Buffer.from(octets.replaceAll('%', ''), 'hex').toString('utf8'),
+  );
   return read.replace(/\/{2,}/g, '/').replace(/(?<=.)\/$/, '');
 }
 

@@ -17,9 +17,11 @@ import { deadlineAfter } from '../time.ts';
 import type { Bounds, Candidates } from './candidates.ts';
 import type { Confirmations } from './confirmations.ts';
 import type { Load } from './load.ts';
+import { responseMadeBy, responseNamedBy } from './made-response.ts';
 import type { Policy } from './policy.ts';
 import type { PrefixFound, PrefixLookup } from './prefix-lookup.ts';
 import type { PromptHistory } from './prompt-history.ts';
+import type { ResponseOwners } from './response-owners.ts';
 import { retriesOf } from './retries.ts';
 import { type PromptMeaning, send } from './sent.ts';
 
@@ -57,6 +59,8 @@ export interface RouteOutcome {
   readonly decision: Decision;
   /** The response has begun. At most once, before `release`. */
   answered(answer: Answer): void;
+  /** Takes the body of the answer, if its status is 200, as far as it is wanted. undefined: none of it is. */
+  readonly readAnswer: ((part: Uint8Array) => 'more' | 'enough') | undefined;
   /** The exchange is over: ends the request's share of its pod's load. Harmless to repeat; nothing to do where no pod was picked. */
   release(): void;
 }
@@ -85,6 +89,7 @@ export interface RouteParts {
   readonly history: PromptHistory;
   /** Whether engines announce what was predicted; undefined: they announce nothing. */
   readonly confirmations: Pick<Confirmations, 'predict'> | undefined;
+  readonly responses: ResponseOwners;
   readonly policies: Readonly<Record<Strategy, Policy>>;
   readonly load: Load;
   readonly defaultStrategy: Strategy;
@@ -99,6 +104,8 @@ type Clue =
   | { readonly kind: 'no_tokens'; readonly why: WithoutTokens }
   /** The strategy does not look at the prompt. */
   | { readonly kind: 'not_asked' }
+  /** The pod made the response that the request names. */
+  | { readonly kind: 'owner'; readonly pod: Pod }
   | { readonly kind: 'none'; readonly reason: Reason };
 
 /** The read path: body → prompt → tokens → blocks → who holds them → the pod. */
@@ -120,22 +127,46 @@ export function createRoute(parts: RouteParts): Decide {
     if (strategy === undefined) return rejected({ kind: 'bad_strategy', strategy: wanted });
     if (before.kind === 'rejected') return rejected(before.error);
 
+    const owner = ownerAmong(before.pods, request, prompt);
     const clue: Clue =
-      strategy !== 'prefix-cache'
-        ? { kind: 'not_asked' }
-        : extent === 'whole'
-          ? await tokenize(prompt, before.pods, signal, parts.deadlineMs - spentMs)
-          : { kind: 'none', reason: extent };
+      owner !== undefined
+        ? { kind: 'owner', pod: owner }
+        : strategy !== 'prefix-cache'
+          ? { kind: 'not_asked' }
+          : extent === 'whole'
+            ? await tokenize(prompt, before.pods, signal, parts.deadlineMs - spentMs)
+            : { kind: 'none', reason: extent };
     // Others may have come and gone meanwhile. From here on nothing is waited for.
     const allowed = candidates.allowed(model, request);
     if (allowed.kind === 'rejected') return rejected(allowed.error);
     const { decision, found } = decide(strategy, clue, prompt, allowed.pods, request.response);
     // Streamed answers begin with the first token, others with the last.
-    const kind = prompt.body.stream === true ? `${prompt.path} streamed` : prompt.path;
+    const path = extent === 'any_pod' ? extent : prompt.path;
+    const kind = prompt.body.stream === true ? `${path} streamed` : path;
     const meaning = meaningOf(clue, found, prompt);
     const sent = send(parts, decision, { visibility: request.response, kind }, meaning);
-    return { decision, answered: answer => sent.answered(answer), release: () => sent.release() };
+    const made = responseMadeBy(prompt, decision.pod, parts.responses);
+    return {
+      decision,
+      answered(answer) {
+        made?.answered(answer);
+        sent.answered(answer);
+      },
+      readAnswer: made?.readAnswer,
+      release: () => sent.release(),
+    };
   };
+
+  /** Of the pods that the request may go to and that are well, the one that made the response it names. */
+  function ownerAmong(
+    allowed: readonly Pod[],
+    { body, extent }: RouteRequest,
+    prompt: PromptRequest,
+  ): Pod | undefined {
+    const id = responseNamedBy(prompt, extent === 'whole' ? undefined : body);
+    if (id === undefined) return undefined;
+    return parts.responses.among(candidates.wellAmong(allowed, 'unwatched').pods, id);
+  }
 
   function parse({ path, contentType, body }: RouteRequest): ParsedPrompt {
     return parts.parse(path, contentType, body, registry.onlyModel);
@@ -186,7 +217,8 @@ export function createRoute(parts: RouteParts): Decide {
     visibility: Visibility,
   ): { readonly decision: RoutedDecision; readonly found: PrefixFound | undefined } {
     const { model } = prompt;
-    const { kind, pods } = candidates.wellAmong(allowed, visibility);
+    // Whoever can be served by one pod alone is not sent to find out how another one is.
+    const { kind, pods } = candidates.wellAmong(allowed, clue.kind === 'owner' ? 'unwatched' : visibility);
     const found = clue.kind === 'tokens' ? look(clue.tokens, prompt, pods) : undefined;
     const recognized = clue.kind === 'no_tokens' ? parts.history.find(prompt, pods) : undefined;
     const none = new Uint32Array(found || recognized ? 0 : pods.length);
@@ -196,7 +228,10 @@ export function createRoute(parts: RouteParts): Decide {
     const snapshot = { pods, running, matchedBlocks, totalBlocks, random, turn: nextTurn(model) };
     const isBlind =
       kind !== 'well' || clue.kind === 'none' || (clue.kind === 'tokens' && found === undefined);
-    const pick = parts.policies[isBlind ? 'least-request' : strategy](snapshot);
+    const pick =
+      clue.kind === 'owner'
+        ? ({ index: pods.indexOf(clue.pod), reason: 'response_owner' } as const)
+        : parts.policies[isBlind ? 'least-request' : strategy](snapshot);
     const { index } = pick;
     const pod = pods[index]!;
     const others = kind === 'trial' ? candidates.wellAmong(allowed, 'unwatched').pods : pods;
@@ -206,7 +241,7 @@ export function createRoute(parts: RouteParts): Decide {
       rank: pick.reason === 'prefix_match' ? found?.rankOf(index) : undefined,
       retries: retriesOf(pod, others, load.runningOn(others), random),
       strategy,
-      reason: kind === 'well' ? reasonOf(clue, found, pick.reason) : kind,
+      reason: kind === 'well' || clue.kind === 'owner' ? reasonOf(clue, found, pick.reason) : kind,
       withoutTokens: clue.kind === 'no_tokens' ? clue.why : undefined,
       model,
       // Blocks of a KV cache: what is recognized of a prompt without tokens is none.
@@ -251,7 +286,7 @@ export function createRoute(parts: RouteParts): Decide {
 }
 
 export function undecided(): RouteOutcome {
-  return { decision: { kind: 'undecided' }, answered: () => {}, release: () => {} };
+  return outcomeWithoutPod({ kind: 'undecided' });
 }
 
 function whyWithout(error: unknown): WithoutTokens {
@@ -274,10 +309,15 @@ function reasonOf(clue: Clue, found: PrefixFound | undefined, picked: Reason): R
     case 'tokens':
       return found === undefined ? 'index_failed' : picked;
     case 'not_asked':
+    case 'owner':
       return picked;
   }
 }
 
 export function rejected(error: ClientError): RouteOutcome {
-  return { decision: { kind: 'rejected', error }, answered: () => {}, release: () => {} };
+  return outcomeWithoutPod({ kind: 'rejected', error });
+}
+
+function outcomeWithoutPod(decision: Decision): RouteOutcome {
+  return { decision, answered: () => {}, readAnswer: undefined, release: () => {} };
 }

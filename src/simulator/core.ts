@@ -1,4 +1,5 @@
 /** What the HTTP handlers share: the options and the parts of one simulated engine. */
+import type { ChatMessage } from './chat-template.ts';
 import type { Clock } from './clock.ts';
 import type { EventEncoding } from './event-encoding.ts';
 import type { EventPublisher } from './events.ts';
@@ -32,6 +33,8 @@ export interface EngineOptions {
   readonly version: string;
   /** Which `…/render` endpoints answer: 0.23 has two; 0.32 has four, or refuses them (403) without `--enable-scale-out`. */
   readonly render: 'all' | 'chat-and-completions' | 'off';
+  /** 'kept': as with `VLLM_ENABLE_RESPONSES_API_STORE=1`. */
+  readonly responses: 'kept' | 'forgotten';
   readonly cost: CostModel;
   /** What the chat template begins with where a chat has no system message of its own; '' for nothing. */
   readonly defaultSystemPrompt: string;
@@ -65,6 +68,13 @@ export interface EngineCore {
   readonly publisher: EventPublisher;
   readonly stats: EngineStats;
   readonly requests: RequestLogEntry[];
+  readonly keptResponses: Map<string, KeptResponse>;
+}
+
+/** What a later request may show or continue. */
+export interface KeptResponse {
+  readonly response: object;
+  readonly messages: readonly ChatMessage[];
 }
 
 export function nowSeconds(core: EngineCore): number {

@@ -54,6 +54,7 @@ export const DEFAULT_ENGINE_OPTIONS = {
   maxModelLen: 32_768,
   eventEncoding: 'map',
   topic: '',
+  responses: 'forgotten',
   cost: { prefillTokensPerSecond: 10_000, decodeTokensPerSecond: 100, overheadMs: 2 },
   defaultSystemPrompt: '',
   prefillChunkTokens: 8_192,
@@ -102,6 +103,7 @@ export async function startEngine(given: Partial<EngineOptions> = {}): Promise<S
     publisher,
     stats,
     requests,
+    keptResponses: new Map(),
   };
   const door = new HttpDoor(routesOf(core));
   let httpPort: number;

@@ -31,7 +31,7 @@ export interface EventStream {
 
 export type Handler = (exchange: Exchange) => void | Promise<void>;
 
-/** Keys are `METHOD /path`. */
+/** Keys are `METHOD /path`; `{id}` in the place of a response's. */
 export type Routes = ReadonlyMap<string, Handler>;
 
 /** Longer than proxies keep idle connections, so that they never send into one that is being closed. */
@@ -72,7 +72,8 @@ export class HttpDoor {
 
   async #serve(routes: Routes, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = (request.url ?? '/').split('?')[0]!;
-    const handler = routes.get(`${request.method} ${path}`);
+    const pattern = path.replace(/(?<=^\/v1\/responses\/)[^/]+/, '{id}');
+    const handler = routes.get(`${request.method} ${path}`) ?? routes.get(`${request.method} ${pattern}`);
     if (handler === undefined) return answerUnrouted(routes, path, response);
     const gone = new AbortController();
     // A write that meets a connection just gone: 'close' follows and aborts the request.

@@ -30,10 +30,14 @@ export function completionTokens(body: Body): number[][] {
   });
 }
 
-/** `/v1/responses`: `instructions` and `input`, a text or a list of items. */
-export function responsesTokens(body: Body, { model, defaultSystemPrompt }: TemplateOptions): number[] {
+/** `/v1/responses`: what was said before, `instructions` and `input`, a text or a list of items. */
+export function responsesTokens(
+  body: Body,
+  { model, defaultSystemPrompt }: TemplateOptions,
+  previous: readonly ChatMessage[] = [],
+): { readonly tokens: number[]; readonly messages: readonly ChatMessage[] } {
   if (body.input === undefined) throw validationError(missingField(body, 'input'));
-  const messages: ChatMessage[] = [];
+  const messages: ChatMessage[] = [...previous];
   if (typeof body.instructions === 'string') messages.push(plain('system', body.instructions));
   if (typeof body.input === 'string') messages.push(plain('user', body.input));
   else {
@@ -51,7 +55,8 @@ export function responsesTokens(body: Body, { model, defaultSystemPrompt }: Temp
     .map(({ name, description, parameters, strict }) =>
       functionTool({ name, description, parameters, strict }),
     );
-  return encode(renderChat({ ...chatFlags(body), defaultSystemPrompt, messages, tools: functions }));
+  const prompt = { ...chatFlags(body), defaultSystemPrompt, messages, tools: functions };
+  return { tokens: encode(renderChat(prompt)), messages };
 }
 
 /** `/v1/messages`, Anthropic's API: `system`, and content blocks inside `messages`. */

@@ -1,8 +1,12 @@
-/** `/v1/responses`: OpenAI's Responses API, as far as text, reasoning and function calls go; no stored responses. */
-import { answerOf, piecesOf } from './answers.ts';
+/** `/v1/responses`: OpenAI's Responses API, as far as text, reasoning and function calls go; no background mode. */
+import { randomBytes } from 'node:crypto';
+import { type Answer, answerOf, piecesOf } from './answers.ts';
+import { ApiError } from './api-error.ts';
+import type { ChatMessage } from './chat-template.ts';
 import { type EngineCore, nowSeconds } from './core.ts';
-import { requestId, run, type Work, workOf } from './generation.ts';
+import { run, type Work, workOf } from './generation.ts';
 import type { Body, Exchange } from './http.ts';
+import { keptResponse, NONE_KEPT } from './kept-responses.ts';
 import { responsesTokens, wantsReasoning } from './prompts.ts';
 import { itemsOf, type SendEvent, StreamedItems } from './response-items.ts';
 import type { FinishReason, Generation } from './scheduler.ts';
@@ -10,8 +14,12 @@ import { responsesCall } from './tool-choice.ts';
 import { countsOf } from './usage.ts';
 
 export function responsesWork(core: EngineCore, body: Body): Work {
+  return workFor(core, body, responsesTokens(body, core.options).tokens);
+}
+
+function workFor(core: EngineCore, body: Body, promptTokens: number[]): Work {
   return workOf(core, body, {
-    promptTokens: responsesTokens(body, core.options),
+    promptTokens,
     maxTokens: body.max_output_tokens ?? undefined,
     call: responsesCall(body),
     reasoning: wantsReasoning(body),
@@ -20,12 +28,26 @@ export function responsesWork(core: EngineCore, body: Body): Work {
 
 export async function createResponse(core: EngineCore, exchange: Exchange): Promise<void> {
   const body = await exchange.body();
-  const work = responsesWork(core, body);
-  const head = { id: requestId(exchange, 'resp_'), created_at: nowSeconds(core) };
+  if (core.options.responses === 'forgotten' && body.background === true && body.store !== false)
+    throw new ApiError(400, 'invalid_request_error', NONE_KEPT, 'background');
+  const { previous_response_id: previousId = null } = body;
+  const previous = previousId === null ? [] : keptResponse(core, String(previousId)).messages;
+  const { tokens: promptTokens, messages } = responsesTokens(body, core.options, previous);
+  const work = workFor(core, body, promptTokens);
+  // Not the client's X-Request-Id, other than everywhere else.
+  const id =
+    typeof body.request_id === 'string' ? body.request_id : `resp_${randomBytes(16).toString('hex')}`;
+  const head = { id, created_at: nowSeconds(core) };
   const responseOf = (progress: Progress) => ({ ...head, ...response(body, work, progress) });
+  const finish = (generation: Ended, output: (answer: Answer) => readonly object[]) => {
+    const answer = answerOf(work.script, generation);
+    const whole = responseOf(ended(core, work, generation, output(answer)));
+    if (core.options.responses === 'kept' && body.store !== false)
+      core.keptResponses.set(id, { response: whole, messages: [...messages, said(answer)] });
+    return whole;
+  };
   if (body.stream !== true) {
-    const generation = await run(core, exchange, work);
-    exchange.json(responseOf(ended(core, work, generation, itemsOf(answerOf(work.script, generation)))));
+    exchange.json(finish(await run(core, exchange, work), itemsOf));
     return;
   }
   const stream = exchange.stream();
@@ -39,9 +61,15 @@ export async function createResponse(core: EngineCore, exchange: Exchange): Prom
   const generation = await run(core, exchange, work, token => {
     for (const piece of piecesOf(work.script, tokens++, token)) items.add(piece);
   });
-  send('response.completed', { response: responseOf(ended(core, work, generation, items.end())) });
+  send('response.completed', { response: finish(generation, () => items.end()) });
   stream.end();
 }
+
+function said({ reasoning, text, call }: Answer): ChatMessage {
+  return { role: 'assistant', reasoning, content: text, toolCalls: call === undefined ? [] : [call] };
+}
+
+type Ended = Generation & { readonly finishReason: FinishReason };
 
 interface Progress {
   readonly status: 'in_progress' | 'completed' | 'incomplete';
@@ -51,12 +79,7 @@ interface Progress {
 
 const BEGUN: Progress = { status: 'in_progress', output: [], usage: null };
 
-function ended(
-  core: EngineCore,
-  work: Work,
-  generation: Generation & { readonly finishReason: FinishReason },
-  output: readonly object[],
-): Progress {
+function ended(core: EngineCore, work: Work, generation: Ended, output: readonly object[]): Progress {
   const counts = countsOf(core, [{ ...work, generation }]);
   const { promptTokens, completionTokens, cachedTokens, createdTokens, reasoningTokens = 0 } = counts;
   return {
@@ -100,7 +123,7 @@ function response(body: Body, work: Work, { status, output, usage }: Progress) {
     background: false,
     max_output_tokens: work.maxTokens,
     max_tool_calls: null,
-    previous_response_id: null,
+    previous_response_id: body.previous_response_id ?? null,
     prompt: null,
     reasoning: body.reasoning ?? null,
     service_tier: 'auto',

@@ -4,6 +4,7 @@ import { textCompletion } from './completions.ts';
 import { type EngineCore, nowSeconds } from './core.ts';
 import { createEmbedding } from './embeddings.ts';
 import type { Handler, Routes } from './http.ts';
+import { cancelResponse, showResponse } from './kept-responses.ts';
 import { countTokens, createMessage } from './messages.ts';
 import { METRICS_CONTENT_TYPE, metricsText } from './metrics.ts';
 import { renderRoutes } from './render.ts';
@@ -15,6 +16,8 @@ export function routesOf(core: EngineCore): Routes {
     ['POST /v1/chat/completions', exchange => chatCompletion(core, exchange)],
     ['POST /v1/completions', exchange => textCompletion(core, exchange)],
     ['POST /v1/responses', exchange => createResponse(core, exchange)],
+    ['GET /v1/responses/{id}', exchange => showResponse(core, exchange)],
+    ['POST /v1/responses/{id}/cancel', exchange => cancelResponse(core, exchange)],
     ['POST /v1/messages', exchange => createMessage(core, exchange)],
     ['POST /v1/messages/count_tokens', exchange => countTokens(core, exchange)],
     ['POST /v1/embeddings', exchange => createEmbedding(core, exchange)],

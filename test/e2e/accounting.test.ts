@@ -61,7 +61,7 @@ describe('Requests in flight', function () {
     if (file !== 'endpoint-picker.yaml')
       it(`never include what is not routed, or refused (${file})`, async () => {
         await withFleet(startFleet({ file, pods }), async fleet => {
-          const listing = fleet.get('/v1/models');
+          const listing = fleet.get('/v1/files');
           const uploading = fleet.post('/v1/files', { purpose: 'batch' });
           await eventually('both are at their pods', () => finish.length === 2);
           assert.equal((await fleet.post('/v1/chat/completions', { ...CHAT, model: 'other' })).status, 404);

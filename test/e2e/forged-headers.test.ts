@@ -71,7 +71,7 @@ describe('A client that names its own upstream', function () {
             const named = { ...forged, 'routing-strategy': strategy };
             assert.equal((await fleet.post('/v1/completions', COMPLETION, named)).decision?.reason, strategy);
           }
-          assert.equal((await fleet.get('/v1/models', forged)).status, 200);
+          assert.equal((await fleet.get('/v1/files', forged)).status, 200);
           assert.equal((await fleet.post('/v1/files', { purpose: 'batch' }, forged)).status, 200);
           assert.equal(
             (await fleet.post('/v1/completions', { model: 'other', prompt: 'x' }, forged)).status,
@@ -99,7 +99,7 @@ describe('A client that names its own upstream', function () {
         await fleet.program.stop();
         for (let i = 0; i < 4; i++) {
           assert.equal((await fleet.post('/v1/completions', COMPLETION, forged)).status, 200);
-          assert.equal((await fleet.get('/v1/models', forged)).status, 200);
+          assert.equal((await fleet.get('/v1/files', forged)).status, 200);
         }
         assert.lengthOf(decoy.requests, reachedBefore);
         assert.isAtLeast(await fleet.filterStat('failure_mode_allowed'), 8);

@@ -118,13 +118,13 @@ describe('Bodies streamed through the router (endpoint-picker.yaml)', function (
     assert.deepEqual([posted.status, posted.decision?.reason], [200, 'any_pod']);
     assert.equal(posted.servedBy, pods.find(({ pod }) => pod.name === posted.decision?.pod)?.address);
     assert.include(lastRequest(posted.servedBy), { path: '/v1/files', sha256: sha256(body) });
-    const got = await fleet.get('/v1/models');
+    const got = await fleet.get('/v1/files');
     assert.deepEqual([got.status, got.text], [200, '{"ok":true}']);
     assert.equal(
       got.headers['x-warmroute-pod'],
       pods.find(({ address }) => address === got.servedBy)?.pod.name,
     );
-    assert.include(lastRequest(got.servedBy), { path: '/v1/models', bytes: 0 });
+    assert.include(lastRequest(got.servedBy), { path: '/v1/files', bytes: 0 });
   });
 
   it('with trailers end where the body ends', async () => {

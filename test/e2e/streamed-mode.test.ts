@@ -94,7 +94,7 @@ describe('Request bodies that Envoy sends in pieces (STREAMED)', function () {
         if (routed) assert.equal(received?.headers['target-pod'], servedBy);
         else assert.notProperty(received?.headers, 'target-pod');
 
-        assert.equal((await fleet.get('/v1/models')).status, 200);
+        assert.equal((await fleet.get('/v1/files')).status, 200);
         assert.equal((await fleet.post('/v1/completions', { model: 'other', prompt: 'x' })).status, 404);
         const counters = [
           'failure_mode_allowed',

@@ -36,7 +36,7 @@ describe('What a client learns of pods', function () {
     it(`is nothing, also in metadata, unless it is switched on (${file})`, async () => {
       await withTargets(file, 'off', async fleet => {
         assert.isEmpty(await told(fleet.post('/v1/completions', COMPLETION)));
-        assert.isEmpty(await told(fleet.get('/v1/models')));
+        assert.isEmpty(await told(fleet.get('/v1/files')));
         assert.isEmpty(await told(fleet.post('/v1/files', { purpose: 'batch' })));
         if (file === 'aibrix.yaml') return;
         const entry = await fleet.envoy.accessLogged(({ path }) => path === '/v1/completions');
@@ -50,7 +50,7 @@ describe('What a client learns of pods', function () {
       await withTargets(file, 'warmroute', async fleet => {
         for (const asking of [
           () => fleet.post('/v1/completions', COMPLETION),
-          () => fleet.get('/v1/models'),
+          () => fleet.get('/v1/files'),
           () => fleet.post('/v1/files', { purpose: 'batch' }),
         ]) {
           const before = pods.map(({ requests }) => requests.length);

@@ -30,7 +30,7 @@ export const OPTIONS: ExchangeOptions = {
   debugHeaders: 'allowed',
   targetHeaders: 'off',
   ruleOf: path => ({ treatment: path === CHAT_PATH ? 'routed' : 'passed_on', errors: 'openai' }),
-  modelNames: () => ['demo'],
+  models: () => [{ id: 'demo', root: 'demo' }],
   watchNext: () => 'unwatched',
   newRequestId: () => 'made-up',
 };

@@ -10,6 +10,7 @@ export class RouteCall {
   readonly released: Promise<void>;
   releases = 0;
   readonly answers: Answer[] = [];
+  readAnswer: RouteOutcome['readAnswer'];
   readonly #outcome = Promise.withResolvers<RouteOutcome>();
   readonly #release = Promise.withResolvers<void>();
 
@@ -27,6 +28,7 @@ export class RouteCall {
     this.#outcome.resolve({
       decision,
       answered: answer => void this.answers.push(answer),
+      readAnswer: this.readAnswer,
       release: () => {
         this.releases++;
         this.#release.resolve();

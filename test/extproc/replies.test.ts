@@ -55,6 +55,11 @@ const BUILT: Readonly<Record<string, WireResponse>> = {
     'end_of_stream',
   )[0]!,
   'a reply to the response headers': reply.responseHeaders({ 'target-pod': 'engine-0' }),
+  'a reply to the response headers that asks for the body': reply.responseHeaders(
+    { 'request-id': 'x' },
+    { request_body_mode: 'BUFFERED', response_body_mode: 'STREAMED', response_header_mode: 'SEND' },
+  ),
+  'an answer of our own': reply.ownAnswer({ status: 200, headers: { a: 'b' }, body: '{}', details: 'x' }),
   'an answer to the client': reply.immediate(
     { kind: 'unknown_model', model: 'é' },
     { shape: 'openai', models: [] },
@@ -62,7 +67,7 @@ const BUILT: Readonly<Record<string, WireResponse>> = {
 };
 
 /** How `enums: String` reads the statuses that we answer with. */
-const HTTP_STATUS: Readonly<Record<string, number>> = { BadRequest: 400, NotFound: 404 };
+const HTTP_STATUS: Readonly<Record<string, number>> = { OK: 200, BadRequest: 400, NotFound: 404 };
 
 /** Fails unless `read` holds all of `built`, and beyond it only the names of set oneof members, which the reader adds. */
 function assertKept(read: unknown, built: unknown, at: string): void {

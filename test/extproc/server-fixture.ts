@@ -46,7 +46,7 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
         debugHeaders: 'off',
         targetHeaders: 'off',
         ruleOf: path => ({ treatment: path === CHAT_PATH ? 'routed' : 'passed_on', errors: 'openai' }),
-        modelNames: () => ['demo'],
+        models: () => [{ id: 'demo', root: 'demo' }],
         watchNext: () => 'unwatched',
         newRequestId: () => 'made-up',
       },

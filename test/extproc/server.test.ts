@@ -61,7 +61,7 @@ describe('The ext_proc server', () => {
       exchange: {
         ...{ maxBodyBytes: 1, debugHeaders: 'off', targetHeaders: 'off' },
         ruleOf: () => ({ treatment: 'routed', errors: 'openai' }),
-        modelNames: () => ['demo'],
+        models: () => [{ id: 'demo', root: 'demo' }],
         newRequestId: () => '',
         watchNext: () => 'unwatched',
       },
@@ -85,7 +85,7 @@ describe('The ext_proc server', () => {
     (await route.asked()).decide();
     await routed.reply();
     assert.deepEqual(
-      facts.map(fact => (fact.kind === 'rejected' ? fact.error.kind : fact.why)),
+      facts.map(fact => ('error' in fact ? fact.error.kind : 'why' in fact ? fact.why : fact.what)),
       ['malformed_body', 'body_out_of_reach'],
     );
   });

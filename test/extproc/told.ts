@@ -10,6 +10,8 @@ export function told(action: Action): string {
       return toldReply(action.reply);
     case 'answered':
       return `answered ${action.answer.status}`;
+    case 'answer_body':
+      return `read ${JSON.stringify(action.part.toString())}`;
     case 'route':
       return [
         `route ${JSON.stringify(Buffer.from(action.request.body).toString())}`,
@@ -40,8 +42,8 @@ export function toldReply(reply: WireResponse): string {
   }
   if (mode_override) {
     const { request_body_mode, response_body_mode, response_header_mode = 'as configured' } = mode_override;
-    assert.equal(response_body_mode, 'NONE');
-    words.push('override', request_body_mode, `(response headers ${response_header_mode})`);
+    const body = response_body_mode === 'NONE' ? '' : `, body ${response_body_mode}`;
+    words.push('override', request_body_mode, `(response headers ${response_header_mode}${body})`);
   }
   const echo = (reply.request_body ?? reply.response_body)?.response?.body_mutation?.streamed_response;
   if (echo) words.push(JSON.stringify(echo.body.toString()), ...(echo.end_of_stream ? ['end'] : []));

@@ -9,6 +9,7 @@ import { createCandidates } from '../../src/routing/candidates.ts';
 import { Load } from '../../src/routing/load.ts';
 import { policies } from '../../src/routing/policy.ts';
 import type { PrefixLookup } from '../../src/routing/prefix-lookup.ts';
+import { ResponseOwners } from '../../src/routing/response-owners.ts';
 import { createRoute, type Route, type RouteRequest } from '../../src/routing/route.ts';
 import { aPod, aPromptHistory, type LogLine, recordingLog } from '../support/builders.ts';
 import { type TestTelemetry, testTelemetry } from '../support/telemetry.ts';
@@ -57,7 +58,7 @@ export const aDecision = (given: Partial<RoutedDecision> = {}): RoutedDecision =
 
 export const deciding =
   (decision: Decision): Route =>
-  async () => ({ decision, answered: () => {}, release: () => {} });
+  async () => ({ decision, answered: () => {}, readAnswer: undefined, release: () => {} });
 
 /** Where the prefix is: three of four blocks on the second pod. */
 export const lookup: PrefixLookup = (_tokens, _context, pods) => ({
@@ -99,6 +100,7 @@ export function observing(): Observing {
         lookup: observer.lookup(stages.lookup ?? lookup),
         history: aPromptHistory(),
         confirmations: undefined,
+        responses: new ResponseOwners({ maxResponses: 1, now: () => 0 }),
         policies: observer.policies(policies({ imbalanceRequests: 8, standardDeviationFactor: 1 })),
         load: new Load(),
         defaultStrategy: 'prefix-cache',

@@ -130,6 +130,7 @@ describe('reports of the parts', () => {
         load,
         health: { stateOf: () => 'healthy' },
         portsOf: () => [],
+        responses: { size: 5 },
         grpc,
         publishers,
         usesKvEvents: true,
@@ -158,6 +159,7 @@ describe('reports of the parts', () => {
         'warmroute_index_given_up_total 0',
         'warmroute_requests_in_flight{pod="engine-0"} 1',
         'warmroute_ready_pods 1',
+        'warmroute_remembered_responses 5',
         'warmroute_extproc_streams 5',
         'warmroute_buffered_body_bytes 9',
         'warmroute_publisher_state{pod="engine-0",rank="1",state="live"} 1',
@@ -179,6 +181,7 @@ describe('reports of the parts', () => {
         load: new Load(),
         health: { stateOf: () => 'unknown' as const },
         portsOf: () => [],
+        responses: { size: 0 },
         grpc: { openStreams: 0, bufferedBytes: 0 },
       };
       reportState(telemetry.metrics, telemetry.instruments, {
@@ -202,6 +205,7 @@ describe('reports of the parts', () => {
         load: new Load(),
         health: { stateOf: () => 'unknown' as const },
         portsOf: () => [],
+        responses: { size: 0 },
         grpc: { openStreams: 0, bufferedBytes: 0 },
       };
       let publishers: PublisherReport[] = [
@@ -227,6 +231,7 @@ describe('reports of the parts', () => {
         load: new Load(),
         health: { stateOf: () => 'unknown' as const },
         portsOf: () => [],
+        responses: { size: 0 },
         grpc: { openStreams: 0, bufferedBytes: 0 },
       };
       let asked = 0;
@@ -249,6 +254,7 @@ describe('reports of the parts', () => {
           load: new Load(),
           health: { stateOf: () => 'unknown' as const },
           portsOf: () => [],
+          responses: { size: 0 },
           grpc: { openStreams: 0, bufferedBytes: 0 },
         },
         publishers: () => [],

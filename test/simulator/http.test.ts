@@ -143,6 +143,41 @@ describe("the simulated engine's HTTP API", () => {
     );
   });
 
+  it('keeps responses where it is told to, and continues, shows and does not cancel them', async () => {
+    const engine = await bench.engine({ responses: 'kept' });
+    const ask = (body: object) => post(engine, '/v1/responses', { input: 'Where is the atlas?', ...body });
+    const whole = await ask({});
+    const id = String(at(whole.json, 'id'));
+    assert.deepEqual((await request(engine, 'GET', `/v1/responses/${id}`)).json, whole.json);
+    const next = await ask({ previous_response_id: id, input: 'And the globe?', stream: true });
+    const [created] = eventStreamData(next.text);
+    const said = engine.requests.map(({ promptTokens }) => promptTokens);
+    assert.isAbove(said[1]!, said[0]! + (at(whole.json, 'usage', 'output_tokens') as number));
+    const nextId = String(at(created as Json, 'response', 'id'));
+    assert.equal(at((await request(engine, 'GET', `/v1/responses/${nextId}`)).json, 'status'), 'completed');
+    assert.equal((await request(engine, 'POST', `/v1/responses/${id}/cancel`)).status, 400);
+    await ask({ store: false, request_id: 'mine' });
+    for (const answer of [
+      await request(engine, 'GET', '/v1/responses/mine'),
+      await request(engine, 'POST', '/v1/responses/mine/cancel'),
+      await ask({ previous_response_id: 'mine' }),
+      await ask({ previous_response_id: 'mine', background: true }),
+    ]) {
+      assert.equal(answer.status, 404);
+      assert.equal(at(answer.json, 'error', 'message'), "Response with id 'mine' not found.");
+    }
+  });
+
+  it('keeps none otherwise, and says so where it is asked for one in the background', async () => {
+    const engine = await bench.engine();
+    const made = await post(engine, '/v1/responses', { input: 'Where is the atlas?' });
+    const shown = await request(engine, 'GET', `/v1/responses/${at(made.json, 'id')}`);
+    assert.equal(shown.status, 404);
+    const background = await post(engine, '/v1/responses', { input: 'x', background: true });
+    assert.equal(background.status, 400);
+    assert.include(background.text, 'VLLM_ENABLE_RESPONSES_API_STORE');
+  });
+
   it('serves responses, whole and streamed, from text and from items', async () => {
     const engine = await bench.engine();
     const input = [

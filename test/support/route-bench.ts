@@ -9,6 +9,7 @@ import type { Predicted } from '../../src/routing/confirmations.ts';
 import { Load } from '../../src/routing/load.ts';
 import { policies } from '../../src/routing/policy.ts';
 import type { PrefixFound } from '../../src/routing/prefix-lookup.ts';
+import { ResponseOwners } from '../../src/routing/response-owners.ts';
 import {
   createRoute,
   type RouteOutcome,
@@ -43,6 +44,7 @@ export class RouteBench {
   readonly takenBack: string[] = [];
   readonly clock = new HandClock();
   readonly changes: HealthChange[] = [];
+  readonly responses = new ResponseOwners({ maxResponses: 100, now: () => 0 });
   readonly health = new PodsHealth({
     now: this.clock.now,
     onChange: change => void this.changes.push(change),
@@ -88,6 +90,7 @@ export class RouteBench {
       },
       history: aPromptHistory(),
       confirmations: { predict: pod => this.predict(pod) },
+      responses: this.responses,
       policies: policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
       load: this.load,
       defaultStrategy: 'prefix-cache',
