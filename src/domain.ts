@@ -193,6 +193,7 @@ export type Strategy = (typeof STRATEGIES)[number];
  * - `response_owner`: the request names a response that this pod made, and which no other has;
  * - `only_pod`: there was no choice; `no_prompt`: this endpoint or body has no prompt to look up;
  * - `trial`: the pod failed, and the request finds out whether it still does; `all_failing`: all do, picked by load;
+ * - `private_key`: the prompt's cache key has a part that events do not tell (SGLang's `extra_key`), and it was not seen before: by load;
  * - `no_token_form`: the engine serves nothing that could tokenize this prompt; `prompt_refused`: it will not, and will tell the
  *   client why; picked by load;
  * - `tokenizer_failed`, `deadline`, `index_failed`: a dependency failed, so the pick was by load;
@@ -222,8 +223,13 @@ export type Reason =
   | 'cancelled'
   | Exclude<Strategy, 'prefix-cache'>;
 
-/** Why a prompt that was asked for its tokens has none. */
-export type WithoutTokens = 'no_token_form' | 'prompt_refused' | 'tokenizer_failed' | 'deadline';
+/** Why a prompt has no tokens, or none that would tell who holds it. */
+export type WithoutTokens =
+  | 'private_key'
+  | 'no_token_form'
+  | 'prompt_refused'
+  | 'tokenizer_failed'
+  | 'deadline';
 
 /**
  * A pod for one request. `matchedBlocks` of `totalBlocks` full prompt blocks are held by it, `elsewhere` so many of them not on

@@ -87,7 +87,16 @@ for (const pod of pods) health.joined(pod);
 const route = createRoute({
   parse: path => ({
     kind: 'prompt',
-    prompt: { path, model: MODEL, salt: '', content: { kind: 'text', text: '' }, body: {}, raw: NO_BYTES },
+    prompt: {
+      path,
+      model: MODEL,
+      adapter: undefined,
+      salt: '',
+      extraKey: '',
+      content: { kind: 'text', text: '' },
+      body: {},
+      raw: NO_BYTES,
+    },
   }),
   modelAtStart: () => undefined,
   registry: { onlyModel: MODEL, knows: () => true },

@@ -18,11 +18,14 @@ const MAX_BODY_BYTES = 4 * 1024 * 1024;
 const MOVING = 'cache_control';
 
 /** One number of 53 bits per place, shortest prefix first; none for what has no prompt. */
-export function fingerprintsOf({ content, body, raw, model, salt }: PromptRequest, seed: number): number[] {
+export function fingerprintsOf(prompt: PromptRequest, seed: number): number[] {
+  const { content, body, raw, model, adapter = '', salt, extraKey } = prompt;
   if (raw.length > MAX_BODY_BYTES) return [];
   const trail = new Trail(seed);
   trail.add(model);
+  trail.add(adapter);
   trail.add(salt);
+  trail.add(extraKey);
   switch (content.kind) {
     case 'chat':
     case 'messages':

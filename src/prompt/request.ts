@@ -26,8 +26,12 @@ export interface PromptRequest {
   /** As the engines name it: without query and needless slashes, e.g. `/v1/chat/completions`. */
   readonly path: string;
   readonly model: string;
+  /** The LoRA adapter, where it is named beside the model: SGLang's `lora_path`, or `base:adapter` for the model. */
+  readonly adapter: string | undefined;
   /** `cache_salt`, '' when absent. */
   readonly salt: string;
+  /** SGLang's `extra_key` as JSON, '' when absent: it parts the cache as a salt does, and events do not tell of it. */
+  readonly extraKey: string;
   readonly content: PromptContent;
   /** The JSON body as parsed, `{}` for multipart bodies. */
   readonly body: Readonly<Record<string, unknown>>;
@@ -76,11 +80,13 @@ export function parsePrompt(
     // Only the endpoints that take files take forms; elsewhere the engines answer a form with an error.
     if (read === readNothing && contentType !== undefined && isMultipart(contentType)) {
       const model = modelOfForm(contentType, raw, defaultModel);
-      return prompt({ path: bare, model, salt: '', content: NONE, body: {}, raw });
+      return prompt({ ...promptWithout(bare, model), raw });
     }
     const body = parseObject(raw);
     const model = modelOf(body.model ?? defaultModel);
-    return prompt({ path: bare, model, salt: saltOf(body.cache_salt), content: read(body), body, raw });
+    const { cache_salt, lora_path, extra_key } = body;
+    const context = { adapter: adapterOf(lora_path), salt: saltOf(cache_salt), extraKey: keyOf(extra_key) };
+    return prompt({ path: bare, model, ...context, content: read(body), body, raw });
   } catch (error) {
     if (!(error instanceof Mistake)) throw error;
     return {
@@ -92,7 +98,8 @@ export function parsePrompt(
 
 /** A request of which no more is known than where it goes. */
 export function promptWithout(path: string, model: string): PromptRequest {
-  return { path: cleanPath(path), model, salt: '', content: NONE, body: {}, raw: NO_BYTES };
+  const context = { adapter: undefined, salt: '', extraKey: '' };
+  return { path: cleanPath(path), model, ...context, content: NONE, body: {}, raw: NO_BYTES };
 }
 
 /** A client's mistake; never leaves this file. */
@@ -173,6 +180,16 @@ function saltOf(salt: unknown): string {
   return salt;
 }
 
+/** Of several prompts the first one's. */
+function adapterOf(path: unknown): string | undefined {
+  const first = Array.isArray(path) ? path[0] : path;
+  return typeof first === 'string' && first !== '' ? first : undefined;
+}
+
+function keyOf(key: unknown): string {
+  return key === undefined || key === null || key === '' ? '' : JSON.stringify(key);
+}
+
 function readChat(body: Body): PromptContent {
   checkMessages(body.messages);
   return { kind: 'chat' };
@@ -228,8 +245,7 @@ function readTokensIn({ token_ids, features }: Body): PromptContent {
 
 /** What else enters the cache key of SGLang's own endpoint, or comes before the text. */
 const BESIDE_THE_TEXT = [
-  ...['image_data', 'video_data', 'audio_data', 'input_embeds'],
-  ...['lora_path', 'session_params', 'extra_key'],
+  ...['image_data', 'video_data', 'audio_data', 'input_embeds', 'session_params'],
 ] as const;
 
 /** SGLang's own endpoint. The engine will say what is wrong with it. */

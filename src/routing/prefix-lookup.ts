@@ -28,6 +28,8 @@ export interface PrefixFound {
 export interface PromptContext {
   /** As the request names it: a base model, an alias or a LoRA adapter. */
   readonly model: string;
+  /** The adapter, where the request names it beside the model. */
+  readonly adapter: string | undefined;
   readonly salt: string;
 }
 
@@ -93,12 +95,13 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
   }
 
   /** Under which names engines cache this request: blocks of an adapter are not blocks of its base model. */
-  function cacheModels(requested: string, { models }: PodList): readonly string[] {
-    return source === 'engines' && !catalog.isAdapter(requested) ? models : [requested];
+  function cacheModels({ adapter, model }: PromptContext, { models }: PodList): readonly string[] {
+    if (adapter !== undefined) return [adapter];
+    return source === 'engines' && !catalog.isAdapter(model) ? models : [model];
   }
 
-  function cacheModelOf(pod: Pod, requested: string): string {
-    return source === 'engines' && !catalog.isAdapter(requested) ? pod.model : requested;
+  function cacheModelOf(pod: Pod, { adapter, model }: PromptContext): string {
+    return adapter ?? (source === 'engines' && !catalog.isAdapter(model) ? pod.model : model);
   }
 
   /** Where an engine says itself how many there are, by those that it has. */
@@ -119,7 +122,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     return chainBlocks(rootOf(context, form, seed), ids, sizeTokens, seed, extras, lookaheadOf(ids, form));
   }
 
-  return (tokens, { model, salt }, pods) => {
+  return (tokens, prompt, pods) => {
     const list = listOf(pods);
     const cuts = new Map<string, Cut[]>();
     const all: BlockChain[] = [];
@@ -130,8 +133,8 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     let elsewhere: { cpu: Uint32Array; storage: Uint32Array } | undefined;
 
     history.expire();
-    for (const cacheModel of cacheModels(model, list)) {
-      const context = { space: tokens.space, model: cacheModel, salt };
+    for (const cacheModel of cacheModels(prompt, list)) {
+      const context = { space: tokens.space, model: cacheModel, salt: prompt.salt };
       const ofModel = blockForms(cacheModel, tokens.space).map(form => ({
         form,
         chain: cut(tokens, context, form),
@@ -191,7 +194,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
 
     /** In the form of this pod's blocks; in all forms that its model has while its own is not known. */
     function chainsOf(pod: Pod): readonly BlockChain[] {
-      const cacheModel = cacheModelOf(pod, model);
+      const cacheModel = cacheModelOf(pod, prompt);
       const all = cuts.get(cacheModel) ?? [];
       const ranks = source === 'engines' && all.length > 1 ? holders.of(pod.name) : [];
       const own = all.filter(({ form }) => ranks.some(rank => catalog.uses(rank, cacheModel, form)));
@@ -200,7 +203,8 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
 
     function chainsFor(pod: Pod): readonly BlockChain[] {
       // Of a name that no engine has shown it is not known whether it is an adapter, and so what will be held.
-      const isKnown = cacheModelOf(pod, model) === model || catalog.isBaseName(model);
+      const name = prompt.adapter ?? prompt.model;
+      const isKnown = cacheModelOf(pod, prompt) === name || catalog.isBaseName(name);
       return isKnown ? chainsOf(pod) : [];
     }
 

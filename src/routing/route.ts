@@ -118,7 +118,7 @@ export function createRoute(parts: RouteParts): Decide {
     const parsed = extent === 'whole' ? parse(request) : parseBeginning(request);
     if (parsed.kind === 'undecided') return undecided();
     if (parsed.kind === 'invalid') return rejected(parsed.error);
-    const { prompt } = parsed;
+    const prompt = withAdapter(parsed.prompt, registry);
     const { model } = prompt;
     const before = candidates.allowed(model, request);
     if (before.kind === 'rejected' && before.error.kind !== 'no_ready_pod') return rejected(before.error);
@@ -196,6 +196,7 @@ export function createRoute(parts: RouteParts): Decide {
   ): Promise<Clue> {
     if (pods.length === 1) return { kind: 'none', reason: 'only_pod' };
     if (prompt.content.kind === 'none') return { kind: 'none', reason: 'no_prompt' };
+    if (prompt.extraKey !== '') return { kind: 'no_tokens', why: 'private_key' };
     const deadline = deadlineAfter(leftMs, signal, TOO_LATE);
     const { pods: well } = candidates.wellAmong(pods, 'unwatched');
     try {
@@ -283,6 +284,15 @@ export function createRoute(parts: RouteParts): Decide {
     turns.set(model, turn + 1);
     return turn;
   }
+}
+
+/** SGLang's `base:adapter`, where that is no model's name. */
+function withAdapter(prompt: PromptRequest, registry: RouteParts['registry']): PromptRequest {
+  const { model } = prompt;
+  const colon = model.lastIndexOf(':');
+  if (colon <= 0 || colon === model.length - 1 || registry.knows(model)) return prompt;
+  if (!registry.knows(model.slice(0, colon))) return prompt;
+  return { ...prompt, model: model.slice(0, colon), adapter: model.slice(colon + 1) };
 }
 
 export function undecided(): RouteOutcome {

@@ -37,7 +37,9 @@ class Listener {
 
   held({ promptTokens, lora, salt }: Extract<Step, { kind: 'request' }>) {
     const tokens = { space: 'engine', ids: Uint32Array.from(promptTokens) } as const;
-    const found = this.#lookup(tokens, { model: lora ?? 'tiny', salt: salt ?? '' }, [pod]);
+    const found = this.#lookup(tokens, { model: lora ?? 'tiny', adapter: undefined, salt: salt ?? '' }, [
+      pod,
+    ]);
     return { matchedBlocks: found.matchedBlocks[0]!, totalBlocks: found.totalBlocks[0]! };
   }
 }

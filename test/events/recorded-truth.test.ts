@@ -83,7 +83,7 @@ function itClaimsWhatIsHeld(name: string, read: () => Recording): void {
     });
     const claimed = asked.map(({ tokens, salt = '', adapter = 'tiny' }) => {
       const ids = Uint32Array.from(tokens);
-      const found = lookup({ space: 'engine', ids }, { model: adapter, salt }, [pod]);
+      const found = lookup({ space: 'engine', ids }, { model: adapter, adapter: undefined, salt }, [pod]);
       return found.matchedBlocks[0]! * blockSizeTokens;
     });
     assert.isAbove(Math.max(...claimed), 0);

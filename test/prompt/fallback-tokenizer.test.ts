@@ -8,7 +8,9 @@ import { aPod } from '../support/builders.ts';
 const PROMPT: PromptRequest = {
   path: '/v1/completions',
   model: 'demo',
+  adapter: undefined,
   salt: '',
+  extraKey: '',
   content: { kind: 'text', text: 'Hi' },
   body: {},
   raw: new Uint8Array(),

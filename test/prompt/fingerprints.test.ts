@@ -65,6 +65,13 @@ describe('fingerprintsOf', () => {
     assert.equal(shared(MESSAGES, one, other), 1);
   });
 
+  it('keeps apart what engines cache apart', () => {
+    const messages = [user('a')];
+    const all = [{}, { cache_salt: 's' }, { lora_path: 's' }, { extra_key: 's' }, { extra_key: ['s'] }];
+    const places = all.map(given => placesOf(CHAT, { messages, ...given })[0]);
+    assert.equal(new Set(places).size, all.length);
+  });
+
   it('has a seed', () => {
     const body = { messages: [user('a')] };
     assert.notDeepEqual(placesOf(CHAT, body, 1), placesOf(CHAT, body, 2));
@@ -81,7 +88,9 @@ describe('fingerprintsOf', () => {
     const prompt = {
       path: CHAT,
       model: 'm',
+      adapter: undefined,
       salt: '',
+      extraKey: '',
       content: { kind: 'chat' },
       raw: Buffer.alloc(0),
     } as const;

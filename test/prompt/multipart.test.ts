@@ -171,7 +171,9 @@ describe('parsePrompt with a form', () => {
       prompt: {
         path: '/v1/audio/transcriptions',
         model: 'whisper',
+        adapter: undefined,
         salt: '',
+        extraKey: '',
         content: { kind: 'none' },
         body: {},
         raw,

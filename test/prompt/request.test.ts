@@ -80,7 +80,7 @@ describe('parsePrompt', () => {
       { input_ids: [[1], [2]] },
       { kind: 'tokens', ids: Uint32Array.of(1) },
     ],
-    ["SGLang's text with an adapter", GENERATE, { text: 'Hi', lora_path: 'a' }, { kind: 'none' }],
+    ["SGLang's text with an adapter", GENERATE, { text: 'Hi', lora_path: 'a' }, { kind: 'text', text: 'Hi' }],
     ["nothing in SGLang's own words", GENERATE, { text: 5, input_ids: 'x' }, { kind: 'none' }],
     ['a rerank', '/v1/rerank', { query: 'q', documents: ['d'] }, { kind: 'none' }],
     ['an embedding', '/v1/embeddings', { input: 'x' }, { kind: 'none' }],
@@ -117,6 +117,21 @@ describe('parsePrompt', () => {
     assert.equal(mistake(parsePrompt(GENERATE, JSON_TYPE, Buffer.from('{"model":""}'), 'd')).param, 'model');
     assert.equal(mistake(parsePrompt(GENERATE, JSON_TYPE, json)).param, 'model');
   });
+
+  for (const [given, adapter, extraKey] of [
+    [{}, undefined, ''],
+    [{ lora_path: null, extra_key: null }, undefined, ''],
+    [{ lora_path: '', extra_key: '' }, undefined, ''],
+    [{ lora_path: 'sql', extra_key: 'tenant' }, 'sql', '"tenant"'],
+    [{ lora_path: ['sql', 'chat'], extra_key: ['a', 'b'] }, 'sql', '["a","b"]'],
+    [{ lora_path: [null, 'chat'], extra_key: 7 }, undefined, '7'],
+    [{ lora_path: 7 }, undefined, ''],
+  ] as const) {
+    it(`reads what else SGLang’s cache key depends on: ${JSON.stringify(given)}`, () => {
+      const parsed = valid(parse(COMPLETIONS, { model: 'm', prompt: 'Hi', ...given }));
+      assert.deepInclude(parsed, { adapter, extraKey });
+    });
+  }
 
   it('does not care about the content type of JSON', () => {
     for (const type of [undefined, 'text/plain', JSON_TYPE, 'multipart/form-data; boundary=x']) {

@@ -364,7 +364,9 @@ describe('tokenizeBodies', () => {
     const prompt = {
       path: CHAT,
       model: 'm',
+      adapter: undefined,
       salt: '',
+      extraKey: '',
       content: { kind: 'chat' },
       body,
       raw: Buffer.alloc(0),

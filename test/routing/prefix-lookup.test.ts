@@ -16,7 +16,7 @@ import { removed, stored, tokensOf } from '../support/kv-events.ts';
 const a = aPod({ name: 'a', port: 1, aliases: ['alias', 'sql'] });
 const b = aPod({ name: 'b', port: 2, aliases: ['alias', 'sql'] });
 const PODS = [a, b];
-const BASE: PromptContext = { model: 'demo', salt: '' };
+const BASE: PromptContext = { model: 'demo', adapter: undefined, salt: '' };
 const defaultBlockSizeTokens = { engine: 16, character: 32, tiktoken: 8 };
 
 function engineTokens(ids: Uint32Array): Tokens {
@@ -87,20 +87,30 @@ describe('the prefix lookup, with events', () => {
   it('keeps an adapter apart from its base model', () => {
     announce(a, prompt, { model: 'sql' });
     announce(b, prompt.subarray(0, 32));
-    assert.deepEqual(look(prompt, { model: 'sql', salt: '' }), ['4/4', '0/4']);
+    assert.deepEqual(look(prompt, { model: 'sql', adapter: undefined, salt: '' }), ['4/4', '0/4']);
     assert.deepEqual(look(prompt), ['0/4', '2/4']);
+  });
+
+  it('takes the adapter that a request names beside the model, whether or not an engine has shown it', () => {
+    announce(a, prompt, { model: 'sql' });
+    announce(b, prompt.subarray(0, 32));
+    assert.deepEqual(look(prompt, { model: 'demo', adapter: 'sql', salt: '' }), ['4/4', '0/4']);
+    const unknown = { model: 'demo', adapter: 'chat', salt: '' };
+    assert.deepEqual(look(prompt, unknown), ['0/4', '0/4']);
+    withEvents(engineTokens(prompt), unknown, PODS).remember(b);
+    assert.deepEqual(look(prompt, unknown), ['0/4', '4/4']);
   });
 
   it('takes a name that is no adapter for the base model', () => {
     announce(a, prompt);
-    assert.deepEqual(look(prompt, { model: 'alias', salt: '' }), ['4/4', '0/4']);
+    assert.deepEqual(look(prompt, { model: 'alias', adapter: undefined, salt: '' }), ['4/4', '0/4']);
   });
 
   it('keeps salts apart', () => {
     announce(a, prompt, { salt: 'tenant-a' });
     announce(b, prompt.subarray(0, 48), { salt: 'tenant-b' });
-    assert.deepEqual(look(prompt, { model: 'demo', salt: 'tenant-a' }), ['4/4', '0/4']);
-    assert.deepEqual(look(prompt, { model: 'demo', salt: 'tenant-b' }), ['0/4', '3/4']);
+    assert.deepEqual(look(prompt, { model: 'demo', adapter: undefined, salt: 'tenant-a' }), ['4/4', '0/4']);
+    assert.deepEqual(look(prompt, { model: 'demo', adapter: undefined, salt: 'tenant-b' }), ['0/4', '3/4']);
     assert.deepEqual(look(prompt), ['0/4', '0/4']);
   });
 
@@ -151,9 +161,13 @@ describe('the prefix lookup, with events', () => {
 
   it('remembers in the context of the request', () => {
     announce(b, tokenIds(16, 1), { model: 'sql' });
-    withEvents(engineTokens(prompt), { model: 'sql', salt: 's' }, PODS).remember(a);
-    assert.deepEqual(look(prompt, { model: 'sql', salt: 's' }), ['4/4', '0/4']);
-    for (const context of [BASE, { model: 'sql', salt: '' }, { model: 'demo', salt: 's' }]) {
+    withEvents(engineTokens(prompt), { model: 'sql', adapter: undefined, salt: 's' }, PODS).remember(a);
+    assert.deepEqual(look(prompt, { model: 'sql', adapter: undefined, salt: 's' }), ['4/4', '0/4']);
+    for (const context of [
+      BASE,
+      { model: 'sql', adapter: undefined, salt: '' },
+      { model: 'demo', adapter: undefined, salt: 's' },
+    ]) {
       assert.deepEqual(look(prompt, context), ['0/4', '0/4']);
     }
   });
@@ -180,7 +194,10 @@ describe('the prefix lookup, with events', () => {
     cache.index.store(cache.holders.ensure('c', { kind: 'gpu', rank: 0 }), ofOther, {
       ...{ after: START, engineHashes: engineHashesOf(ofOther), again: 'copy' },
     });
-    const found = withEvents(engineTokens(prompt), { model: 'alias', salt: '' }, [a, other]);
+    const found = withEvents(engineTokens(prompt), { model: 'alias', adapter: undefined, salt: '' }, [
+      a,
+      other,
+    ]);
     assert.deepEqual(inWords(found), ['4/4', '2/4']);
   });
 
@@ -218,8 +235,14 @@ describe('the prefix lookup, without events', () => {
     announce(a, tokenIds(64, 1), { model: 'sql', size: 64 });
     withoutEvents(engineTokens(prompt), BASE, PODS).remember(a);
     assert.deepEqual(look(prompt, BASE, withoutEvents), ['4/4', '0/4']);
-    assert.deepEqual(look(prompt, { model: 'sql', salt: '' }, withoutEvents), ['0/4', '0/4']);
-    assert.deepEqual(look(prompt, { model: 'alias', salt: '' }, withoutEvents), ['0/4', '0/4']);
+    assert.deepEqual(look(prompt, { model: 'sql', adapter: undefined, salt: '' }, withoutEvents), [
+      '0/4',
+      '0/4',
+    ]);
+    assert.deepEqual(look(prompt, { model: 'alias', adapter: undefined, salt: '' }, withoutEvents), [
+      '0/4',
+      '0/4',
+    ]);
   });
 
   it('knows it until its time is over', () => {
@@ -234,8 +257,11 @@ describe('the prefix lookup, without events', () => {
   });
 
   it('has every requested name for a context of its own', () => {
-    withoutEvents(engineTokens(prompt), { model: 'sql', salt: '' }, PODS).remember(a);
-    assert.deepEqual(look(prompt, { model: 'sql', salt: '' }, withoutEvents), ['4/4', '0/4']);
+    withoutEvents(engineTokens(prompt), { model: 'sql', adapter: undefined, salt: '' }, PODS).remember(a);
+    assert.deepEqual(look(prompt, { model: 'sql', adapter: undefined, salt: '' }, withoutEvents), [
+      '4/4',
+      '0/4',
+    ]);
     assert.deepEqual(look(prompt, BASE, withoutEvents), ['0/4', '0/4']);
   });
 

@@ -279,3 +279,43 @@ describe('a route by the beginning of a body', () => {
     assert.deepEqual(rejected(await bench.route(odd, NEVER)), { kind: 'bad_strategy', strategy: 'odd' });
   });
 });
+
+describe('the adapter of a request', () => {
+  const asked = async (body: object) => {
+    const decision = routed(await bench.route(aRequest({}, { prompt: 'Hi', ...body }), NEVER));
+    const { model, adapter } = bench.looked.at(-1)!.prompt as { model: string; adapter: string | undefined };
+    assert.equal(decision.model, model);
+    return [model, adapter];
+  };
+
+  it('is what stands behind the model, where that is no model by itself', async () => {
+    assert.deepEqual(await asked({ model: 'demo' }), ['demo', undefined]);
+    assert.deepEqual(await asked({ model: 'demo:sql' }), ['demo', 'sql']);
+    assert.deepEqual(await asked({ model: 'demo', lora_path: 'sql' }), ['demo', 'sql']);
+  });
+
+  it('is none of a model that is not served', async () => {
+    for (const model of ['other:sql', 'demo:', ':sql', ':', 'sql:demo', 'demo:a:b'])
+      assert.deepEqual(rejected(await bench.route(aRequest({}, { model, prompt: 'Hi' }), NEVER)), {
+        ...{ kind: 'unknown_model', model },
+      });
+  });
+});
+
+describe('a request with a cache key that events do not tell', () => {
+  const keyed = (extra_key: string, prompt = 'tell me a story. '.repeat(20)) =>
+    bench.route(aRequest({}, { model: 'demo', prompt, extra_key }), NEVER);
+
+  it('claims nothing from events, and goes where it went before', async () => {
+    bench.held = { b: 7 };
+    const outcome = await keyed('tenant');
+    outcome.release();
+    const first = routed(outcome);
+    assert.deepInclude(first, { reason: 'private_key', withoutTokens: 'private_key', matchedBlocks: 0 });
+    assert.isEmpty(bench.tokenized);
+    const again = routed(await keyed('tenant'));
+    assert.deepInclude(again, { reason: 'history_match', withoutTokens: 'private_key' });
+    assert.equal(again.pod, first.pod);
+    assert.equal(routed(await keyed('another')).reason, 'private_key');
+  });
+});

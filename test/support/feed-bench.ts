@@ -45,7 +45,7 @@ export class FeedBench {
     { pod = 'a', salt = '' } = {},
   ): { gpu: number; cpu: number; storage: number } {
     const tokens = { space: 'engine', ids: tokensOf(hashes) } as const;
-    const found = this.#lookup(tokens, { model: 'demo', salt }, [aPod({ name: pod })]);
+    const found = this.#lookup(tokens, { model: 'demo', adapter: undefined, salt }, [aPod({ name: pod })]);
     const [cpu, storage] = [found.elsewhere?.cpu[0] ?? 0, found.elsewhere?.storage[0] ?? 0];
     return { gpu: found.matchedBlocks[0]! - cpu - storage, cpu, storage };
   }
