@@ -80,8 +80,8 @@ export async function startSdkClients(
 }
 
 /**
- * Two turns of one conversation, the second made of the first one's answer. It has to go to the same engine, which has to hold
- * all that the first one had, and say so itself.
+ * Two turns of one conversation, the second made of the first one's answer. It has to go to the same engine, for all that this
+ * one finds in its cache: the first prompt, and of the answer what comes back as it was said.
  */
 export async function twoTurns<A>(
   { fleet, told }: SdkClients,
@@ -110,7 +110,7 @@ export async function twoTurns<A>(
   assert.isAtLeast(decision.matchedBlocks, opening.decision.totalBlocks);
   assert.isAbove(decision.totalBlocks, opening.decision.totalBlocks);
   const { blockSizeTokens } = engine.options;
-  assert.isAtLeast(engine.requests.at(-1)!.cachedTokens, decision.matchedBlocks * blockSizeTokens);
+  assert.equal(decision.matchedBlocks * blockSizeTokens, engine.requests.at(-1)!.cachedTokens);
 }
 
 /** A system prompt of some blocks, that no other conversation begins with. */
