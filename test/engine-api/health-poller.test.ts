@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { mock } from 'node:test';
 import { assert } from 'chai';
 import { HealthPoller, type HealthPollerOptions } from '../../src/engine-api/health-poller.ts';
 import type { PollFact, SleepFact } from '../../src/health/pods-health.ts';
@@ -7,6 +9,7 @@ import { HANG, json, RESET } from '../support/fake-tokenizer.ts';
 import { freePort } from '../support/free-port.ts';
 import { HandClock } from '../support/hand-clock.ts';
 import { Inbox } from '../support/inbox.ts';
+import { idle, UVICORN_KEEP_ALIVE_MS, Uvicorn } from '../support/uvicorn.ts';
 
 const text = (status: number, content = ''): PageAnswer => ({ kind: 'text', status, text: content });
 const WELL = text(200);
@@ -69,6 +72,26 @@ describe('the health poller', function () {
     poller.leave('engine-0');
     engine.asked.skip();
     assert.equal(clock.sleeping, 0);
+  });
+
+  it('uses a connection again, and ends it before the engine does', async () => {
+    const uvicorn = await Uvicorn.start();
+    mock.timers.enable({ apis: ['setTimeout'] });
+    try {
+      poller.follow(aPod({ port: uvicorn.port }));
+      clock.advance(await clock.sleeps.next());
+      const pauseMs = await clock.sleeps.next();
+      await idle(UVICORN_KEEP_ALIVE_MS / 2);
+      clock.advance(pauseMs);
+      await clock.sleeps.next();
+      assert.lengthOf(uvicorn.connections.all, 1);
+      const ended = once(await uvicorn.connections.next(), 'close');
+      await idle(UVICORN_KEEP_ALIVE_MS - 100);
+      await ended;
+    } finally {
+      mock.timers.reset();
+      await uvicorn.stop();
+    }
   });
 
   it('takes turns among very many pods', async () => {

@@ -230,6 +230,15 @@ describe('blocks in other tiers than the GPU', () => {
     assert.deepEqual(match([1, 2, 3, 4]), { gpu: 4, cpu: 0, storage: 0 });
   });
 
+  it('are not counted where the pod has more on a GPU, in blocks of another size', () => {
+    feed.apply(inTier([1], 'cpu'));
+    feed.apply(stored([2], 1, { medium: 'storage' }));
+    const ofFour = { blockSizeTokens: 4, tokenIds: tokensOf([1, 2, 3, 4]) };
+    bench.feed('a', { rank: 1 }).apply(stored([5, 6], undefined, ofFour));
+    assert.deepEqual(match([1, 2]), { gpu: 0, cpu: 1, storage: 1 }, 'as much, in either size');
+    assert.deepEqual(match([1, 2, 3, 4]), { gpu: 2, cpu: 0, storage: 0 });
+  });
+
   it('match as far as some tier has each block, after any history', function () {
     this.timeout(20_000);
     const BLOCKS = [1, 2, 3, 4];

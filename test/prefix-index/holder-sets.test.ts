@@ -1,7 +1,7 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
 import { HolderSets } from '../../src/prefix-index/holder-sets.ts';
-import { RUN_SHIFT } from '../../src/prefix-index/runs.ts';
+import { HOLDERS, RUN_SHIFT } from '../../src/prefix-index/runs.ts';
 import { WordHeap } from '../../src/prefix-index/word-heap.ts';
 
 const RUNS = 8;
@@ -9,11 +9,13 @@ const LARGEST = (1 << 17) - 1;
 
 describe('the sets of holders', () => {
   let heap: WordHeap;
+  let records: Uint32Array;
   let sets: HolderSets;
 
   beforeEach(() => {
     heap = new WordHeap(1 << 17);
-    sets = new HolderSets(new Uint32Array((RUNS + 1) << RUN_SHIFT), heap);
+    records = new Uint32Array((RUNS + 1) << RUN_SHIFT);
+    sets = new HolderSets(records, heap);
   });
 
   const fill = (run: number, holders: Iterable<number>) => {
@@ -132,6 +134,57 @@ describe('the sets of holders', () => {
       assert.isFalse(sets.equalWithout(1, 2, size - 1));
       for (const run of [1, 2]) sets.clear(run);
     }
+  });
+
+  describe('whose hashes are equal by chance', () => {
+    /** Where a record has the hash of its set. */
+    const hashOf = (run: number) => records[(run << RUN_SHIFT) + HOLDERS + 1]!;
+
+    /** Four holders: the first two have the hash of the other two. */
+    function collision(): readonly [number, number, number, number] {
+      const hashes = count(1_000, holder => {
+        sets.add(1, holder);
+        const hash = hashOf(1);
+        sets.remove(1, holder);
+        return hash;
+      });
+      const pairs = new Map<number, readonly [number, number]>();
+      for (const [a, hash] of hashes.entries()) {
+        for (let b = 0; b < a; b++) {
+          const other = pairs.get(hash ^ hashes[b]!);
+          if (other !== undefined && !other.includes(a) && !other.includes(b)) return [a, b, ...other];
+          pairs.set(hash ^ hashes[b]!, [a, b]);
+        }
+      }
+      throw new Error('no two pairs of so few holders have the same hash');
+    }
+
+    it('are told apart, in every form', () => {
+      const four = collision();
+      const [a, b, c, d] = four;
+      const others = count(60, i => 2_000 + i);
+      for (const size of [0, 3, 14, 60]) {
+        fill(1, [...others.slice(0, size), a, b]);
+        fill(2, [...others.slice(0, size), c, d]);
+        assert.equal(hashOf(1), hashOf(2));
+        assert.isFalse(sets.equal(1, 2) || sets.equal(2, 1), `other members, ${size}`);
+        sets.add(2, 5_000);
+        assert.equal(sets.count(2), sets.count(1) + 1);
+        assert.isFalse(sets.equalWithout(1, 2, 5_000), `other members but for one, ${size}`);
+        for (const run of [1, 2]) sets.clear(run);
+
+        fill(1, [...others.slice(0, size + 1), ...four]);
+        fill(2, others.slice(0, size + 1));
+        assert.equal(hashOf(1), hashOf(2));
+        assert.isFalse(sets.equal(1, 2) || sets.equal(2, 1), `more members, ${size}`);
+        sets.add(2, 5_000);
+        assert.isFalse(sets.equalWithout(1, 2, 5_000), `more members but for one, ${size}`);
+        sets.remove(2, 5_000);
+        sets.add(1, 5_000);
+        assert.isFalse(sets.equalWithout(2, 1, 5_000), `fewer members but for one, ${size}`);
+        for (const run of [1, 2]) sets.clear(run);
+      }
+    });
   });
 
   it('hold what Sets hold, after any history', function () {

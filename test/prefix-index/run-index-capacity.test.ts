@@ -11,6 +11,8 @@ const CAPACITY = 1 << 20;
 /** Within so many stores the index need not tell what was stored before what. */
 const STORES_A_PERIOD = 1_024;
 const CLOCK = 63;
+/** The number of a prompt that is stored again and again. */
+const OFTEN = 1_000_000;
 /** Memory is taken in whole lines, pieces and buckets: one store may take so much beyond what was foreseen. */
 const SLACK = 1_024;
 
@@ -28,13 +30,15 @@ describe('a full index', function () {
   }
 
   /** The prompt number `i`, which shares nothing with others. */
-  const prompt = (i: number, blocks = 300) =>
-    chainOf(Array.from({ length: blocks }, (_, position) => 1_000_000 * i + position));
+  const prompt = (i: number, blocks = 300, end: readonly number[] = []) =>
+    chainOf([...Array.from({ length: blocks }, (_, position) => 1_000_000 * i + position), ...end]);
 
   const depth = (chain: BlockChain, by = 0) => index.find(chain).depthOf(holder(by));
 
-  const lastOf = (chain: BlockChain, by = 0) =>
-    index.locate(holder(by), blockAt({ ...chain, lanes: engineHashesOf(chain) }, chain.length - 1));
+  const hashOf = (chain: BlockChain, position: number) =>
+    blockAt({ ...chain, lanes: engineHashesOf(chain) }, position);
+
+  const lastOf = (chain: BlockChain, by = 0) => index.locate(holder(by), hashOf(chain, chain.length - 1));
 
   /** So that what is stored from now on is younger than what was stored until now. */
   function aWhile(): void {
@@ -70,7 +74,7 @@ describe('a full index', function () {
   });
 
   it('keeps what is stored again', () => {
-    const often = prompt(1_000_000);
+    const often = prompt(OFTEN);
     store(often);
     for (let i = 0; i < 600; i++) {
       store(prompt(i));
@@ -98,7 +102,7 @@ describe('a full index', function () {
   });
 
   it('keeps a sequence that grows', () => {
-    const whole = prompt(1_000_000, 600);
+    const whole = prompt(OFTEN, 600);
     store(slice(whole, 0, 10));
     for (let known = 10; known < 600; known += 10) {
       for (let i = 0; i < 10; i++) store(prompt(10 * known + i, 100));
@@ -107,6 +111,57 @@ describe('a full index', function () {
       assert.equal(depth(whole), known + 10);
     }
     assert.isAbove(index.givenUp, 10_000);
+    index.check();
+  });
+
+  const pieces: [what: string, cut: (often: BlockChain) => void][] = [
+    [
+      'though the block in between was gone, and lies elsewhere now',
+      often => {
+        index.remove(holder(1), hashOf(often, 150));
+        store(slice(prompt(OFTEN, 150, [-1]), 150), 2, lastOf(slice(often, 0, 150), 1)!);
+        store(often);
+      },
+    ],
+    ['though somebody holds the head alone', often => store(slice(often, 0, 150), 2)],
+  ];
+  for (const [what, cut] of pieces) {
+    it(`keeps the head of what is stored again behind it, ${what}`, () => {
+      const often = prompt(OFTEN);
+      const head = slice(often, 0, 150);
+      store(often, 1);
+      cut(often);
+      for (let i = 0; i < 300; i++) {
+        store(prompt(i));
+        if (i % 50 !== 0) continue;
+        aWhile();
+        store(slice(often, 150), 0, lastOf(head, 1)!);
+      }
+      assert.isAbove(index.givenUp, 10_000);
+      assert.equal(depth(head, 1), 150);
+      index.check();
+    });
+  }
+
+  it('keeps what was stored longest ago, where the blocks follow it that need its room', () => {
+    const whole = prompt(OFTEN, 1_300);
+    store(slice(whole, 0, 300));
+    aWhile();
+    for (let i = 0; index.bytes < CAPACITY - 16_000; i++) store(prompt(i));
+    assert.equal(index.givenUp, 0);
+    assert.equal(store(slice(whole, 300), 0, lastOf(slice(whole, 0, 300))!), 1_000);
+    assert.isAbove(index.givenUp, 0);
+    assert.equal(depth(whole), 1_300);
+  });
+
+  it('stores nothing behind what had to go for it', () => {
+    const whole = prompt(1, 55_000);
+    store(slice(whole, 0, 20_000));
+    store(slice(whole, 20_000, 35_000), 0, lastOf(slice(whole, 0, 20_000))!);
+    assert.equal(depth(whole), 35_000);
+    assert.equal(store(slice(whole, 35_000), 0, lastOf(slice(whole, 0, 35_000))!), 0);
+    assert.isBelow(depth(whole), 35_000);
+    assert.equal(index.held(holder(0)), depth(whole));
     index.check();
   });
 
@@ -197,15 +252,39 @@ describe('a full index', function () {
     index.check();
   });
 
-  it('stays within its memory when removals cut what others still hold into single blocks', () => {
-    const prompts = Array.from({ length: 100 }, (_, i) => prompt(i));
-    for (const chain of prompts) for (const by of [0, 1]) store(chain, by);
-    for (const chain of prompts) {
-      const hashes = { ...chain, lanes: engineHashesOf(chain) };
-      for (let i = 0; i < chain.length; i += 2) index.remove(holder(1), blockAt(hashes, i));
-      assert.isAtMost(index.bytes, CAPACITY + SLACK);
+  for (const [how, remove] of [
+    ['by their hashes', (chain: BlockChain, i: number) => index.remove(holder(1), hashOf(chain, i))],
+    [
+      'by their places',
+      (chain: BlockChain, i: number) => {
+        const place = index.locate(holder(1), hashOf(chain, i));
+        if (place !== undefined) index.removeAt(holder(1), place);
+      },
+    ],
+  ] as const) {
+    it(`stays within its memory when removals ${how} cut what others still hold into single blocks`, () => {
+      const prompts = Array.from({ length: 100 }, (_, i) => prompt(i));
+      for (const chain of prompts) for (const by of [0, 1]) store(chain, by);
+      for (const chain of prompts) {
+        for (let i = 0; i < chain.length; i += 2) remove(chain, i);
+        assert.isAtMost(index.bytes, CAPACITY + SLACK);
+      }
+      assert.isAbove(index.givenUp, 0);
+      index.check();
+    });
+  }
+
+  it('needs no more memory for a holder that evicts as much as it stores, however long that goes on', () => {
+    const kept = prompt(OFTEN, 10);
+    store(kept);
+    const { bytes } = index;
+    for (let i = 0; i < 20_000; i++) {
+      const chain = prompt(i, 3);
+      store(chain);
+      for (let position = 2; position >= 0; position--) index.remove(holder(0), hashOf(chain, position));
     }
-    assert.isAbove(index.givenUp, 0);
+    assert.isAtMost(index.bytes, bytes + 4 * SLACK);
+    assert.equal(depth(kept), 10);
     index.check();
   });
 

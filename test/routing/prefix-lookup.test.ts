@@ -16,6 +16,7 @@ import { removed, stored, tokensOf } from '../support/kv-events.ts';
 const a = aPod({ name: 'a', port: 1, aliases: ['alias', 'sql'] });
 const b = aPod({ name: 'b', port: 2, aliases: ['alias', 'sql'] });
 const PODS = [a, b];
+const RANKS = { kind: 'zmq', port: 5557, replayPort: undefined, ranks: 3 } as const;
 const BASE: PromptContext = { model: 'demo', adapter: undefined, salt: '' };
 const defaultBlockSizeTokens = { engine: 16, character: 32, tiktoken: 8 };
 
@@ -182,6 +183,33 @@ describe('the prefix lookup, with events', () => {
     assert.deepEqual(look(ofEngine), ['2/4', '0/4']);
   });
 
+  it('takes back what it remembered, in every block size', () => {
+    announce(a, tokenIds(64, 1), { size: 16 });
+    announce(b, tokenIds(64, 1), { size: 32 });
+    // Of its own it has shown none yet.
+    const c = aPod({ name: 'c', port: 3 });
+    const takeBack = withEvents(engineTokens(prompt), BASE, [a, b, c]).remember(c);
+    assert.equal(cache.history.entries, 4 + 2);
+    takeBack();
+    assert.equal(cache.history.entries, 0);
+    assert.deepEqual(inWords(withEvents(engineTokens(prompt), BASE, [c])), ['0/4']);
+  });
+
+  it('expects nothing of a name that may be an adapter’s, until an engine calls its base model so', () => {
+    const alias = { model: 'alias', adapter: undefined, salt: '' };
+    withEvents(engineTokens(prompt), alias, PODS).remember(a);
+    assert.equal(cache.history.entries, 0);
+    cache.catalog.setServed('b', { adapters: [], baseNames: ['demo', 'alias'] });
+    withEvents(engineTokens(prompt), alias, PODS).remember(a);
+    assert.deepEqual(
+      [look(prompt, alias), look(prompt)],
+      [
+        ['4/4', '0/4'],
+        ['4/4', '0/4'],
+      ],
+    );
+  });
+
   it('does not cut tokens of another space as the engines do', () => {
     announce(a, prompt);
     assert.deepEqual(inWords(withEvents({ space: 'character', ids: prompt }, BASE, PODS)), ['0/2', '0/2']);
@@ -216,6 +244,44 @@ describe('the prefix lookup, with events', () => {
     const next = aPod({ name: 'next', port: 3 });
     announce(next, prompt.subarray(0, 48));
     assert.deepEqual(inWords(withEvents(engineTokens(prompt), BASE, [next, b])), ['3/4', '2/4']);
+  });
+});
+
+describe('the prefix lookup, of pods with several ranks', () => {
+  eachHasItsOwnCache();
+
+  const prompt = tokensOf([1, 2, 3, 4]);
+  const pods = [a, b].map(pod => ({ ...pod, kvEvents: { ...RANKS } }));
+  const rankFor = (ids: Uint32Array) => {
+    const found = withEvents(engineTokens(ids), BASE, pods);
+    return pods.map((_, i) => found.rankOf(i));
+  };
+
+  it('names the one that holds the most, of each pod', () => {
+    announce(a, prompt, { rank: 1, size: 2 });
+    announce(a, prompt.subarray(0, 2), { rank: 0, size: 2 });
+    announce(a, prompt.subarray(0, 6), { rank: 2, size: 2 });
+    announce(b, prompt.subarray(0, 2), { rank: 2, size: 2 });
+    assert.deepEqual(rankFor(prompt), [1, 2]);
+  });
+
+  it('names none for a prompt that none of them holds, whatever was asked before', () => {
+    announce(a, prompt, { rank: 1, size: 2 });
+    announce(a, tokensOf([8]), { rank: 0, size: 2 });
+    assert.deepEqual(rankFor(prompt), [1, undefined]);
+    assert.deepEqual(rankFor(tokensOf([8])), [0, undefined]);
+    assert.deepEqual(rankFor(tokensOf([9])), [undefined, undefined]);
+  });
+
+  it('counts what a rank has off its GPU, too', () => {
+    announce(a, prompt.subarray(0, 4), { rank: 0, size: 2 });
+    const feed = new HolderFeed({ pod: 'a', rank: 1, model: 'demo', cache, seed: SEED });
+    feed.apply(stored([1]));
+    feed.apply(stored([2, 3], 1, { medium: 'cpu' }));
+    const found = withEvents(engineTokens(prompt), BASE, pods);
+    assert.deepEqual([found.rankOf(0), inWords(found)[0]], [1, '3/4']);
+    announce(a, prompt, { rank: 2, size: 2 });
+    assert.equal(withEvents(engineTokens(prompt), BASE, pods).rankOf(0), 2);
   });
 });
 
