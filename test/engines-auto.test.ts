@@ -70,6 +70,18 @@ describe('engines that say themselves where they publish', () => {
     assert.equal(bench.depth([7]), 1);
   });
 
+  it('are followed where SGLang says that they publish', async () => {
+    const publisher = await bench.publisher();
+    const kv_events = { endpoint_port_base: publisher.port, replay_endpoint_port_base: null, dp_size: 1 };
+    const engine = await bench.engine({ ...PAGES, '/server_info': json(200, { kv_events }) });
+    bench.join('a', engine, AUTO);
+    await publisher.joined();
+    assert.deepEqual(followed(), [[0, at(publisher.port)]]);
+    await publisher.publish(store(1));
+    await bench.batch();
+    assert.equal(bench.depth([1]), 1);
+  });
+
   it('are followed elsewhere when they have started anew there, and what they held is forgotten', async () => {
     const [before, after] = [await bench.publisher(), await bench.publisher()];
     const engine = await bench.engine({ ...PAGES, '/kv_event_sources': sourcesPage([before.port]) });

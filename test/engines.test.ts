@@ -157,10 +157,10 @@ describe('engines', () => {
         bench.engines.hear({ pod: 'nobody', rank: 0, ...fact });
         bench.join('b', await bench.engine(PAGES), await quiet());
         assert.equal((await bench.said()).pod, 'b');
-        assert.lengthOf(engine.asked.all, 3);
+        assert.lengthOf(engine.asked.all, 4);
         bench.engines.hear({ pod: 'a', rank: 1, ...fact });
         assert.equal((await bench.said()).version, '0.33.0');
-        assert.lengthOf(engine.asked.all, 6);
+        assert.lengthOf(engine.asked.all, 8);
         assert.equal(bench.engines.snapshot()[0]!.engine?.version, '0.33.0');
       });
     }

@@ -9,7 +9,7 @@ export interface EngineProfile {
   readonly events: EventSources | undefined;
 }
 
-/** Where it publishes, by its own account (`GET /kv_event_sources`, vLLM 0.31). */
+/** Where it publishes, by its own account (`GET /kv_event_sources`, vLLM 0.31; `GET /server_info`, SGLang). */
 export type EventSources =
   | { readonly kind: 'off' }
   | { readonly kind: 'on'; readonly publishers: readonly KvPublisher[] };
@@ -22,6 +22,8 @@ export const PROFILE_PAGES = {
   version: '/version',
   models: '/v1/models',
   sources: '/kv_event_sources',
+  /** Asked where there is no `sources`. */
+  serverInfo: '/server_info',
 } as const;
 
 export type Pages = Readonly<Record<keyof typeof PROFILE_PAGES, Page>>;
@@ -42,16 +44,28 @@ const sourcesSchema = z
   )
   .refine(sources => Object.keys(sources).length <= MAX_RANKS);
 
+/** SGLang's: rank r on the base plus r. vLLM has a page of that name as well, without this. */
+const serverInfoSchema = z.object({
+  kv_events: z
+    .object({
+      endpoint_port_base: z.int().min(1).max(65_535),
+      replay_endpoint_port_base: z.int().min(1).max(65_535).nullish(),
+      dp_size: z.int().min(1).max(MAX_RANKS).nullish(),
+    })
+    .nullable(),
+});
+
 export function readProfile(pages: Pages): EngineProfile {
   const models = bodyOf(pages.models, modelsSchema);
   const sources = bodyOf(pages.sources, sourcesSchema);
+  const info = bodyOf(pages.serverInfo, serverInfoSchema);
   return {
     version: bodyOf(pages.version, versionSchema)?.version,
     models: models && {
       adapters: models.data.filter(({ parent }) => parent != null).map(({ id }) => id),
       names: models.data.filter(({ parent }) => parent == null).map(({ id }) => id),
     },
-    events: sources && eventsOf(sources),
+    events: sources ? eventsOf(sources) : info && eventsIn(info),
   };
 }
 
@@ -66,6 +80,19 @@ function eventsOf(sources: z.infer<typeof sourcesSchema>): EventSources {
     return [{ rank: Number(rank), port: boundPort(endpoint), replayPort: boundPort(replay_endpoint ?? '') }];
   });
   return publishers.length === 0 ? { kind: 'off' } : { kind: 'on', publishers };
+}
+
+function eventsIn({ kv_events: events }: z.infer<typeof serverInfoSchema>): EventSources {
+  if (events === null) return { kind: 'off' };
+  const { endpoint_port_base: port, replay_endpoint_port_base: replayPort, dp_size: ranks } = events;
+  const publishers = Array.from({ length: ranks ?? 1 }, (_, rank) => ({
+    rank,
+    port: port + rank,
+    replayPort: replayPort == null ? undefined : replayPort + rank,
+  }));
+  return publishers.some(each => each.port > 65_535 || (each.replayPort ?? 0) > 65_535)
+    ? { kind: 'off' }
+    : { kind: 'on', publishers };
 }
 
 /** vLLM binds where the address has a `*` or a `::`; to any other it connects. */
@@ -118,7 +145,7 @@ export function limitsOf(
   }
   if (wanted.asked && events === undefined) {
     const means =
-      'it does not say where it publishes (GET /kv_event_sources, since vLLM 0.31): name its ports in kvEvents';
+      'it does not say where it publishes (GET /kv_event_sources, since vLLM 0.31; SGLang’s /server_info): name its ports in kvEvents';
     limits.push({ what: 'no_sources', means });
   }
   if (wanted.dialled && publishers.some(({ port }) => port === undefined)) {

@@ -31,7 +31,9 @@ interface Followed {
   profile: EngineProfile | undefined;
 }
 
-const NO_PAGES: Pages = { version: undefined, models: undefined, sources: undefined };
+const NO_PAGES: Pages = { version: undefined, models: undefined, sources: undefined, serverInfo: undefined };
+/** It need not be asked. */
+const NOT_ASKED: Page = { status: 404, body: undefined };
 
 /** Asks each engine who it is when it joins, when it has started anew, and now and then. */
 export class EngineProfiles {
@@ -84,40 +86,47 @@ export class EngineProfiles {
       followed.pause = new AbortController();
       const pages = await this.#askAll(pod, followed);
       if (pages === undefined || followed.leaving.signal.aborted) return;
-      const [version, models, sources] = pages;
       const last = followed.pages;
       followed.pages = {
-        version: version ?? last.version,
-        models: models ?? last.models,
-        sources: sources ?? last.sources,
+        version: pages.version ?? last.version,
+        models: pages.models ?? last.models,
+        sources: pages.sources ?? last.sources,
+        serverInfo: pages.serverInfo ?? last.serverInfo,
       };
-      const answers = [version, models, sources].filter(page => page !== undefined);
+      const answers = Object.values(pages).filter(page => page !== undefined && page !== NOT_ASKED);
       const profile = readProfile(followed.pages);
       if (answers.length > 0 && JSON.stringify(profile) !== JSON.stringify(followed.profile)) {
         followed.profile = profile;
         onProfile(pod, profile);
       }
-      const isWhole = answers.length === 3;
+      const isWhole = Object.values(pages).every(page => page !== undefined);
       if (isWhole) retry.reset();
       await this.#wait(isWhole ? refreshMs : retry.next(), followed);
     }
   }
 
   /** undefined: the pod has left. */
-  async #askAll(pod: Pod, followed: Followed): Promise<[Page, Page, Page] | undefined> {
+  async #askAll(pod: Pod, followed: Followed): Promise<Pages | undefined> {
     const { signal } = followed.leaving;
     try {
-      return await this.#options.slots.run(signal, () =>
-        Promise.all([
+      return await this.#options.slots.run(signal, async () => {
+        const [version, models, [sources, serverInfo]] = await Promise.all([
           this.#ask(pod, PROFILE_PAGES.version, followed),
           this.#ask(pod, PROFILE_PAGES.models, followed),
-          this.#ask(pod, PROFILE_PAGES.sources, followed),
-        ]),
-      );
+          this.#askForSources(pod, followed),
+        ]);
+        return { version, models, sources, serverInfo };
+      });
     } catch (error) {
       if (!signal.aborted) throw error;
     }
     return undefined;
+  }
+
+  async #askForSources(pod: Pod, followed: Followed): Promise<[Page, Page]> {
+    const sources = await this.#ask(pod, PROFILE_PAGES.sources, followed);
+    const isAbsent = sources !== undefined && sources.status !== 200;
+    return [sources, isAbsent ? await this.#ask(pod, PROFILE_PAGES.serverInfo, followed) : NOT_ASKED];
   }
 
   /** undefined: no answer. An engine that is starting, or too busy, has none to give. */

@@ -13,7 +13,7 @@ import type { Version } from '../support/kv-events.ts';
 
 const ok = (body: unknown): Page => ({ status: 200, body });
 const NOTHING: EngineProfile = { version: undefined, models: undefined, events: undefined };
-const SILENT = { version: undefined, models: undefined, sources: undefined };
+const SILENT = { version: undefined, models: undefined, sources: undefined, serverInfo: undefined };
 
 const eventsOf = (sources: unknown) => readProfile({ ...SILENT, sources: ok(sources) }).events;
 
@@ -32,6 +32,7 @@ function recorded(version: Version, lora = false): EngineProfile {
     version: page('/version'),
     models: page('/v1/models'),
     sources: page('/kv_event_sources'),
+    serverInfo: undefined,
   });
 }
 
@@ -59,13 +60,19 @@ describe('what an engine says of itself', () => {
   it('counts with status 200 only', () => {
     for (const status of [201, 301, 401, 403, 404, 500]) {
       const page = (body: unknown) => ({ status, body });
-      const pages = { version: page({ version: '0.32.0' }), models: page({ data: [] }), sources: page({}) };
+      const pages = {
+        ...{ version: page({ version: '0.32.0' }), models: page({ data: [] }), sources: page({}) },
+        serverInfo: page({ kv_events: null }),
+      };
       assert.deepEqual(readProfile(pages), NOTHING, `${status}`);
     }
   });
 
   it('lacks no more than the page that is not understood', () => {
-    const pages = { version: ok('0.32.0'), models: ok({ data: [{ id: 'demo' }] }), sources: ok(undefined) };
+    const pages = {
+      ...{ version: ok('0.32.0'), models: ok({ data: [{ id: 'demo' }] }), sources: ok(undefined) },
+      serverInfo: ok({ kv_events: 'on' }),
+    };
     assert.deepEqual(readProfile(pages), { ...NOTHING, models: { adapters: [], names: ['demo'] } });
   });
 
@@ -87,8 +94,8 @@ describe('what an engine says of itself', () => {
       fc.record({ status: fc.constant(200), body: anySources() }),
     );
     fc.assert(
-      fc.property(page, page, page, (version, models, sources) => {
-        const profile = readProfile({ version, models, sources });
+      fc.property(page, page, page, page, (version, models, sources, serverInfo) => {
+        const profile = readProfile({ version, models, sources, serverInfo });
         assert.hasAllKeys(profile, ['version', 'models', 'events']);
         for (const { rank } of profile.events?.kind === 'on' ? profile.events.publishers : []) {
           assert.isTrue(Number.isInteger(rank) && rank >= 0);
@@ -96,6 +103,44 @@ describe('what an engine says of itself', () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe('where SGLang says that it publishes', () => {
+  const eventsIn = (kv_events: unknown) =>
+    readProfile({ ...SILENT, serverInfo: ok({ tp_size: 1, kv_events }) }).events;
+  const BASES = { endpoint_port_base: 5557, replay_endpoint_port_base: 5657, block_size: 16, topic: 'kv' };
+
+  it('is a port per rank, from a base on', () => {
+    assert.deepEqual(eventsIn({ ...BASES, dp_size: 2 }), {
+      kind: 'on',
+      publishers: [
+        { rank: 0, port: 5557, replayPort: 5657 },
+        { rank: 1, port: 5558, replayPort: 5658 },
+      ],
+    });
+  });
+
+  it('may be one rank, without replay', () => {
+    const publishers = [{ rank: 0, port: 5557, replayPort: undefined }];
+    assert.deepEqual(eventsIn({ endpoint_port_base: 5557 }), { kind: 'on', publishers });
+    const nils = { endpoint_port_base: 5557, replay_endpoint_port_base: null, dp_size: null };
+    assert.deepEqual(eventsIn(nils), { kind: 'on', publishers });
+  });
+
+  it('is nowhere without events, and where there are no such ports', () => {
+    assert.deepEqual(eventsIn(null), { kind: 'off' });
+    assert.deepEqual(eventsIn({ ...BASES, endpoint_port_base: 65_535, dp_size: 2 }), { kind: 'off' });
+  });
+
+  it('is not understood, whatever else it is', () => {
+    for (const events of [undefined, {}, 'on', { ...BASES, dp_size: 257 }, { endpoint_port_base: 0 }])
+      assert.isUndefined(eventsIn(events));
+  });
+
+  it('does not count beside vLLM’s own page', () => {
+    const pages = { ...SILENT, sources: ok({}), serverInfo: ok({ kv_events: BASES }) };
+    assert.deepEqual(readProfile(pages).events, { kind: 'off' });
   });
 });
 
