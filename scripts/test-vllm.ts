@@ -223,13 +223,19 @@ async function chat(
     };
   };
   return {
-    pod: response.headers.get('target-pod') ?? '',
+    pod: shownPod(response),
     reason: response.headers.get('x-warmroute-reason') ?? '',
     matchedTokens: Number(response.headers.get('x-warmroute-matched-blocks')) * blockSizeTokens,
     cachedTokens: body.usage.prompt_tokens_details?.cached_tokens ?? 0,
     promptTokens: body.usage.prompt_tokens,
     message: { role: 'assistant', content: body.choices[0]?.message.content ?? '' },
   };
+}
+
+function shownPod({ headers }: Response): string {
+  const pod = headers.get('x-warmroute-pod');
+  expect(pod !== null, 'the router does not say which pod it has picked');
+  return pod;
 }
 
 /** A request past the router: it makes the engine take a step. */

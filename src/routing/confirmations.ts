@@ -58,7 +58,11 @@ export interface Predicted {
   ended(): void;
 }
 
-/** How long after the exchange the announcement may come: events take milliseconds, a replay after a loss some more. */
+/**
+ * How long after the exchange it is looked again for the announcement, and how long it may take: events take milliseconds, a replay after
+ * a loss some more. Not at the end alone, as a small cache may have evicted the blocks by then.
+ */
+const SOON_MS = 50;
 const GRACE_MS = 2_000;
 /** Prompts that are kept. */
 const MAX_PENDING = 512;
@@ -100,8 +104,9 @@ export class Confirmations {
   #subjectCount = 0;
   readonly #pods = new Map<string, OfPod>();
   readonly #pending = new Set<Pending>();
-  /** Exchanges that are over, in that order. */
+  /** Exchanges that are over, in that order: those that are to be looked at soon, and those that have been. */
   readonly #ended = new Set<Pending>();
+  readonly #late = new Set<Pending>();
 
   constructor(options: ConfirmationsOptions) {
     this.#options = options;
@@ -146,9 +151,15 @@ export class Confirmations {
 
   /** Judges what is due. */
   settle(): void {
-    const due = this.#options.now() - GRACE_MS;
+    const now = this.#options.now();
     for (const pending of this.#ended) {
-      if (pending.endedAt > due) break;
+      if (pending.endedAt > now - SOON_MS) break;
+      this.#ended.delete(pending);
+      if (this.#isAnnounced(pending)) this.#judge(pending, 'confirmed');
+      else this.#late.add(pending);
+    }
+    for (const pending of this.#late) {
+      if (pending.endedAt > now - GRACE_MS) break;
       this.#judge(pending, this.#isAnnounced(pending) ? 'confirmed' : 'unconfirmed');
     }
   }
@@ -243,6 +254,7 @@ export class Confirmations {
     pending.state = 'over';
     this.#pending.delete(pending);
     this.#ended.delete(pending);
+    this.#late.delete(pending);
   }
 
   #podOf(name: string): OfPod {

@@ -92,6 +92,18 @@ describe('predicted prompts', () => {
     assert.deepEqual(settled(), ['confirmed']);
   });
 
+  it('are confirmed by what comes soon, and is evicted before the grace is over', () => {
+    const chain = aPrompt();
+    const predicted = predict(a, chain)!;
+    predicted.answered();
+    predicted.ended();
+    announce(a, chain);
+    clock.advance(50);
+    confirmations.settle();
+    cache.index.clear(cache.holders.find('a', { kind: 'gpu', rank: 0 })!);
+    assert.deepEqual(settled(), ['confirmed']);
+  });
+
   it('are confirmed by what the pod holds in any tier', () => {
     const chain = aPrompt();
     const predicted = predict(a, chain)!;
