@@ -1,3 +1,5 @@
+import type { PublisherRules } from './stream/stream.ts';
+
 /** How long a publisher is waited for, and how much is kept for it. */
 export interface PublisherLimits {
   /** Live messages that wait while a replay is applied. */
@@ -35,3 +37,14 @@ export const DEFAULT_LIMITS: PublisherLimits = {
   maxLostMs: 30_000,
   maxBehindMs: 10_000,
 };
+
+/** What the machine has to know of them. */
+export function rulesOf(limits: PublisherLimits, replay: 'available' | 'none'): PublisherRules<Uint8Array> {
+  return {
+    replay,
+    maxPendingMessages: limits.maxHeldMessages,
+    maxPendingBytes: limits.maxHeldBytes,
+    maxAttempts: limits.maxReplayAttempts,
+    same: (a, b) => Buffer.compare(a, b) === 0,
+  };
+}

@@ -4,14 +4,15 @@
  */
 import { assert } from 'chai';
 import {
+  type BatchApplied,
   INITIAL,
   type Message,
-  type PublisherAction,
+  type PublisherEffect,
   type PublisherInput,
   type PublisherRules,
   type PublisherState,
-} from '../../src/events/publisher-state.ts';
-import { step } from '../../src/events/publisher-step.ts';
+  step,
+} from '../../src/events/stream/stream.ts';
 
 /** What one batch does to the publisher's cache. */
 export type Change =
@@ -46,6 +47,8 @@ export type Command =
   | { readonly kind: 'deliver_replayed'; readonly count: number }
   | { readonly kind: 'fail_replay'; readonly may: 'continue' | 'not_continue' }
   | { readonly kind: 'evict'; readonly keep: number }
+  /** Batches that have waited are applied. */
+  | { readonly kind: 'drain'; readonly count: number }
   | { readonly kind: 'overflow' | 'retry' | 'expired' };
 
 export class SimulatedStream {
@@ -127,6 +130,10 @@ export class SimulatedStream {
           0,
         );
         break;
+      case 'drain':
+        for (let i = 0; i < command.count && this.state.kind === 'draining'; i++)
+          this.#feed({ kind: 'next' });
+        break;
       case 'overflow':
       case 'retry':
       case 'expired':
@@ -194,7 +201,9 @@ export class SimulatedStream {
     for (let i = 0; i < 100 && (this.#asked !== undefined || this.#replayed.length > 0); i++) {
       this.run({ kind: 'answer' });
       while (this.#replayed.length > 0) this.#receiveReplayed();
+      this.run({ kind: 'drain', count: Number.POSITIVE_INFINITY });
     }
+    this.run({ kind: 'drain', count: Number.POSITIVE_INFINITY });
     // Whatever was lost on its way back: a deadline.
     if (this.state.kind === 'replaying') {
       this.run({ kind: 'fail_replay', may: 'continue' });
@@ -208,48 +217,55 @@ export class SimulatedStream {
   }
 
   #feed(input: PublisherInput<Batch>): void {
-    const { state, actions } = step(this.state, input, this.#rules);
-    this.state = state;
-    const kinds = actions.map(({ kind }) => kind);
-    assert.notMatch(kinds.join(), /apply.*forget/, 'what a batch tells is not forgotten in the same breath');
-    for (const action of actions) this.#carryOut(action);
+    const outcome = this.#step(input);
+    if (outcome !== undefined)
+      assert.isUndefined(this.#step({ kind: 'applied', outcome }), 'an answer alone applies nothing');
     this.#check();
   }
 
-  #carryOut(action: PublisherAction<Batch>): void {
-    switch (action.kind) {
+  /** What became of the batch that was applied, if one was. */
+  #step(input: PublisherInput<Batch>): BatchApplied | undefined {
+    const { state, effects } = step(this.state, input, this.#rules);
+    this.state = state;
+    const kinds = effects.map(({ kind }) => kind);
+    assert.match(
+      kinds.join(' '),
+      /^((forget|end_replay|drop|gap)( |$))*(apply|request_replay)?$/,
+      'one batch or request at most, last',
+    );
+    if (state.kind === 'draining') assert.isAbove(state.pending.count, 0, 'something waits');
+    const outcomes = effects.map(effect => this.#carryOut(effect));
+    return outcomes.at(-1);
+  }
+
+  #carryOut(effect: PublisherEffect<Batch>): BatchApplied | undefined {
+    switch (effect.kind) {
       case 'apply': {
-        const batch = action.message.payload;
+        const batch = effect.message.payload;
         const last = this.#applied.at(-1);
         if (last !== undefined && this.state.kind !== 'connecting') {
           assert.strictEqual(batch.process, last.process, 'one process');
           assert.equal(batch.sequence, last.sequence + 1, 'in order, once');
         }
         this.#applied.push(batch);
-        if (!batch.readable) this.#feedBack('damaged');
-        else if (batch.change.kind === 'clear') this.#feedBack('cleared');
-        break;
+        if (!batch.readable) return 'damaged';
+        return batch.change.kind === 'clear' ? 'cleared' : 'ok';
       }
       case 'forget':
         this.#applied = [];
         break;
       case 'request_replay':
         this.#endReplay();
-        this.#asked = action.from;
+        this.#asked = effect.from;
         break;
       case 'end_replay':
         this.#endReplay();
         break;
       case 'drop':
       case 'gap':
-        assert.isAbove(action.kind === 'drop' ? action.messages : action.missed, 0);
+        assert.isAbove(effect.kind === 'drop' ? effect.messages : effect.missed, 0);
     }
-  }
-
-  #feedBack(kind: 'damaged' | 'cleared'): void {
-    const { state, actions } = step(this.state, { kind }, this.#rules);
-    this.state = state;
-    for (const action of actions) this.#carryOut(action);
+    return undefined;
   }
 
   /** Live: exactly what the process held after its batch before `next`. Cold: nothing that it did not hold. */

@@ -1,9 +1,9 @@
 /** Against a publisher that loses, repeats, delays and reorders, starts anew and evicts what it could replay. */
 import { assert } from 'chai';
 import fc from 'fast-check';
-import { type Change, type Command, SimulatedStream } from '../support/simulated-stream.ts';
+import { type Change, type Command, SimulatedStream } from '../../support/simulated-stream.ts';
 
-const RULES = { maxHeldMessages: 8, maxHeldBytes: 1_000, maxAttempts: 3 };
+const RULES = { maxPendingMessages: 8, maxPendingBytes: 1_000, maxAttempts: 3 };
 
 const at = fc.nat({ max: 20 });
 const change: fc.Arbitrary<Change> = fc.oneof(
@@ -47,6 +47,7 @@ const commands: fc.Arbitrary<Command[]> = fc.array(
       weight: 8,
       arbitrary: fc.record({ ...kind('deliver_replayed'), count: fc.integer({ min: 1, max: 6 }) }),
     },
+    { weight: 4, arbitrary: fc.record({ ...kind('drain'), count: fc.integer({ min: 1, max: 4 }) }) },
     {
       weight: 1,
       arbitrary: fc.record({

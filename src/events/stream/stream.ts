@@ -1,0 +1,15 @@
+/** Doorway: what others may use of the publisher state machine. */
+export type { Message } from './pending-messages.ts';
+export {
+  type BatchApplied,
+  type ColdReason,
+  type ForgetReason,
+  INITIAL,
+  type MessageOrigin,
+  type PublisherEffect,
+  type PublisherInput,
+  type PublisherRules,
+  type PublisherState,
+  type ReplayReason,
+} from './state.ts';
+export { mayBeRetried, step } from './step.ts';
