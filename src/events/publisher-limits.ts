@@ -1,5 +1,3 @@
-import type { PublisherRules } from './stream/stream.ts';
-
 /** How long a publisher is waited for, and how much is kept for it. */
 export interface PublisherLimits {
   /** Live messages that wait while a replay is applied. */
@@ -11,7 +9,10 @@ export interface PublisherLimits {
   readonly maxReplayBytes: number;
   /** Replays in a row that may bring nothing new. */
   readonly maxReplayAttempts: number;
-  /** Before another replay from the start, when one has failed; grows from the first to the second, with jitter. */
+  /** Replays that are asked for before 16 live batches have come in a row, or nothing was asked for so long. */
+  readonly maxReplaysInARow: number;
+  readonly calmAfterMs: number;
+  /** Before another try, when a state is cold; grows from the first to the second, with jitter, until one has lasted. */
   readonly retryAfterMs: number;
   readonly maxRetryAfterMs: number;
   /** Failed replays in a row before the publisher is not asked any more, and for how long. */
@@ -30,6 +31,8 @@ export const DEFAULT_LIMITS: PublisherLimits = {
   replayTimeoutMs: 30_000,
   maxReplayBytes: 1024 * 1024 * 1024,
   maxReplayAttempts: 3,
+  maxReplaysInARow: 8,
+  calmAfterMs: 60_000,
   retryAfterMs: 1_000,
   maxRetryAfterMs: 60_000,
   breakerFailures: 5,
@@ -37,14 +40,3 @@ export const DEFAULT_LIMITS: PublisherLimits = {
   maxLostMs: 30_000,
   maxBehindMs: 10_000,
 };
-
-/** What the machine has to know of them. */
-export function rulesOf(limits: PublisherLimits, replay: 'available' | 'none'): PublisherRules<Uint8Array> {
-  return {
-    replay,
-    maxPendingMessages: limits.maxHeldMessages,
-    maxPendingBytes: limits.maxHeldBytes,
-    maxAttempts: limits.maxReplayAttempts,
-    same: (a, b) => Buffer.compare(a, b) === 0,
-  };
-}

@@ -1,15 +1,16 @@
-import { Backoff, type Clock, type Sleep } from '../time.ts';
+import type { Clock, Sleep } from '../time.ts';
 import { Alarm } from './alarm.ts';
 import { BatchApplication } from './batch-application.ts';
 import type { PublisherFact } from './feed-fact.ts';
 import type { HolderFeed } from './holder-feed.ts';
 import { Lag } from './lag.ts';
 import { PublisherErrors } from './publisher-errors.ts';
-import { type PublisherLimits, rulesOf } from './publisher-limits.ts';
+import type { PublisherLimits } from './publisher-limits.ts';
 import { type PublisherSnapshot, streamSnapshot } from './publisher-snapshot.ts';
 import { ReplayRequests } from './replay-requests.ts';
-import { mayBeRetried, type PublisherInput, type PublisherState } from './stream/stream.ts';
+import { Retries } from './retries.ts';
 import { StreamDriver } from './stream-driver.ts';
+import { rulesOf } from './stream-rules.ts';
 import type { Published } from './wire/published.ts';
 import { type LinkEvent, type Subscription, subscribe } from './wire/subscriber.ts';
 import type { Wire } from './wire/wire.ts';
@@ -45,8 +46,7 @@ export class Publisher {
   readonly #driver: StreamDriver;
   /** What is known outlives its connection by some time. */
   readonly #expiry: Alarm;
-  readonly #retry: Alarm;
-  readonly #backoff: Backoff;
+  readonly #retries: Retries;
   #isLinked = false;
 
   constructor(options: PublisherOptions) {
@@ -56,28 +56,34 @@ export class Publisher {
     const onFact = (fact: PublisherFact) => {
       if (!stopping.aborted) options.onFact(fact);
     };
-    const onInput = (input: PublisherInput<Uint8Array>) => this.#driver.feed(input);
     this.#options = { ...options, onFact };
+    const rules = rulesOf(limits, endpoint === undefined ? 'none' : 'available');
     const errors = new PublisherErrors(wallClock, onFact);
     this.#errors = errors;
     this.#lag = new Lag({ now, wallClock, maxBehindMs: limits.maxBehindMs });
-    this.#replays = new ReplayRequests({ endpoint, limits, wire, now, sleep, errors, onFact, onInput });
+    this.#replays = new ReplayRequests({
+      ...{ endpoint, limits, wire, now, sleep, errors, onFact },
+      onReplayed: message => this.#driver.replayed(message),
+      onEnd: input => this.#driver.feed(input),
+    });
     this.#expiry = new Alarm(sleep, stopping);
-    this.#retry = new Alarm(sleep, stopping);
-    this.#backoff = new Backoff({ firstMs: limits.retryAfterMs, maxMs: limits.maxRetryAfterMs });
+    this.#retries = new Retries({
+      ...{ rules, now, sleep, stopping, firstMs: limits.retryAfterMs, maxMs: limits.maxRetryAfterMs },
+      onRetry: () => this.#driver.feed({ kind: 'retry' }),
+    });
     this.#driver = new StreamDriver({
       ...{ feed, stopping, onFact, onRelease, turns: wire.turns },
-      rules: rulesOf(limits, endpoint === undefined ? 'none' : 'available'),
+      ...{ rules, calmAfterMs: limits.calmAfterMs, now },
       application: new BatchApplication({ feed, lag: this.#lag, errors, onFact }),
       replays: this.#replays,
-      onState: state => this.#seeToRetry(state),
+      onState: state => this.#retries.see(state),
     });
     this.#subscription = this.#subscribe();
   }
 
   /** One live message, in the order of arrival. */
   receive({ sequence, payload, waited }: Published): void {
-    this.#driver.feed({ kind: 'live', message: { sequence, payload, bytes: payload.length } });
+    this.#driver.live({ sequence, payload, bytes: payload.length });
     if (this.#lag.isTooLarge(waited)) this.#driver.feed({ kind: 'overflow' });
   }
 
@@ -108,7 +114,7 @@ export class Publisher {
     this.#stopping.abort();
     this.#subscription?.stop();
     this.#driver.stop();
-    await Promise.all([this.#replays.stop(), this.#expiry.settled(), this.#retry.settled()]);
+    await Promise.all([this.#replays.stop(), this.#expiry.settled(), this.#retries.settled()]);
   }
 
   #onLink(event: LinkEvent): void {
@@ -134,15 +140,5 @@ export class Publisher {
         onFact({ kind: 'reconnecting', why });
       },
     });
-  }
-
-  /** A cold state does not stay so if a replay could help. */
-  #seeToRetry(state: PublisherState<Uint8Array>): void {
-    if (state.kind === 'live') {
-      this.#retry.callOff();
-      this.#backoff.reset();
-    }
-    if (this.#options.replayEndpoint === undefined || !mayBeRetried(state) || this.#retry.isSet) return;
-    this.#retry.set(this.#backoff.next(), () => this.#driver.feed({ kind: 'retry' }));
   }
 }

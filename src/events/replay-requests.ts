@@ -2,7 +2,7 @@ import type { BreakerState, Clock, Sleep } from '../time.ts';
 import type { PublisherFact } from './feed-fact.ts';
 import type { PublisherErrors } from './publisher-errors.ts';
 import type { PublisherLimits } from './publisher-limits.ts';
-import type { PublisherInput, ReplayReason } from './stream/stream.ts';
+import type { Message, PublisherInput, ReplayReason } from './stream/stream.ts';
 import { type ReplayOutcome, replay } from './wire/replay.ts';
 import { ReplayBreaker } from './wire/replay-breaker.ts';
 import type { Wire } from './wire/wire.ts';
@@ -16,8 +16,9 @@ export interface ReplayRequestsOptions {
   readonly sleep: Sleep;
   readonly errors: PublisherErrors;
   readonly onFact: (fact: PublisherFact) => void;
-  /** What the replay that was requested last brings, and its end. */
-  readonly onInput: (input: PublisherInput<Uint8Array>) => void;
+  /** What the replay that was requested last brings. */
+  readonly onReplayed: (message: Message<Uint8Array>) => void;
+  readonly onEnd: (input: PublisherInput<Uint8Array>) => void;
 }
 
 /** What came before is as good as if the replay had ended. */
@@ -78,7 +79,7 @@ export class ReplayRequests {
   }
 
   async #run(from: number, why: ReplayReason): Promise<void> {
-    const { limits, now, sleep, wire, errors, onFact, onInput, endpoint } = this.#options;
+    const { limits, now, sleep, wire, errors, onFact, onReplayed, onEnd, endpoint } = this.#options;
     const ours = new AbortController();
     this.#current = ours;
     const startedAt = now();
@@ -96,7 +97,7 @@ export class ReplayRequests {
         now,
         onMessage: (sequence, payload) => {
           messages++;
-          onInput({ kind: 'replayed', message: { sequence, payload, bytes: payload.length } });
+          onReplayed({ sequence, payload, bytes: payload.length });
         },
       });
     const outcome = await this.#breaker.run(() =>
@@ -112,7 +113,7 @@ export class ReplayRequests {
     if (outcome !== 'ended' && outcome !== 'aborted') errors.add(`replay from ${from}: ${outcome}`);
     if (this.#current !== ours) return;
     this.#current = undefined;
-    onInput(
+    onEnd(
       outcome === 'ended'
         ? { kind: 'replay_ended' }
         : { kind: 'replay_failed', may: SILENT.has(outcome) ? 'continue' : 'not_continue' },

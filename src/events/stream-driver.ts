@@ -1,11 +1,15 @@
+import type { Clock } from '../time.ts';
 import type { BatchApplication } from './batch-application.ts';
 import type { PublisherFact } from './feed-fact.ts';
 import type { HolderFeed } from './holder-feed.ts';
+import { fingerprintOf } from './payload-fingerprint.ts';
 import { whyOf } from './publisher-snapshot.ts';
 import type { ReplayRequests } from './replay-requests.ts';
 import {
   type BatchApplied,
+  Fingerprints,
   INITIAL,
+  type Message,
   type PublisherEffect,
   type PublisherInput,
   type PublisherRules,
@@ -19,6 +23,10 @@ type State = PublisherState<Uint8Array>;
 
 export interface StreamDriverOptions {
   readonly rules: PublisherRules<Uint8Array>;
+  /** Milliseconds without a request after which the stream counts as calm. */
+  readonly calmAfterMs: number;
+  /** Monotonic. */
+  readonly now: Clock;
   readonly feed: HolderFeed;
   readonly application: BatchApplication;
   readonly replays: ReplayRequests;
@@ -40,6 +48,7 @@ const ANSWERS: Readonly<Record<BatchApplied, Input>> = {
   failed: { kind: 'applied', outcome: 'failed' },
 };
 const NEXT: Input = { kind: 'next' };
+const CALM: Input = { kind: 'calm' };
 
 /** Feeds the machine of `stream/` and does what it says, one input after the other. */
 export class StreamDriver {
@@ -49,9 +58,14 @@ export class StreamDriver {
   readonly #draining: Lane<Input>;
   #state: State = INITIAL;
   #announced: State = INITIAL;
+  /** undefined: not since it was calm. */
+  #requestedAt: number | undefined;
+  /** undefined: there is nothing to compare with what was heard. */
+  readonly #fingerprints: Fingerprints<Uint8Array> | undefined;
 
   constructor(options: StreamDriverOptions) {
     this.#options = options;
+    if (options.rules.replay === 'available') this.#fingerprints = new Fingerprints(fingerprintOf);
     this.#draining = new Lane(options.turns, {
       handle: input => this.feed(input),
       maxBytes: ITEM_BYTES,
@@ -63,8 +77,23 @@ export class StreamDriver {
     return this.#state;
   }
 
+  live(message: Message<Uint8Array>): void {
+    const denied = this.#fingerprints?.heard(message.sequence, message.payload) ?? false;
+    this.feed({ kind: 'live', message, denied });
+  }
+
+  replayed(message: Message<Uint8Array>): void {
+    const denied = this.#fingerprints?.replayed(message.sequence, message.payload) ?? false;
+    this.feed({ kind: 'replayed', message, denied });
+  }
+
   feed(input: Input): void {
-    const { stopping, onState } = this.#options;
+    const { stopping, onState, now, calmAfterMs } = this.#options;
+    if (this.#requestedAt !== undefined && now() - this.#requestedAt >= calmAfterMs) {
+      this.#requestedAt = undefined;
+      this.#step(CALM);
+    }
+    if (input.kind === 'connected' || input.kind === 'disconnected') this.#fingerprints?.linkChanged();
     const applied = this.#step(input);
     if (applied !== undefined) this.#step(ANSWERS[applied]);
     if (stopping.aborted) return;
@@ -96,7 +125,7 @@ export class StreamDriver {
   }
 
   #carryOut(effect: PublisherEffect<Uint8Array>): BatchApplied | undefined {
-    const { feed, application, replays, onFact } = this.#options;
+    const { feed, application, replays, onFact, now } = this.#options;
     switch (effect.kind) {
       case 'apply':
         return application.apply(effect.message, effect.from);
@@ -106,6 +135,8 @@ export class StreamDriver {
         onFact({ kind: 'forgotten', why: effect.why });
         break;
       case 'request_replay':
+        this.#requestedAt = now();
+        this.#fingerprints?.requested();
         replays.request(effect.from, effect.why);
         break;
       case 'end_replay':

@@ -5,6 +5,7 @@
 import { assert } from 'chai';
 import {
   type BatchApplied,
+  Fingerprints,
   INITIAL,
   type Message,
   type PublisherEffect,
@@ -20,6 +21,8 @@ export type Change =
   | { readonly kind: 'clear' };
 
 interface Batch {
+  /** Above 0. */
+  readonly id: number;
   readonly process: Process;
   readonly sequence: number;
   readonly change: Change;
@@ -31,6 +34,8 @@ interface Process {
   readonly batches: Batch[];
   /** Of the oldest batch that it can replay. */
   oldest: number;
+  /** How many batches its replay buffer has room for. */
+  keeps: number;
 }
 
 type OnWire = Batch | 'connected' | 'disconnected';
@@ -49,21 +54,24 @@ export type Command =
   | { readonly kind: 'evict'; readonly keep: number }
   /** Batches that have waited are applied. */
   | { readonly kind: 'drain'; readonly count: number }
-  | { readonly kind: 'overflow' | 'retry' | 'expired' };
+  | { readonly kind: 'overflow' | 'retry' | 'calm' | 'expired' };
 
 export class SimulatedStream {
   readonly #rules: PublisherRules<Batch>;
-  #process: Process = { batches: [], oldest: 0 };
+  #process: Process = { batches: [], oldest: 0, keeps: Number.POSITIVE_INFINITY };
   #live: OnWire[] = ['connected'];
   #asked: number | undefined;
   #replayed: (Batch | 'end')[] = [];
   /** What was applied since the machine said to forget. */
   #applied: Batch[] = [];
   #lostReplayed = false;
+  readonly #fingerprints = new Fingerprints<Batch>(({ id }) => id);
+  #published = 0;
+  requests = 0;
   state: PublisherState<Batch> = INITIAL;
 
-  constructor(rules: Omit<PublisherRules<Batch>, 'same'>) {
-    this.#rules = { ...rules, same: (a, b) => a === b };
+  constructor(rules: Omit<PublisherRules<Batch>, 'same' | 'isEmpty'>) {
+    this.#rules = { ...rules, same: (a, b) => a === b, isEmpty: () => false };
   }
 
   run(command: Command): void {
@@ -97,7 +105,7 @@ export class SimulatedStream {
       }
       case 'restart':
         this.#break(command.arriving, command.toldEarly);
-        this.#process = { batches: [], oldest: 0 };
+        this.#process = { batches: [], oldest: 0, keeps: Number.POSITIVE_INFINITY };
         this.#live.push('connected');
         break;
       case 'cut':
@@ -124,11 +132,8 @@ export class SimulatedStream {
         this.#feed({ kind: 'replay_failed', may: command.may });
         break;
       case 'evict':
-        this.#process.oldest = Math.max(
-          this.#process.oldest,
-          Math.min(this.#process.batches.length - 1, this.#process.batches.length - command.keep),
-          0,
-        );
+        this.#process.keeps = Math.min(this.#process.keeps, command.keep);
+        this.#evict();
         break;
       case 'drain':
         for (let i = 0; i < command.count && this.state.kind === 'draining'; i++)
@@ -136,6 +141,7 @@ export class SimulatedStream {
         break;
       case 'overflow':
       case 'retry':
+      case 'calm':
       case 'expired':
         this.#feed({ kind: command.kind });
     }
@@ -144,6 +150,8 @@ export class SimulatedStream {
   /** Lets everything arrive that is under way, then one batch more, and lets the publisher answer. */
   settle(): void {
     this.run({ kind: 'deliver', count: Number.POSITIVE_INFINITY });
+    this.#answerAll();
+    this.run({ kind: 'retry' });
     this.#answerAll();
     this.run({ kind: 'publish', change: { kind: 'store', block: 0 }, readable: true });
     this.run({ kind: 'deliver', count: Number.POSITIVE_INFINITY });
@@ -167,9 +175,16 @@ export class SimulatedStream {
   }
 
   #publish(change: Change, readable: boolean): Batch {
-    const batch = { process: this.#process, sequence: this.#process.batches.length, change, readable };
+    const id = ++this.#published;
+    const batch = { id, process: this.#process, sequence: this.#process.batches.length, change, readable };
     this.#process.batches.push(batch);
+    this.#evict();
     return batch;
+  }
+
+  #evict(): void {
+    const { batches, oldest, keeps } = this.#process;
+    this.#process.oldest = Math.max(oldest, batches.length - keeps);
   }
 
   /** Of what is under way only the first `arriving` come through; the word of it may come before them. */
@@ -186,15 +201,27 @@ export class SimulatedStream {
   }
 
   #receive(item: OnWire): void {
-    if (typeof item !== 'string') this.#feed({ kind: 'live', message: messageOf(item) });
-    else this.#feed({ kind: item });
+    if (typeof item === 'string') {
+      this.#fingerprints.linkChanged();
+      this.#feed({ kind: item });
+    } else
+      this.#feed({
+        kind: 'live',
+        message: messageOf(item),
+        denied: this.#fingerprints.heard(item.sequence, item),
+      });
   }
 
   #receiveReplayed(): void {
     const item = this.#replayed.shift();
     if (item === undefined) return;
-    if (item === 'end') this.#endReplay();
-    this.#feed(item === 'end' ? { kind: 'replay_ended' } : { kind: 'replayed', message: messageOf(item) });
+    if (item === 'end') {
+      this.#endReplay();
+      this.#feed({ kind: 'replay_ended' });
+      return;
+    }
+    const denied = this.#fingerprints.replayed(item.sequence, item);
+    this.#feed({ kind: 'replayed', message: messageOf(item), denied });
   }
 
   #answerAll(): void {
@@ -256,6 +283,8 @@ export class SimulatedStream {
         break;
       case 'request_replay':
         this.#endReplay();
+        this.#fingerprints.requested();
+        this.requests++;
         this.#asked = effect.from;
         break;
       case 'end_replay':
@@ -277,7 +306,9 @@ export class SimulatedStream {
     const held =
       last === undefined ? new Set<number>() : blocksAfter(last.process.batches.slice(0, state.next));
     for (const block of believed) assert.isTrue(held.has(block), `block ${block} is held`);
-    if (state.kind === 'live') assert.equal(believed.size, held.size, 'all blocks are known');
+    // Batch 0 and the end of a replay were lost on their way: that looks as if there had never been a batch 0.
+    const mayLack = this.#lostReplayed && this.#applied[0]?.sequence === 1;
+    if (state.kind === 'live' && !mayLack) assert.equal(believed.size, held.size, 'all blocks are known');
     if (last !== undefined) assert.equal(last.sequence + 1, state.next);
   }
 }

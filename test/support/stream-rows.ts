@@ -1,5 +1,6 @@
 /** The machine's states and inputs in few words, for tables. */
 import { assert } from 'chai';
+import { UNBROKEN } from '../../src/events/stream/breaks.ts';
 import type { Message } from '../../src/events/stream/pending-messages.ts';
 import { messagesOf, pendingOf } from '../../src/events/stream/pending-messages.ts';
 import type {
@@ -25,7 +26,10 @@ export const RULES: PublisherRules<string> = {
   maxPendingMessages: 3,
   maxPendingBytes: 100,
   maxAttempts: 2,
+  maxRequests: 5,
   same: (a, b) => a === b,
+  // `E7`: a heartbeat.
+  isEmpty: payload => payload.startsWith('E'),
 };
 export const NO_REPLAY: PublisherRules<string> = { ...RULES, replay: 'none' };
 
@@ -42,7 +46,7 @@ export const known = (last: string, cold?: ColdReason): Known<string> => ({
 });
 export const live = (last: string, watermark: number | undefined = known(last).next): State => {
   const { next } = known(last);
-  return { kind: 'live', next, last, watermark };
+  return { kind: 'live', next, last, watermark, breaks: UNBROKEN };
 };
 export const cold = (
   last: string,
@@ -58,14 +62,22 @@ export const coldAnywhere = (why: ColdReason): State => ({
   next: undefined,
   last: undefined,
   watermark: undefined,
+  breaks: UNBROKEN,
   why,
 });
-export const LIVE_EMPTY: State = { kind: 'live', next: 0, last: undefined, watermark: undefined };
+export const LIVE_EMPTY: State = {
+  kind: 'live',
+  next: 0,
+  last: undefined,
+  watermark: undefined,
+  breaks: UNBROKEN,
+};
 export const lost = (last?: string, why?: ColdReason): Connecting<string> => ({
   kind: 'connecting',
   after: 'loss',
   known: last === undefined ? undefined : known(last, why),
   watermark: last === undefined ? undefined : known(last).next,
+  breaks: UNBROKEN,
 });
 export const replaying = (
   given: Omit<Partial<Replaying<string>>, 'pending'> & { readonly pending?: readonly string[] },
@@ -76,6 +88,7 @@ export const replaying = (
   known: undefined,
   phase: given.known === undefined || given.why === 'retry' ? 'anew' : 'comparing',
   watermark: given.pending?.length ? known(given.pending.at(-1)!).next : undefined,
+  breaks: UNBROKEN,
   attempts: 1,
   grew: false,
   ...given,
@@ -91,14 +104,19 @@ export const draining = (
 ): State => ({
   kind: 'draining',
   watermark: known(given.pending.at(-1)!).next,
+  breaks: UNBROKEN,
   attempts: 1,
   grew: true,
   ...given,
   pending: pendingOf(given.pending.map(batch => message(batch))),
 });
 
-export const hear = (batch: string): Input => ({ kind: 'live', message: message(batch) });
-export const replayed = (batch: string): Input => ({ kind: 'replayed', message: message(batch) });
+export const hear = (batch: string): Input => ({ kind: 'live', message: message(batch), denied: false });
+export const replayed = (batch: string): Input => ({
+  kind: 'replayed',
+  message: message(batch),
+  denied: false,
+});
 export const ENDED: Input = { kind: 'replay_ended' };
 export const IDLE: Input = { kind: 'replay_failed', may: 'continue' };
 export const REFUSED: Input = { kind: 'replay_failed', may: 'not_continue' };
@@ -149,9 +167,10 @@ export const FIRST = replaying({ why: 'first_contact', pending: ['A9'] });
 /** From cold. */
 export const TRYING = replaying({ why: 'retry', known: known('A4', 'overflow'), watermark: 5 });
 
-/** What waits as a list, however it came to be one. */
+/** What waits as a list, however it came to be one, and without how often the stream broke: that has its own tests. */
 export function plain(state: State): object {
-  return 'pending' in state ? { ...state, pending: messagesOf(state.pending) } : state;
+  const { breaks, ...rest } = state;
+  return 'pending' in rest ? { ...rest, pending: messagesOf(rest.pending) } : rest;
 }
 
 export function describeRows(title: string, rows: readonly Row[], rules = RULES): void {

@@ -1,4 +1,5 @@
 /** What happens while live messages wait: a publisher says again what we missed, or what has waited is applied. */
+import { brokenAt, isOfTwoPublishers } from './breaks.ts';
 import { apply, drop, dropAll, forget, forgetIf, stay, to } from './effects.ts';
 import {
   type Message,
@@ -7,9 +8,10 @@ import {
   pendingOf,
   withMessage,
 } from './pending-messages.ts';
-import { attemptsAfter, drain, giveUp, release, request } from './repair.ts';
-import { begin, extended } from './run.ts';
+import { attemptsAfter, drain, giveUp, mayRequest, release, request, requestAnew } from './repair.ts';
+import { begin, coldAnywhere, extended, isHeartbeat, repeats } from './run.ts';
 import type {
+  ColdReason,
   Draining,
   Known,
   PublisherEffect,
@@ -26,7 +28,7 @@ export function whileReplaying<P>(
 ): Step<P> {
   switch (input.kind) {
     case 'replayed':
-      return onReplayed(state, input.message, rules);
+      return input.denied ? onForeign(state, rules) : onReplayed(state, input.message, rules);
     case 'replay_ended':
       return onReplayEnded(state, rules);
     case 'replay_failed':
@@ -49,13 +51,13 @@ function whileWaiting<P>(
   input: PublisherInput<P>,
   rules: PublisherRules<P>,
 ): Step<P> {
-  const { known, pending, watermark } = state;
+  const { known, pending, watermark, breaks } = state;
   switch (input.kind) {
     case 'live':
-      return liveWhileWaiting(state, input.message, rules);
+      return liveWhileWaiting(state, input, rules);
     case 'disconnected':
       return to(
-        { kind: 'connecting', after: 'loss', known, watermark },
+        { kind: 'connecting', after: 'loss', known, watermark, breaks },
         ...endOf(state),
         ...dropAll(pending, 'void'),
       );
@@ -73,67 +75,109 @@ function whileWaiting<P>(
 
 function liveWhileWaiting<P>(
   state: Replaying<P> | Draining<P>,
-  message: Message<P>,
+  { message, denied }: PublisherInput<P> & { readonly kind: 'live' },
   rules: PublisherRules<P>,
 ): Step<P> {
   const { known, pending, watermark } = state;
-  const before =
-    pending.newest ??
-    (known?.next === watermark ? { sequence: watermark! - 1, payload: known?.last } : undefined);
-  if (
-    before?.payload !== undefined &&
-    before.sequence === message.sequence &&
-    rules.same(before.payload, message.payload)
-  )
-    return to(state, drop('duplicate', 1));
+  const { sequence } = message;
+  if (repeatsNewest(state, message, rules)) return to(state, drop('duplicate', 1));
+  if (isHeartbeat(message, known?.next, watermark, rules))
+    return to({ ...state, watermark: Math.max(watermark ?? 0, sequence + 1) }, drop('duplicate', 1));
 
-  const anew = [...dropAll(pending, 'void'), ...forgetIf(known, 'restart')];
-  if (message.sequence === 0) return begin(message, 'no_replay', [...endOf(state), ...anew]);
-  if (watermark !== undefined && message.sequence < watermark) {
-    return request(
-      'restart',
-      { known: undefined, watermark: message.sequence + 1, pending: pendingOf([message]) },
-      anew,
+  const breaks = brokenAt(state.breaks, watermark, sequence);
+  const heard = { watermark: sequence + 1, breaks };
+  if (isOfTwoPublishers(breaks))
+    return to(
+      coldAnywhere('two_publishers', heard),
+      ...endOf(state),
+      drop('void', pending.count + 1),
+      ...forgetIf(known, 'two_publishers'),
     );
+  const restart = [...dropAll(pending, 'void'), ...forgetIf(known, 'restart')];
+  if (sequence === 0) return begin(message, 'no_replay', breaks, [...endOf(state), ...restart]);
+  if (denied || (watermark !== undefined && sequence < watermark)) {
+    return mayRequest(heard, rules)
+      ? request('restart', { known: undefined, ...heard, pending: pendingOf([message]) }, restart)
+      : begin(message, 'backing_off', breaks, [...endOf(state), ...restart]);
   }
   const waiting = withMessage<P>(pending, message);
   return waiting.count > rules.maxPendingMessages || waiting.bytes > rules.maxPendingBytes
     ? overflow(state, waiting)
-    : to({ ...state, pending: waiting, watermark: message.sequence + 1 });
+    : to({ ...state, ...heard, pending: waiting });
+}
+
+/** The newest live message once more. */
+function repeatsNewest<P>(
+  { known, pending, watermark }: Replaying<P> | Draining<P>,
+  message: Message<P>,
+  rules: PublisherRules<P>,
+): boolean {
+  const { newest } = pending;
+  if (newest === undefined)
+    return known !== undefined && known.next === watermark && repeats(known, message, rules);
+  return newest.sequence === message.sequence && rules.same(newest.payload, message.payload);
 }
 
 function onReplayed<P>(state: Replaying<P>, message: Message<P>, rules: PublisherRules<P>): Step<P> {
-  const { known, from, phase } = state;
+  const { known, phase } = state;
   const { sequence } = message;
   switch (phase) {
-    case 'anew': {
+    case 'anew':
       // Only now: a retry that brings nothing costs nothing.
-      const cold = sequence === 0 ? undefined : 'evicted';
-      return replayedOn(
-        state,
-        { next: sequence, last: undefined, cold },
-        message,
-        forgetIf(known, 'relearned'),
-      );
-    }
+      return beginReplayed(state, message, beginningAt(sequence), forgetIf(known, 'relearned'));
+    case 'probing':
+      return probed(state, known!, sequence <= 1 ? undefined : 'evicted', rules);
     case 'comparing':
-      if (sequence < from) return to(state, drop('covered', 1));
-      if (sequence > from) {
-        return replayedOn(state, { next: sequence, last: undefined, cold: 'evicted' }, message, [
-          forget('evicted'),
-        ]);
-      }
-      return rules.same(known!.last!, message.payload)
-        ? to({ ...state, phase: 'confirmed' })
-        : anotherProcess(state, rules);
+      return compare(state, message, known!, rules);
     case 'confirmed': {
       if (known === undefined || sequence < known.next) return to(state, drop('covered', 1));
       if (sequence === known.next) return replayedOn(state, known, message, []);
       const attempts = attemptsAfter(state);
-      if (attempts <= rules.maxAttempts) return request('hole', { ...state, attempts });
-      return replayedOn(state, { next: sequence, last: undefined, cold: 'hole' }, message, [forget('hole')]);
+      return attempts <= rules.maxAttempts && mayRequest(state, rules)
+        ? request('hole', { ...state, attempts })
+        : beginReplayed(state, message, 'hole', [forget('hole')]);
     }
   }
+}
+
+/** Is this the process that the run is of? */
+function compare<P>(
+  state: Replaying<P>,
+  message: Message<P>,
+  known: Known<P>,
+  rules: PublisherRules<P>,
+): Step<P> {
+  const last = known.next - 1;
+  if (message.sequence < last) return to(state, drop('covered', 1));
+  const isSame = message.sequence === last && rules.same(known.last!, message.payload);
+  if (state.why === 'retry') return isSame ? requestAnew('retry', state) : onForeign(state, rules);
+  if (isSame) return to({ ...state, phase: 'confirmed' });
+  return message.sequence === last
+    ? anotherProcess(state, rules)
+    : beginReplayed(state, message, 'evicted', [forget('evicted')]);
+}
+
+function beginningAt(sequence: number): ColdReason | undefined {
+  if (sequence === 0) return undefined;
+  return sequence === 1 ? 'begins_at_1' : 'evicted';
+}
+
+function probed<P>(
+  state: Replaying<P>,
+  known: Known<P>,
+  cold: ColdReason | undefined,
+  rules: PublisherRules<P>,
+): Step<P> {
+  return release(state, { ...known, cold }, rules, [{ kind: 'end_replay' }]);
+}
+
+function beginReplayed<P>(
+  state: Replaying<P>,
+  message: Message<P>,
+  cold: ColdReason | undefined,
+  effects: readonly PublisherEffect<P>[],
+): Step<P> {
+  return replayedOn(state, { next: message.sequence, last: undefined, cold }, message, effects);
 }
 
 function replayedOn<P>(
@@ -148,24 +192,39 @@ function replayedOn<P>(
   };
 }
 
-/** What was known is not what this publisher says. Whatever waits was published before the new request, so it is covered. */
+/**
+ * What was known is not what this publisher says. Whatever waits was published before the new request, so it is covered: if that
+ * does not reach as far, something is missing.
+ */
 function anotherProcess<P>(state: Replaying<P>, rules: PublisherRules<P>): Step<P> {
+  const { pending, breaks } = state;
   const attempts = state.attempts + 1;
-  const effects = [...dropAll(state.pending, 'void'), forget('restart')];
-  return attempts <= rules.maxAttempts
-    ? request('restart', { known: undefined, watermark: undefined, attempts }, effects)
-    : to(
-        { kind: 'cold', next: undefined, last: undefined, watermark: undefined, why: 'replay_failed' },
-        { kind: 'end_replay' },
-        ...effects,
-      );
+  const watermark = pending.count > 0 ? state.watermark : undefined;
+  const effects = [...dropAll(pending, 'void'), forget('restart')];
+  if (attempts <= rules.maxAttempts && mayRequest(state, rules))
+    return request('restart', { known: undefined, watermark, breaks, attempts }, effects);
+  const why = attempts > rules.maxAttempts ? 'replay_failed' : 'backing_off';
+  return to(coldAnywhere(why, { watermark: undefined, breaks }), { kind: 'end_replay' }, ...effects);
+}
+
+/** Whoever replays is not whom we hear. Another try from cold has cost nothing yet. */
+function onForeign<P>(state: Replaying<P>, rules: PublisherRules<P>): Step<P> {
+  const { known, pending, phase, why } = state;
+  const end: PublisherEffect<P>[] = [{ kind: 'end_replay' }];
+  return why === 'retry' && phase !== 'confirmed' && known !== undefined && continues(known, pending)
+    ? release(state, { ...known, cold: 'foreign_replay' }, rules, end)
+    : giveUp(state, 'foreign_replay', end);
 }
 
 function onReplayEnded<P>(state: Replaying<P>, rules: PublisherRules<P>): Step<P> {
-  const { phase, known } = state;
+  const { phase, known, pending, why } = state;
   if (phase === 'confirmed' && known !== undefined) return release(state, known, rules, []);
+  if (phase === 'probing' && known !== undefined) return probed(state, known, 'evicted', rules);
   // It does not have the batch that it published last, as we thought.
-  if (phase === 'comparing') return anotherProcess(state, rules);
+  if (phase === 'comparing' && known !== undefined)
+    return why === 'retry' && continues(known, pending)
+      ? release(state, known, rules, [])
+      : anotherProcess(state, rules);
   return release(state, { next: 0, last: undefined, cold: undefined }, rules, forgetIf(known, 'relearned'));
 }
 
@@ -176,9 +235,10 @@ function onReplayFailed<P>(
 ): Step<P> {
   const { known, pending, why, phase } = state;
   const confirmed = phase === 'confirmed';
+  if (phase === 'probing' && known !== undefined) return probed(state, known, 'evicted', rules);
   if (known === undefined || !(confirmed || why === 'retry')) return giveUp(state, 'replay_failed');
   if (continues(known, pending) && (pending.count > 0 || !confirmed)) return release(state, known, rules, []);
-  if (may === 'continue' && confirmed && attemptsAfter(state) === 1)
+  if (may === 'continue' && confirmed && attemptsAfter(state) === 1 && mayRequest(state, rules))
     return request('hole', { ...state, attempts: 1 });
   return giveUp(state, 'replay_failed');
 }
@@ -187,7 +247,7 @@ function overflow<P>(state: Replaying<P> | Draining<P>, pending: PendingMessages
   const { newest } = pending;
   const next = newest && newest.sequence + 1;
   return to(
-    { kind: 'cold', next, last: newest?.payload, watermark: next, why: 'overflow' },
+    { kind: 'cold', next, last: newest?.payload, watermark: next, breaks: state.breaks, why: 'overflow' },
     ...endOf(state),
     ...dropAll(pending, 'overflow'),
     ...forgetIf(state.known, 'overflow'),

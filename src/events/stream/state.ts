@@ -14,6 +14,7 @@
  * What is taken for granted: a connection's messages arrive in order and before the word of its end, the word of the next
  * connection comes after it, and a process that starts answers replays later than we hear of the end of the one before.
  */
+import { type Breaks, UNBROKEN } from './breaks.ts';
 import type { Message, PendingMessages } from './pending-messages.ts';
 
 /**
@@ -23,9 +24,24 @@ import type { Message, PendingMessages } from './pending-messages.ts';
  * - `evicted`: they were no longer in its replay buffer;
  * - `hole`: its replays left out the same batches again and again;
  * - `overflow`: we could not keep up;
- * - `damaged`: a batch could not be decoded.
+ * - `begins_at_1`: a replay of everything begins with batch 1. Whether batch 0 was evicted or has never been (llm-d's simulator
+ *   counts from 1) shows with the next batch: a full buffer moves on by it;
+ * - `damaged`: a batch could not be decoded;
+ * - `backing_off`: the stream broke again and again, so for some time it is not repaired;
+ * - `two_publishers`: two of them take turns on one stream, so nothing is believed;
+ * - `foreign_replay`: the replay is another process's, which has other bytes under the numbers that were heard.
  */
-export type ColdReason = 'no_replay' | 'replay_failed' | 'evicted' | 'hole' | 'overflow' | 'damaged';
+export type ColdReason =
+  | 'no_replay'
+  | 'replay_failed'
+  | 'evicted'
+  | 'begins_at_1'
+  | 'hole'
+  | 'overflow'
+  | 'damaged'
+  | 'backing_off'
+  | 'two_publishers'
+  | 'foreign_replay';
 
 /** The run of batches that was applied since the holder was last forgotten. */
 export interface Known<P> {
@@ -51,6 +67,7 @@ export interface Connecting<P> {
   /** From before the connection was lost. */
   readonly known: Known<P> | undefined;
   readonly watermark: number | undefined;
+  readonly breaks: Breaks;
 }
 
 /** What we believe is what the publisher said up to `next`. */
@@ -59,6 +76,7 @@ export interface Live<P> {
   readonly next: number;
   readonly last: P | undefined;
   readonly watermark: number | undefined;
+  readonly breaks: Breaks;
 }
 
 /** As live, but only what was said since we forgot: less is believed than is true. */
@@ -68,6 +86,7 @@ export interface Cold<P> {
   readonly next: number | undefined;
   readonly last: P | undefined;
   readonly watermark: number | undefined;
+  readonly breaks: Breaks;
   readonly why: ColdReason;
 }
 
@@ -75,16 +94,18 @@ export interface Cold<P> {
 export interface Replaying<P> {
   readonly kind: 'replaying';
   readonly why: ReplayReason;
-  /** The first sequence that was asked for: 0, or the last batch of `known`. */
+  /** The first sequence that was asked for. */
   readonly from: number;
   readonly known: Known<P> | undefined;
   /**
-   * - `anew`: whatever is replayed first begins a new run;
+   * - `anew`: whatever is replayed first begins a new run; `known` counts until then;
    * - `comparing`: nothing counts before the last batch of `known` has come, the same bytes;
+   * - `probing`: `known` counts whatever comes; the question is where the replay begins;
    * - `confirmed`: `known` belongs to what is being replayed.
    */
-  readonly phase: 'anew' | 'comparing' | 'confirmed';
+  readonly phase: 'anew' | 'comparing' | 'probing' | 'confirmed';
   readonly watermark: number | undefined;
+  readonly breaks: Breaks;
   readonly pending: PendingMessages<P>;
   /** Requests since the run last grew, this one included. */
   readonly attempts: number;
@@ -100,6 +121,7 @@ export interface Draining<P> {
   readonly kind: 'draining';
   readonly known: Known<P>;
   readonly watermark: number | undefined;
+  readonly breaks: Breaks;
   /** Not empty. */
   readonly pending: PendingMessages<P>;
   /** As while replaying, of the last request. */
@@ -113,17 +135,25 @@ export type ReplayReason =
   | 'restart'
   /** The connection was lost: was anything missed, and is it the same process? */
   | 'reconnected'
-  /** The first live message is older than what was replayed: same question. */
+  /** The first live message is older than what was replayed: same question, from that message on. */
   | 'unverified'
+  /** Does its buffer still begin with batch 1? */
+  | 'begins_at_1'
   /** The replay itself left something out, or did not come to its end. */
   | 'hole'
   /** Another try, from cold. */
   | 'retry';
 
 export type PublisherInput<P> =
-  | { readonly kind: 'live'; readonly message: Message<P> }
+  /** `denied`: the replay that was requested last had other bytes under this number. */
+  | { readonly kind: 'live'; readonly message: Message<P>; readonly denied: boolean }
   /** These three are about the replay that was requested last; the shell must not pass on those of an older one. */
-  | { readonly kind: 'replayed'; readonly message: Message<P> }
+  | {
+      readonly kind: 'replayed';
+      readonly message: Message<P>;
+      /** Other bytes were heard live under this number, since the stream last broke. */
+      readonly denied: boolean;
+    }
   | { readonly kind: 'replay_ended' }
   | { readonly kind: 'replay_failed'; readonly may: 'continue' | 'not_continue' }
   | { readonly kind: 'connected' }
@@ -136,6 +166,8 @@ export type PublisherInput<P> =
   | { readonly kind: 'applied'; readonly outcome: BatchApplied }
   /** The next one of the messages that wait, while draining. */
   | { readonly kind: 'next' }
+  /** Nothing has been requested for some time. */
+  | { readonly kind: 'calm' }
   /** It is time for another replay, if the state is cold and one could help. */
   | { readonly kind: 'retry' };
 
@@ -156,6 +188,9 @@ export type ForgetReason =
   | 'replay_failed'
   | 'overflow'
   | 'damaged'
+  | 'backing_off'
+  | 'two_publishers'
+  | 'foreign_replay'
   | 'relearned';
 
 /** `pending`: it was heard live, and has waited. */
@@ -184,8 +219,12 @@ export interface PublisherRules<P> {
   readonly maxPendingBytes: number;
   /** Replays that may be asked for in a row without any of them adding a batch. */
   readonly maxAttempts: number;
+  /** Replays that may be asked for before the stream is steady or calm again. */
+  readonly maxRequests: number;
   /** Whether two payloads are the same bytes. */
   readonly same: (a: P, b: P) => boolean;
+  /** Whether it is a batch without events. */
+  readonly isEmpty: (payload: P) => boolean;
 }
 
 export interface Step<P> {
@@ -198,4 +237,5 @@ export const INITIAL: Connecting<never> = {
   after: 'start',
   known: undefined,
   watermark: undefined,
+  breaks: UNBROKEN,
 };

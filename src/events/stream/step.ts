@@ -1,9 +1,12 @@
+import { brokenAt, calmed, isOfTwoPublishers } from './breaks.ts';
 import { apply, drop, forget, forgetIf, stay, to } from './effects.ts';
 import { type Message, pendingOf } from './pending-messages.ts';
-import { request } from './repair.ts';
+import { mayRequest, request, requestFrom } from './repair.ts';
 import { whileDraining, whileReplaying } from './replaying.ts';
-import { begin, knownOf, repeats } from './run.ts';
+import { retry } from './retry.ts';
+import { begin, coldAnywhere, isHeartbeat, knownOf, repeats } from './run.ts';
 import {
+  type BatchApplied,
   type Cold,
   type Connecting,
   INITIAL,
@@ -21,6 +24,7 @@ export function step<P>(
   input: PublisherInput<P>,
   rules: PublisherRules<P>,
 ): Step<P> {
+  if (input.kind === 'calm') return onCalm(state);
   switch (state.kind) {
     case 'connecting':
       return whileConnecting(state, input, rules);
@@ -34,12 +38,9 @@ export function step<P>(
   }
 }
 
-/** Whether a replay from the start could make this state live. */
-export function mayBeRetried<P>(state: PublisherState<P>): boolean {
-  return (
-    state.kind === 'cold' &&
-    (state.why === 'replay_failed' || state.why === 'overflow' || state.why === 'hole')
-  );
+function onCalm<P>(state: PublisherState<P>): Step<P> {
+  const breaks = calmed(state.breaks);
+  return breaks === state.breaks ? stay(state) : to({ ...state, breaks });
 }
 
 function whileConnecting<P>(
@@ -47,23 +48,21 @@ function whileConnecting<P>(
   input: PublisherInput<P>,
   rules: PublisherRules<P>,
 ): Step<P> {
-  const { known, watermark, after } = state;
+  const { known, breaks, after } = state;
   switch (input.kind) {
     case 'connected':
-      if (rules.replay === 'available')
-        return request(known === undefined ? 'first_contact' : 'reconnected', { known, watermark });
-      // Without a replay nothing tells one process from the next.
-      return to(INITIAL, ...forgetIf(known, 'unverified'));
+      return onConnected(state, rules);
     case 'live': {
       const { message } = input;
       // What the lost connection had still brought, or the next one already: what is asked for then covers both.
       if (after === 'loss') return to(state, drop('void', 1));
-      if (message.sequence === 0 || rules.replay === 'none') return begin(message, 'no_replay', []);
-      return request('first_contact', {
-        known: undefined,
+      const heard = {
         watermark: message.sequence + 1,
-        pending: pendingOf([message]),
-      });
+        breaks: brokenAt(breaks, undefined, message.sequence),
+      };
+      if (message.sequence === 0 || !mayRequest(heard, rules))
+        return begin(message, rules.replay === 'none' ? 'no_replay' : 'backing_off', heard.breaks, []);
+      return request('first_contact', { known: undefined, ...heard, pending: pendingOf([message]) });
     }
     case 'overflow':
     case 'expired':
@@ -75,6 +74,20 @@ function whileConnecting<P>(
   }
 }
 
+/** To the process that was known, or to another one. */
+function onConnected<P>({ known, watermark, breaks }: Connecting<P>, rules: PublisherRules<P>): Step<P> {
+  if (mayRequest({ watermark, breaks }, rules)) {
+    return known === undefined
+      ? request('first_contact', { known, watermark: undefined, breaks })
+      : request('reconnected', { known, watermark, breaks });
+  }
+  // Without a replay nothing tells one process from the next.
+  const unverified = forgetIf(known, 'unverified');
+  return rules.replay === 'none'
+    ? to({ ...INITIAL, breaks }, ...unverified)
+    : to(coldAnywhere('backing_off', { watermark: undefined, breaks }), ...unverified);
+}
+
 function whileFollowing<P>(
   state: Live<P> | Cold<P>,
   input: PublisherInput<P>,
@@ -83,72 +96,90 @@ function whileFollowing<P>(
   switch (input.kind) {
     case 'live':
       return input.message.sequence === state.next
-        ? onNext(state, input.message)
-        : onOther(state, input.message, rules);
+        ? onNext(state, input.message, rules)
+        : onOther(state, input, rules);
     case 'applied':
       return onApplied(state, input.outcome);
-    case 'disconnected':
-      return to({ kind: 'connecting', after: 'loss', known: knownOf(state), watermark: state.watermark });
+    case 'disconnected': {
+      const { watermark, breaks } = state;
+      return to({ kind: 'connecting', after: 'loss', known: knownOf(state), watermark, breaks });
+    }
     case 'overflow':
-      return cold(state, 'overflow');
+      return toCold(state, 'overflow');
     case 'retry':
-      return rules.replay === 'available' && mayBeRetried(state)
-        ? request('retry', { known: knownOf(state), watermark: state.watermark })
-        : stay(state);
+      return state.kind === 'cold' ? retry(state, rules) : stay(state);
     default:
       return stay(state);
   }
 }
 
 /** Almost every message of a publisher's life comes this way. */
-function onNext<P>(state: Live<P> | Cold<P>, message: Message<P>): Step<P> {
+function onNext<P>(state: Live<P> | Cold<P>, message: Message<P>, rules: PublisherRules<P>): Step<P> {
   const next = message.sequence + 1;
   const last = message.payload;
+  const { breaks } = state;
+  if (state.kind === 'cold' && state.why === 'begins_at_1' && mayRequest(state, rules)) {
+    const broken = { known: knownOf(state), watermark: next, breaks, pending: pendingOf([message]) };
+    return requestFrom(0, 'probing', 'begins_at_1', broken);
+  }
   return {
     state:
       state.kind === 'live'
-        ? { kind: 'live', next, last, watermark: next }
-        : { kind: 'cold', next, last, watermark: next, why: state.why },
+        ? { kind: 'live', next, last, watermark: next, breaks }
+        : { kind: 'cold', next, last, watermark: next, breaks, why: state.why },
     effects: [apply(message, 'live')],
   };
 }
 
-function onApplied<P>(
-  state: Live<P> | Cold<P>,
-  outcome: (PublisherInput<P> & { readonly kind: 'applied' })['outcome'],
-): Step<P> {
+function onApplied<P>(state: Live<P> | Cold<P>, outcome: BatchApplied): Step<P> {
   if (outcome === 'ok') return stay(state);
-  if (outcome !== 'cleared') return cold(state, 'damaged');
-  const { next, last, watermark } = state;
-  return next === undefined ? stay(state) : to({ kind: 'live', next, last, watermark });
+  if (outcome !== 'cleared') return toCold(state, 'damaged');
+  const { next, last, watermark, breaks } = state;
+  return next === undefined ? stay(state) : to({ kind: 'live', next, last, watermark, breaks });
 }
 
-function cold<P>({ next, last, watermark }: Live<P> | Cold<P>, why: 'overflow' | 'damaged'): Step<P> {
-  return to({ kind: 'cold', next, last, watermark, why }, forget(why));
+function toCold<P>(
+  { next, last, watermark, breaks }: Live<P> | Cold<P>,
+  why: 'overflow' | 'damaged',
+): Step<P> {
+  return to({ kind: 'cold', next, last, watermark, breaks, why }, forget(why));
 }
 
 /** Not the one that continues the run. */
-function onOther<P>(state: Live<P> | Cold<P>, message: Message<P>, rules: PublisherRules<P>): Step<P> {
+function onOther<P>(
+  state: Live<P> | Cold<P>,
+  { message, denied }: PublisherInput<P> & { readonly kind: 'live' },
+  rules: PublisherRules<P>,
+): Step<P> {
   const { next, watermark } = state;
   const { sequence } = message;
   const known = knownOf(state);
-  if (known === undefined || next === undefined)
-    return begin(message, state.kind === 'cold' ? state.why : 'no_replay', []);
-  if (repeats(known, message, rules))
-    return to({ ...state, watermark: next }, drop(watermark === next ? 'duplicate' : 'covered', 1));
-  if (sequence === 0) return begin(message, 'no_replay', [forget('restart')]);
+  if (known !== undefined && repeats(known, message, rules))
+    return to({ ...state, watermark: known.next }, drop(watermark === next ? 'duplicate' : 'covered', 1));
+  if (isHeartbeat(message, next, watermark, rules))
+    return to({ ...state, watermark: Math.max(watermark ?? 0, sequence + 1) }, drop('duplicate', 1));
 
-  const broken = { known, watermark: sequence + 1, pending: pendingOf([message]) };
-  if (sequence > next) {
-    const gap: PublisherEffect<P> = { kind: 'gap', missed: sequence - next };
-    return rules.replay === 'available'
-      ? request('gap', broken, [gap])
-      : begin(message, 'no_replay', [gap, forget('gap')]);
+  const breaks = brokenAt(state.breaks, watermark, sequence);
+  const heard = { watermark: sequence + 1, breaks };
+  const why = state.kind === 'cold' ? state.why : undefined;
+  if (why === 'two_publishers') return to({ ...state, ...heard }, drop('void', 1));
+  if (isOfTwoPublishers(breaks))
+    return to(coldAnywhere('two_publishers', heard), drop('void', 1), ...forgetIf(known, 'two_publishers'));
+  if (known === undefined) return begin(message, why ?? 'no_replay', breaks, []);
+  if (sequence === 0) return begin(message, 'no_replay', breaks, [forget('restart')]);
+
+  const isAsked = mayRequest(heard, rules) && why !== 'foreign_replay';
+  const unasked = rules.replay === 'none' ? 'no_replay' : why === 'foreign_replay' ? why : 'backing_off';
+  const broken = { known, ...heard, pending: pendingOf([message]) };
+  if (sequence > known.next) {
+    const gap: PublisherEffect<P> = { kind: 'gap', missed: sequence - known.next };
+    return isAsked ? request('gap', broken, [gap]) : begin(message, unasked, breaks, [gap, forget('gap')]);
   }
-  if (watermark === undefined && rules.replay === 'available') return request('unverified', broken);
-  if (watermark !== undefined && sequence >= watermark)
-    return to({ ...state, watermark: sequence + 1 }, drop('covered', 1));
-  return rules.replay === 'available'
+  if (watermark !== undefined && sequence >= watermark && !denied)
+    return to({ ...state, ...heard }, drop('covered', 1));
+  if (watermark === undefined && !denied && isAsked && known.last !== undefined)
+    return requestFrom(Math.min(sequence, known.next - 1), 'comparing', 'unverified', broken);
+  return isAsked
     ? request('restart', { ...broken, known: undefined }, [forget('restart')])
-    : begin(message, 'no_replay', [forget('restart')]);
+    : begin(message, unasked, breaks, [forget('restart')]);
 }

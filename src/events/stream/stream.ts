@@ -1,5 +1,7 @@
 /** Doorway: what others may use of the publisher state machine. */
+export { Fingerprints } from './fingerprints.ts';
 export type { Message } from './pending-messages.ts';
+export { mayBeRetried } from './retry.ts';
 export {
   type BatchApplied,
   type ColdReason,
@@ -12,4 +14,4 @@ export {
   type PublisherState,
   type ReplayReason,
 } from './state.ts';
-export { mayBeRetried, step } from './step.ts';
+export { step } from './step.ts';

@@ -53,14 +53,14 @@ const REPLAYING: Row[] = [
     'sees another process',
     GAP,
     replayed('B4'),
-    replaying({ why: 'restart', attempts: 2 }),
+    replaying({ why: 'restart', watermark: 10, attempts: 2 }),
     ['drop void 1', 'forget restart', 'ask 0 restart'],
   ],
   [
     'sees another process where nothing is left of the last batch',
     GAP,
     ENDED,
-    replaying({ why: 'restart', attempts: 2 }),
+    replaying({ why: 'restart', watermark: 10, attempts: 2 }),
     ['drop void 1', 'forget restart', 'ask 0 restart'],
   ],
   [
@@ -185,10 +185,17 @@ const REPLAYING: Row[] = [
   ],
   [
     'forgets what it relearns from a publisher that has said nothing',
+    replaying({ why: 'retry', known: known('A4', 'overflow') }),
+    ENDED,
+    LIVE_EMPTY,
+    ['forget relearned'],
+  ],
+  [
+    'asks again where a replay does not reach what was heard',
     TRYING,
     ENDED,
-    { ...LIVE_EMPTY, watermark: 5 } as State,
-    ['forget relearned'],
+    replaying({ why: 'hole', watermark: 5, attempts: 2 }),
+    ['forget relearned', 'ask 0 hole'],
   ],
 
   [
@@ -283,7 +290,7 @@ const REPLAYING: Row[] = [
   [
     'is cold when too much waits',
     FIRST,
-    { kind: 'live', message: message('A10', 91) },
+    { kind: 'live', message: message('A10', 91), denied: false },
     cold('A10', 'overflow'),
     ['end', 'drop overflow 2'],
   ],
