@@ -77,6 +77,11 @@ const STRICTER: Readonly<Record<string, readonly string[]>> = {
   'routing/load': ['domain'],
 };
 
+/** Folders with a doorway: others import that file alone, and the folder itself imports nothing but what is listed. */
+const ROOMS: Readonly<Record<string, { readonly doorway: string; readonly mayImport: readonly string[] }>> = {
+  'events/stream': { doorway: 'events/stream/stream', mayImport: [] },
+};
+
 /** The only places that may import a library. */
 const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   zeromq: ['simulator/events', 'simulator/bound-socket'],
@@ -166,6 +171,24 @@ describe('The architecture', () => {
         target => !allowed.includes(target) && !allowed.includes(partOf(target)),
       );
       assert.deepEqual(forbidden, [], `${name} may import ${allowed.join(', ')}`);
+    });
+  }
+
+  for (const [room, { doorway, mayImport }] of Object.entries(ROOMS)) {
+    const isInside = (name: string) => name.startsWith(`${room}/`);
+
+    it(`lets others into ${room} by its doorway alone`, () => {
+      const others = modules.filter(({ name }) => !isInside(name));
+      const used = others.flatMap(({ imports }) => imports.filter(isInside));
+      assert.deepEqual([...new Set(used)], [doorway]);
+    });
+
+    it(`lets ${room} import only what it may`, () => {
+      const used = modules.filter(({ name }) => isInside(name)).flatMap(({ imports }) => imports);
+      assert.deepEqual(
+        used.filter(target => !isInside(target) && !mayImport.includes(target)),
+        [],
+      );
     });
   }
 

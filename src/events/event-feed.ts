@@ -3,8 +3,9 @@ import { type Clock, monotonicClock, realSleep, type Sleep, wallClock as systemW
 import { readRank } from './decoder.ts';
 import type { FeedFact } from './feed-fact.ts';
 import { HolderFeed, type HolderFeedOptions } from './holder-feed.ts';
-import { Publisher, type PublisherSnapshot } from './publisher.ts';
+import { Publisher } from './publisher.ts';
 import { DEFAULT_LIMITS, type PublisherLimits } from './publisher-limits.ts';
+import type { PublisherSnapshot } from './publisher-snapshot.ts';
 import { TopicDirectory } from './topic-directory.ts';
 import { canonicalAddress } from './wire/address.ts';
 import { type BoundSubscription, bindSubscriber } from './wire/bound-subscriber.ts';

@@ -3,7 +3,7 @@ import type { MalformedKind } from './decoder.ts';
 import type { SkippedKind } from './event-decoder.ts';
 import type { Applied } from './holder-feed.ts';
 import type { KvEvent } from './kv-event.ts';
-import type { ColdReason, ForgetReason, PublisherState, ReplayReason } from './publisher-state.ts';
+import type { ColdReason, ForgetReason, PublisherState, ReplayReason } from './stream/stream.ts';
 import type { ConnectionEnd } from './wire/connection.ts';
 import type { UnreadableMessage } from './wire/published.ts';
 import type { ReplayOutcome } from './wire/replay.ts';

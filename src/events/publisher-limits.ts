@@ -9,7 +9,10 @@ export interface PublisherLimits {
   readonly maxReplayBytes: number;
   /** Replays in a row that may bring nothing new. */
   readonly maxReplayAttempts: number;
-  /** Before another replay from the start, when one has failed; grows from the first to the second, with jitter. */
+  /** Replays that are asked for before 16 live batches have come in a row, or nothing was asked for so long. */
+  readonly maxReplaysInARow: number;
+  readonly calmAfterMs: number;
+  /** Before another try, when a state is cold; grows from the first to the second, with jitter, until one has lasted. */
   readonly retryAfterMs: number;
   readonly maxRetryAfterMs: number;
   /** Failed replays in a row before the publisher is not asked any more, and for how long. */
@@ -28,6 +31,8 @@ export const DEFAULT_LIMITS: PublisherLimits = {
   replayTimeoutMs: 30_000,
   maxReplayBytes: 1024 * 1024 * 1024,
   maxReplayAttempts: 3,
+  maxReplaysInARow: 8,
+  calmAfterMs: 60_000,
   retryAfterMs: 1_000,
   maxRetryAfterMs: 60_000,
   breakerFailures: 5,

@@ -10,8 +10,23 @@ export function podKey(pod: string, rank: number): string {
   return rank === 0 ? pod : `${pod}/${rank}`;
 }
 
+/** One line of a kind and publisher in so long. */
+const EVERY_MS = 60_000;
+
+/** Why a stream is cold, where that is somebody's mistake. */
+const WRONG: Readonly<Partial<Record<NonNullable<StateFact['why']>, string>>> = {
+  backing_off:
+    'the event stream breaks again and again: for some time nothing is asked for again, and only what was said since the last break counts',
+  two_publishers:
+    'two publishers on one stream: nothing that they say is believed. Do two engines publish under one topic, or through one proxy?',
+  foreign_replay:
+    'the replay is another process’s, and is not believed: does the replay port belong to the engine and rank of the events’ port?',
+};
+
 /** vLLM's names of the events, as AIBrix labels them. */
 const EVENT_TYPES = { stored: 'BlockStored', removed: 'BlockRemoved', cleared: 'AllBlocksCleared' } as const;
+
+type StateFact = FeedFact & { readonly kind: 'state' };
 
 export interface FeedReport {
   /** From here on facts of this pod count. */
@@ -87,13 +102,15 @@ export function reportFeed(
         aibrix.zmqProcessing.record(fact.seconds);
         if (fact.lagSeconds !== undefined) instruments.kvEventLag.record(Math.max(0, fact.lagSeconds));
         break;
-      case 'state':
-        throttle.info(
-          `${fact.kind} ${rank} ${fact.state} ${fact.why}`,
-          { pod, rank, state: fact.state, why: fact.why },
-          'event stream',
-        );
+      case 'state': {
+        const { kind, state, why } = fact;
+        const wrong = why && WRONG[why];
+        const key = `${kind} ${rank} ${state} ${why}`;
+        const fields = { pod, rank, state, why };
+        if (wrong === undefined) throttle.info(key, fields, 'event stream');
+        else throttle.warn(key, fields, wrong);
         break;
+      }
       case 'gap':
         aibrix.zmqMissed.add(fact.missed, { pod_key });
         break;
@@ -123,7 +140,7 @@ export function reportFeed(
 
   return {
     joined(pod) {
-      pods.set(pod, { podKeys: new Map(), throttle: createLogThrottle(log) });
+      pods.set(pod, { podKeys: new Map(), throttle: createLogThrottle(log, { everyMs: EVERY_MS }) });
     },
     left(pod) {
       const reported = pods.get(pod);

@@ -152,6 +152,20 @@ describe('reports of the event feed', () => {
     assert.lengthOf(logged.lines, 4);
   });
 
+  for (const [why, said] of [
+    ['two_publishers', /^two publishers on one stream/],
+    ['foreign_replay', /^the replay is another process’s/],
+    ['backing_off', /breaks again and again/],
+  ] as const) {
+    it(`say what is wrong with a stream that is cold for ${why}, once a minute`, () => {
+      for (let i = 0; i < 100; i++) report.hear({ ...FROM, kind: 'state', state: 'cold', why });
+      assert.lengthOf(logged.lines, 1);
+      const [{ level, message }] = logged.lines as [LogLine];
+      assert.equal(level, 'warn');
+      assert.match(message, said);
+    });
+  }
+
   describe('of a pod that has left', () => {
     const everyFact = () => {
       for (const [fact] of FACTS) report.hear(fact);

@@ -1,18 +1,23 @@
 import { assert } from 'chai';
-import { INITIAL, type Replaying } from '../../src/events/publisher-state.ts';
-import { mayBeRetried, step } from '../../src/events/publisher-step.ts';
+import { mayBeRetried } from '../../../src/events/stream/retry.ts';
+import { INITIAL, type Replaying } from '../../../src/events/stream/state.ts';
+import { step } from '../../../src/events/stream/step.ts';
 import {
+  APPLIED,
   CLEARED,
   CONNECTED,
   cold,
   coldAnywhere,
   DAMAGED,
   DISCONNECTED,
+  DRAINING,
   describeRows,
   ENDED,
   EXPIRED,
+  FAILED,
   FIRST,
   GAP,
+  GAP_CONFIRMED,
   hear,
   IDLE,
   type Input,
@@ -20,6 +25,7 @@ import {
   LIVE_EMPTY,
   live,
   lost,
+  NEXT,
   NO_REPLAY,
   OVERFLOW,
   REFUSED,
@@ -30,7 +36,7 @@ import {
   replaying,
   type State,
   TRYING,
-} from '../support/publisher-rows.ts';
+} from '../../support/stream-rows.ts';
 
 const CONNECTING: Row[] = [
   [
@@ -46,7 +52,7 @@ const CONNECTING: Row[] = [
     'asks, after a loss, for its last batch once more',
     lost('A4'),
     CONNECTED,
-    replaying({ why: 'reconnected', from: 4, known: known('A4'), heard: 5 }),
+    replaying({ why: 'reconnected', from: 4, known: known('A4'), watermark: 5 }),
     ['ask 4 reconnected'],
   ],
   [
@@ -62,10 +68,10 @@ const CONNECTING: Row[] = [
     'forgets when the next connection is too long in coming',
     lost('A4'),
     EXPIRED,
-    { ...lost(), heard: 5 },
+    { ...lost(), watermark: 5 },
     ['forget unverified'],
   ],
-  ['forgets when it falls behind', lost('A4'), OVERFLOW, { ...lost(), heard: 5 }, ['forget overflow']],
+  ['forgets when it falls behind', lost('A4'), OVERFLOW, { ...lost(), watermark: 5 }, ['forget overflow']],
 ];
 
 const FOLLOWING: Row[] = [
@@ -104,37 +110,37 @@ const FOLLOWING: Row[] = [
     'stays cold while it asks',
     cold('A4', 'evicted'),
     hear('A9'),
-    replaying({ from: 4, known: known('A4', 'evicted'), held: ['A9'] }),
+    replaying({ from: 4, known: known('A4', 'evicted'), pending: ['A9'] }),
     ['gap 4', 'ask 4 gap'],
   ],
   [
     'asks for everything after a gap at the start',
     LIVE_EMPTY,
     hear('A2'),
-    replaying({ held: ['A2'] }),
+    replaying({ pending: ['A2'] }),
     ['gap 2', 'ask 0 gap'],
   ],
   ['drops the last batch when it comes twice', live('A4'), hear('A4'), live('A4'), ['drop duplicate 1']],
   ['drops what a replay had', live('A4', 2), hear('A2'), live('A4', 3), ['drop covered 1']],
   [
     'drops the last of what a replay had',
-    { ...live('A4'), heard: undefined } as State,
+    { ...live('A4'), watermark: undefined } as State,
     hear('A4'),
     live('A4'),
     ['drop covered 1'],
   ],
   [
     'asks who speaks when the first that is heard is older than what was replayed',
-    { ...live('A4'), heard: undefined } as State,
+    { ...live('A4'), watermark: undefined } as State,
     hear('A3'),
-    replaying({ why: 'unverified', from: 4, known: known('A4'), held: ['A3'] }),
-    ['ask 4 unverified'],
+    replaying({ why: 'unverified', from: 3, known: known('A4'), pending: ['A3'] }),
+    ['ask 3 unverified'],
   ],
   [
     'forgets and asks for everything when the sequence goes back',
     live('A4'),
     hear('B2'),
-    replaying({ why: 'restart', held: ['B2'] }),
+    replaying({ why: 'restart', pending: ['B2'] }),
     ['forget restart', 'ask 0 restart'],
   ],
   ['starts anew at 0', live('A4'), hear('B0'), live('B0'), ['forget restart', 'live B0']],
@@ -142,6 +148,7 @@ const FOLLOWING: Row[] = [
   ['keeps what is known in part, too', cold('A4', 'hole'), DISCONNECTED, lost('A4', 'hole'), []],
   ['forgets when it falls behind', live('A4'), OVERFLOW, cold('A4', 'overflow'), ['forget overflow']],
   ['forgets at a damaged batch', live('A4'), DAMAGED, cold('A4', 'damaged'), ['forget damaged']],
+  ['forgets at one that was applied in part', live('A4'), FAILED, cold('A4', 'damaged'), ['forget damaged']],
   ['is live when the cache was cleared', cold('A4', 'damaged'), CLEARED, live('A4'), []],
   ['asks for everything once more', cold('A4', 'overflow'), RETRY, TRYING, ['ask 0 retry']],
   [
@@ -180,17 +187,23 @@ const NOTHING: [state: string, from: State, inputs: readonly Input[]][] = [
   [
     'connecting',
     INITIAL,
-    [DISCONNECTED, replayed('A0'), ENDED, IDLE, REFUSED, OVERFLOW, DAMAGED, CLEARED, RETRY],
+    [DISCONNECTED, replayed('A0'), ENDED, IDLE, REFUSED, OVERFLOW, DAMAGED, CLEARED, NEXT, RETRY],
   ],
   [
     'connecting again',
     lost('A4'),
-    [DISCONNECTED, replayed('A5'), ENDED, IDLE, REFUSED, DAMAGED, CLEARED, RETRY],
+    [DISCONNECTED, replayed('A5'), ENDED, IDLE, REFUSED, DAMAGED, CLEARED, NEXT, RETRY],
   ],
-  ['live', live('A4'), [CONNECTED, replayed('A5'), ENDED, IDLE, REFUSED, CLEARED, EXPIRED, RETRY]],
-  ['cold', cold('A4', 'evicted'), [CONNECTED, replayed('A5'), ENDED, IDLE, REFUSED, RETRY]],
+  [
+    'live',
+    live('A4'),
+    [APPLIED, NEXT, CONNECTED, replayed('A5'), ENDED, IDLE, REFUSED, CLEARED, EXPIRED, RETRY],
+  ],
+  ['cold', cold('A4', 'evicted'), [APPLIED, NEXT, CONNECTED, replayed('A5'), ENDED, IDLE, REFUSED, RETRY]],
   ['cold, with nothing known', coldAnywhere('hole'), [CONNECTED, CLEARED]],
-  ['replaying', FIRST, [CONNECTED, DAMAGED, CLEARED, EXPIRED, RETRY]],
+  ['replaying', FIRST, [CONNECTED, DAMAGED, CLEARED, EXPIRED, NEXT, RETRY]],
+  ['replaying, with a part of it applied', GAP_CONFIRMED, [APPLIED]],
+  ['draining', DRAINING, [APPLIED, CONNECTED, replayed('A5'), ENDED, IDLE, REFUSED, EXPIRED, RETRY]],
 ];
 
 describe('the state of a publisher', () => {
@@ -201,7 +214,7 @@ describe('the state of a publisher', () => {
   for (const [title, from, inputs] of NOTHING) {
     for (const input of inputs) {
       it(`does not change by ${input.kind} while ${title}`, () => {
-        assert.deepEqual(step(from, input, RULES), { state: from, actions: [] });
+        assert.deepEqual(step(from, input, RULES), { state: from, effects: [] });
       });
     }
   }
@@ -209,15 +222,15 @@ describe('the state of a publisher', () => {
   it('may be mended by another replay unless the batches are gone for good', () => {
     const mendable = (
       ['no_replay', 'replay_failed', 'evicted', 'hole', 'overflow', 'damaged'] as const
-    ).filter(why => mayBeRetried(cold('A4', why)));
+    ).filter(why => mayBeRetried(cold('A4', why), RULES));
     assert.deepEqual(mendable, ['replay_failed', 'hole', 'overflow']);
-    assert.isFalse(mayBeRetried(live('A4')));
+    assert.isFalse(mayBeRetried(live('A4'), RULES));
   });
 
   it('waits for a long replay in time that grows with its length', () => {
-    const rules = { ...RULES, maxHeldMessages: 100_000, maxHeldBytes: 10_000_000 };
+    const rules = { ...RULES, maxPendingMessages: 100_000, maxPendingBytes: 10_000_000 };
     let state: State = FIRST;
     for (let i = 10; i < 50_000; i++) state = step(state, hear(`A${i}`), rules).state;
-    assert.equal((state as Replaying<string>).held.count, 49_991);
+    assert.equal((state as Replaying<string>).pending.count, 49_991);
   });
 });
