@@ -4,10 +4,12 @@ import type { Config } from './config.ts';
 import { endpointOf } from './domain.ts';
 import { readEngineAccess } from './engine-access.ts';
 import { HealthPoller, type HealthPollerOptions } from './engine-api/health-poller.ts';
-import { Engines } from './engines.ts';
+import { Engines } from './engines/engines.ts';
+import { type PodKeeper, PodLives } from './engines/pod-lives.ts';
 import { EventFeed, type FeedFact, type PublisherReport } from './events/event-feed.ts';
 import { startExtProcServer } from './extproc/server.ts';
 import { PodsHealth } from './health/pods-health.ts';
+import { Listeners } from './listeners.ts';
 import { startAdmin } from './ops/admin.ts';
 import { reportConfirmations } from './ops/confirmation-report.ts';
 import { reportFeed, reportRejectedMessages } from './ops/feed-report.ts';
@@ -29,6 +31,7 @@ import {
 import { startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { reportTokenizer } from './ops/tokenizer-report.ts';
 import { followPodsFile } from './pods/discovery.ts';
+import { PodSources } from './pods/pod-sources.ts';
 import { PodRegistry } from './pods/registry.ts';
 import { type CacheState, createCacheState } from './prefix-index/cache-state.ts';
 import { modelAtStart } from './prompt/model-at-start.ts';
@@ -46,7 +49,6 @@ import { withReadableBody } from './routing/readable-body.ts';
 import { ResponseOwners } from './routing/response-owners.ts';
 import { createRoute } from './routing/route.ts';
 import { SETTINGS, type Setting } from './settings.ts';
-import { Slices } from './slices.ts';
 import { monotonicClock } from './time.ts';
 import { blockSizes, createTokenizer, maxBlocksPerPrompt } from './tokenizing.ts';
 import { Warmup } from './warmup.ts';
@@ -125,18 +127,15 @@ export async function serve(
       historyTtlMs: usesKvEvents ? config.expectedBlocksTtlMs : config.historyMinutes * 60_000,
       seed: randomInt(0x100000000),
     });
-    const report = reportFeed(metrics, instruments, log);
+    const feedReport = reportFeed(metrics, instruments, log);
+    const facts = new Listeners<FeedFact>();
+    facts.add(fact => feedReport.hear(fact));
     const feed = new EventFeed({
       cache,
       seed,
       topic: config.kvEventsTopic,
       ...(config.kvEventsBind && { mode: { kind: 'bind', addresses: config.kvEventsBind } as const }),
-      onFact: fact => {
-        report.hear(fact);
-        engines.hear(fact);
-        if (isInterruption(fact)) confirmations?.interrupted(fact.pod);
-        if (fact.kind === 'state' || fact.kind === 'link') warmup.check();
-      },
+      onFact: fact => facts.tell(fact),
       onRejected: reportRejectedMessages(instruments, log),
       onUnexpected: unexpected('the event stream goes on'),
     });
@@ -154,6 +153,7 @@ export async function serve(
       onPort: reportPort(log),
     });
     stops.push(() => engines.stop());
+    facts.add(fact => engines.hear(fact));
     const warmup = new Warmup({
       maxMs: usesKvEvents ? config.warmupMs : 0,
       isLearned: () => feed.progress.settled === feed.progress.publishers && !engines.isAsking,
@@ -163,6 +163,9 @@ export async function serve(
       },
     });
     stops.push(() => warmup.stop());
+    facts.add(fact => {
+      if (fact.kind === 'state' || fact.kind === 'link') warmup.check();
+    });
 
     const tokenizerReport = reportTokenizer(instruments, log);
     const tokenizer = parts.tokenizer ?? createTokenizer(config, access, tokenizerReport.hear);
@@ -209,6 +212,9 @@ export async function serve(
           onDoubt: confirmationReport.doubt,
         })
       : undefined;
+    facts.add(fact => {
+      if (isInterruption(fact)) confirmations?.interrupted(fact.pod);
+    });
     const decide = createRoute({
       parse: parsePrompt,
       modelAtStart,
@@ -246,47 +252,33 @@ export async function serve(
       }),
     );
 
-    const slices = new Slices(unexpected('the other pods go on'));
-    stops.push(
-      registry.subscribe(createPodLog(log)),
-      registry.subscribe({
-        joined: pod => {
-          slices.add(() => {
-            health.joined(pod);
-            responses.joined(pod);
-            poller?.follow(pod);
-            report.joined(pod.name);
-            tokenizerReport.joined(pod.name);
-            if (usesKvEvents) engines.joined(pod);
-          });
+    // Who builds on another stands behind it.
+    const keepers: readonly PodKeeper[] = [
+      createPodLog(log),
+      { left: pod => load.forget(pod) },
+      { left: pod => cache.purge(pod.name) },
+      health,
+      { left: pod => healthReport.left(pod) },
+      responses,
+      { joined: pod => poller?.follow(pod), left: pod => poller?.leave(pod.name) },
+      { joined: pod => feedReport.joined(pod.name), left: pod => feedReport.left(pod.name) },
+      { joined: pod => tokenizerReport.joined(pod.name), left: pod => tokenizerReport.left(pod.name) },
+      { left: pod => confirmations?.left(pod), changed: () => confirmations?.retain(m => registry.knows(m)) },
+      usesKvEvents ? engines : {},
+      { changed: () => forgetUnservedModels(metrics, registry) },
+      {
+        changed() {
+          if (registry.ready) warmup.check();
+          showHealth();
         },
-        left: pod =>
-          slices.add(() => {
-            engines.left(pod);
-            report.left(pod.name);
-            tokenizerReport.left(pod.name);
-            confirmations?.left(pod);
-            poller?.leave(pod.name);
-            health.left(pod);
-            healthReport.left(pod);
-            responses.left(pod);
-            cache.purge(pod.name);
-            load.forget(pod);
-          }),
-        changed: () =>
-          slices.add(() => {
-            engines.changed();
-            forgetUnservedModels(metrics, registry);
-            confirmations?.retain(model => registry.knows(model));
-            if (registry.ready) warmup.check();
-            showHealth();
-          }),
-      }),
-      () => slices.stop(),
-    );
+      },
+    ];
+    const lives = new PodLives(registry, keepers, unexpected('the other parts are told of the change'));
+    stops.push(() => lives.stop());
+    const sources = new PodSources(registry);
     const discovery = await followPodsFile({
       path: config.podsFile,
-      registry,
+      sink: sources.add(),
       resolveEveryMs: config.dnsRefreshMs,
       ...(parts.ending && { ending: parts.ending }),
       ...reportPods(instruments, log),

@@ -3,9 +3,9 @@ import { realSleep, repeat, type Sleep } from '../time.ts';
 import { BoundedReader, DEFAULT_READ_BOUNDS, type FileContent, type ReadBounds } from './bounded-read.ts';
 import { watchFile } from './file-watch.ts';
 import { HostNames, type Resolve, resolveWithSystem, type UnresolvedHost } from './host-names.ts';
+import type { PodSink } from './pod-sources.ts';
 import type { PodsFileProblem } from './pods-file.ts';
 import { parsePodsFileAside } from './pods-file-aside.ts';
-import type { PodRegistry } from './registry.ts';
 import { type OwnedAddress, type ReservedAddress, reservedAmong } from './reserved-address.ts';
 import { entryAt, type PodSpec } from './spec.ts';
 
@@ -65,7 +65,7 @@ export function describeProblem(problem: DiscoveryProblem): string {
 
 export interface PodsFileOptions {
   readonly path: string;
-  readonly registry: PodRegistry;
+  readonly sink: PodSink;
   readonly resolve?: Resolve;
   /** Default 5000. Also how long the start waits for host names before it goes on without them. */
   readonly resolveEveryMs?: number;
@@ -86,16 +86,16 @@ export interface PodsFileOptions {
 export interface PodsFileFollower {
   /** Reads the file and resolves all names now; announces what the file gave even if it did not change. */
   reload(): Promise<void>;
-  /** Afterwards the registry is left as it is and no timer or watcher remains. */
+  /** Afterwards the sink is left as it is and no timer or watcher remains. */
   stop(): Promise<void>;
 }
 
 /**
- * Keeps `registry` equal to the pods file and to what its host names resolve to. A host name with several addresses is
+ * Keeps `sink` equal to the pods file and to what its host names resolve to. A host name with several addresses is
  * one pod per address. Throws DiscoveryError if the file cannot be used at start.
  */
 export async function followPodsFile(options: PodsFileOptions): Promise<PodsFileFollower> {
-  const { path, registry, onProblem, onReload, resolve = resolveWithSystem, sleep = realSleep } = options;
+  const { path, sink, onProblem, onReload, resolve = resolveWithSystem, sleep = realSleep } = options;
   const { resolveEveryMs = 5000, pollEveryMs = 1000, settleMs = 50, bounds = DEFAULT_READ_BOUNDS } = options;
   const { ending = new AbortController().signal } = options;
   const stopping = new AbortController();
@@ -132,7 +132,7 @@ export async function followPodsFile(options: PodsFileOptions): Promise<PodsFile
 
   function publish(): void {
     if (stopping.signal.aborted) return;
-    registry.replace(
+    sink.replace(
       specs.map(spec => entryAt(spec, isIP(spec.address) ? [spec.address] : hosts.addressesOf(spec.address))),
     );
   }

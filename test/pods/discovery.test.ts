@@ -52,7 +52,7 @@ describe('followPodsFile', () => {
   async function follow(options: Partial<PodsFileOptions> = {}): Promise<void> {
     follower = await followPodsFile({
       path,
-      registry,
+      sink: registry,
       resolve: () => assert.fail('nothing to resolve'),
       pollEveryMs: 5,
       settleMs: 1,
@@ -506,7 +506,7 @@ describe('followPodsFile', () => {
       await writeFile(path, file('a localhost'));
       follower = await followPodsFile({
         path,
-        registry,
+        sink: registry,
         onProblem: problem => assert.fail(describeProblem(problem)),
       });
       assert.lengthOf(registry.pods(), 1);

@@ -1,7 +1,7 @@
 /** `Engines` as the server puts it together: a real feed that it hears, real pages, and what it writes into the log. */
 import { assert } from 'chai';
 import type { KvEventSource, Pod } from '../../src/domain.ts';
-import { Engines } from '../../src/engines.ts';
+import { Engines } from '../../src/engines/engines.ts';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
 import { chainOf, SEED } from './blocks.ts';
 import { aCacheState, aPod, type LogLine } from './builders.ts';

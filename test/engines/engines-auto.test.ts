@@ -1,12 +1,12 @@
 /** `kvEvents: auto`: engines are followed where they say themselves that they publish. */
 import { assert } from 'chai';
-import type { KvEventSource } from '../src/domain.ts';
-import { startEngine } from '../src/simulator/engine.ts';
-import { EnginesBench, store } from './support/engines-bench.ts';
-import { modelsPage, recordedPages, source, sourcesPage, versionPage } from './support/fake-engine.ts';
-import { FakePublisher } from './support/fake-publisher.ts';
-import { FakeReplay, SHAPES } from './support/fake-replay.ts';
-import { type FakeAnswer, json } from './support/fake-tokenizer.ts';
+import type { KvEventSource } from '../../src/domain.ts';
+import { startEngine } from '../../src/simulator/engine.ts';
+import { EnginesBench, store } from '../support/engines-bench.ts';
+import { modelsPage, recordedPages, source, sourcesPage, versionPage } from '../support/fake-engine.ts';
+import { FakePublisher } from '../support/fake-publisher.ts';
+import { FakeReplay, SHAPES } from '../support/fake-replay.ts';
+import { type FakeAnswer, json } from '../support/fake-tokenizer.ts';
 
 const AUTO: KvEventSource = { kind: 'auto' };
 const PAGES = { '/version': versionPage('0.32.0'), '/v1/models': modelsPage(['demo'], ['sql']) };

@@ -1,11 +1,11 @@
 import { assert } from 'chai';
-import type { KvEventSource } from '../src/domain.ts';
-import type { PublisherFact } from '../src/events/feed-fact.ts';
-import { startEngine } from '../src/simulator/engine.ts';
-import { EnginesBench, store } from './support/engines-bench.ts';
-import { modelsPage, recordedPages, sourcesPage, versionPage } from './support/fake-engine.ts';
-import { type FakeAnswer, HANG, json, RESET } from './support/fake-tokenizer.ts';
-import { freePort } from './support/free-port.ts';
+import type { KvEventSource } from '../../src/domain.ts';
+import type { PublisherFact } from '../../src/events/feed-fact.ts';
+import { startEngine } from '../../src/simulator/engine.ts';
+import { EnginesBench, store } from '../support/engines-bench.ts';
+import { modelsPage, recordedPages, sourcesPage, versionPage } from '../support/fake-engine.ts';
+import { type FakeAnswer, HANG, json, RESET } from '../support/fake-tokenizer.ts';
+import { freePort } from '../support/free-port.ts';
 
 const zmq = (port: number, replayPort?: number): KvEventSource => ({
   kind: 'zmq',

@@ -1,10 +1,10 @@
 /** What is said of pods whose events cannot be followed. */
 import { assert } from 'chai';
-import { Engines } from '../src/engines.ts';
-import { EventFeed } from '../src/events/event-feed.ts';
-import { SEED } from './support/blocks.ts';
-import { aCacheState, aPod, recordingLog } from './support/builders.ts';
-import { freePort } from './support/free-port.ts';
+import { Engines } from '../../src/engines/engines.ts';
+import { EventFeed } from '../../src/events/event-feed.ts';
+import { SEED } from '../support/blocks.ts';
+import { aCacheState, aPod, recordingLog } from '../support/builders.ts';
+import { freePort } from '../support/free-port.ts';
 
 it('more event publishers than there is room for are named once, and said to be followed again', async () => {
   const { log, lines } = recordingLog();

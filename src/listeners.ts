@@ -1,0 +1,13 @@
+/** Who is told of facts: parts are joined by adding themselves, when they are there. */
+export class Listeners<Fact> {
+  readonly #all: ((fact: Fact) => void)[] = [];
+
+  add(listener: (fact: Fact) => void): void {
+    this.#all.push(listener);
+  }
+
+  /** In the order in which they were added. */
+  tell(fact: Fact): void {
+    for (const listener of this.#all) listener(fact);
+  }
+}
