@@ -212,9 +212,7 @@ export async function serve(
           onDoubt: confirmationReport.doubt,
         })
       : undefined;
-    facts.add(fact => {
-      if (isInterruption(fact)) confirmations?.interrupted(fact.pod);
-    });
+    if (confirmations !== undefined) facts.add(fact => hearInterruption(confirmations, fact));
     const decide = createRoute({
       parse: parsePrompt,
       modelAtStart,
@@ -378,17 +376,12 @@ function createPoller(options: HealthPollerOptions): HealthPoller | undefined {
 }
 
 /** What was announced before it says nothing of what is held now. */
-function isInterruption(fact: FeedFact): boolean {
-  switch (fact.kind) {
-    case 'forgotten':
-      return true;
-    case 'link':
-      return fact.event === 'lost';
-    case 'applied':
-      return fact.event === 'cleared';
-    default:
-      return false;
-  }
+function hearInterruption(confirmations: Confirmations, fact: FeedFact): void {
+  const { pod, rank } = fact;
+  if (fact.kind === 'forgotten' || (fact.kind === 'applied' && fact.event === 'cleared'))
+    confirmations.interrupted(pod);
+  else if (fact.kind === 'link' && fact.event === 'lost') confirmations.broke(pod, rank);
+  else if (fact.kind === 'link' && fact.event === 'connected') confirmations.resumed(pod, rank);
 }
 
 /** A port that is taken is the operator's to free: the message says which setting chose it. */

@@ -103,6 +103,8 @@ export class Confirmations {
   readonly #subjects = new Map<string, Map<string, Subject>>();
   #subjectCount = 0;
   readonly #pods = new Map<string, OfPod>();
+  /** Of pods whose streams are broken off: those of which ranks. */
+  readonly #broken = new Map<string, Set<number>>();
   readonly #pending = new Set<Pending>();
   /** Exchanges that are over, in that order: those that are to be looked at soon, and those that have been. */
   readonly #ended = new Set<Pending>();
@@ -124,7 +126,8 @@ export class Confirmations {
     chains: () => readonly BlockChain[],
   ): Predicted | undefined {
     this.settle();
-    if (this.#pending.size >= MAX_PENDING || !this.#options.isFollowed(pod)) return undefined;
+    if (this.#pending.size >= MAX_PENDING || this.#broken.has(pod.name)) return undefined;
+    if (!this.#options.isFollowed(pod)) return undefined;
     const subject = this.#subjectOf(model, endpoint);
     const now = this.#options.now();
     if (subject === undefined || now - subject.lastAt < SPACING_MS) return undefined;
@@ -169,8 +172,21 @@ export class Confirmations {
     for (const pending of this.#pending) if (pending.pod.name === pod) this.#end(pending);
   }
 
+  /** The connection to a rank's publisher was lost: until it is there again, nothing is judged. One that never was is another matter. */
+  broke(pod: string, rank: number): void {
+    this.interrupted(pod);
+    this.#broken.set(pod, (this.#broken.get(pod) ?? new Set()).add(rank));
+  }
+
+  resumed(pod: string, rank: number): void {
+    const ranks = this.#broken.get(pod);
+    ranks?.delete(rank);
+    if (ranks?.size === 0) this.#broken.delete(pod);
+  }
+
   left(pod: Pod): void {
     this.interrupted(pod.name);
+    this.#broken.delete(pod.name);
     this.#pods.delete(pod.name);
   }
 

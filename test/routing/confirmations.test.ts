@@ -183,6 +183,24 @@ describe('predicted prompts', () => {
     assert.deepEqual(verdicts[0]?.pod, b);
   });
 
+  it('are not judged while a connection to the pod is lost, of whichever rank', () => {
+    confirmations.resumed('a', 0);
+    const before = predict(a, aPrompt())!;
+    before.answered();
+    for (const rank of [0, 1]) confirmations.broke('a', rank);
+    before.ended();
+    assert.isUndefined(predict(a, aPrompt()));
+    confirmations.resumed('a', 1);
+    assert.isUndefined(predict(a, aPrompt()));
+    assert.isDefined(predict(b, aPrompt()));
+    confirmations.resumed('a', 0);
+    assert.isDefined(predict(a, aPrompt()));
+    assert.isEmpty(settled());
+    confirmations.broke('a', 0);
+    confirmations.left(a);
+    assert.isDefined(predict(a, aPrompt()));
+  });
+
   it('go with their pod, and its counts', () => {
     exchange(a, 'announced');
     exchange(a, 'silent');
