@@ -1,6 +1,7 @@
 import { endpointOf, type KvPublisher, type Pod } from '../domain.ts';
 import { type Clock, monotonicClock, realSleep, type Sleep, wallClock as systemWallClock } from '../time.ts';
 import { readRank } from './decoder.ts';
+import { DialledLinks } from './dialled-links.ts';
 import type { FeedFact } from './feed-fact.ts';
 import { HolderFeed, type HolderFeedOptions } from './holder-feed.ts';
 import { Publisher } from './publisher.ts';
@@ -8,7 +9,7 @@ import { DEFAULT_LIMITS, type PublisherLimits } from './publisher-limits.ts';
 import type { PublisherSnapshot } from './publisher-snapshot.ts';
 import { TopicDirectory } from './topic-directory.ts';
 import { canonicalAddress } from './wire/address.ts';
-import { type BoundSubscription, bindSubscriber } from './wire/bound-subscriber.ts';
+import { type BoundSubscription, bindSubscriber, type Caller } from './wire/bound-subscriber.ts';
 import { connectionLimit } from './wire/connection-limit.ts';
 import { type Published, releaseMemory, type UnreadableMessage } from './wire/published.ts';
 import { createWire, type Wire } from './wire/wire.ts';
@@ -88,6 +89,7 @@ export class EventFeed {
   readonly #topics = new TopicDirectory<Followed>();
   #publishers = 0;
   readonly #unsettled = new Set<Publisher>();
+  readonly #links = new DialledLinks();
   #bound: readonly BoundSubscription[] = [];
 
   constructor(options: EventFeedOptions) {
@@ -127,8 +129,10 @@ export class EventFeed {
         bound.push(
           await bindSubscriber({
             ...{ endpoint, topic: this.#options.topic, wire: this.#wire },
-            onMessage: (topic, message, from) => this.#receive(topic, message, from, fixedRank),
+            onMessage: (topic, message, from, caller) =>
+              this.#receive(topic, message, from, caller, fixedRank),
             onUnreadable: (why, from) => this.#options.onRejected?.({ why, from, topic: undefined }),
+            onEnd: caller => this.#links.ended(caller),
           }),
         );
       }
@@ -170,6 +174,7 @@ export class EventFeed {
     this.#publishers -= followed.publishers.size;
     const stopped = [...followed.publishers.values()].map(({ publisher }) => {
       this.#unsettled.delete(publisher);
+      this.#links.left(publisher);
       return publisher.stop();
     });
     for (const next of [...this.#unfollowed.values()]) {
@@ -201,14 +206,17 @@ export class EventFeed {
   }
 
   /** @param rank whose address was dialled; undefined: whichever the batch names */
-  #receive(topic: string, message: Published, from: string, rank: number | undefined): void {
+  #receive(topic: string, message: Published, from: string, caller: Caller, rank: number | undefined): void {
     const reject = (why: RejectedMessage['why']) => this.#options.onRejected?.({ why, from, topic });
     const followed = this.#topics.find(topic);
     const publishers = followed?.publishers;
     const known = rank === undefined ? whose(publishers, message.payload) : publishers?.get(rank)?.publisher;
     if (followed === undefined || known === undefined) reject('unknown_topic');
     else if (canonicalAddress(followed.pod.ip) !== from) reject('foreign_address');
-    else known.receive(message);
+    else {
+      this.#links.heard(known, caller);
+      known.receive(message);
+    }
   }
 
   #note(publisher: Publisher): void {

@@ -87,6 +87,17 @@ export class Publisher {
     if (this.#lag.isTooLarge(waited)) this.#driver.feed({ kind: 'overflow' });
   }
 
+  /** The connection to one that dials us has come, or ended; of one that we dial we know ourselves. */
+  link(event: LinkEvent): void {
+    this.#isLinked = event === 'connected';
+    this.#options.onFact({ kind: 'link', event });
+    this.#expiry.callOff();
+    this.#driver.feed({ kind: event === 'lost' ? 'disconnected' : 'connected' });
+    if (event === 'lost' && !this.#stopping.signal.aborted) {
+      this.#expiry.set(this.#options.limits.maxLostMs, () => this.#driver.feed({ kind: 'expired' }));
+    }
+  }
+
   /** Whether all is known that its publisher will say without being heard publishing. */
   get isSettled(): boolean {
     const { kind } = this.#driver.state;
@@ -117,16 +128,6 @@ export class Publisher {
     await Promise.all([this.#replays.stop(), this.#expiry.settled(), this.#retries.settled()]);
   }
 
-  #onLink(event: LinkEvent): void {
-    this.#isLinked = event === 'connected';
-    this.#options.onFact({ kind: 'link', event });
-    this.#expiry.callOff();
-    this.#driver.feed({ kind: event === 'lost' ? 'disconnected' : 'connected' });
-    if (event === 'lost' && !this.#stopping.signal.aborted) {
-      this.#expiry.set(this.#options.limits.maxLostMs, () => this.#driver.feed({ kind: 'expired' }));
-    }
-  }
-
   #subscribe(): Subscription | undefined {
     const { source, wire, onFact } = this.#options;
     if (source.kind === 'received') return undefined;
@@ -134,7 +135,7 @@ export class Publisher {
       ...{ endpoint: source.endpoint, topic: source.topic, wire },
       onMessage: message => this.receive(message),
       onUnreadable: why => this.#errors.malformed(why),
-      onLink: event => this.#onLink(event),
+      onLink: event => this.link(event),
       onRetry: why => {
         this.#errors.add(`no connection to ${source.endpoint}: ${why}`);
         onFact({ kind: 'reconnecting', why });

@@ -6,6 +6,7 @@ import { SEED } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
 import { FakePublisher } from '../support/fake-publisher.ts';
 import { FakeReplay, SHAPES } from '../support/fake-replay.ts';
+import { HandClock } from '../support/hand-clock.ts';
 import { Inbox } from '../support/inbox.ts';
 import { batchOf, tokensOf } from '../support/kv-events.ts';
 
@@ -30,9 +31,9 @@ describe('the event feed that engines dial', () => {
     await feed.stop();
   });
 
-  function listen(ranks = 1): Promise<readonly number[]> {
+  function listen(ranks = 1, clock?: HandClock): Promise<readonly number[]> {
     feed = new EventFeed({
-      ...{ cache, seed: SEED, topic: '' },
+      ...{ cache, seed: SEED, topic: '', ...(clock && { now: clock.now, sleep: clock.sleep }) },
       mode: { kind: 'bind', addresses: Array.from({ length: ranks }, () => 'tcp://*:*') },
       onFact: facts.push,
       onRejected: rejected.push,
@@ -152,6 +153,98 @@ describe('the event feed that engines dial', () => {
     } finally {
       await replay.close();
     }
+  });
+
+  describe('when a connection ends', () => {
+    const gone = () => facts.until(fact => fact.kind === 'link' && fact.event === 'lost');
+    const topic = 'kv@a@demo';
+
+    it('keeps what an engine held for a while, and not for longer', async () => {
+      const clock = new HandClock();
+      const [port] = await listen(1, clock);
+      feed.follow(pod('a', '127.0.0.1', 8000));
+      const engine = await dial(port!);
+      for (const i of [0, 1, 2]) await engine.publish(store(i + 1), { topic });
+      for (const i of [0, 1, 2]) assert.deepEqual(await heard(), ['a', 0, i]);
+      await engine.close();
+      await gone();
+      assert.deepInclude(feed.snapshot()[0], { state: 'connecting', blocks: 3 });
+      clock.advance(30_000);
+      await facts.until(fact => fact.kind === 'forgotten' && fact.why === 'unverified');
+      assert.equal(feed.snapshot()[0]!.blocks, 0);
+    });
+
+    it('does not take another process for the same because its numbers go on', async () => {
+      const [port] = await listen();
+      feed.follow(pod('a', '127.0.0.1', 8000));
+      const engine = await dial(port!);
+      for (const i of [0, 1, 2]) await engine.publish(store(i + 1), { topic });
+      await engine.close();
+      await gone();
+      await (await dial(port!)).publish(store(7), { topic, sequence: 3n });
+      await facts.until(fact => fact.kind === 'forgotten' && fact.why === 'unverified');
+      assert.deepEqual(await heard(), ['a', 0, 3]);
+      assert.deepInclude(feed.snapshot()[0], { state: 'cold', why: 'no_replay', blocks: 1 });
+    });
+
+    it('asks an engine that has dialled again whether it is the same', async () => {
+      const replay = await FakeReplay.bind();
+      try {
+        const [port] = await listen();
+        feed.follow(pod('a', '127.0.0.1', 8000, { replayPort: replay.port }));
+        const engine = await dial(port!);
+        await engine.publish(store(1), { topic });
+        assert.deepEqual(await heard(), ['a', 0, 0]);
+        await engine.publish(store(2), { topic });
+        assert.deepEqual(await heard(), ['a', 0, 1]);
+        await engine.close();
+        await gone();
+        await (await dial(port!)).publish(store(4), { topic, sequence: 3n });
+        let asked = await replay.asked();
+        // That one was not waited for when the first batch had come.
+        if (asked.from === 0) asked = await replay.asked();
+        const { from, send } = asked;
+        assert.equal(from, 1, 'its last batch');
+        for (const i of [1, 2, 3]) await send(SHAPES['vLLM 0.32'].batch(i, store(i + 1)));
+        await send(SHAPES['vLLM 0.32'].end);
+        await facts.until(fact => fact.kind === 'state' && fact.state === 'live');
+        assert.deepInclude(feed.snapshot()[0], { sequence: 3, blocks: 4, restarts: 0 });
+      } finally {
+        await replay.close();
+      }
+    });
+
+    it('goes on with an engine that has dialled again before that', async () => {
+      const [port] = await listen();
+      feed.follow(pod('a', '127.0.0.1', 8000));
+      const engine = await dial(port!);
+      await engine.publish(store(1), { topic });
+      assert.deepEqual(await heard(), ['a', 0, 0]);
+      const again = await dial(port!);
+      await again.publish(store(2), { topic, sequence: 0n });
+      assert.deepEqual(await heard(), ['a', 0, 0]);
+      await engine.close();
+      await again.publish(store(3), { topic });
+      assert.deepEqual(await heard(), ['a', 0, 1]);
+      assert.deepInclude(feed.snapshot()[0], { state: 'live', blocks: 2 });
+      assert.deepEqual(
+        facts.all.flatMap(fact => (fact.kind === 'link' ? [fact.event] : [])),
+        ['connected', 'lost', 'connected'],
+      );
+    });
+
+    it('sees two engines of one topic', async () => {
+      const [port] = await listen();
+      feed.follow(pod('a', '127.0.0.1', 8000));
+      const [one, other] = [await dial(port!), await dial(port!)];
+      for (let i = 0; i < 12; i++) {
+        await one.publish(store(i + 1), { topic, sequence: BigInt(i) });
+        await facts.until(fact => fact.kind === 'batch' || fact.kind === 'dropped');
+        await other.publish(store(i + 101), { topic, sequence: BigInt(i + 100) });
+        await facts.until(fact => fact.kind === 'batch' || fact.kind === 'dropped');
+      }
+      assert.deepInclude(feed.snapshot()[0], { state: 'cold', why: 'two_publishers', blocks: 0 });
+    });
   });
 
   it('takes a replay that cannot even be asked for as failed', async () => {

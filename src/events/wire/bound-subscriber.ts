@@ -16,9 +16,19 @@ export interface BoundSubscriptionOptions {
   readonly topic: string;
   readonly wire: Wire;
   /** @param from the sender's address, as `canonicalAddress` writes it */
-  readonly onMessage: (topic: string, message: Published, from: string) => void;
+  readonly onMessage: (topic: string, message: Published, from: string, caller: Caller) => void;
   readonly onUnreadable: (why: UnreadableMessage, from: string) => void;
+  /** The connection has ended, and all that it brought was handed over. */
+  readonly onEnd?: (caller: Caller) => void;
 }
+
+/** One connection of a publisher. */
+export interface Caller {
+  /** In the order of their coming, of all ports. */
+  readonly number: number;
+}
+
+let callers = 0;
 
 export interface BoundSubscription {
   readonly port: number;
@@ -56,6 +66,7 @@ export async function bindSubscriber(options: BoundSubscriptionOptions): Promise
 
 function follow(socket: Socket, options: BoundSubscriptionOptions, onEnd: () => void): { close(): void } {
   const { topic, wire, onMessage, onUnreadable } = options;
+  const caller = { number: callers++ };
   const from = canonicalAddress(socket.remoteAddress ?? '');
   const lane = new Lane<() => void>(wire.turns, {
     maxBytes: MAX_LIVE_BYTES,
@@ -71,7 +82,7 @@ function follow(socket: Socket, options: BoundSubscriptionOptions, onEnd: () => 
       lane.push(
         message === undefined || name === undefined
           ? () => onUnreadable('unexpected_frames', from)
-          : () => onMessage(name, message, from),
+          : () => onMessage(name, message, from, caller),
         bytes + ITEM_BYTES,
       );
       if (!lane.hasRoom) connection.pause();
@@ -79,7 +90,10 @@ function follow(socket: Socket, options: BoundSubscriptionOptions, onEnd: () => 
     onEnd(why) {
       if (isFault(why)) lane.push(() => onUnreadable(why, from), ITEM_BYTES);
       // Behind what it has sent: until then a stop has to close the lane.
-      lane.push(onEnd, ITEM_BYTES);
+      lane.push(() => {
+        onEnd();
+        options.onEnd?.(caller);
+      }, ITEM_BYTES);
     },
   });
   return {
