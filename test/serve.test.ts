@@ -4,6 +4,7 @@ import { get, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { assert } from 'chai';
 import type { CacheState } from '../src/prefix-index/cache-state.ts';
+import { Load } from '../src/routing/load.ts';
 import type { RunningServer } from '../src/serve.ts';
 import { startUpstream } from './support/envoy-upstream.ts';
 import { eventually } from './support/eventually.ts';
@@ -105,6 +106,24 @@ describe('the server', function () {
       assert.deepEqual(server.cache.index.size(), { blocks: 0, entries: 0 });
       assert.equal(server.cache.history.entries, 0);
       assert.equal((await routed(envoy)).target, addressOf(engines[1]!));
+    });
+
+    it('is forgotten by the load, whose counters would stay for every address that ever was', async () => {
+      const engines = await bench.startEngines(2);
+      await bench.writePods(engines);
+      const forgotten: string[] = [];
+      const { forget } = Load.prototype;
+      bench.atEnd(() => {
+        Load.prototype.forget = forget;
+      });
+      Load.prototype.forget = function (pod) {
+        forgotten.push(pod.name);
+        forget.call(this, pod);
+      };
+      await bench.start();
+      await bench.writePods(engines.slice(1));
+      await eventually('it is forgotten', () => forgotten.length > 0);
+      assert.deepEqual(forgotten, [engines[0]!.name]);
     });
 
     it('leaves the metrics too, with its model, and begins at nothing when it comes back', async () => {

@@ -97,6 +97,19 @@ describe('falling behind a publisher', () => {
     assert.deepInclude(publisher.snapshot(), { state: 'live', lagSeconds: 3_600 });
   });
 
+  it('is told from clocks that drift apart: what had not waited last is what counts', () => {
+    for (let i = 0; i < 5; i++) {
+      clock.advance(9_000);
+      receive('read_at_once');
+    }
+    clock.advance(9_000);
+    receive('waited');
+    assert.equal(publisher.snapshot().state, 'live');
+    clock.advance(1_001);
+    receive('waited');
+    assert.deepInclude(publisher.snapshot(), { state: 'cold', why: 'overflow' });
+  });
+
   it('is noticed by what has waited too long, and not by what has not', () => {
     clock.advance(3_600_000);
     engineMs += 3_590_000;

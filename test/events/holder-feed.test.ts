@@ -226,6 +226,25 @@ describe('blocks that are announced again', () => {
     assert.equal(depth([1, 2]), 2);
   });
 
+  it('are copies, too, when they are several that follow a block', () => {
+    feed.apply(stored([1, 2, 3]));
+    bench.feed('b').apply(stored([1]));
+    feed.apply(stored([2, 3], 1));
+    feed.apply(removed([3, 2]));
+    assert.equal(depth([1, 2, 3]), 3);
+    feed.apply(removed([3, 2]));
+    assert.equal(depth([1, 2, 3]), 1);
+  });
+
+  it('are copies when it is one alone from the root, as a prompt of one block makes with every repeat', () => {
+    feed.apply(stored([1]));
+    feed.apply(stored([1]));
+    feed.apply(removed([1]));
+    assert.equal(depth([1]), 1);
+    feed.apply(removed([1]));
+    assert.equal(depth([1]), 0);
+  });
+
   it('are a report and no copies when several held ones come again from the root', () => {
     feed.apply(stored([1, 2, 3]));
     feed.apply(stored([1, 2]));

@@ -213,6 +213,15 @@ describe('blocks in other tiers than the GPU', () => {
     assert.deepEqual(bench.cache.index.size(), { blocks: 0, entries: 0 });
   });
 
+  it('are not indexed beyond what an engine can have', () => {
+    const outcomes = [1, 2, 3, 4, 5, 6].map(size => {
+      const ofSize = { blockSizeTokens: size, tokenIds: new Uint32Array(size).fill(size) };
+      return feed.apply(stored([size], undefined, { medium: 'cpu', extraKeys: [undefined], ...ofSize })).kind;
+    });
+    assert.deepEqual(outcomes, [...Array.from({ length: 4 }, () => 'stored'), 'elsewhere', 'elsewhere']);
+    assert.equal(bench.cache.index.size().blocks, 4);
+  });
+
   it('are not indexed if it cannot be known whether their KV-cache group carries prefixes', () => {
     const event = (of: ReturnType<typeof group>) =>
       stored([1], undefined, { medium: 'cpu', extraKeys: [undefined], group: of });

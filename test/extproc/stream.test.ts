@@ -235,6 +235,23 @@ describe('An ext_proc stream with a short deadline for bodies', () => {
   });
 });
 
+describe('An ext_proc stream with little room for bodies', () => {
+  const given = useServer({ maxBufferedBytes: 1_024 });
+
+  it('lets a request go on without a pick where what there was room for is not enough', async () => {
+    const { envoy, route, facts } = given();
+    const body = 'x'.repeat(2_000);
+    const stream = envoy.open().send(requestHeaders({ config: FULL_DUPLEX }), requestBody(body));
+    const call = await route.asked();
+    assert.equal(call.request.extent, 'buffers_full');
+    call.decide({ kind: 'undecided' });
+    assert.equal(toldReply(await stream.reply()), 'request_headers');
+    assert.equal(toldReply(await stream.reply()), `request_body "${body}"`);
+    assert.deepEqual(facts, [{ kind: 'undecided', why: 'buffers_full' }]);
+    assert.equal((await stream.halfClose()).code, Status.OK);
+  });
+});
+
 describe('An ext_proc stream on a route that throws', () => {
   const failure = new Error('thrown');
   const given = useServer({

@@ -1,6 +1,9 @@
+import { setImmediate } from 'node:timers/promises';
 import { assert } from 'chai';
 import { type ReplayOptions, type ReplayOutcome, replay } from '../../../src/events/wire/replay.ts';
+import { Turns } from '../../../src/events/wire/turns.ts';
 import { monotonicClock, realSleep } from '../../../src/time.ts';
+import { eventually } from '../../support/eventually.ts';
 import { FakeReplay, SHAPES } from '../../support/fake-replay.ts';
 import { freePort } from '../../support/free-port.ts';
 import { HandClock } from '../../support/hand-clock.ts';
@@ -160,6 +163,62 @@ describe('a replay', () => {
     for (let i = 0; i < 10; i++) await send(SHAPE.batch(i, Buffer.from('x')));
     assert.equal(await outcome, 'aborted');
     assert.lengthOf(got.all, 1);
+  });
+
+  it('hands nothing over after its time is over, not even what has arrived', async () => {
+    const clock = new HandClock();
+    let turnsMs = 0;
+    // Each message takes a turn of its own.
+    const turns = new Turns({ onUnexpected: aWire().onUnexpected, now: () => (turnsMs += 1_000) });
+    const outcome = start({
+      ...{ timeoutMs: 100, now: clock.now, sleep: clock.sleep, wire: { ...aWire(), turns } },
+      onMessage: (sequence, payload) => {
+        got.push([sequence, Buffer.from(payload).toString()]);
+        clock.advance(100);
+      },
+    });
+    const { send } = await publisher.asked();
+    for (let i = 0; i < 10; i++) await send(SHAPE.batch(i, Buffer.from('x')));
+    assert.equal(await outcome, 'timeout');
+    for (let i = 0; i < 20; i++) await setImmediate();
+    assert.lengthOf(got.all, 1);
+  });
+
+  describe('leaves nothing open', () => {
+    const open = () =>
+      process
+        .getActiveResourcesInfo()
+        .filter(kind => /TCP|Timeout/.test(kind))
+        .sort()
+        .join();
+
+    /** Mocha's own timer of a test is there from the next turn on. */
+    async function openBefore(): Promise<string> {
+      await setImmediate();
+      return open();
+    }
+
+    it('when it has come to its end', async () => {
+      const before = await openBefore();
+      const outcome = start({ sleep: new HandClock().sleep });
+      const { send } = await publisher.asked();
+      await send(SHAPE.end);
+      assert.equal(await outcome, 'ended');
+      await eventually('its connection is closed', () => open() === before);
+    });
+
+    it('when it is over while it waits to knock again', async () => {
+      const clock = new HandClock();
+      const before = await openBefore();
+      const outcome = start({
+        endpoint: `tcp://127.0.0.1:${await freePort()}`,
+        ...{ timeoutMs: 90_000, now: clock.now, sleep: clock.sleep },
+      });
+      await eventually('it was refused, and waits', () => open() === `${before},Timeout`);
+      clock.advance(60_000);
+      assert.equal(await outcome, 'unreachable');
+      assert.equal(open(), before);
+    });
   });
 
   it('does not begin when it is aborted before', async () => {
