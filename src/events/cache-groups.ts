@@ -2,12 +2,23 @@ import type { CacheGroup } from './kv-event.ts';
 
 /**
  * What a KV-cache group is to the reuse of a prefix.
- * - `main`: its blocks are the prefix; from them it is known which blocks the hashes of other groups stand for;
- * - `further`: a prefix needs the last `blocks` blocks of it as well, all of them where that is not known.
+ * - `main`: its blocks are the prefix;
+ * - `secondary`: a prefix needs the last `blocks` blocks of it as well, all of them where that is not known. They have a size of
+ *   their own.
  */
-export type GroupRole =
-  | { readonly kind: 'main' }
-  | { readonly kind: 'further'; readonly group: number; readonly blocks: number };
+export type GroupRole = MainRole | SecondaryRole;
+
+export interface MainRole {
+  readonly kind: 'main';
+  readonly blockSizeTokens: number;
+}
+
+export interface SecondaryRole {
+  readonly kind: 'secondary';
+  readonly group: number;
+  readonly blockSizeTokens: number;
+  readonly blocks: number;
+}
 
 /** Groups whose blocks are needed from the first one on. */
 const FULL_ATTENTION: ReadonlySet<string> = new Set([
@@ -16,10 +27,9 @@ const FULL_ATTENTION: ReadonlySet<string> = new Set([
   'sink_full_attention',
 ]);
 
-const MAIN: GroupRole = { kind: 'main' };
-
 /** Hybrid models have up to a dozen. */
 const MAX_GROUPS = 64;
+const MAX_BLOCK_SIZE_TOKENS = 65_536;
 
 /**
  * The KV-cache groups of one holder. A hybrid model has several, each with events of its own: full attention, and sliding
@@ -28,37 +38,49 @@ const MAX_GROUPS = 64;
 export class CacheGroups {
   /** Its number; 'unnumbered' for an engine that does not number its groups; undefined until it is known. */
   #main: number | 'unnumbered' | undefined;
-  /** By number: the blocks that a prefix needs of it. */
-  readonly #further = new Map<number, number>();
+  #mainRole: MainRole = { kind: 'main', blockSizeTokens: 0 };
+  readonly #secondary = new Map<number, SecondaryRole>();
 
   /**
    * The role of a group that stores blocks.
+   *
+   * `partial`: the blocks are smaller than the group's. vLLM's hybrid models name the tail of a prompt that ends inside of a block so
+   * (`cache_partial_block`); only models with an aligned state reuse it, and events do not say which do.
    * @param isComplete whether the event names each block of its tokens: of windows some may be left out
    */
   storing(
     group: CacheGroup,
     blockSizeTokens: number,
     isComplete: boolean,
-  ): GroupRole | 'unknown' | 'refused' {
+  ): GroupRole | 'partial' | 'unknown' | 'refused' {
     const { index, kind } = group;
     const mayBeMain = kind === undefined ? isComplete : FULL_ATTENTION.has(kind);
     if (this.#main === undefined && mayBeMain) {
       this.#main = index ?? 'unnumbered';
-      if (index !== undefined) this.#further.delete(index);
+      if (index !== undefined) this.#secondary.delete(index);
     }
-    if (this.#isMain(index)) return MAIN;
+    if (this.#isMain(index)) {
+      if (this.#secondary.size > 0 && blockSizeTokens < this.#mainRole.blockSizeTokens) return 'partial';
+      if (blockSizeTokens > this.#mainRole.blockSizeTokens)
+        this.#mainRole = { kind: 'main', blockSizeTokens };
+      return this.#mainRole;
+    }
     if (index === undefined) return 'unknown';
-    if (!this.#further.has(index) && this.#further.size >= MAX_GROUPS) return 'refused';
+    const known = this.#secondary.get(index);
+    if (known === undefined && this.#secondary.size >= MAX_GROUPS) return 'refused';
+    if (blockSizeTokens > MAX_BLOCK_SIZE_TOKENS) return 'refused';
+    if (known !== undefined && blockSizeTokens < known.blockSizeTokens) return 'partial';
     const blocks = blocksNeeded(group, blockSizeTokens);
-    this.#further.set(index, blocks);
-    return { kind: 'further', group: index, blocks };
+    if (known?.blocks === blocks && known.blockSizeTokens === blockSizeTokens) return known;
+    const role: SecondaryRole = { kind: 'secondary', group: index, blockSizeTokens, blocks };
+    this.#secondary.set(index, role);
+    return role;
   }
 
   /** The role of a group that removes blocks: removals name it by its number alone. */
   removing({ index }: CacheGroup): GroupRole | 'unknown' {
-    if (this.#isMain(index)) return MAIN;
-    const blocks = index === undefined ? undefined : this.#further.get(index);
-    return blocks === undefined ? 'unknown' : { kind: 'further', group: index!, blocks };
+    if (this.#isMain(index)) return this.#mainRole;
+    return (index === undefined ? undefined : this.#secondary.get(index)) ?? 'unknown';
   }
 
   /** Whether blocks of this group, wherever they are, may be a prefix. Where it cannot be known, they are not. */
@@ -68,8 +90,15 @@ export class CacheGroups {
   }
 
   /** Whether it is known to be another one than that which carries prefixes. */
-  isFurther({ index }: CacheGroup): boolean {
+  isSecondary({ index }: CacheGroup): boolean {
     return this.#main !== undefined && !this.#isMain(index);
+  }
+
+  /** It may be another process now, which numbers its groups otherwise. */
+  forget(): void {
+    this.#main = undefined;
+    this.#mainRole = { kind: 'main', blockSizeTokens: 0 };
+    this.#secondary.clear();
   }
 
   /** Who leaves out the number means the main one, and a group 0 is that of an engine that left it out before. */

@@ -1,12 +1,13 @@
 import type { BlockChain, HolderId } from '../domain.ts';
 import type { CacheState } from '../prefix-index/cache-state.ts';
 import { type Place, START } from '../prefix-index/prefix-index.ts';
-import { CacheGroups } from './cache-groups.ts';
+import { CacheGroups, type MainRole } from './cache-groups.ts';
 import { chainOf, formOf } from './event-chain.ts';
-import { FurtherGroups } from './further-groups.ts';
 import { each, hashAt } from './hash-list.ts';
-import type { EngineHash, EngineHashes, KvEvent, RemovedEvent, StoredEvent } from './kv-event.ts';
+import type { CacheGroup, EngineHash, EngineHashes, KvEvent, RemovedEvent, StoredEvent } from './kv-event.ts';
 import { Orphans } from './orphans.ts';
+import { SecondaryGroups } from './secondary-groups.ts';
+import { SingleBlocks } from './single-blocks.ts';
 import { type Tier, Tiers } from './tiers.ts';
 
 export interface HolderFeedOptions {
@@ -48,16 +49,17 @@ export class HolderFeed {
   readonly #gpu: HolderId;
   readonly #orphans: Orphans;
   readonly #groups = new CacheGroups();
-  readonly #further: FurtherGroups;
+  readonly #secondary: SecondaryGroups;
+  readonly #singles = new SingleBlocks();
   readonly #tiers: Tiers;
 
   constructor(options: HolderFeedOptions) {
-    const { pod, rank, cache, maxOrphanBlocks = DEFAULT_MAX_ORPHAN_BLOCKS } = options;
+    const { pod, rank, cache, seed, maxOrphanBlocks = DEFAULT_MAX_ORPHAN_BLOCKS } = options;
     this.#options = options;
     this.#gpu = cache.holders.ensure(pod, { kind: 'gpu', rank });
     this.#orphans = new Orphans(maxOrphanBlocks);
     const composed = () => this.#compose();
-    this.#further = new FurtherGroups({ pod, rank, gpu: this.#gpu, cache, composed });
+    this.#secondary = new SecondaryGroups({ pod, rank, gpu: this.#gpu, cache, seed, composed });
     this.#tiers = new Tiers({ ...options, gpu: this.#gpu, composed });
   }
 
@@ -76,7 +78,17 @@ export class HolderFeed {
     const { index } = this.#options.cache;
     for (const event of events) {
       if (event.kind === 'removed') index.readAhead(event.hashes.lanes, 0, event.hashes.length);
+      else if (event.kind === 'stored') this.#learnMain(event);
     }
+  }
+
+  /** The size of the main group's blocks tells what those of the others are, which may come first in a batch. */
+  #learnMain(event: StoredEvent): void {
+    const { medium, group, blockSizeTokens } = event;
+    if (medium !== 'gpu' || blockSizeTokens === this.#secondary.mainBlockSizeTokens) return;
+    if (group.kind === undefined || !this.#groups.carriesPrefixes(group)) return;
+    const role = this.#groups.storing(group, blockSizeTokens, isComplete(event));
+    if (typeof role !== 'string' && role.kind === 'main') this.#mainIs(role, group);
   }
 
   apply(event: KvEvent): Applied {
@@ -92,40 +104,60 @@ export class HolderFeed {
     }
   }
 
-  /** The holder holds nothing, as far as we know. */
+  /** The holder holds nothing, as far as we know, and may be another process from now on. */
   forget(): void {
     this.#tiers.clear();
     this.#clearGpu();
+    this.#groups.forget();
+    this.#secondary.forget();
   }
 
   #clearGpu(): void {
     const { cache, pod } = this.#options;
     this.#orphans.clear();
-    this.#further.clear();
+    this.#singles.clear();
+    this.#secondary.clear();
     cache.index.clear(this.#gpu);
     cache.catalog.forget(this.#gpu);
     cache.history.forget(pod);
   }
 
   #store(event: StoredEvent): Applied {
-    const { hashes, tokenIds, blockSizeTokens, lookahead, medium, group } = event;
+    const { blockSizeTokens, medium, group } = event;
     if (medium === 'unknown') return ELSEWHERE;
-    const isComplete =
-      blockSizeTokens > 0 &&
-      tokenIds.length === hashes.length * blockSizeTokens &&
-      lookahead.ids.length === hashes.length * lookahead.tokens;
-    if (medium !== 'gpu') return this.#storeInTier(event, medium, isComplete);
-    const role = this.#groups.storing(group, blockSizeTokens, isComplete);
+    if (medium !== 'gpu') return this.#storeInTier(event, medium);
+    const role = this.#groups.storing(group, blockSizeTokens, isComplete(event));
     if (role === 'unknown') return INCONSISTENT;
     if (role === 'refused') return REFUSED;
-    if (role.kind === 'further')
-      return { kind: 'stored', blocks: this.#further.store(role, hashes), attached: 0 };
-    this.#further.isMain(group.index);
-    return isComplete ? this.#storeOnGpu(event) : INCONSISTENT;
+    if (role === 'partial') return { kind: 'stored', blocks: 0, attached: 0 };
+    if (role.kind === 'secondary') {
+      this.#dropPartial();
+      return { kind: 'stored', blocks: this.#secondary.store(role, event), attached: 0 };
+    }
+    this.#mainIs(role, group);
+    return isComplete(event) ? this.#storeOnGpu(event) : INCONSISTENT;
+  }
+
+  #mainIs({ blockSizeTokens }: MainRole, { index }: CacheGroup): void {
+    if (blockSizeTokens === 0 || blockSizeTokens === this.#secondary.mainBlockSizeTokens) return;
+    const { isEmpty, mainBlockSizeTokens } = this.#secondary;
+    this.#secondary.mainIs(index, blockSizeTokens);
+    if (isEmpty) return;
+    // What it was until now were the tails of prompts only.
+    if (mainBlockSizeTokens !== undefined) this.#clearGpu();
+    else this.#dropPartial();
+  }
+
+  /** The model is a hybrid: blocks of the main group that were smaller than its own are no prefix that could be reused. */
+  #dropPartial(): void {
+    const { mainBlockSizeTokens } = this.#secondary;
+    if (mainBlockSizeTokens === undefined || this.#singles.isEmpty) return;
+    for (const hash of this.#singles.takeSmaller(mainBlockSizeTokens)) this.#removeOnGpu(hash);
   }
 
   #storeOnGpu(event: StoredEvent): Applied {
     const { hashes, parent } = event;
+    if (hashes.length === 1 && this.#secondary.isEmpty) this.#singles.note(hashes, event.blockSizeTokens);
     if (parent !== undefined && this.#locate(parent) === undefined) {
       return { kind: 'orphaned', blocks: hashes.length, dropped: this.#orphans.hold({ ...event, parent }) };
     }
@@ -134,9 +166,9 @@ export class HolderFeed {
   }
 
   /** Blocks elsewhere come with their tokens, or, as placeholders, by their hashes alone. */
-  #storeInTier(event: StoredEvent, tier: Tier, isComplete: boolean): Applied {
+  #storeInTier(event: StoredEvent, tier: Tier): Applied {
     if (!this.#groups.carriesPrefixes(event.group)) return ELSEWHERE;
-    if (event.blockSizeTokens !== 0 && !isComplete) return INCONSISTENT;
+    if (event.blockSizeTokens !== 0 && !isComplete(event)) return INCONSISTENT;
     const blocks = this.#tiers.store(tier, event);
     return blocks === 0 ? ELSEWHERE : { kind: 'stored', blocks, attached: 0 };
   }
@@ -152,7 +184,7 @@ export class HolderFeed {
     const again = this.#isReannouncement(event, chain) ? 'same' : 'copy';
     index.store(this.#gpu, chain, { after, engineHashes: hashes.lanes, again });
     this.#tiers.storedOnGpu(chain, parent);
-    this.#further.placed(hashes);
+    this.#secondary.placed(hashes);
     return true;
   }
 
@@ -188,12 +220,12 @@ export class HolderFeed {
   #remove({ hashes, medium, group }: RemovedEvent): Applied {
     if (medium === 'unknown') return ELSEWHERE;
     if (medium !== 'gpu') {
-      if (this.#groups.isFurther(group)) return ELSEWHERE;
+      if (this.#groups.isSecondary(group)) return ELSEWHERE;
       return { kind: 'removed', blocks: this.#tiers.remove(medium, hashes) };
     }
     const role = this.#groups.removing(group);
-    if (role !== 'unknown' && role.kind === 'further') {
-      return { kind: 'removed', blocks: this.#further.remove(role, hashes) };
+    if (role !== 'unknown' && role.kind === 'secondary') {
+      return { kind: 'removed', blocks: this.#secondary.remove(role, hashes) };
     }
     let blocks = 0;
     // Of a group that is not known nothing is held, but orphans of it may be.
@@ -227,7 +259,16 @@ export class HolderFeed {
       slot: holders.slotOf(this.#options.pod),
       gpu: this.#gpu,
       tiers: this.#tiers.holders,
-      groups: this.#further.needs,
+      hybrid: this.#secondary.hybrid,
     });
   }
+}
+
+/** Whether it names each block of its tokens, and of each the tokens after it that it covers. */
+function isComplete({ hashes, tokenIds, blockSizeTokens, lookahead }: StoredEvent): boolean {
+  return (
+    blockSizeTokens > 0 &&
+    tokenIds.length === hashes.length * blockSizeTokens &&
+    lookahead.ids.length === hashes.length * lookahead.tokens
+  );
 }

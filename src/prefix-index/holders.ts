@@ -6,8 +6,11 @@ export type Part =
   | { readonly kind: 'gpu'; readonly rank: number }
   /** What it has elsewhere, and what it has anywhere. */
   | { readonly kind: 'cpu' | 'storage' | 'anywhere'; readonly rank: number }
-  /** What it has on its GPU of another KV-cache group. */
-  | { readonly kind: 'group'; readonly rank: number; readonly group: number }
+  /**
+   * What it has on its GPU of a secondary KV-cache group: whole cells (`GroupNeed`), and cells of which it has the end that a window
+   * needs.
+   */
+  | { readonly kind: 'group' | 'group-tail'; readonly rank: number; readonly group: number }
   /** What was routed to the pod for some time, whichever rank took it. */
   | { readonly kind: 'expected'; readonly generation: number };
 
@@ -27,13 +30,32 @@ export interface Composite {
   readonly tiers:
     | { readonly cpu: HolderId; readonly storage: HolderId; readonly anywhere: HolderId }
     | undefined;
-  readonly groups: readonly GroupNeed[];
+  /** undefined: it has shown one KV-cache group only. */
+  readonly hybrid: Hybrid | undefined;
 }
 
-/** Of a further KV-cache group a prefix needs the last `blocks` blocks; all of them if it has fewer. */
+/** What a prefix needs beside the blocks of the main group. */
+export interface Hybrid {
+  /** Of the main group. A prompt cut otherwise is not reused. */
+  readonly blockSizeTokens: number;
+  /** A prefix ends where blocks of all groups end: its blocks are a multiple of this. */
+  readonly alignBlocks: number;
+  readonly needs: readonly GroupNeed[];
+}
+
+/**
+ * What a prefix needs of a secondary KV-cache group. Its blocks may have another size than those of the main group; a cell is what
+ * lies between two places where blocks of both end, and stands in the index under the main group's last block of it.
+ */
 export interface GroupNeed {
+  /** Blocks of the main group in a cell. */
+  readonly cellBlocks: number;
+  /** How many cells a prefix needs before its end, at least one; all if it has fewer. */
+  readonly cells: number;
+  /** Holds those of which the group has what is needed. */
   readonly holder: HolderId;
-  readonly blocks: number;
+  /** Holds the cells of which the group has the end, which the one before those is to be of; undefined: nothing more is needed. */
+  readonly before: HolderId | undefined;
 }
 
 /** What these hold is told from them alone, unless they are part of a composite. */
@@ -120,10 +142,13 @@ export class Holders {
     this.#freeSlots.push(slot);
   }
 
-  /** From now on, what the rank holds is told from all its parts. */
+  /** From now on, what the rank holds is told from all these parts; from what is on its GPU alone if there are no others. */
   compose(composite: Composite): void {
-    this.#composites.set(composite.gpu, composite);
-    this.#standAlone[composite.gpu] = NOWHERE;
+    const { gpu, slot, tiers, hybrid } = composite;
+    const isLone = tiers === undefined && hybrid === undefined;
+    if (isLone) this.#composites.delete(gpu);
+    else this.#composites.set(gpu, composite);
+    this.#standAlone[gpu] = isLone ? slot : NOWHERE;
   }
 
   composites(): IterableIterator<Composite> {
@@ -133,5 +158,5 @@ export class Holders {
 
 function keyOf(part: Part): string {
   if (part.kind === 'expected') return `expected ${part.generation}`;
-  return part.kind === 'group' ? `group ${part.rank} ${part.group}` : `${part.kind} ${part.rank}`;
+  return 'group' in part ? `${part.kind} ${part.rank} ${part.group}` : `${part.kind} ${part.rank}`;
 }

@@ -1,6 +1,7 @@
 import type { BlockChain, BlockForm, CacheContext, HolderId, Pod, TokenSpace, Tokens } from '../domain.ts';
 import type { CacheState } from '../prefix-index/cache-state.ts';
 import { compositeDepth } from '../prefix-index/composite-depth.ts';
+import type { Composite } from '../prefix-index/holders.ts';
 import { chainBlocks, lookaheadOf, mediaExtras, rootOf } from '../prompt/blocks.ts';
 
 /** How much of one prompt each pod holds: a number per pod, in their order. Valid until the next look-up. */
@@ -161,6 +162,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
         }
       });
       for (const composite of holders.composites()) {
+        if (!isCutFor(composite, chain)) continue;
         if (!found.depthOf(composite.tiers?.anywhere ?? composite.gpu)) continue;
         const { depth, cpu, storage } = compositeDepth(found, composite);
         takeRank(composite.slot, holders.rankOf(composite.gpu), depth, chain);
@@ -225,6 +227,11 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       },
     };
   };
+}
+
+/** The KV-cache groups of a hybrid model belong together in blocks of one size. */
+function isCutFor({ hybrid }: Composite, { blockSizeTokens }: BlockChain): boolean {
+  return hybrid === undefined || hybrid.blockSizeTokens === blockSizeTokens;
 }
 
 function mayHaveRanks({ kvEvents }: Pod): boolean {

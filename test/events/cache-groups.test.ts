@@ -4,8 +4,10 @@ import { group } from '../support/kv-events.ts';
 
 const BLOCK = 16;
 const ALL = Number.POSITIVE_INFINITY;
-const MAIN: GroupRole = { kind: 'main' };
-const further = (number: number, blocks: number): GroupRole => ({ kind: 'further', group: number, blocks });
+const MAIN: GroupRole = { kind: 'main', blockSizeTokens: BLOCK };
+const secondary = (number: number, blocks: number, blockSizeTokens = BLOCK): GroupRole => ({
+  ...{ kind: 'secondary', group: number, blockSizeTokens, blocks },
+});
 
 const FULL = (index?: number) => group(index, 'full_attention');
 const WINDOW = (index?: number, tokens?: number) => group(index, 'sliding_window', tokens);
@@ -32,7 +34,7 @@ describe('the KV-cache groups of a holder', () => {
       roles.filter(role => role !== 'refused'),
       64,
     );
-    assert.deepEqual(storing(WINDOW(1, 33)), further(1, 2), 'those that are known go on');
+    assert.deepEqual(storing(WINDOW(1, 33)), secondary(1, 2), 'those that are known go on');
     assert.deepEqual(storing(FULL(0)), MAIN);
   });
 
@@ -42,10 +44,10 @@ describe('the KV-cache groups of a holder', () => {
 
   for (const kind of ['full_attention', 'mla_attention', 'sink_full_attention']) {
     it(`have the one with ${kind} as the main one, wherever it stands`, () => {
-      assert.deepEqual(storing(WINDOW(0, 33)), further(0, 2));
+      assert.deepEqual(storing(WINDOW(0, 33)), secondary(0, 2));
       assert.deepEqual(storing(group(3, kind)), MAIN);
-      assert.deepEqual(storing(FULL(1)), further(1, ALL), 'and one alone');
-      assert.deepEqual([removing(3), removing(0), removing(1)], [MAIN, further(0, 2), further(1, ALL)]);
+      assert.deepEqual(storing(FULL(1)), secondary(1, ALL), 'and one alone');
+      assert.deepEqual([removing(3), removing(0), removing(1)], [MAIN, secondary(0, 2), secondary(1, ALL)]);
     });
   }
 
@@ -56,10 +58,10 @@ describe('the KV-cache groups of a holder', () => {
   });
 
   it('are what the first complete one makes them, while no kinds are said', () => {
-    assert.deepEqual(storing(group(0), false), further(0, ALL));
+    assert.deepEqual(storing(group(0), false), secondary(0, ALL));
     assert.deepEqual(storing(group(1)), MAIN);
-    assert.deepEqual(storing(group(0)), further(0, ALL), 'which stays so');
-    assert.deepEqual([removing(0), removing(1)], [further(0, ALL), MAIN]);
+    assert.deepEqual(storing(group(0)), secondary(0, ALL), 'which stays so');
+    assert.deepEqual([removing(0), removing(1)], [secondary(0, ALL), MAIN]);
   });
 
   it('are not known without a number, before the main one is', () => {
@@ -73,20 +75,20 @@ describe('the KV-cache groups of a holder', () => {
   it('may be numbered from now on by an engine that left it out before', () => {
     storing(group());
     assert.deepEqual(storing(group(0)), MAIN);
-    assert.deepEqual(storing(group(1)), further(1, ALL));
-    assert.deepEqual([removing(0), removing(1)], [MAIN, further(1, ALL)]);
+    assert.deepEqual(storing(group(1)), secondary(1, ALL));
+    assert.deepEqual([removing(0), removing(1)], [MAIN, secondary(1, ALL)]);
   });
 
   it('have group 0 as one of many where another one is the main one', () => {
     storing(FULL(1));
     assert.equal(removing(0), 'unknown');
-    assert.deepEqual(storing(WINDOW(0, 17)), further(0, 1));
+    assert.deepEqual(storing(WINDOW(0, 17)), secondary(0, 1));
   });
 
   it('have no main one while none has full attention', () => {
-    assert.deepEqual(storing(group(0, 'mamba')), further(0, 1));
-    assert.deepEqual(storing(WINDOW(1, 33)), further(1, 2));
-    assert.deepEqual([removing(0), removing(1), removing()], [further(0, 1), further(1, 2), 'unknown']);
+    assert.deepEqual(storing(group(0, 'mamba')), secondary(0, 1));
+    assert.deepEqual(storing(WINDOW(1, 33)), secondary(1, 2));
+    assert.deepEqual([removing(0), removing(1), removing()], [secondary(0, 1), secondary(1, 2), 'unknown']);
   });
 
   for (const [kind, windowTokens, blockSizeTokens, blocks] of [
@@ -112,16 +114,41 @@ describe('the KV-cache groups of a holder', () => {
     it(`are needed for ${blocks} blocks: ${kind}${window} in blocks of ${blockSizeTokens}`, () => {
       storing(FULL(0));
       const of = group(1, kind, windowTokens);
-      assert.deepEqual(groups.storing(of, blockSizeTokens, false), further(1, blocks));
-      assert.deepEqual(removing(1), further(1, blocks));
+      assert.deepEqual(groups.storing(of, blockSizeTokens, false), secondary(1, blocks, blockSizeTokens));
+      assert.deepEqual(removing(1), secondary(1, blocks, blockSizeTokens));
     });
   }
+
+  it('have blocks of their own size; smaller ones than before are parts of them', () => {
+    assert.deepEqual(groups.storing(FULL(0), 64, true), { kind: 'main', blockSizeTokens: 64 });
+    assert.deepEqual(groups.storing(FULL(0), 16, true), { kind: 'main', blockSizeTokens: 64 }, 'one group');
+    assert.deepEqual(groups.storing(WINDOW(1, 128), 16, true), secondary(1, 8, 16));
+    assert.equal(groups.storing(FULL(0), 16, true), 'partial');
+    assert.deepEqual(groups.storing(FULL(0), 64, true), { kind: 'main', blockSizeTokens: 64 });
+    assert.equal(groups.storing(WINDOW(1, 128), 4, true), 'partial');
+    assert.deepEqual(groups.storing(WINDOW(1, 128), 32, true), secondary(1, 4, 32), 'as the first was one');
+    assert.deepEqual(removing(1), secondary(1, 4, 32));
+  });
+
+  it('have no blocks of more tokens than an engine can have', () => {
+    assert.equal(groups.storing(WINDOW(1, 128), 65_537, true), 'refused');
+    assert.equal(removing(1), 'unknown');
+  });
+
+  it('are not known any more once forgotten: another process may number them otherwise', () => {
+    groups.storing(FULL(0), 64, true);
+    storing(WINDOW(1, 33));
+    groups.forget();
+    assert.deepEqual([removing(0), removing(1)], ['unknown', 'unknown']);
+    assert.deepEqual(storing(WINDOW(0, 33)), secondary(0, 2));
+    assert.deepEqual(storing(FULL(1)), MAIN);
+  });
 
   it('are needed for as many blocks as was said last', () => {
     storing(FULL(0));
     storing(WINDOW(1, 128));
-    assert.deepEqual(storing(WINDOW(1, 17)), further(1, 1));
-    assert.deepEqual(removing(1), further(1, 1));
+    assert.deepEqual(storing(WINDOW(1, 17)), secondary(1, 1));
+    assert.deepEqual(removing(1), secondary(1, 1));
   });
 });
 
@@ -131,16 +158,16 @@ describe('the group that carries prefixes', () => {
     groups = new CacheGroups();
   });
 
-  it('is the main one, where it is known, and every other is further', () => {
+  it('is the main one, where it is known, and every other is secondary', () => {
     groups.storing(FULL(1), BLOCK, true);
     for (const index of [1, undefined]) {
       assert.isTrue(groups.carriesPrefixes(group(index)));
       assert.isTrue(groups.carriesPrefixes(WINDOW(index)), 'whatever it calls itself');
-      assert.isFalse(groups.isFurther(group(index)));
+      assert.isFalse(groups.isSecondary(group(index)));
     }
     for (const index of [0, 2]) {
       assert.isFalse(groups.carriesPrefixes(FULL(index)));
-      assert.isTrue(groups.isFurther(group(index)));
+      assert.isTrue(groups.isSecondary(group(index)));
     }
   });
 
@@ -151,7 +178,7 @@ describe('the group that carries prefixes', () => {
       [true, false, true],
     );
     assert.deepEqual(
-      [0, 1, undefined].map(index => groups.isFurther(group(index))),
+      [0, 1, undefined].map(index => groups.isSecondary(group(index))),
       [false, true, false],
     );
   });
@@ -169,14 +196,14 @@ describe('the group that carries prefixes', () => {
       [group(0, 'invented_later'), false],
     ] as const) {
       assert.equal(groups.carriesPrefixes(of), carries, JSON.stringify(of));
-      assert.isFalse(groups.isFurther(of), 'which is not known to be another');
+      assert.isFalse(groups.isSecondary(of), 'which is not known to be another');
     }
   });
 
   it('is not settled by a question', () => {
     groups.carriesPrefixes(FULL(3));
     groups.removing(group(3));
-    groups.isFurther(group(3));
+    groups.isSecondary(group(3));
     assert.deepEqual(groups.storing(FULL(1), BLOCK, true), MAIN);
   });
 });

@@ -95,7 +95,13 @@ function itClaimsWhatIsHeld(name: string, read: () => Recording): void {
 }
 
 describe('of prompts, what is claimed is what the engine would reuse', () => {
-  for (const name of ['vllm-0.33.0-lookahead', 'sglang-0.5.23-eagle']) {
+  for (const name of [
+    ...['vllm-0.33.0-lookahead', 'sglang-0.5.23-eagle'],
+    // KV-cache groups of unequal block size, as Gemma 3 and DeepSeek-V4 have them, and two that no model has yet.
+    ...['full64-window16', 'mla256-windows', 'full16-window64', 'full48-window32'].map(
+      of => `vllm-0.32.0-${of}`,
+    ),
+  ]) {
     itClaimsWhatIsHeld(name, () => fixture(name));
   }
 

@@ -17,8 +17,19 @@ interface Case {
   readonly gpu: Held;
   /** undefined: on the GPU only. */
   readonly elsewhere?: { readonly cpu: Held; readonly storage: Held } | undefined;
-  /** Of each further group what it holds and what it needs. */
-  readonly groups?: readonly { readonly held: Held; readonly blocks: number }[];
+  /** Of each secondary group what it holds and what it needs. */
+  readonly groups?: readonly Group[];
+}
+
+interface Group {
+  /** Its cells are of so many blocks of the main group: 1 if it is left out. */
+  readonly cellBlocks?: number;
+  /** By their last blocks: cells that it has whole. */
+  readonly held: Held;
+  /** Cells of which it has at least the end. */
+  readonly ends?: Held | undefined;
+  /** How many whole cells are needed. */
+  readonly blocks: number;
 }
 
 const GPU = holder(0);
@@ -43,12 +54,18 @@ function depthOf({ gpu, elsewhere, groups = [] }: Case) {
     hold(TIERS.storage, elsewhere.storage);
     hold(TIERS.anywhere, [...new Set([...gpu, ...elsewhere.cpu, ...elsewhere.storage])]);
   }
-  const needs = groups.map(({ held, blocks }, i) => {
-    hold(holder(4 + i), held);
-    return { holder: holder(4 + i), blocks };
+  const needs = groups.map(({ held, ends, blocks, cellBlocks = 1 }, i) => {
+    const [whole, before] = [holder(4 + i), ends && holder(10 + i)];
+    hold(whole, held);
+    if (before !== undefined) hold(before, [...new Set([...held, ...ends!])]);
+    return { holder: whole, before, cells: blocks, cellBlocks };
   });
   index.clear(SOMEBODY_ELSE);
-  const composite: Composite = { slot: 0, gpu: GPU, tiers: elsewhere && TIERS, groups: needs };
+  const hybrid = { blockSizeTokens: 2, alignBlocks: alignOf(groups), needs };
+  const composite: Composite = {
+    ...{ slot: 0, gpu: GPU, tiers: elsewhere && TIERS },
+    hybrid: groups.length === 0 ? undefined : hybrid,
+  };
   return compositeDepth(index.find(chain), composite);
 }
 
@@ -60,15 +77,28 @@ function naive({ gpu, elsewhere, groups = [] }: Case) {
     return elsewhere?.storage.includes(position) ? 'storage' : undefined;
   };
   const suits = (depth: number) =>
+    depth % alignOf(groups) === 0 &&
     positions(0, depth).every(position => tierOf(position) !== undefined) &&
-    groups.every(({ held, blocks }) =>
-      positions(Math.max(0, depth - blocks), depth).every(position => held.includes(position)),
-    );
+    groups.every(({ held, ends, blocks, cellBlocks = 1 }) => {
+      const cells = depth / cellBlocks;
+      const first = Math.max(0, cells - blocks);
+      const endOf = (cell: number) => (cell + 1) * cellBlocks - 1;
+      const isWhole = positions(first, cells).every(cell => held.includes(endOf(cell)));
+      const before = endOf(first - 1);
+      return isWhole && (first === 0 || ends === undefined || [...held, ...ends].includes(before));
+    });
   let depth = LENGTH;
   while (!suits(depth)) depth--;
   const tiers = positions(0, depth).map(tierOf);
   const count = (tier: string) => tiers.filter(each => each === tier).length;
   return { depth, gpu: count('gpu'), cpu: count('cpu'), storage: count('storage') };
+}
+
+/** Blocks in the shortest length that has whole cells of all groups. */
+function alignOf(groups: NonNullable<Case['groups']>): number {
+  let align = 1;
+  while (groups.some(({ cellBlocks = 1 }) => align % cellBlocks !== 0)) align++;
+  return align;
 }
 
 function positions(from: number, to: number): number[] {
@@ -121,6 +151,32 @@ describe('how much is reused of what lies in several parts', () => {
       { depth: 5 },
     ],
     [
+      'all up to where a window that begins inside of a cell has that cell’s end',
+      { gpu: positions(0, 10), groups: [{ held: [2, 3, 6, 7], ends: [5], blocks: 2 }] },
+      { depth: 8 },
+    ],
+    [
+      'less, where the cell that a window begins in has no end',
+      { gpu: positions(0, 10), groups: [{ held: [0, 1, 6, 7], ends: [4], blocks: 2 }] },
+      { depth: 2 },
+    ],
+    [
+      'what ends with a block of each size',
+      { gpu: positions(0, 10), groups: [{ held: [3, 7], cellBlocks: 4, blocks: 1 }] },
+      { depth: 8 },
+    ],
+    [
+      'what ends with a block of each size, and has the larger ones before it',
+      {
+        gpu: positions(0, 10),
+        groups: [
+          { held: [1, 3, 7, 9], cellBlocks: 2, blocks: 2 },
+          { held: [5, 8], cellBlocks: 3, blocks: 1 },
+        ],
+      },
+      { depth: 0 },
+    ],
+    [
       'what suits all groups, and of that what is where',
       {
         ...{ gpu: [0, 1], elsewhere: { cpu: positions(2, 5), storage: positions(5, 10) } },
@@ -144,7 +200,11 @@ describe('how much is reused of what lies in several parts', () => {
       fc.tuple(fc.nat(LENGTH), fc.nat(LENGTH)).map(([a, b]) => positions(Math.min(a, b), Math.max(a, b))),
       fc.nat(LENGTH).map(end => positions(0, end)),
     );
-    const group = fc.record({ held, blocks: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.constant(ALL)) });
+    const group = fc.record({
+      ...{ held, ends: fc.option(held, { nil: undefined }) },
+      blocks: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.constant(ALL)),
+      cellBlocks: fc.constantFrom(1, 1, 1, 2, 3, 4),
+    });
     const elsewhere = fc.option(fc.record({ cpu: held, storage: held }), { nil: undefined });
     fc.assert(
       fc.property(fc.record({ gpu: held, elsewhere, groups: fc.array(group, { maxLength: 3 }) }), given => {

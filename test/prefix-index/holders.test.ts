@@ -112,8 +112,8 @@ describe('holders', () => {
   describe('composites', () => {
     function compose(pod: string, rank: number, given: Partial<Composite> = {}): Composite {
       const composite = {
-        ...{ slot: holders.slotOf(pod), gpu: holders.ensure(pod, gpu(rank)), tiers: undefined, groups: [] },
-        ...given,
+        ...{ slot: holders.slotOf(pod), gpu: holders.ensure(pod, gpu(rank)), tiers: undefined },
+        ...{ hybrid: { blockSizeTokens: 16, alignBlocks: 1, needs: [] }, ...given },
       };
       holders.compose(composite);
       return composite;
@@ -122,9 +122,17 @@ describe('holders', () => {
     it('are one for each rank, the last that was said of it', () => {
       compose('a', 0);
       const other = compose('a', 1);
-      const groups = [{ holder: holders.ensure('a', { kind: 'group', rank: 0, group: 1 }), blocks: 3 }];
-      const first = compose('a', 0, { groups });
+      const need = { holder: holders.ensure('a', { kind: 'group', rank: 0, group: 1 }), before: undefined };
+      const needs = [{ ...need, cells: 3, cellBlocks: 1 }];
+      const first = compose('a', 0, { hybrid: { blockSizeTokens: 16, alignBlocks: 1, needs } });
       assert.sameDeepMembers([...holders.composites()], [first, other]);
+    });
+
+    it('are none without further parts: the GPU stands alone again', () => {
+      const { gpu: id } = compose('a', 0);
+      compose('a', 0, { hybrid: undefined });
+      assert.deepEqual([...holders.composites()], []);
+      assert.equal(holders.slotOfLone(id), holders.slotOf('a'));
     });
 
     it('take the GPU of their rank from those that stand alone', () => {

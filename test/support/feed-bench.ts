@@ -44,8 +44,17 @@ export class FeedBench {
     hashes: readonly number[],
     { pod = 'a', salt = '' } = {},
   ): { gpu: number; cpu: number; storage: number } {
-    const tokens = { space: 'engine', ids: tokensOf(hashes) } as const;
-    const found = this.#lookup(tokens, { model: 'demo', adapter: undefined, salt }, [aPod({ name: pod })]);
+    return this.matchTokens(tokensOf(hashes), { pod, salt });
+  }
+
+  /** The same of any tokens, in blocks of the size in which the pod holds most of them. */
+  matchTokens(
+    ids: Uint32Array,
+    { pod = 'a', salt = '' } = {},
+  ): { gpu: number; cpu: number; storage: number } {
+    const found = this.#lookup({ space: 'engine', ids }, { model: 'demo', adapter: undefined, salt }, [
+      aPod({ name: pod }),
+    ]);
     const [cpu, storage] = [found.elsewhere?.cpu[0] ?? 0, found.elsewhere?.storage[0] ?? 0];
     return { gpu: found.matchedBlocks[0]! - cpu - storage, cpu, storage };
   }

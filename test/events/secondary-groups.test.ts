@@ -174,12 +174,28 @@ describe('the KV-cache groups of a hybrid model', () => {
     assert.deepEqual(bench.cache.index.size(), { blocks: 0, entries: 0 });
   });
 
-  it('keep a bounded number of blocks waiting', () => {
-    const most = 16_384;
-    const hashes = Array.from({ length: most + 100 }, (_, i) => i + 1);
-    store(STATE, hashes);
-    store(FULL, hashes);
-    assert.equal(reused(hashes), most);
+  it('keep what is announced before the main group’s, however many others wait in vain', function () {
+    this.timeout(20_000);
+    const foreign = Array.from({ length: 100_000 }, (_, i) => 1_000_000 + i);
+    for (let i = 0; i < foreign.length; i += 10_000) store(STATE, foreign.slice(i, i + 10_000));
+    store(STATE, PROMPT);
+    store(FULL, PROMPT);
+    assert.equal(reused(), 6);
+  });
+
+  it('evict those that have waited longest when too many do, and claim less', function () {
+    this.timeout(20_000);
+    const most = 2 ** 19;
+    store(STATE, PROMPT);
+    for (let i = 0; i < most; i += 2 ** 16) {
+      const hashes = Array.from({ length: 2 ** 16 }, (_, k) => 1_000_000 + i + k);
+      store(STATE, hashes);
+    }
+    const late = [11, 12, 13];
+    store(STATE, late);
+    store(FULL, PROMPT);
+    store(FULL, late);
+    assert.deepEqual([reused(), reused(late)], [0, 3]);
   });
 
   it('are of one engine each', () => {
