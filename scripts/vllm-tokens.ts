@@ -1,6 +1,7 @@
 /** Whether `/tokenize`, asked as the router asks it, gives the tokens that the engine itself makes of a request. */
+
+import { tokenizeBodies } from '../src/prompt/engine/tokenize-bodies.ts';
 import { parsePrompt } from '../src/prompt/request.ts';
-import { tokenizeBodies } from '../src/prompt/tokenize-bodies.ts';
 import type { AgentRequest } from './vllm-agents.ts';
 
 /** undefined: they are the same. Otherwise what is wrong. */

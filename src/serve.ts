@@ -1,5 +1,6 @@
 /** The composition root of `warmroute serve`: every part is made, joined and stopped here. */
 import { randomInt, randomUUID } from 'node:crypto';
+import { type CacheState, createCacheState } from './cache/cache-state.ts';
 import type { Config } from './config.ts';
 import { endpointOf } from './domain.ts';
 import { readEngineAccess } from './engine-access.ts';
@@ -33,7 +34,6 @@ import { reportTokenizer } from './ops/tokenizer-report.ts';
 import { followPodsFile } from './pods/discovery.ts';
 import { PodSources } from './pods/pod-sources.ts';
 import { PodRegistry } from './pods/registry.ts';
-import { type CacheState, createCacheState } from './prefix-index/cache-state.ts';
 import { modelAtStart } from './prompt/model-at-start.ts';
 import { pathRules } from './prompt/paths.ts';
 import { parsePrompt } from './prompt/request.ts';

@@ -206,7 +206,7 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
     const { envoy, server } = await start({ WARMROUTE_INDEX_CAPACITY_BYTES: String(bytes) });
     for (let i = 0; i < 8; i++) await routed(envoy, `${i}${'x'.repeat(32_000)}`);
     assert.isAtMost(server.cache.index.bytes, bytes);
-    assert.isAbove(server.cache.index.givenUp, 0);
+    assert.isAbove(server.cache.index.evicted, 0);
   }),
 
   expectedBlocksTtlMs: here('expects of a pod what was sent to it, or not', async () => {

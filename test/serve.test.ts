@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { get, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { assert } from 'chai';
-import type { CacheState } from '../src/prefix-index/cache-state.ts';
+import type { CacheState } from '../src/cache/cache-state.ts';
 import { Load } from '../src/routing/load.ts';
 import type { RunningServer } from '../src/serve.ts';
 import { startUpstream } from './support/envoy-upstream.ts';

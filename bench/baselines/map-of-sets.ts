@@ -15,16 +15,16 @@ export class MapOfSets implements BenchIndex {
 
   find({ lanes, length }: BlockChain): BenchFound {
     const depths = new Map<HolderId, number>();
-    let stretches = 0;
+    let extents = 0;
     for (let i = 0; i < length; i++) {
       const holders = this.#holders.get(keyOf(lanes[2 * i]!, lanes[2 * i + 1]!));
       if (holders === undefined) break;
-      stretches++;
+      extents++;
       for (const holder of holders) if ((depths.get(holder) ?? 0) === i) depths.set(holder, i + 1);
     }
     const layers = (): Matches => [...depths].map(([holder, depth]) => ({ depth, holders: [holder] }));
     return {
-      stretches,
+      extents,
       depthOf: holder => depths.get(holder) ?? 0,
       forEachLayer(callback) {
         for (const [holder, depth] of depths) callback(depth, Uint32Array.of(holder), 0, 1);

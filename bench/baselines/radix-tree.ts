@@ -41,7 +41,7 @@ export class RadixTree implements BenchIndex {
     }
     const layers = (): Matches => [...depths].map(([holder, depth]) => ({ depth, holders: [holder] }));
     return {
-      stretches: depths.size,
+      extents: depths.size,
       depthOf: holder => depths.get(holder) ?? 0,
       forEachLayer(callback) {
         for (const [holder, depth] of depths) callback(depth, Uint32Array.of(holder), 0, 1);

@@ -1,4 +1,4 @@
-import type { CacheState, CacheStateOptions } from '../../src/prefix-index/cache-state.ts';
+import type { CacheState, CacheStateOptions } from '../../src/cache/cache-state.ts';
 import { chainOf } from '../../test/support/blocks.ts';
 import { prefixOf } from '../../test/support/conversations.ts';
 import { BLOCK_SIZE_TOKENS } from '../support/trace.ts';

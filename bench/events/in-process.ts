@@ -1,10 +1,11 @@
 /** What a workload costs where no socket is: the same messages, again and again. */
-import { decodeBatch } from '../../src/events/decoder.ts';
+
+import { createCacheState } from '../../src/cache/cache-state.ts';
+import { decodeBatch } from '../../src/events/decoding/decoder.ts';
 import type { FeedFact } from '../../src/events/feed-fact.ts';
-import { HolderFeed } from '../../src/events/holder-feed.ts';
+import { RankIngest } from '../../src/events/ingest/rank-ingest.ts';
 import { Publisher } from '../../src/events/publisher.ts';
 import { DEFAULT_LIMITS } from '../../src/events/publisher-limits.ts';
-import { createCacheState } from '../../src/prefix-index/cache-state.ts';
 import { monotonicClock, wallClock } from '../../src/time.ts';
 import { SEED } from '../../test/support/blocks.ts';
 import { aWire } from '../../test/support/wire.ts';
@@ -29,7 +30,7 @@ export class InProcess {
   /** @param report is told all that happens */
   constructor({ fill }: Workload, report: (fact: FeedFact) => void = () => {}) {
     this.#publisher = new Publisher({
-      feed: new HolderFeed({ pod: POD, rank: 0, model: 'demo', cache: this.#cache, seed: SEED }),
+      feed: new RankIngest({ pod: POD, rank: 0, model: 'demo', cache: this.#cache, seed: SEED }),
       source: { kind: 'received' },
       replayEndpoint: undefined,
       limits: { ...DEFAULT_LIMITS, maxBehindMs: Number.POSITIVE_INFINITY },

@@ -1,5 +1,5 @@
+import { createCacheState } from '../../src/cache/cache-state.ts';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
-import { createCacheState } from '../../src/prefix-index/cache-state.ts';
 import { SEED } from '../../test/support/blocks.ts';
 import { aPod } from '../../test/support/builders.ts';
 import { assertHolds, CACHE, POD } from './cache.ts';

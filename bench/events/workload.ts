@@ -2,8 +2,8 @@
  * What an engine publishes whose cache is always full: conversations that share beginnings and go on, some of them a batch, which
  * take one block after the other from the end of what was used longest ago.
  */
-import { decodeBatch } from '../../src/events/decoder.ts';
-import { engineEvents } from '../../src/events/kv-event.ts';
+import { decodeBatch } from '../../src/events/decoding/decoder.ts';
+import { engineEvents } from '../../src/events/decoding/kv-event.ts';
 import type { EventEncoding } from '../../src/simulator/event-encoding.ts';
 import { generator } from '../../test/support/candidates.ts';
 import { type Chain, Conversations } from '../../test/support/conversations.ts';

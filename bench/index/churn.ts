@@ -64,7 +64,7 @@ for (const [number, { owner, held, cached, evicted, size }] of steps.entries()) 
   for (let at = 0; at < evicted.length; at += 2) {
     // As the event feed does for the removals of one batch.
     if (index instanceof RunIndex && at % (2 * AT_ONCE) === 0)
-      index.readAhead(evicted, at / 2, Math.min(AT_ONCE, (evicted.length - at) / 2));
+      index.prefetch(evicted, at / 2, Math.min(AT_ONCE, (evicted.length - at) / 2));
     index.remove(owner, { hi: evicted[at]!, lo: evicted[at + 1]! });
   }
   if (held < cached) {

@@ -6,7 +6,7 @@ import { RadixTree } from '../baselines/radix-tree.ts';
 
 const CAPACITY_BYTES = 1 << 29;
 
-export type BenchFound = Pick<Found, 'depthOf' | 'forEachLayer' | 'layers' | 'stretches'>;
+export type BenchFound = Pick<Found, 'depthOf' | 'forEachLayer' | 'layers' | 'extents'>;
 
 /** What the workloads need of an index. */
 export interface BenchIndex extends Pick<PrefixIndex, 'locate' | 'store' | 'remove' | 'size'> {

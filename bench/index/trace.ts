@@ -105,7 +105,7 @@ function fill(index: BenchIndex, count: number) {
 /** All finds once more, some at a time: a clock read for each would be a tenth of it. */
 function findAll(index: BenchIndex, count: number): number {
   let milliseconds = 0;
-  let stretches = 0;
+  let extents = 0;
   for (let from = 0; from < count; from += FINDS_AT_ONCE) {
     const chains = Array.from({ length: Math.min(FINDS_AT_ONCE, count - from) }, (_, i) =>
       prepared(chainAt(trace, from + i), i),
@@ -114,11 +114,11 @@ function findAll(index: BenchIndex, count: number): number {
     for (const chain of chains) {
       const found = index.find(chain);
       if (values.scores) writeScores(found);
-      stretches += found.stretches;
+      extents += found.extents;
     }
     milliseconds += performance.now() - started;
   }
-  if (stretches === 0) throw new Error('nothing was found');
+  if (extents === 0) throw new Error('nothing was found');
   return milliseconds;
 }
 

@@ -6,9 +6,9 @@
  */
 
 import { parseArgs } from 'node:util';
+import { createCacheState } from '../../src/cache/cache-state.ts';
 import type { Pod } from '../../src/domain.ts';
 import { PodsHealth } from '../../src/health/pods-health.ts';
-import { createCacheState } from '../../src/prefix-index/cache-state.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
 import type { RunIndex } from '../../src/prefix-index/run-index.ts';
 import { chainBlocks, rootOf } from '../../src/prompt/blocks.ts';

@@ -1,4 +1,6 @@
 /** What is done about each engine, from when its pod joins to when it leaves. */
+
+import type { CacheState } from '../cache/cache-state.ts';
 import { endpointOf, type KvPublisher, type Pod } from '../domain.ts';
 import { PortWatch, type PortWatchOptions, type WatchedPort } from '../engine-api/port-watch.ts';
 import { type EventFeed, type FeedFact, type PublisherReport, publishersOf } from '../events/event-feed.ts';
@@ -6,8 +8,7 @@ import type { Logger } from '../ops/log.ts';
 import { type EngineLimit, type EngineProfile, limitsOf, PROFILE_PAGES } from '../pods/engine-profile.ts';
 import { EngineProfiles } from '../pods/engine-profiles.ts';
 import { KEPT_RESPONSES_PATH, keptResponsesQuestion, saysNoneKept } from '../pods/kept-responses.ts';
-import type { CacheState } from '../prefix-index/cache-state.ts';
-import { createEngineHttp, type EngineAccess, type EngineHttp } from '../prompt/engine-http.ts';
+import { createEngineHttp, type EngineAccess, type EngineHttp } from '../prompt/engine/http.ts';
 import { Slots } from '../slots.ts';
 import { realSleep } from '../time.ts';
 

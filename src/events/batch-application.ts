@@ -1,14 +1,14 @@
 import { monotonicClock } from '../time.ts';
 import { BatchOutcome } from './batch-outcome.ts';
-import { decodeBatch } from './decoder.ts';
+import { decodeBatch } from './decoding/decoding.ts';
 import type { PublisherFact } from './feed-fact.ts';
-import type { HolderFeed } from './holder-feed.ts';
+import type { RankIngest } from './ingest/ingest.ts';
 import type { Lag } from './lag.ts';
 import type { PublisherErrors } from './publisher-errors.ts';
 import type { BatchApplied, Message, MessageOrigin } from './stream/stream.ts';
 
 export interface BatchApplicationOptions {
-  readonly feed: HolderFeed;
+  readonly feed: RankIngest;
   readonly lag: Lag;
   readonly errors: PublisherErrors;
   readonly onFact: (fact: PublisherFact) => void;

@@ -1,6 +1,6 @@
+import { engineEvents, type KvEvent } from './decoding/decoding.ts';
 import type { PublisherFact } from './feed-fact.ts';
-import type { Applied } from './holder-feed.ts';
-import { engineEvents, type KvEvent } from './kv-event.ts';
+import type { Applied } from './ingest/ingest.ts';
 
 export type AppliedFact = PublisherFact & { readonly kind: 'applied' };
 

@@ -1,5 +1,5 @@
 import type { Publisher } from './publisher.ts';
-import type { Caller } from './wire/bound-subscriber.ts';
+import type { Caller } from './wire/sockets.ts';
 
 /**
  * By which of their connections engines that dial are heard. A new connection may be a new process's, whose numbers happen to go on

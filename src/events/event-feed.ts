@@ -1,23 +1,30 @@
 import { endpointOf, type KvPublisher, type Pod } from '../domain.ts';
 import { type Clock, monotonicClock, realSleep, type Sleep, wallClock as systemWallClock } from '../time.ts';
-import { readRank } from './decoder.ts';
+import { readRank } from './decoding/decoding.ts';
 import { DialledLinks } from './dialled-links.ts';
 import type { FeedFact } from './feed-fact.ts';
-import { HolderFeed, type HolderFeedOptions } from './holder-feed.ts';
+import { RankIngest, type RankIngestOptions } from './ingest/ingest.ts';
 import { Publisher } from './publisher.ts';
 import { DEFAULT_LIMITS, type PublisherLimits } from './publisher-limits.ts';
 import type { PublisherSnapshot } from './publisher-snapshot.ts';
 import { TopicDirectory } from './topic-directory.ts';
-import { canonicalAddress } from './wire/address.ts';
-import { type BoundSubscription, bindSubscriber, type Caller } from './wire/bound-subscriber.ts';
-import { connectionLimit } from './wire/connection-limit.ts';
-import { type Published, releaseMemory, type UnreadableMessage } from './wire/published.ts';
-import { createWire, type Wire } from './wire/wire.ts';
+import {
+  type BoundSubscription,
+  bindSubscriber,
+  type Caller,
+  canonicalAddress,
+  connectionLimit,
+  createWire,
+  type Published,
+  releaseMemory,
+  type UnreadableMessage,
+  type Wire,
+} from './wire/sockets.ts';
 
 export type { FeedFact } from './feed-fact.ts';
 
 export interface EventFeedOptions {
-  readonly cache: HolderFeedOptions['cache'];
+  readonly cache: RankIngestOptions['cache'];
   readonly seed: number;
   /** Prefix of the topics wanted; '' for all. */
   readonly topic: string;
@@ -228,7 +235,7 @@ export class EventFeed {
     const { cache, seed, topic, limits, now, wallClock, sleep, onFact } = this.#options;
     const endpoint = this.#mode.kind === 'bind' || port === undefined ? undefined : addressOf(pod, port);
     const publisher = new Publisher({
-      feed: new HolderFeed({ pod: pod.name, rank, model: pod.model, cache, seed }),
+      feed: new RankIngest({ pod: pod.name, rank, model: pod.model, cache, seed }),
       source: endpoint === undefined ? { kind: 'received' } : { kind: 'dialled', endpoint, topic },
       replayEndpoint: replayPort === undefined ? undefined : addressOf(pod, replayPort),
       limits: { ...DEFAULT_LIMITS, ...limits },

@@ -1,13 +1,8 @@
 import type { BreakerState } from '../time.ts';
-import type { MalformedKind } from './decoder.ts';
-import type { SkippedKind } from './event-decoder.ts';
-import type { Applied } from './holder-feed.ts';
-import type { KvEvent } from './kv-event.ts';
+import type { KvEvent, MalformedKind, SkippedKind } from './decoding/decoding.ts';
+import type { Applied } from './ingest/ingest.ts';
 import type { ColdReason, ForgetReason, PublisherState, ReplayReason } from './stream/stream.ts';
-import type { ConnectionEnd } from './wire/connection.ts';
-import type { UnreadableMessage } from './wire/published.ts';
-import type { ReplayOutcome } from './wire/replay.ts';
-import type { LinkEvent } from './wire/subscriber.ts';
+import type { ConnectionEnd, LinkEvent, ReplayOutcome, UnreadableMessage } from './wire/sockets.ts';
 
 export type StateName = PublisherState<unknown>['kind'];
 

@@ -2,7 +2,7 @@ import type { Clock, Sleep } from '../time.ts';
 import { Alarm } from './alarm.ts';
 import { BatchApplication } from './batch-application.ts';
 import type { PublisherFact } from './feed-fact.ts';
-import type { HolderFeed } from './holder-feed.ts';
+import type { RankIngest } from './ingest/ingest.ts';
 import { Lag } from './lag.ts';
 import { PublisherErrors } from './publisher-errors.ts';
 import type { PublisherLimits } from './publisher-limits.ts';
@@ -11,12 +11,10 @@ import { ReplayRequests } from './replay-requests.ts';
 import { Retries } from './retries.ts';
 import { StreamDriver } from './stream-driver.ts';
 import { rulesOf } from './stream-rules.ts';
-import type { Published } from './wire/published.ts';
-import { type LinkEvent, type Subscription, subscribe } from './wire/subscriber.ts';
-import type { Wire } from './wire/wire.ts';
+import { type LinkEvent, type Published, type Subscription, subscribe, type Wire } from './wire/sockets.ts';
 
 export interface PublisherOptions {
-  readonly feed: HolderFeed;
+  readonly feed: RankIngest;
   /** `dialled`: we connect to it. `received`: its messages are handed in. */
   readonly source:
     | { readonly kind: 'dialled'; readonly endpoint: string; readonly topic: string }

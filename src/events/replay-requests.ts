@@ -3,9 +3,7 @@ import type { PublisherFact } from './feed-fact.ts';
 import type { PublisherErrors } from './publisher-errors.ts';
 import type { PublisherLimits } from './publisher-limits.ts';
 import type { Message, PublisherInput, ReplayReason } from './stream/stream.ts';
-import { type ReplayOutcome, replay } from './wire/replay.ts';
-import { ReplayBreaker } from './wire/replay-breaker.ts';
-import type { Wire } from './wire/wire.ts';
+import { ReplayBreaker, type ReplayOutcome, replay, type Wire } from './wire/sockets.ts';
 
 export interface ReplayRequestsOptions {
   /** undefined: none is ever requested. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../time.ts';
 import type { BatchApplication } from './batch-application.ts';
 import type { PublisherFact } from './feed-fact.ts';
-import type { HolderFeed } from './holder-feed.ts';
+import type { RankIngest } from './ingest/ingest.ts';
 import { fingerprintOf } from './payload-fingerprint.ts';
 import { whyOf } from './publisher-snapshot.ts';
 import type { ReplayRequests } from './replay-requests.ts';
@@ -16,7 +16,7 @@ import {
   type PublisherState,
   step,
 } from './stream/stream.ts';
-import { ITEM_BYTES, Lane, type Turns } from './wire/turns.ts';
+import { ITEM_BYTES, Lane, type Turns } from './wire/sockets.ts';
 
 type Input = PublisherInput<Uint8Array>;
 type State = PublisherState<Uint8Array>;
@@ -27,7 +27,7 @@ export interface StreamDriverOptions {
   readonly calmAfterMs: number;
   /** Monotonic. */
   readonly now: Clock;
-  readonly feed: HolderFeed;
+  readonly feed: RankIngest;
   readonly application: BatchApplication;
   readonly replays: ReplayRequests;
   readonly turns: Turns;

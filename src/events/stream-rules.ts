@@ -1,4 +1,4 @@
-import { decodeBatch } from './decoder.ts';
+import { decodeBatch } from './decoding/decoding.ts';
 import type { PublisherLimits } from './publisher-limits.ts';
 import type { PublisherRules } from './stream/stream.ts';
 

@@ -226,8 +226,8 @@ export function createInstruments(metrics: Metrics) {
       'warmroute_log_lines_dropped_total',
       'Log lines that standard output did not take: unread, closed, or on a full disk',
     ),
-    indexGivenUp: metrics.total(
-      'warmroute_index_given_up_total',
+    indexEvicted: metrics.total(
+      'warmroute_index_evicted_total',
       '(Block, holder) pairs given up as the index had no room',
     ),
   };

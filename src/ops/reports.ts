@@ -1,11 +1,12 @@
 /** What the parts report, as metrics and log lines. */
+
+import type { CacheState } from '../cache/cache-state.ts';
 import type { WatchedPort } from '../engine-api/port-watch.ts';
 import type { EventFeed, PublisherReport } from '../events/event-feed.ts';
 import type { DoorFact } from '../extproc/exchange.ts';
 import type { PodsHealth } from '../health/pods-health.ts';
 import { type DiscoveryProblem, describeProblem } from '../pods/discovery.ts';
 import type { PodRegistry } from '../pods/registry.ts';
-import type { CacheState } from '../prefix-index/cache-state.ts';
 import type { Load } from '../routing/load.ts';
 import { podKey } from './feed-report.ts';
 import type { Instruments } from './instruments.ts';
@@ -85,7 +86,7 @@ export function reportState(metrics: Metrics, instruments: Instruments, state: R
   });
   instruments.indexRuns.onScrape(set => set(cache.index.runs));
   instruments.indexBytes.onScrape(set => set(cache.index.bytes));
-  instruments.indexGivenUp.onScrape(set => set(cache.index.givenUp));
+  instruments.indexEvicted.onScrape(set => set(cache.index.evicted));
   instruments.pods.onScrape(set => set(registry.pods().length));
   instruments.rememberedResponses.onScrape(set => set(responses.size));
   instruments.streams.onScrape(set => set(grpc.openStreams));

@@ -1,5 +1,5 @@
 /** What asking engines for tokens comes to, as metrics, log lines, and a state per pod. */
-import type { TokenizeFact } from '../prompt/remote-tokenizer.ts';
+import type { TokenizeFact } from '../prompt/engine/remote-tokenizer.ts';
 import type { Instruments } from './instruments.ts';
 import type { Logger } from './log.ts';
 import { createLogThrottle } from './log-throttle.ts';

@@ -114,7 +114,7 @@ export interface EngineLimit {
   readonly means: string;
 }
 
-/** Since when vLLM has it (see `events/decoder.ts`). */
+/** Since when vLLM has it (see `events/decoding/decoder.ts`). */
 const SINCE: readonly (EngineLimit & { readonly minor: number })[] = [
   {
     what: 'no_lora_name',

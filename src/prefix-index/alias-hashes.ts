@@ -1,6 +1,6 @@
 import { expect } from './expect.ts';
-import { HashTable } from './hash-table.ts';
-import { PairMap } from './pair-map.ts';
+import { HashTable } from './memory/hash-table.ts';
+import { PairMap } from './memory/pair-map.ts';
 
 // A record's words. The key is the hash mixed with the holder: engines of one model have equal hashes.
 const SHIFT = 3;

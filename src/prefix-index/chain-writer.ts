@@ -1,5 +1,5 @@
-import { type Arena, LINE, LINE_SHIFT } from './arena.ts';
 import { copyLanes, type EngineHashes } from './engine-hashes.ts';
+import { type Arena, LINE, LINE_SHIFT } from './memory/arena.ts';
 import type { RunMap } from './run-map.ts';
 
 /** Lines for a chain that grows by a few blocks at a time. */
@@ -88,10 +88,10 @@ export class ChainWriter {
 
   #roomAnywhere(wanted: number, position: number): Room | undefined {
     const grows = position !== 0 && wanted < LINE;
-    const stretch = this.#arena.allocate(grows ? LINES_TO_GROW : Math.ceil(wanted / LINE));
-    if (stretch === undefined) return undefined;
-    const count = Math.min(wanted, stretch.lines << LINE_SHIFT);
-    return { first: stretch.line << LINE_SHIFT, count, linesKept: stretch.lines - Math.ceil(count / LINE) };
+    const extent = this.#arena.allocate(grows ? LINES_TO_GROW : Math.ceil(wanted / LINE));
+    if (extent === undefined) return undefined;
+    const count = Math.min(wanted, extent.lines << LINE_SHIFT);
+    return { first: extent.line << LINE_SHIFT, count, linesKept: extent.lines - Math.ceil(count / LINE) };
   }
 
   #fill({ first, count, linesKept }: Room, { lanes, engineHashes }: NewBlocks, from: number): void {

@@ -2,24 +2,32 @@
  * All invariants of the index, checked against one another. Takes time proportional to all that it holds: for tests, and for
  * whoever changes the structure.
  */
-import { type Arena, LINE_SHIFT } from './arena.ts';
+
 import type { Copies } from './copies.ts';
 import type { EngineHashes } from './engine-hashes.ts';
 import { expect } from './expect.ts';
-import type { Holdings } from './holdings.ts';
+import type { HolderExtents } from './holder-extents.ts';
+import { type Arena, LINE_SHIFT } from './memory/arena.ts';
 import type { RunMap } from './run-map.ts';
 
 export interface IndexParts {
   readonly arena: Arena;
   readonly runs: RunMap;
   readonly engineHashes: EngineHashes;
-  readonly holdings: Holdings;
+  readonly holderExtents: HolderExtents;
   readonly copies: Copies;
   readonly maxHolders: number;
 }
 
 /** Throws what is wrong. Returns how many (block, holder) pairs there are. */
-export function checkIndex({ arena, runs, engineHashes, holdings, copies, maxHolders }: IndexParts): number {
+export function checkIndex({
+  arena,
+  runs,
+  engineHashes,
+  holderExtents,
+  copies,
+  maxHolders,
+}: IndexParts): number {
   /** Position → its run; whoever holds a run → how many blocks. */
   const runAt = new Map<number, number>();
   const held = new Map<number, number>();
@@ -60,17 +68,17 @@ export function checkIndex({ arena, runs, engineHashes, holdings, copies, maxHol
     const previous = runs.previous(run);
     expect(previous === 0 || runs.next(previous) === run, `run ${previous} knows run ${run} behind it`);
   }
-  const byAge = [...runs.recency];
+  const byAge = [...runs.lru];
   expect(byAge.length === all.size && byAge.every(run => all.has(run)), 'each run has its age');
 
   let entries = 0;
   for (let holder = 0; holder < maxHolders; holder++) {
     const blocks = held.get(holder) ?? 0;
-    expect(holdings.held(holder) === blocks, `holder ${holder} holds ${blocks} blocks`);
+    expect(holderExtents.held(holder) === blocks, `holder ${holder} holds ${blocks} blocks`);
     entries += blocks;
     if (blocks === 0) continue;
     const listed = new Set<number>();
-    holdings.forEach(holder, (position, count) => {
+    holderExtents.forEach(holder, (position, count) => {
       for (let i = 0; i < count; i++) if (holds(holder, position + i)) listed.add(position + i);
     });
     expect(listed.size === blocks, `all that holder ${holder} holds is listed`);

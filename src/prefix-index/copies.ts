@@ -1,5 +1,5 @@
 import { expect } from './expect.ts';
-import { PairMap } from './pair-map.ts';
+import { PairMap } from './memory/pair-map.ts';
 
 /**
  * How many copies of a block a holder has beside the first one: engines announce and evict each physical copy on its own. Few

@@ -14,10 +14,10 @@
  * hashes for one block: those beside the first one are aliases (`alias-hashes.ts`).
  */
 import { AliasHashes } from './alias-hashes.ts';
-import { type Arena, LINE, LINE_SHIFT } from './arena.ts';
 import { expect } from './expect.ts';
-import { HashTable } from './hash-table.ts';
-import { PairMap } from './pair-map.ts';
+import { type Arena, LINE, LINE_SHIFT } from './memory/arena.ts';
+import { HashTable } from './memory/hash-table.ts';
+import { PairMap } from './memory/pair-map.ts';
 
 export class EngineHashes {
   readonly #arena: Arena;
@@ -59,8 +59,8 @@ export class EngineHashes {
     return this.#means(this.#table.find(hi, lo)) || this.#firstAlias();
   }
 
-  readAhead(hashes: Uint32Array, from: number, count: number): void {
-    this.#table.readAhead(hashes, from, count);
+  prefetch(hashes: Uint32Array, from: number, count: number): void {
+    this.#table.prefetch(hashes, from, count);
   }
 
   /** As long as nothing is announced or forgotten. */

@@ -7,8 +7,9 @@
  *
  * A hash of each set is kept beside it, so that sets which differ are told apart at once.
  */
+
+import type { BuddyAllocator } from './memory/buddy-allocator.ts';
 import { HOLDERS, RUN_SHIFT } from './runs.ts';
-import type { WordHeap } from './word-heap.ts';
 
 /** Count in the lower bits, above them the power of two in the piece's length. */
 const COUNT = HOLDERS;
@@ -27,9 +28,9 @@ const ALL_BITS = 0xffffffff;
 
 export class HolderSets {
   readonly #records: Uint32Array;
-  readonly #heap: WordHeap;
+  readonly #heap: BuddyAllocator;
 
-  constructor(records: Uint32Array, heap: WordHeap) {
+  constructor(records: Uint32Array, heap: BuddyAllocator) {
     this.#records = records;
     this.#heap = heap;
   }

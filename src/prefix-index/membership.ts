@@ -1,14 +1,14 @@
-import type { Arena } from './arena.ts';
 import type { Copies } from './copies.ts';
 import type { EngineHashes } from './engine-hashes.ts';
-import type { Holdings } from './holdings.ts';
+import type { HolderExtents } from './holder-extents.ts';
+import type { Arena } from './memory/arena.ts';
 import type { RunMap } from './run-map.ts';
 
 export interface MembershipParts {
   readonly arena: Arena;
   readonly runs: RunMap;
   readonly engineHashes: EngineHashes;
-  readonly holdings: Holdings;
+  readonly holderExtents: HolderExtents;
   readonly copies: Copies;
 }
 
@@ -20,18 +20,18 @@ export class Membership {
   readonly #arena: Arena;
   readonly #runs: RunMap;
   readonly #engineHashes: EngineHashes;
-  readonly #holdings: Holdings;
+  readonly #holderExtents: HolderExtents;
   readonly #copies: Copies;
   /** By holder whose list is made anew: from where to where the new one has blocks. */
   readonly #relisted = new Map<number, Map<number, number>>();
   #entries = 0;
   #mayHaveHoles = false;
 
-  constructor({ arena, runs, engineHashes, holdings, copies }: MembershipParts) {
+  constructor({ arena, runs, engineHashes, holderExtents, copies }: MembershipParts) {
     this.#arena = arena;
     this.#runs = runs;
     this.#engineHashes = engineHashes;
-    this.#holdings = holdings;
+    this.#holderExtents = holderExtents;
     this.#copies = copies;
   }
 
@@ -57,7 +57,7 @@ export class Membership {
 
   /** Blocks of a new run. */
   added(holder: number, first: number, blocks: number): void {
-    this.#holdings.add(holder, first, blocks);
+    this.#holderExtents.add(holder, first, blocks);
     this.#entries += blocks;
   }
 
@@ -78,12 +78,12 @@ export class Membership {
 
   /** A holder now holds whatever another one does. */
   holdAllOf(other: number, holder: number): void {
-    const stretches: [position: number, blocks: number][] = [];
+    const extents: [position: number, blocks: number][] = [];
     this.#eachRunOf(other, run => {
       const offset = this.#runs.offset(run);
-      if (!this.#runs.sets.has(run, holder)) stretches.push([offset, this.#runs.end(run) - offset]);
+      if (!this.#runs.sets.has(run, holder)) extents.push([offset, this.#runs.end(run) - offset]);
     });
-    for (const [position, blocks] of stretches) {
+    for (const [position, blocks] of extents) {
       const run = this.#runs.at(position);
       // A run may have been joined to the one before it, which was stored a moment ago.
       if (!this.#runs.sets.has(run, holder)) this.hold(holder, run, position, blocks);
@@ -92,7 +92,7 @@ export class Membership {
 
   /** In time proportional to what it holds. */
   clear(holder: number): void {
-    this.#holdings.forEach(holder, (position, blocks) => {
+    this.#holderExtents.forEach(holder, (position, blocks) => {
       this.#runs.forEachOf(holder, position, blocks, run => {
         const offset = this.#runs.offset(run);
         const length = this.#runs.end(run) - offset;
@@ -104,12 +104,12 @@ export class Membership {
         }
       });
     });
-    this.#holdings.unlist(holder);
+    this.#holderExtents.unlist(holder);
     this.#relisted.delete(holder);
   }
 
   /** All holders lose the last blocks of a run. Returns how many (block, holder) pairs that were. */
-  giveUp(run: number, blocks: number): number {
+  evict(run: number, blocks: number): number {
     const end = this.#runs.end(run);
     const piece = end - this.#runs.offset(run) > blocks ? this.#runs.cut(run, end - blocks) : run;
     const offset = this.#runs.offset(piece);
@@ -125,7 +125,7 @@ export class Membership {
 
   /** What is noted of a holder's blocks beside that it holds them. */
   #leave(holder: number, position: number, blocks: number): void {
-    this.#holdings.remove(holder, blocks);
+    this.#holderExtents.remove(holder, blocks);
     this.#entries -= blocks;
     this.#engineHashes.forget(holder, position, blocks);
     this.#copies.forget(holder, position, blocks);
@@ -164,7 +164,7 @@ export class Membership {
   /** Calls back with each run of this holder's, once. It must not change any. */
   #eachRunOf(holder: number, callback: (run: number) => void): void {
     const seen = new Set<number>();
-    this.#holdings.forEach(holder, (position, blocks) => {
+    this.#holderExtents.forEach(holder, (position, blocks) => {
       this.#runs.forEachOf(holder, position, blocks, run => {
         if (seen.has(run)) return;
         seen.add(run);
@@ -173,29 +173,29 @@ export class Membership {
     });
   }
 
-  /** What a holder gave up leaves its list too long: some of that is made good with each block that it gives up. */
+  /** What a holder gave up leaves its list too long: some of that is made good with each block that it evicts. */
   #relistSome(holder: number): void {
-    if (this.#holdings.isStale(holder)) {
-      this.#holdings.makeAnew(holder);
+    if (this.#holderExtents.isStale(holder)) {
+      this.#holderExtents.makeAnew(holder);
       this.#relisted.set(holder, new Map());
     }
-    if (this.#holdings.isMadeAnew(holder)) this.#relistStretches(holder, this.#relisted.get(holder)!);
+    if (this.#holderExtents.isMadeAnew(holder)) this.#relistExtents(holder, this.#relisted.get(holder)!);
   }
 
-  #relistStretches(holder: number, relisted: Map<number, number>): void {
+  #relistExtents(holder: number, relisted: Map<number, number>): void {
     const relist = (run: number) => {
       const offset = this.#runs.offset(run);
       const end = this.#runs.end(run);
       if ((relisted.get(offset) ?? 0) >= end) return;
       relisted.set(offset, end);
-      this.#holdings.relist(holder, offset, end - offset);
+      this.#holderExtents.relist(holder, offset, end - offset);
     };
     const relistAll = (position: number, blocks: number) => {
       this.#runs.forEachOf(holder, position, blocks, relist);
     };
-    for (let i = 0; i < RELISTED_AT_ONCE && this.#holdings.isMadeAnew(holder); i++) {
-      this.#holdings.takeOld(holder, relistAll);
+    for (let i = 0; i < RELISTED_AT_ONCE && this.#holderExtents.isMadeAnew(holder); i++) {
+      this.#holderExtents.takeOld(holder, relistAll);
     }
-    if (!this.#holdings.isMadeAnew(holder)) this.#relisted.delete(holder);
+    if (!this.#holderExtents.isMadeAnew(holder)) this.#relisted.delete(holder);
   }
 }

@@ -1,9 +1,9 @@
 import type { HolderId, Matches, MatchLayer } from '../domain.ts';
+import { DepthLayers } from './depth-layers.ts';
 import type { HolderSets } from './holder-sets.ts';
-import { Leavers } from './leavers.ts';
+import type { BuddyAllocator } from './memory/buddy-allocator.ts';
 import type { Found, Place } from './prefix-index.ts';
 import type { RunMap } from './run-map.ts';
-import type { WordHeap } from './word-heap.ts';
 
 /**
  * What a prompt was found to be: runs, one behind the other, and how many of the prompt's blocks have been covered behind each.
@@ -14,29 +14,29 @@ import type { WordHeap } from './word-heap.ts';
 export class Path implements Found {
   readonly #runMap: Pick<RunMap, 'offset'>;
   readonly #sets: HolderSets;
-  readonly #leavers: Leavers;
+  readonly #leavers: DepthLayers;
   runs = new Uint32Array(256);
   depths = new Uint32Array(256);
   length = 0;
   /** Where those that end at each run end in what the leavers are. */
   #ends = new Uint32Array(256);
 
-  constructor(runMap: Pick<RunMap, 'offset' | 'sets'>, heap: WordHeap) {
+  constructor(runMap: Pick<RunMap, 'offset' | 'sets'>, heap: BuddyAllocator) {
     this.#runMap = runMap;
     this.#sets = runMap.sets;
-    this.#leavers = new Leavers(runMap.sets, heap);
+    this.#leavers = new DepthLayers(runMap.sets, heap);
   }
 
-  get stretches(): number {
+  get extents(): number {
     return this.length;
   }
 
-  endOf(stretch: number): number {
-    return this.depths[stretch]!;
+  endOf(extent: number): number {
+    return this.depths[extent]!;
   }
 
-  holds(stretch: number, holder: HolderId): boolean {
-    return this.#sets.has(this.runs[stretch]!, holder);
+  holds(extent: number, holder: HolderId): boolean {
+    return this.#sets.has(this.runs[extent]!, holder);
   }
 
   placeOf(block: number): Place | undefined {

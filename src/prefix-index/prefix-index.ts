@@ -30,12 +30,12 @@ export interface Found {
   forEachLayer(callback: (depth: number, holders: Uint32Array, from: number, to: number) => void): void;
   /** The same as layers, deepest first; within a layer in no particular order. */
   layers(): Matches;
-  /** The prompt in stretches, from the first block on as far as anybody holds it; each is held by the same holders throughout. */
-  readonly stretches: number;
-  /** How many blocks of the prompt there are up to the end of a stretch. */
-  endOf(stretch: number): number;
-  /** Whether a holder holds a stretch, whatever it holds of those before. */
-  holds(stretch: number, holder: HolderId): boolean;
+  /** The prompt in extents, from the first block on as far as anybody holds it; each is held by the same holders throughout. */
+  readonly extents: number;
+  /** How many blocks of the prompt there are up to the end of a extent. */
+  endOf(extent: number): number;
+  /** Whether a holder holds a extent, whatever it holds of those before. */
+  holds(extent: number, holder: HolderId): boolean;
   /** Where the prompt's block with this number is, counted from 0; undefined if nobody holds it. */
   placeOf(block: number): Place | undefined;
 }
@@ -64,7 +64,7 @@ export interface PrefixIndex {
    */
   remove(holder: HolderId, engineHash: BlockHash): readonly Place[];
   /** These engine hashes, two lanes each, will be asked for next; to know it makes that faster. */
-  readAhead(engineHashes: Uint32Array, from: number, count: number): void;
+  prefetch(engineHashes: Uint32Array, from: number, count: number): void;
   /** The holder does not hold the block there, however many copies it had. */
   removeAt(holder: HolderId, place: Place): void;
   /** The holder holds nothing any more. */

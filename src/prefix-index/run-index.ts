@@ -10,7 +10,7 @@
  *
  *   found: 9 blocks by B, 8 by A, 5 by C
  *
- * A block's hash covers all that precedes it, so equal hashes at one place prove equal prefixes. A run is a stretch of
+ * A block's hash covers all that precedes it, so equal hashes at one place prove equal prefixes. A run is a extent of
  * consecutive blocks of one chain that are held by the same holders. A table leads from the hash of a run's first block to
  * the run; nothing leads from any other block's. Walking down a prompt takes one probe and one comparison, with the hash of
  * the run's last block, per run; only where the prompt leaves a run is it bisected. The result is the path: the runs
@@ -18,7 +18,7 @@
  *
  * A run's blocks lie side by side in the arena (`arena.ts`), and so do those of a chain that was stored at once: a run that
  * is cut, because somebody holds only a part of it, stays where it is, and becomes one again when the holders of its parts
- * are equal again. Engines give up a sequence's tail first, block by block: then only the border between two runs moves.
+ * are equal again. Engines evict a sequence's tail first, block by block: then only the border between two runs moves.
  *
  * Invariants (`check.ts` has them all):
  * - a block has one position, whoever holds it; a position belongs to one run or to none;
@@ -26,26 +26,26 @@
  * - a block that is the first of no run follows, in its chain, the block at the position before.
  */
 import type { BlockChain, BlockHash, HolderId } from '../domain.ts';
-import { Arena, LINE } from './arena.ts';
 import { Capacity } from './capacity.ts';
 import { ChainWriter } from './chain-writer.ts';
 import { checkIndex } from './check.ts';
 import { Copies } from './copies.ts';
 import { EngineHashes } from './engine-hashes.ts';
 import { expect } from './expect.ts';
-import { MAX_REFERENCES } from './hash-table.ts';
-import { Holdings } from './holdings.ts';
+import { HolderExtents } from './holder-extents.ts';
 import { Membership } from './membership.ts';
+import { Arena, LINE } from './memory/arena.ts';
+import { BuddyAllocator } from './memory/buddy-allocator.ts';
+import { MAX_REFERENCES } from './memory/hash-table.ts';
 import { Path } from './path.ts';
 import { type Announcement, type IndexSize, type Place, type PrefixIndex, START } from './prefix-index.ts';
 import { RunMap } from './run-map.ts';
 import { FIRST, LAST, LENGTH, NEXT, OFFSET, RUN_SHIFT } from './runs.ts';
-import { WordHeap } from './word-heap.ts';
 
 const NONE: readonly Place[] = [];
 
 export interface RunIndexOptions {
-  /** Bytes of memory for all that grows with what is held. Beyond it what was stored longest ago is given up. */
+  /** Bytes of memory for all that grows with what is held. Beyond it what was stored longest ago is evicted. */
   readonly capacityBytes: number;
   /** One above the largest holder. */
   readonly maxHolders?: number;
@@ -58,10 +58,10 @@ const MAX_HOLDERS = 1 << 17;
 export class RunIndex implements PrefixIndex {
   readonly #maxHolders: number;
   readonly #arena: Arena;
-  readonly #heap: WordHeap;
+  readonly #heap: BuddyAllocator;
   readonly #runs: RunMap;
   readonly #engineHashes: EngineHashes;
-  readonly #holdings: Holdings;
+  readonly #holderExtents: HolderExtents;
   readonly #copies: Copies;
   readonly #members: Membership;
   readonly #capacity: Capacity;
@@ -76,15 +76,15 @@ export class RunIndex implements PrefixIndex {
     this.#maxHolders = maxHolders;
     this.#arena = new Arena(blocks);
     // Twice what may be in use: free pieces between others may be of no use for a larger one.
-    this.#heap = new WordHeap(Math.ceil(capacityBytes / 2) + (1 << 16));
+    this.#heap = new BuddyAllocator(Math.ceil(capacityBytes / 2) + (1 << 16));
     const maxPositions = blocks + 2 * LINE;
     this.#runs = new RunMap({ arena: this.#arena, heap: this.#heap, maxRuns, maxPositions, seed });
     this.#engineHashes = new EngineHashes(this.#arena, { capacity: blocks, maxHolders, seed });
-    this.#holdings = new Holdings(this.#heap, maxHolders);
+    this.#holderExtents = new HolderExtents(this.#heap, maxHolders);
     this.#copies = new Copies(Math.ceil(blocks / 4), maxHolders, seed);
     const parts = {
       ...{ arena: this.#arena, heap: this.#heap, runs: this.#runs, engineHashes: this.#engineHashes },
-      ...{ holdings: this.#holdings, copies: this.#copies },
+      ...{ holderExtents: this.#holderExtents, copies: this.#copies },
     };
     this.#members = new Membership(parts);
     this.#capacity = new Capacity({ ...parts, members: this.#members }, capacityBytes);
@@ -105,13 +105,13 @@ export class RunIndex implements PrefixIndex {
     return this.#capacity.used;
   }
 
-  /** (block, holder) pairs that were given up because there was no room. */
-  get givenUp(): number {
-    return this.#capacity.givenUp;
+  /** (block, holder) pairs that were evicted because there was no room. */
+  get evicted(): number {
+    return this.#capacity.evicted;
   }
 
   held(holder: HolderId): number {
-    return this.#holdings.held(holder);
+    return this.#holderExtents.held(holder);
   }
 
   find({ lanes, length }: BlockChain): Path {
@@ -168,7 +168,7 @@ export class RunIndex implements PrefixIndex {
     const length = Math.min(chain.length, this.#capacity.longestChain);
     let position: number = after;
     if (!this.#capacity.makeRoom(length, position)) return 0;
-    const before = this.#holdings.held(holder);
+    const before = this.#holderExtents.held(holder);
     for (let done = 0; done < length; ) {
       const run = position === START ? 0 : this.#runs.at(position);
       const found = this.#blockAfter(run, position, lanes[2 * done]!, lanes[2 * done + 1]!);
@@ -197,7 +197,7 @@ export class RunIndex implements PrefixIndex {
     if (position !== START) this.#capacity.touch(position);
     const { refused } = this.#writer;
     if (refused.length > 0) for (const each of refused.splice(0)) this.#members.drop(holder, each);
-    return this.#holdings.held(holder) - before;
+    return this.#holderExtents.held(holder) - before;
   }
 
   storeAt(holder: HolderId, place: Place, engineHash: BlockHash | undefined): void {
@@ -229,8 +229,8 @@ export class RunIndex implements PrefixIndex {
     return gone === places.length ? places : places.slice(0, gone);
   }
 
-  readAhead(engineHashes: Uint32Array, from: number, count: number): void {
-    this.#engineHashes.readAhead(engineHashes, from, count);
+  prefetch(engineHashes: Uint32Array, from: number, count: number): void {
+    this.#engineHashes.prefetch(engineHashes, from, count);
   }
 
   removeAt(holder: HolderId, place: Place): void {
@@ -249,7 +249,7 @@ export class RunIndex implements PrefixIndex {
       arena: this.#arena,
       runs: this.#runs,
       engineHashes: this.#engineHashes,
-      holdings: this.#holdings,
+      holderExtents: this.#holderExtents,
       copies: this.#copies,
       maxHolders: this.#maxHolders,
     });

@@ -1,16 +1,17 @@
 /**
  * All runs: found by their first block's hash or by any of their positions, cut, and joined again.
  */
-import type { Arena } from './arena.ts';
-import { HashTable } from './hash-table.ts';
+
 import { HolderSets } from './holder-sets.ts';
-import { Recency } from './recency.ts';
+import { LruList } from './lru-list.ts';
+import type { Arena } from './memory/arena.ts';
+import type { BuddyAllocator } from './memory/buddy-allocator.ts';
+import { HashTable } from './memory/hash-table.ts';
 import { FIRST, LAST, LENGTH, NEXT, OFFSET, PARENT, PREVIOUS, RUN_SHIFT, Runs, TOUCHED } from './runs.ts';
-import type { WordHeap } from './word-heap.ts';
 
 export interface RunMapOptions {
   readonly arena: Arena;
-  readonly heap: WordHeap;
+  readonly heap: BuddyAllocator;
   readonly maxRuns: number;
   readonly maxPositions: number;
   readonly seed: number;
@@ -19,7 +20,7 @@ export interface RunMapOptions {
 export class RunMap {
   readonly records: Uint32Array;
   readonly sets: HolderSets;
-  readonly recency: Recency;
+  readonly lru: LruList;
   readonly runs: Runs;
   readonly #ours: Uint32Array;
   readonly #byFirst: HashTable;
@@ -32,7 +33,7 @@ export class RunMap {
     this.runs = new Runs(maxRuns);
     this.records = this.runs.records;
     this.sets = new HolderSets(this.records, heap);
-    this.recency = new Recency(this.runs, maxRuns);
+    this.lru = new LruList(this.runs, maxRuns);
     this.#ours = arena.ours;
     this.#byFirst = new HashTable({ lanes: this.records, shift: RUN_SHIFT, capacity: maxRuns, seed });
     this.#starts = new Uint32Array((maxPositions >>> 5) + 2);
@@ -148,7 +149,7 @@ export class RunMap {
     if (previous !== 0) records[(previous << RUN_SHIFT) + NEXT] = run;
     this.#copyHash(offset + length - 1, at + LAST);
     this.#enter(run);
-    this.recency.insertBefore(run, 0);
+    this.lru.insertBefore(run, 0);
     return run;
   }
 
@@ -180,7 +181,7 @@ export class RunMap {
     this.#copyHash(position - 1, at + LAST);
     this.sets.copy(run, rest);
     this.#enter(rest);
-    this.recency.insertBefore(rest, run);
+    this.lru.insertBefore(rest, run);
     return rest;
   }
 
@@ -272,7 +273,7 @@ export class RunMap {
   #free(run: number): void {
     this.#leave(run);
     this.sets.clear(run);
-    this.recency.remove(run);
+    this.lru.remove(run);
     this.runs.free(run);
   }
 

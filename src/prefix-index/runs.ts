@@ -16,7 +16,7 @@ export const PREVIOUS = 6;
 export const NEXT = 7;
 /** Position of the block before the first one, as of when that was last stored: where it is now is not known. 0 for none. */
 export const PARENT = 8;
-/** When it was last touched; see `recency.ts`. */
+/** When it was last touched; see `lru-list.ts`. */
 export const TOUCHED = 9;
 /** Who holds all of its blocks; see `holder-sets.ts`. */
 export const HOLDERS = 10;

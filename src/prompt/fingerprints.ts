@@ -4,8 +4,8 @@
  * not depend on what follows. Each covers all that precedes it. Nothing is claimed of an engine's cache by them.
  */
 import { crc32 } from 'node:zlib';
+import { systemText } from './engine/messages-chat.ts';
 import { isPresent } from './exact-json.ts';
-import { systemText } from './messages-chat.ts';
 import type { PromptRequest } from './request.ts';
 
 /** Of a text, in bytes; further pieces are a quarter of all before them, so that a text of any length has few. */

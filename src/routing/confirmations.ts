@@ -6,8 +6,9 @@
  * first block that its pod had not announced yet. Nothing runs by itself: prompts whose time is over are judged when the next one
  * comes, or when somebody asks. Times are milliseconds of a monotonic clock.
  */
+
+import type { Holders } from '../cache/holders.ts';
 import type { BlockChain, HolderId, Pod } from '../domain.ts';
-import type { Holders } from '../prefix-index/holders.ts';
 import type { PrefixIndex } from '../prefix-index/prefix-index.ts';
 import type { Clock } from '../time.ts';
 import { RecentShare } from './recent-share.ts';

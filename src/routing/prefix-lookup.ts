@@ -1,7 +1,7 @@
+import type { CacheState } from '../cache/cache-state.ts';
+import type { MultiPart } from '../cache/holders.ts';
+import { multiPartMatch } from '../cache/multi-part-match.ts';
 import type { BlockChain, BlockForm, CacheContext, HolderId, Pod, TokenSpace, Tokens } from '../domain.ts';
-import type { CacheState } from '../prefix-index/cache-state.ts';
-import { compositeDepth } from '../prefix-index/composite-depth.ts';
-import type { Composite } from '../prefix-index/holders.ts';
 import { chainBlocks, lookaheadOf, mediaExtras, rootOf } from '../prompt/blocks.ts';
 
 /** How much of one prompt each pod holds: a number per pod, in their order. Valid until the next look-up. */
@@ -161,12 +161,12 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
           takeRank(holders.slotOfLone(id), holders.rankOf(id), depth, chain);
         }
       });
-      for (const composite of holders.composites()) {
-        if (!isCutFor(composite, chain)) continue;
-        if (!found.depthOf(composite.tiers?.anywhere ?? composite.gpu)) continue;
-        const { depth, cpu, storage } = compositeDepth(found, composite);
-        takeRank(composite.slot, holders.rankOf(composite.gpu), depth, chain);
-        const at = take(composite.slot, depth, chain);
+      for (const multiPart of holders.multiParts()) {
+        if (!isCutFor(multiPart, chain)) continue;
+        if (!found.depthOf(multiPart.tiers?.anywhere ?? multiPart.gpu)) continue;
+        const { depth, cpu, storage } = multiPartMatch(found, multiPart);
+        takeRank(multiPart.slot, holders.rankOf(multiPart.gpu), depth, chain);
+        const at = take(multiPart.slot, depth, chain);
         if (at === undefined || (elsewhere === undefined && cpu + storage === 0)) continue;
         elsewhere ??= { cpu: new Uint32Array(pods.length), storage: new Uint32Array(pods.length) };
         elsewhere.cpu[at] = cpu;
@@ -230,7 +230,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
 }
 
 /** The KV-cache groups of a hybrid model belong together in blocks of one size. */
-function isCutFor({ hybrid }: Composite, { blockSizeTokens }: BlockChain): boolean {
+function isCutFor({ hybrid }: MultiPart, { blockSizeTokens }: BlockChain): boolean {
   return hybrid === undefined || hybrid.blockSizeTokens === blockSizeTokens;
 }
 

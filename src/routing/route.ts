@@ -99,7 +99,7 @@ export interface RouteParts {
 }
 
 /** What the policy can be asked by. */
-type Clue =
+type LookupInput =
   | { readonly kind: 'tokens'; readonly tokens: Tokens }
   | { readonly kind: 'no_tokens'; readonly why: WithoutTokens }
   /** The strategy does not look at the prompt. */
@@ -128,7 +128,7 @@ export function createRoute(parts: RouteParts): Decide {
     if (before.kind === 'rejected') return rejected(before.error);
 
     const owner = ownerAmong(before.pods, request, prompt);
-    const clue: Clue =
+    const input: LookupInput =
       owner !== undefined
         ? { kind: 'owner', pod: owner }
         : strategy !== 'prefix-cache'
@@ -139,11 +139,11 @@ export function createRoute(parts: RouteParts): Decide {
     // Others may have come and gone meanwhile. From here on nothing is waited for.
     const allowed = candidates.allowed(model, request);
     if (allowed.kind === 'rejected') return rejected(allowed.error);
-    const { decision, found } = decide(strategy, clue, prompt, allowed.pods, request.response);
+    const { decision, found } = decide(strategy, input, prompt, allowed.pods, request.response);
     // Streamed answers begin with the first token, others with the last.
     const path = extent === 'any_pod' ? extent : prompt.path;
     const kind = prompt.body.stream === true ? `${path} streamed` : path;
-    const meaning = meaningOf(clue, found, prompt);
+    const meaning = meaningOf(input, found, prompt);
     const sent = send(parts, decision, { visibility: request.response, kind }, meaning);
     const made = responseMadeBy(prompt, decision.pod, parts.responses);
     return {
@@ -193,7 +193,7 @@ export function createRoute(parts: RouteParts): Decide {
     pods: readonly Pod[],
     signal: AbortSignal,
     leftMs: number,
-  ): Promise<Clue> {
+  ): Promise<LookupInput> {
     if (pods.length === 1) return { kind: 'none', reason: 'only_pod' };
     if (prompt.content.kind === 'none') return { kind: 'none', reason: 'no_prompt' };
     if (prompt.extraKey !== '') return { kind: 'no_tokens', why: 'private_key' };
@@ -212,26 +212,26 @@ export function createRoute(parts: RouteParts): Decide {
   /** @param allowed where the request may go; not empty */
   function decide(
     strategy: Strategy,
-    clue: Clue,
+    input: LookupInput,
     prompt: PromptRequest,
     allowed: readonly Pod[],
     visibility: Visibility,
   ): { readonly decision: RoutedDecision; readonly found: PrefixFound | undefined } {
     const { model } = prompt;
     // Whoever can be served by one pod alone is not sent to find out how another one is.
-    const { kind, pods } = candidates.wellAmong(allowed, clue.kind === 'owner' ? 'unwatched' : visibility);
-    const found = clue.kind === 'tokens' ? look(clue.tokens, prompt, pods) : undefined;
-    const recognized = clue.kind === 'no_tokens' ? parts.history.find(prompt, pods) : undefined;
+    const { kind, pods } = candidates.wellAmong(allowed, input.kind === 'owner' ? 'unwatched' : visibility);
+    const found = input.kind === 'tokens' ? look(input.tokens, prompt, pods) : undefined;
+    const recognized = input.kind === 'no_tokens' ? parts.history.find(prompt, pods) : undefined;
     const none = new Uint32Array(found || recognized ? 0 : pods.length);
     const matchedBlocks = found?.matchedBlocks ?? recognized?.matched ?? none;
     const totalBlocks = found?.totalBlocks ?? recognized?.total ?? none;
     const running = load.runningOn(pods);
     const snapshot = { pods, running, matchedBlocks, totalBlocks, random, turn: nextTurn(model) };
     const isBlind =
-      kind !== 'well' || clue.kind === 'none' || (clue.kind === 'tokens' && found === undefined);
+      kind !== 'well' || input.kind === 'none' || (input.kind === 'tokens' && found === undefined);
     const pick =
-      clue.kind === 'owner'
-        ? ({ index: pods.indexOf(clue.pod), reason: 'response_owner' } as const)
+      input.kind === 'owner'
+        ? ({ index: pods.indexOf(input.pod), reason: 'response_owner' } as const)
         : parts.policies[isBlind ? 'least-request' : strategy](snapshot);
     const { index } = pick;
     const pod = pods[index]!;
@@ -242,8 +242,8 @@ export function createRoute(parts: RouteParts): Decide {
       rank: pick.reason === 'prefix_match' ? found?.rankOf(index) : undefined,
       retries: retriesOf(pod, others, load.runningOn(others), random),
       strategy,
-      reason: kind === 'well' || clue.kind === 'owner' ? reasonOf(clue, found, pick.reason) : kind,
-      withoutTokens: clue.kind === 'no_tokens' ? clue.why : undefined,
+      reason: kind === 'well' || input.kind === 'owner' ? reasonOf(input, found, pick.reason) : kind,
+      withoutTokens: input.kind === 'no_tokens' ? input.why : undefined,
       model,
       // Blocks of a KV cache: what is recognized of a prompt without tokens is none.
       matchedBlocks: found?.matchedBlocks[index] ?? 0,
@@ -255,11 +255,11 @@ export function createRoute(parts: RouteParts): Decide {
 
   /** undefined: nobody will ask for it. */
   function meaningOf(
-    clue: Clue,
+    input: LookupInput,
     found: PrefixFound | undefined,
     prompt: PromptRequest,
   ): PromptMeaning | undefined {
-    if (clue.kind !== 'tokens' && clue.kind !== 'no_tokens') return undefined;
+    if (input.kind !== 'tokens' && input.kind !== 'no_tokens') return undefined;
     return {
       remember(pod) {
         parts.history.remember(prompt, pod);
@@ -310,12 +310,12 @@ function whyWithout(error: unknown): WithoutTokens {
   }
 }
 
-function reasonOf(clue: Clue, found: PrefixFound | undefined, picked: Reason): Reason {
-  switch (clue.kind) {
+function reasonOf(input: LookupInput, found: PrefixFound | undefined, picked: Reason): Reason {
+  switch (input.kind) {
     case 'none':
-      return clue.reason;
+      return input.reason;
     case 'no_tokens':
-      return picked === 'prefix_match' ? 'history_match' : clue.why;
+      return picked === 'prefix_match' ? 'history_match' : input.why;
     case 'tokens':
       return found === undefined ? 'index_failed' : picked;
     case 'not_asked':

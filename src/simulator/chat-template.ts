@@ -1,5 +1,5 @@
 /** A ChatML-like template: messages and tools become one prompt text, as a model's Jinja template does in vLLM. */
-import { badRequest } from './api-error.ts';
+import { badRequest } from './api/api-error.ts';
 import { IM_END, IM_START } from './tokenizer.ts';
 
 export interface ToolCall {

@@ -3,12 +3,12 @@
  * publishes has the shapes of vLLM 0.32, or of 0.23 (event arrays) by option.
  */
 import { randomBytes } from 'node:crypto';
+import { HttpDoor } from './api/http.ts';
+import { routesOf } from './api/routes.ts';
 import { systemClock } from './clock.ts';
 import type { EngineCore, EngineOptions, RequestLogEntry } from './core.ts';
 import { EventPublisher } from './events.ts';
-import { HttpDoor } from './http.ts';
 import { KvCache, type ReadableKvCache } from './kv-cache.ts';
-import { routesOf } from './routes.ts';
 import { Scheduler } from './scheduler.ts';
 import { EngineStats } from './stats.ts';
 

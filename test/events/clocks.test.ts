@@ -1,7 +1,7 @@
 /** What becomes of time-outs when somebody sets the system's clock. */
 import { assert } from 'chai';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
-import { HolderFeed } from '../../src/events/holder-feed.ts';
+import { RankIngest } from '../../src/events/ingest/rank-ingest.ts';
 import { Publisher } from '../../src/events/publisher.ts';
 import { DEFAULT_LIMITS } from '../../src/events/publisher-limits.ts';
 import { SEED } from '../support/blocks.ts';
@@ -71,7 +71,7 @@ describe('falling behind a publisher', () => {
     [engineMs, wallMs, sequence] = [0, 0, 0];
     clock = new HandClock();
     publisher = new Publisher({
-      feed: new HolderFeed({ pod: 'a', rank: 0, model: 'm', cache: aCacheState(), seed: SEED }),
+      feed: new RankIngest({ pod: 'a', rank: 0, model: 'm', cache: aCacheState(), seed: SEED }),
       source: { kind: 'received' },
       replayEndpoint: undefined,
       limits: { ...DEFAULT_LIMITS, maxBehindMs: 10_000 },

@@ -1,7 +1,7 @@
 /** Engines dial the feed, and their topics say who they are. */
 import { assert } from 'chai';
+import type { CacheState } from '../../src/cache/cache-state.ts';
 import { EventFeed, type FeedFact, type RejectedMessage } from '../../src/events/event-feed.ts';
-import type { CacheState } from '../../src/prefix-index/cache-state.ts';
 import { SEED } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
 import { FakePublisher } from '../support/fake-publisher.ts';

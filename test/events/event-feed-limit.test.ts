@@ -1,9 +1,9 @@
 /** More publishers than there is room for. */
 import { once } from 'node:events';
 import { assert } from 'chai';
+import type { CacheState } from '../../src/cache/cache-state.ts';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
 import { connectionLimit } from '../../src/events/wire/connection-limit.ts';
-import type { CacheState } from '../../src/prefix-index/cache-state.ts';
 import { SEED } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
 import { FakePublisher, sequenceFrame } from '../support/fake-publisher.ts';

@@ -1,8 +1,8 @@
 import { assert } from 'chai';
+import type { CacheState } from '../../src/cache/cache-state.ts';
+import type { Generation } from '../../src/cache/routing-history.ts';
 import type { AppliedFact } from '../../src/events/batch-outcome.ts';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
-import type { CacheState } from '../../src/prefix-index/cache-state.ts';
-import type { Generation } from '../../src/prefix-index/routing-history.ts';
 import { blockForm, chainOf, SEED } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
 import { FakePublisher, sequenceFrame } from '../support/fake-publisher.ts';

@@ -1,8 +1,8 @@
 /** Engines, proxies and configurations that do what none should: what it costs, and what is believed. */
 import { assert } from 'chai';
+import type { CacheState } from '../../src/cache/cache-state.ts';
 import type { BlockChain } from '../../src/domain.ts';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
-import type { CacheState } from '../../src/prefix-index/cache-state.ts';
 import { chainOf, SEED } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
 import { FakePublisher } from '../support/fake-publisher.ts';

@@ -1,7 +1,7 @@
 /** The feed and simulated engines, which replay as vLLM does: what is believed is what they hold. */
 import { assert } from 'chai';
+import type { CacheState } from '../../src/cache/cache-state.ts';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
-import type { CacheState } from '../../src/prefix-index/cache-state.ts';
 import { blockAt } from '../../src/prompt/blocks.ts';
 import { type EngineOptions, type SimulatedEngine, startEngine } from '../../src/simulator/engine.ts';
 import { chainOf, holdsBlock, SEED } from '../support/blocks.ts';

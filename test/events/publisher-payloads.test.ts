@@ -1,5 +1,5 @@
 import { assert } from 'chai';
-import { HolderFeed } from '../../src/events/holder-feed.ts';
+import { RankIngest } from '../../src/events/ingest/rank-ingest.ts';
 import { Publisher } from '../../src/events/publisher.ts';
 import { DEFAULT_LIMITS } from '../../src/events/publisher-limits.ts';
 import { monotonicClock, wallClock } from '../../src/time.ts';
@@ -15,7 +15,7 @@ describe('the payloads of a publisher', () => {
   beforeEach(() => {
     needless = [];
     publisher = new Publisher({
-      feed: new HolderFeed({ pod: 'a', rank: 0, model: 'demo', cache: aCacheState(), seed: SEED }),
+      feed: new RankIngest({ pod: 'a', rank: 0, model: 'demo', cache: aCacheState(), seed: SEED }),
       source: { kind: 'received' },
       replayEndpoint: undefined,
       limits: DEFAULT_LIMITS,

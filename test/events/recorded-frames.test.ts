@@ -1,5 +1,5 @@
 import { assert } from 'chai';
-import { decodeBatch } from '../../src/events/decoder.ts';
+import { decodeBatch } from '../../src/events/decoding/decoder.ts';
 import { hex, recordedFrames, recordedPayloads, scenarios, VERSIONS } from '../support/kv-events.ts';
 import { naiveBatch } from '../support/naive-decoder.ts';
 

@@ -156,7 +156,7 @@ describe('reports of the parts', () => {
         'warmroute_index_entries{source="history"} 3',
         'warmroute_index_runs 2',
         `warmroute_index_bytes ${cache.index.bytes}`,
-        'warmroute_index_given_up_total 0',
+        'warmroute_index_evicted_total 0',
         'warmroute_requests_in_flight{pod="engine-0"} 1',
         'warmroute_ready_pods 1',
         'warmroute_remembered_responses 5',

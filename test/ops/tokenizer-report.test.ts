@@ -1,7 +1,7 @@
 import { assert } from 'chai';
 import { reportConfirmations } from '../../src/ops/confirmation-report.ts';
 import { reportTokenizer, type TokenizerReport } from '../../src/ops/tokenizer-report.ts';
-import type { TokenizeFact } from '../../src/prompt/remote-tokenizer.ts';
+import type { TokenizeFact } from '../../src/prompt/engine/remote-tokenizer.ts';
 import { aPod, type LogLine, recordingLog } from '../support/builders.ts';
 import { samplesOf, type TestTelemetry, testTelemetry } from '../support/telemetry.ts';
 

@@ -2,7 +2,7 @@ import { assert } from 'chai';
 import { endpointOf, type Pod } from '../../src/domain.ts';
 import type { EngineProfile } from '../../src/pods/engine-profile.ts';
 import { EngineProfiles, type EngineProfilesOptions } from '../../src/pods/engine-profiles.ts';
-import { createEngineHttp, type EngineHttp } from '../../src/prompt/engine-http.ts';
+import { createEngineHttp, type EngineHttp } from '../../src/prompt/engine/http.ts';
 import { Slots } from '../../src/slots.ts';
 import { aPod } from '../support/builders.ts';
 import { FakeEngine, FLOOD, modelsPage, recordedPages, versionPage } from '../support/fake-engine.ts';

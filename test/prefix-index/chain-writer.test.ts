@@ -1,9 +1,9 @@
 import { assert } from 'chai';
-import { Arena, LINE, LINE_SHIFT } from '../../src/prefix-index/arena.ts';
 import { ChainWriter } from '../../src/prefix-index/chain-writer.ts';
 import { EngineHashes } from '../../src/prefix-index/engine-hashes.ts';
+import { Arena, LINE, LINE_SHIFT } from '../../src/prefix-index/memory/arena.ts';
+import { BuddyAllocator } from '../../src/prefix-index/memory/buddy-allocator.ts';
 import { RunMap } from '../../src/prefix-index/run-map.ts';
-import { WordHeap } from '../../src/prefix-index/word-heap.ts';
 
 const LINES = 12;
 const CAPACITY = LINES * LINE;
@@ -34,7 +34,7 @@ describe('the writer of chains', () => {
 
   function withRoomFor(capacity: number): void {
     arena = new Arena(capacity);
-    const heap = new WordHeap(1 << 12);
+    const heap = new BuddyAllocator(1 << 12);
     runs = new RunMap({ arena, heap, maxRuns: 50, maxPositions: capacity + 2 * LINE, seed: 5 });
     engineHashes = new EngineHashes(arena, { capacity, maxHolders: 4, seed: 5 });
     writer = new ChainWriter(arena, runs, engineHashes);

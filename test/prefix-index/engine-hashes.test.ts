@@ -1,7 +1,7 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
-import { Arena, LINE } from '../../src/prefix-index/arena.ts';
 import { EngineHashes } from '../../src/prefix-index/engine-hashes.ts';
+import { Arena, LINE } from '../../src/prefix-index/memory/arena.ts';
 
 const LINES = 300;
 const HOLDERS = 4;

@@ -1,19 +1,19 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
 import { HolderSets } from '../../src/prefix-index/holder-sets.ts';
+import { BuddyAllocator } from '../../src/prefix-index/memory/buddy-allocator.ts';
 import { HOLDERS, RUN_SHIFT } from '../../src/prefix-index/runs.ts';
-import { WordHeap } from '../../src/prefix-index/word-heap.ts';
 
 const RUNS = 8;
 const LARGEST = (1 << 17) - 1;
 
 describe('the sets of holders', () => {
-  let heap: WordHeap;
+  let heap: BuddyAllocator;
   let records: Uint32Array;
   let sets: HolderSets;
 
   beforeEach(() => {
-    heap = new WordHeap(1 << 17);
+    heap = new BuddyAllocator(1 << 17);
     records = new Uint32Array((RUNS + 1) << RUN_SHIFT);
     sets = new HolderSets(records, heap);
   });
@@ -198,7 +198,7 @@ describe('the sets of holders', () => {
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200, size: 'max' }), steps => {
-        heap = new WordHeap(1 << 17);
+        heap = new BuddyAllocator(1 << 17);
         sets = new HolderSets(new Uint32Array((RUNS + 1) << RUN_SHIFT), heap);
         const model = new Map([1, 2, 3].map(each => [each, new Set<number>()]));
         for (const { what, run: of, holder: by } of steps) {

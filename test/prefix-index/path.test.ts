@@ -1,9 +1,9 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
 import { HolderSets } from '../../src/prefix-index/holder-sets.ts';
+import { BuddyAllocator } from '../../src/prefix-index/memory/buddy-allocator.ts';
 import { Path } from '../../src/prefix-index/path.ts';
 import { RUN_SHIFT } from '../../src/prefix-index/runs.ts';
-import { WordHeap } from '../../src/prefix-index/word-heap.ts';
 import { depthsOf, holder } from '../support/blocks.ts';
 
 interface Step {
@@ -13,7 +13,7 @@ interface Step {
 
 /** A path through runs of so many blocks, held by these. */
 function pathOf(steps: readonly Step[]): Path {
-  const heap = new WordHeap(1 << 16);
+  const heap = new BuddyAllocator(1 << 16);
   const sets = new HolderSets(new Uint32Array((steps.length + 1) << RUN_SHIFT), heap);
   const path = new Path({ sets, offset: run => 100 * run }, heap).reserve(steps.length);
   let depth = 0;
@@ -54,7 +54,7 @@ const byHolder = (depths: Iterable<readonly [number, number]>) => [...depths].so
 describe('the path through a prompt', () => {
   it('is empty where nothing is found', () => {
     const path = pathOf([]);
-    assert.deepEqual([path.stretches, path.layers(), path.depthOf(holder(0))], [0, [], 0]);
+    assert.deepEqual([path.extents, path.layers(), path.depthOf(holder(0))], [0, [], 0]);
     assert.isEmpty(toldBy(path));
   });
 
@@ -88,12 +88,12 @@ describe('the path through a prompt', () => {
     assert.equal(path.depthOf(holder(2)), 0);
   });
 
-  it('tells its stretches, and who holds each', () => {
+  it('tells its extents, and who holds each', () => {
     const path = pathOf([
       { blocks: 2, holders: [0] },
       { blocks: 3, holders: [1] },
     ]);
-    assert.deepEqual([path.stretches, path.endOf(0), path.endOf(1)], [2, 2, 5]);
+    assert.deepEqual([path.extents, path.endOf(0), path.endOf(1)], [2, 2, 5]);
     assert.deepEqual([path.holds(0, holder(0)), path.holds(0, holder(1))], [true, false]);
     assert.isTrue(path.holds(1, holder(1)), 'whatever it holds of those before');
   });

@@ -9,7 +9,7 @@ import { MapOfSets } from '../support/map-of-sets.ts';
 
 const CAPACITY = 1 << 20;
 /** Within so many stores the index need not tell what was stored before what. */
-const STORES_A_PERIOD = 1_024;
+const STORES_AN_EPOCH = 1_024;
 const CLOCK = 63;
 /** The number of a prompt that is stored again and again. */
 const OFTEN = 1_000_000;
@@ -42,7 +42,7 @@ describe('a full index', function () {
 
   /** So that what is stored from now on is younger than what was stored until now. */
   function aWhile(): void {
-    for (let i = 0; i < STORES_A_PERIOD; i++) store(chainOf([-1]), CLOCK);
+    for (let i = 0; i < STORES_AN_EPOCH; i++) store(chainOf([-1]), CLOCK);
   }
 
   it('takes what is new, whole, and never more memory than it may', () => {
@@ -60,7 +60,7 @@ describe('a full index', function () {
     for (let i = 0; i < 300; i++) assert.equal(store(prompt(i)), 300, `prompt ${i}`);
   });
 
-  it('gives up what was stored longest ago first, and a tail before its head', () => {
+  it('evicts what was stored longest ago first, and a tail before its head', () => {
     for (let i = 0; i < 300; i++) store(prompt(i));
     const depths = Array.from({ length: 300 }, (_, i) => depth(prompt(i)));
     const oldest = depths.findIndex(each => each > 0);
@@ -96,7 +96,7 @@ describe('a full index', function () {
       if (i % 50 === 0) aWhile();
       assert.equal(depth(whole), 300);
     }
-    assert.isAbove(index.givenUp, 10_000);
+    assert.isAbove(index.evicted, 10_000);
     assert.equal(depth(chainOf(shared)), 200);
     index.check();
   });
@@ -110,7 +110,7 @@ describe('a full index', function () {
       store(slice(whole, known, known + 10), 0, lastOf(slice(whole, 0, known))!);
       assert.equal(depth(whole), known + 10);
     }
-    assert.isAbove(index.givenUp, 10_000);
+    assert.isAbove(index.evicted, 10_000);
     index.check();
   });
 
@@ -137,7 +137,7 @@ describe('a full index', function () {
         aWhile();
         store(slice(often, 150), 0, lastOf(head, 1)!);
       }
-      assert.isAbove(index.givenUp, 10_000);
+      assert.isAbove(index.evicted, 10_000);
       assert.equal(depth(head, 1), 150);
       index.check();
     });
@@ -148,9 +148,9 @@ describe('a full index', function () {
     store(slice(whole, 0, 300));
     aWhile();
     for (let i = 0; index.bytes < CAPACITY - 16_000; i++) store(prompt(i));
-    assert.equal(index.givenUp, 0);
+    assert.equal(index.evicted, 0);
     assert.equal(store(slice(whole, 300), 0, lastOf(slice(whole, 0, 300))!), 1_000);
-    assert.isAbove(index.givenUp, 0);
+    assert.isAbove(index.evicted, 0);
     assert.equal(depth(whole), 1_300);
   });
 
@@ -165,12 +165,12 @@ describe('a full index', function () {
     index.check();
   });
 
-  it('gives up nothing more for what it has already', () => {
+  it('evicts nothing more for what it has already', () => {
     for (let i = 0; i < 300; i++) store(prompt(i));
     store(prompt(299));
-    const { givenUp } = index;
+    const { evicted } = index;
     for (let i = 0; i < 100; i++) store(prompt(299));
-    assert.equal(index.givenUp, givenUp);
+    assert.equal(index.evicted, evicted);
   });
 
   it('takes a block from all its holders at once', () => {
@@ -180,19 +180,19 @@ describe('a full index', function () {
       const depths = Array.from({ length: 40 }, (_, by) => depth(prompt(0), by));
       assert.equal(new Set(depths).size, 1);
     }
-    assert.isAtLeast(index.givenUp, 40 * 300);
+    assert.isAtLeast(index.evicted, 40 * 300);
     index.check();
   });
 
-  it('counts what it gives up', () => {
+  it('counts what it evicts', () => {
     let stored = 0;
     for (let i = 0; i < 300; i++) {
       store(prompt(i), i % 3);
       if (i % 2 === 0) store(prompt(i), 4);
       stored += i % 2 === 0 ? 600 : 300;
-      assert.equal(index.givenUp, stored - index.size().entries);
+      assert.equal(index.evicted, stored - index.size().entries);
     }
-    assert.isAbove(index.givenUp, 0);
+    assert.isAbove(index.evicted, 0);
   });
 
   it('keeps the head of a prompt that is too long for it, and goes on', () => {
@@ -269,7 +269,7 @@ describe('a full index', function () {
         for (let i = 0; i < chain.length; i += 2) remove(chain, i);
         assert.isAtMost(index.bytes, CAPACITY + SLACK);
       }
-      assert.isAbove(index.givenUp, 0);
+      assert.isAbove(index.evicted, 0);
       index.check();
     });
   }

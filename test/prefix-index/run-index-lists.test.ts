@@ -10,7 +10,7 @@ const BLOCKS = 120;
 /** Of prompts that begin alike. */
 const PROMPTS = 3;
 
-describe('an index whose holders give up as much as they store', () => {
+describe('an index whose holders evict as much as they store', () => {
   it('finds all that a holder has, whenever it leaves', () => {
     const step = fc.record({
       by: fc.nat({ max: HOLDERS - 1 }),

@@ -1,19 +1,19 @@
 import { assert } from 'chai';
-import { Arena, LINE } from '../../src/prefix-index/arena.ts';
+import { Arena, LINE } from '../../src/prefix-index/memory/arena.ts';
+import { BuddyAllocator } from '../../src/prefix-index/memory/buddy-allocator.ts';
 import { RunMap } from '../../src/prefix-index/run-map.ts';
-import { WordHeap } from '../../src/prefix-index/word-heap.ts';
 
 const LINES = 40;
 
 describe('runs', () => {
   let arena: Arena;
-  let heap: WordHeap;
+  let heap: BuddyAllocator;
   let runs: RunMap;
   let hashes: number;
 
   beforeEach(() => {
     arena = new Arena(LINES * LINE);
-    heap = new WordHeap(1 << 12);
+    heap = new BuddyAllocator(1 << 12);
     runs = new RunMap({ arena, heap, maxRuns: 50, maxPositions: LINES * LINE + 2 * LINE, seed: 5 });
     hashes = 0;
   });
@@ -31,7 +31,7 @@ describe('runs', () => {
       if (runs.next(run) !== 0) assert.equal(runs.previous(runs.next(run)), run);
       if (runs.previous(run) !== 0) assert.equal(runs.next(runs.previous(run)), run);
     }
-    assert.sameMembers([...runs.recency], all);
+    assert.sameMembers([...runs.lru], all);
     assert.equal(runs.runs.size, all.length);
   });
 
@@ -135,7 +135,7 @@ describe('runs', () => {
     ]);
     assert.deepEqual([runs.next(run), runs.next(middle), runs.next(tail)], [middle, tail, 0]);
     assert.deepEqual([runs.previous(run), runs.previous(middle), runs.previous(tail)], [0, run, middle]);
-    assert.deepEqual([...runs.recency], [tail, middle, run], 'a tail is older than its head');
+    assert.deepEqual([...runs.lru], [tail, middle, run], 'a tail is older than its head');
     assert.equal(runs.join(middle), run);
     assert.deepEqual([runs.all(), place(run)], [[run], [first, first + 10]]);
   });
@@ -157,7 +157,7 @@ describe('runs', () => {
     assert.deepEqual(members(run), [2]);
   });
 
-  it('give up their ends one by one to the run beside them', () => {
+  it('evict their ends one by one to the run beside them', () => {
     const run = aRun(6, 1, 2);
     const tail = runs.cut(run, runs.offset(run) + 4);
     const border = runs.offset(tail);
@@ -176,7 +176,7 @@ describe('runs', () => {
     assert.deepEqual([members(head), members(rest)], [[1], [1, 2]], 'holders stay as they are');
   });
 
-  it('do not give up their only block', () => {
+  it('do not evict their only block', () => {
     const run = aRun(3, 1, 2);
     const only = runs.cut(run, runs.offset(run) + 2);
     runs.sets.remove(run, 2);

@@ -1,6 +1,6 @@
 import { assert } from 'chai';
+import type { CacheState } from '../../src/cache/cache-state.ts';
 import type { BlockChain, Pod } from '../../src/domain.ts';
-import type { CacheState } from '../../src/prefix-index/cache-state.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
 import { type Confirmation, Confirmations, type Doubt } from '../../src/routing/confirmations.ts';
 import { chainOf, slice, tokenIds } from '../support/blocks.ts';

@@ -1,7 +1,7 @@
 import { assert } from 'chai';
+import type { CacheState } from '../../src/cache/cache-state.ts';
 import type { Pod, TokenSpace, Tokens } from '../../src/domain.ts';
-import { HolderFeed } from '../../src/events/holder-feed.ts';
-import type { CacheState } from '../../src/prefix-index/cache-state.ts';
+import { RankIngest } from '../../src/events/ingest/rank-ingest.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
 import {
   createPrefixLookup,
@@ -176,7 +176,7 @@ describe('the prefix lookup, with events', () => {
   it('no longer expects what the engine has evicted', () => {
     const hashes = [1, 2, 3, 4];
     const ofEngine = tokensOf(hashes);
-    const feed = new HolderFeed({ pod: 'a', rank: 0, model: 'demo', cache, seed: SEED });
+    const feed = new RankIngest({ pod: 'a', rank: 0, model: 'demo', cache, seed: SEED });
     feed.apply(stored(hashes));
     withEvents(engineTokens(ofEngine), BASE, PODS).remember(a);
     feed.apply(removed([3]));
@@ -275,7 +275,7 @@ describe('the prefix lookup, of pods with several ranks', () => {
 
   it('counts what a rank has off its GPU, too', () => {
     announce(a, prompt.subarray(0, 4), { rank: 0, size: 2 });
-    const feed = new HolderFeed({ pod: 'a', rank: 1, model: 'demo', cache, seed: SEED });
+    const feed = new RankIngest({ pod: 'a', rank: 1, model: 'demo', cache, seed: SEED });
     feed.apply(stored([1]));
     feed.apply(stored([2, 3], 1, { medium: 'cpu' }));
     const found = withEvents(engineTokens(prompt), BASE, pods);

@@ -1,13 +1,9 @@
 /** Small values that many tests need. Each takes what matters to the test and fills in the rest. */
 
+import { type CacheState, type CacheStateOptions, createCacheState } from '../../src/cache/cache-state.ts';
 import { type Config, type Environment, readConfig } from '../../src/config.ts';
 import type { Pod, RoutedDecision } from '../../src/domain.ts';
 import type { Logger } from '../../src/ops/log.ts';
-import {
-  type CacheState,
-  type CacheStateOptions,
-  createCacheState,
-} from '../../src/prefix-index/cache-state.ts';
 import { PromptHistory, type PromptHistoryOptions } from '../../src/routing/prompt-history.ts';
 
 export function aPod(given: Partial<Pod> = {}): Pod {

@@ -8,9 +8,10 @@
  * repair window: from the first message that does not arrive in its time, or the end of a process or a connection, to
  * the moment when the feed has applied what came after it and says `live`, or `cold` if the rest can no longer be known.
  */
+
+import type { CacheState } from '../../src/cache/cache-state.ts';
 import type { BlockHash } from '../../src/domain.ts';
 import type { EventFeed, FeedFact, PublisherReport } from '../../src/events/event-feed.ts';
-import type { CacheState } from '../../src/prefix-index/cache-state.ts';
 import { blockAt } from '../../src/prompt/blocks.ts';
 import { holdsBlock } from './blocks.ts';
 import { type ChaosEngine, chainOfPrompt, PastCache, type Position, type Prompt } from './chaos-engine.ts';

@@ -1,7 +1,7 @@
 /** What the decoder makes of a batch that it must be able to read. */
 import { assert } from 'chai';
-import { type DecodedBatch, decodeBatch } from '../../src/events/decoder.ts';
-import type { KvEvent, StoredEvent } from '../../src/events/kv-event.ts';
+import { type DecodedBatch, decodeBatch } from '../../src/events/decoding/decoder.ts';
+import type { KvEvent, StoredEvent } from '../../src/events/decoding/kv-event.ts';
 import { batchOf } from './kv-events.ts';
 
 type Batch = Extract<DecodedBatch, { kind: 'batch' }>;

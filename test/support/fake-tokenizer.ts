@@ -37,7 +37,7 @@ export interface FakeTokenizer {
   answer: AnswerRequest;
   /** Resolves when `count` requests in all have come in. */
   received(count: number): Promise<void>;
-  /** Resolves when `count` requests in all were given up by the client before they were answered. */
+  /** Resolves when `count` requests in all were evicted by the client before they were answered. */
   abandoned(count: number): Promise<void>;
   stop(): Promise<void>;
 }

@@ -1,7 +1,8 @@
 /** The feeds of engines over one cache, and what the read path finds of what they were told. */
+
+import type { CacheState } from '../../src/cache/cache-state.ts';
 import type { HolderId } from '../../src/domain.ts';
-import { HolderFeed, type HolderFeedOptions } from '../../src/events/holder-feed.ts';
-import type { CacheState } from '../../src/prefix-index/cache-state.ts';
+import { RankIngest, type RankIngestOptions } from '../../src/events/ingest/rank-ingest.ts';
 import { createPrefixLookup, type PrefixLookup } from '../../src/routing/prefix-lookup.ts';
 import { chainOf, SEED } from './blocks.ts';
 import { aCacheState, aPod } from './builders.ts';
@@ -26,8 +27,8 @@ export class FeedBench {
   }
 
   /** Of an engine of the model `demo`. */
-  feed(pod = 'a', given: Partial<HolderFeedOptions> = {}): HolderFeed {
-    return new HolderFeed({ pod, rank: 0, model: 'demo', cache: this.cache, seed: SEED, ...given });
+  feed(pod = 'a', given: Partial<RankIngestOptions> = {}): RankIngest {
+    return new RankIngest({ pod, rank: 0, model: 'demo', cache: this.cache, seed: SEED, ...given });
   }
 
   gpu(pod = 'a'): HolderId {

@@ -21,15 +21,15 @@ export class HandClock {
         until: this.#now + ms,
         wake: () => {
           this.#sleepers.delete(sleeper);
-          signal.removeEventListener('abort', giveUp);
+          signal.removeEventListener('abort', evict);
           resolve();
         },
       };
-      const giveUp = () => {
+      const evict = () => {
         this.#sleepers.delete(sleeper);
         reject(signal.reason);
       };
-      signal.addEventListener('abort', giveUp, { once: true });
+      signal.addEventListener('abort', evict, { once: true });
       this.#sleepers.add(sleeper);
       this.sleeps.push(ms);
     });

@@ -2,7 +2,7 @@
  * vLLM's prefix cache of a hybrid model, as plainly as it can be said: which blocks each KV-cache group has, which of them a prompt
  * needs (`HybridKVCacheCoordinator.find_longest_cache_hit`), and what is announced of those that are stored.
  */
-import type { CacheGroup, KvEvent } from '../../src/events/kv-event.ts';
+import type { CacheGroup, KvEvent } from '../../src/events/decoding/kv-event.ts';
 import { engineHashes, group, removed, stored } from './kv-events.ts';
 
 export interface GroupSpec {

@@ -7,7 +7,7 @@ import type {
   EngineHashes,
   RemovedEvent,
   StoredEvent,
-} from '../../src/events/kv-event.ts';
+} from '../../src/events/decoding/kv-event.ts';
 import { NO_LOOKAHEAD } from '../../src/prompt/blocks.ts';
 
 export const VERSIONS = ['0.32.0', '0.23.0'] as const;

@@ -94,7 +94,7 @@ export function createLlmClient(url: string, standardHeaders: ClientHeaders): Ll
         for (let next = await chunks.next(); !next.done; next = await chunks.next()) all += next.value;
         return all;
       })();
-      // Nobody needs to wait for an answer that is given up.
+      // Nobody needs to wait for an answer that is evicted.
       text.catch(() => {});
       return { status: statusCode, headers: answered, text, abort: () => body.destroy() };
     },

@@ -66,7 +66,7 @@ export class LossyReplay {
 
   async #answer(): Promise<void> {
     for await (const [peer, ...request] of this.#far) {
-      // One replay at a time: the one before was given up, and its publisher learns of it as if it had been asked directly.
+      // One replay at a time: the one before was evicted, and its publisher learns of it as if it had been asked directly.
       this.#near?.close();
       if (this.#port === undefined) continue;
       const near = new Dealer({ linger: 0, receiveHighWaterMark: 0 });

@@ -37,7 +37,7 @@ export class MapOfSets implements PrefixIndex {
           callback(depth, Uint32Array.from(holders), 0, holders.length);
       },
       layers: () => layers,
-      ...this.#stretches(chain),
+      ...this.#extents(chain),
     };
   }
 
@@ -100,7 +100,7 @@ export class MapOfSets implements PrefixIndex {
     });
   }
 
-  readAhead(): void {}
+  prefetch(): void {}
 
   removeAt(holder: HolderId, place: Place): void {
     this.#drop(holder, keyOf(this.hashAt(place)));
@@ -125,14 +125,14 @@ export class MapOfSets implements PrefixIndex {
     return this.#blocks.get(keyOf(block))?.get(holder)?.has(keyOf(engineHash)) ?? false;
   }
 
-  /** A stretch for each block, as far as anybody holds it. */
-  #stretches(chain: BlockChain): Pick<Found, 'stretches' | 'endOf' | 'holds' | 'placeOf'> {
+  /** A extent for each block, as far as anybody holds it. */
+  #extents(chain: BlockChain): Pick<Found, 'extents' | 'endOf' | 'holds' | 'placeOf'> {
     const held = Array.from({ length: chain.length }, (_, i) => this.#blocks.get(keyOf(blockAt(chain, i))));
     const end = held.indexOf(undefined);
     return {
-      stretches: end === -1 ? chain.length : end,
-      endOf: stretch => stretch + 1,
-      holds: (stretch, holder) => held[stretch]!.has(holder),
+      extents: end === -1 ? chain.length : end,
+      endOf: extent => extent + 1,
+      holds: (extent, holder) => held[extent]!.has(holder),
       placeOf: block =>
         block < (end === -1 ? chain.length : end)
           ? this.#placeOf.get(keyOf(blockAt(chain, block)))

@@ -3,7 +3,7 @@
  * looks the fields up. Only for batches that are well-formed and events that are readable.
  */
 import { Unpackr } from 'msgpackr';
-import type { EngineHash, ExtraKey, KvEvent, Medium } from '../../src/events/kv-event.ts';
+import type { EngineHash, ExtraKey, KvEvent, Medium } from '../../src/events/decoding/kv-event.ts';
 import { type Lookahead, NO_LOOKAHEAD } from '../../src/prompt/blocks.ts';
 import { engineHash, engineHashes } from './kv-events.ts';
 

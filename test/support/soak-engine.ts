@@ -17,7 +17,7 @@ let seeds = 0n;
 /** Gives up what was used longest ago, of a conversation the last block first, when there is no room. */
 export class SoakEngine {
   readonly options: SoakEngineOptions;
-  /** Those that will be given up first come first. */
+  /** Those that will be evicted first come first. */
   readonly #held = new Set<Block>();
   #sequence = 0;
   #seed = 0n;
@@ -65,7 +65,7 @@ export class SoakEngine {
   /** One request. */
   serve(chain: Chain): void {
     const found = this.depthOf(chain);
-    // In use, and so not to be given up.
+    // In use, and so not to be evicted.
     for (const block of chain) this.#held.delete(block);
     this.#makeRoom(chain.length);
     for (const block of chain.toReversed()) this.#held.add(block);

@@ -1,7 +1,7 @@
 /** The write path without sockets, under engines whose caches are always full: what it remembers, and whether it is right. */
 import type { BlockChain, HolderId } from '../../src/domain.ts';
 import type { PublisherFact } from '../../src/events/feed-fact.ts';
-import { HolderFeed } from '../../src/events/holder-feed.ts';
+import { RankIngest } from '../../src/events/ingest/rank-ingest.ts';
 import { Publisher } from '../../src/events/publisher.ts';
 import { DEFAULT_LIMITS } from '../../src/events/publisher-limits.ts';
 import type { IndexSize } from '../../src/prefix-index/prefix-index.ts';
@@ -134,7 +134,7 @@ export class Soak {
 
   #follow(pod: string): Publisher {
     return new Publisher({
-      feed: new HolderFeed({ pod, rank: 0, model: MODEL, cache: this.#cache, seed: SEED }),
+      feed: new RankIngest({ pod, rank: 0, model: MODEL, cache: this.#cache, seed: SEED }),
       source: { kind: 'received' },
       replayEndpoint: undefined,
       limits: DEFAULT_LIMITS,
