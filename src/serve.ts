@@ -29,7 +29,7 @@ import {
   reportState,
   reportUnfollowed,
 } from './ops/reports.ts';
-import { startTelemetry, type TraceSink } from './ops/telemetry.ts';
+import { exporterFor, startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { reportTokenizer } from './ops/tokenizer-report.ts';
 import { followPodsFile } from './pods/discovery.ts';
 import { PodSources } from './pods/pod-sources.ts';
@@ -108,7 +108,7 @@ export async function serve(
     const usesKvEvents = config.mode.kind === 'remote_with_events';
     const telemetry = startTelemetry({
       serviceName: config.serviceName,
-      traces: parts.traces ?? traceSink(config),
+      exporter: await exporterFor(parts.traces ?? traceSink(config)),
     });
     stops.push(() => telemetry.stop());
     const metrics = createMetrics();

@@ -43,7 +43,6 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'slots',
     'engine-api',
     'events',
-    'ops',
     'pods',
     'cache',
     'prefix-index',

@@ -4,7 +4,6 @@ import type { CacheState } from '../cache/cache-state.ts';
 import { endpointOf, type KvPublisher, type Pod } from '../domain.ts';
 import { PortWatch, type PortWatchOptions, type WatchedPort } from '../engine-api/port-watch.ts';
 import { type EventFeed, type FeedFact, type PublisherReport, publishersOf } from '../events/event-feed.ts';
-import type { Logger } from '../ops/log.ts';
 import { type EngineLimit, type EngineProfile, limitsOf, PROFILE_PAGES } from '../pods/engine-profile.ts';
 import { EngineProfiles } from '../pods/engine-profiles.ts';
 import { KEPT_RESPONSES_PATH, keptResponsesQuestion, saysNoneKept } from '../pods/kept-responses.ts';
@@ -23,6 +22,11 @@ const MAX_ASKED = 16;
 /** A list of a thousand names helps nobody. */
 const MAX_NAMES_IN_LOG = 20;
 
+/** Where it is said what engines are, and cannot do. */
+export type EnginesLog = Readonly<
+  Record<'info' | 'warn' | 'error', (fields: Readonly<Record<string, unknown>>, message: string) => void>
+>;
+
 export interface EnginesParts {
   readonly cache: CacheState;
   readonly feed: EventFeed;
@@ -31,7 +35,7 @@ export interface EnginesParts {
   /** Of their HTTP APIs. */
   readonly scheme: 'http' | 'https';
   readonly access: EngineAccess;
-  readonly log: Logger;
+  readonly log: EnginesLog;
   readonly onPort: PortWatchOptions['onChange'];
 }
 

@@ -1,6 +1,6 @@
 import { SpanStatusCode } from '@opentelemetry/api';
 import { assert } from 'chai';
-import { startTelemetry, type TraceSink } from '../../src/ops/telemetry.ts';
+import { exporterFor, startTelemetry, type TraceSink } from '../../src/ops/telemetry.ts';
 import { recordingExporter } from '../support/telemetry.ts';
 import { startCollector, withEnvironment } from '../support/trace-collector.ts';
 
@@ -13,7 +13,10 @@ describe('telemetry', () => {
       const collector = await startCollector(protocol);
       try {
         await withEnvironment('OTEL_EXPORTER_OTLP_ENDPOINT', collector.url, async () => {
-          const telemetry = startTelemetry({ serviceName: 'router-7', traces: { kind: 'otlp', protocol } });
+          const telemetry = startTelemetry({
+            serviceName: 'router-7',
+            exporter: await exporterFor({ kind: 'otlp', protocol }),
+          });
           telemetry.tracer.startSpan('warmroute.route').end();
           await telemetry.stop();
         });
@@ -32,21 +35,21 @@ describe('telemetry', () => {
   it('stops in peace when nobody takes its spans', async () => {
     await withEnvironment('OTEL_EXPORTER_OTLP_ENDPOINT', 'http://127.0.0.1:1', async () => {
       const sink: TraceSink = { kind: 'otlp', protocol: 'http/protobuf' };
-      const telemetry = startTelemetry({ serviceName: 'test', traces: sink });
+      const telemetry = startTelemetry({ serviceName: 'test', exporter: await exporterFor(sink) });
       await telemetry.stop();
       await telemetry.stop();
     });
   });
 
   it('sends nothing anywhere when told so', async () => {
-    const telemetry = startTelemetry({ serviceName: 'test', traces: { kind: 'none' } });
+    const telemetry = startTelemetry({ serviceName: 'test', exporter: await exporterFor({ kind: 'none' }) });
     telemetry.tracer.startSpan('unseen').end();
     await telemetry.stop();
   });
 
   it('hands spans with the name of the service to a given exporter', async () => {
     const exporter = recordingExporter();
-    const telemetry = startTelemetry({ serviceName: 'router-7', traces: { kind: 'exporter', exporter } });
+    const telemetry = startTelemetry({ serviceName: 'router-7', exporter });
     const span = telemetry.tracer.startSpan('seen');
     span.setStatus({ code: SpanStatusCode.ERROR });
     span.end();

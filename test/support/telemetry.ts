@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
 import { createInstruments, type Instruments } from '../../src/ops/instruments.ts';
 import { createMetrics, type Metrics } from '../../src/ops/metrics.ts';
-import { startTelemetry, type Telemetry, type TraceSink } from '../../src/ops/telemetry.ts';
+import { startTelemetry, type Telemetry } from '../../src/ops/telemetry.ts';
 
 export interface RecordingExporter extends SpanExporter {
   readonly spans: ReadableSpan[];
@@ -36,8 +36,7 @@ export interface TestTelemetry extends Telemetry {
 
 export function testTelemetry(): TestTelemetry {
   const exporter = recordingExporter();
-  const traces: TraceSink = { kind: 'exporter', exporter };
-  const telemetry = startTelemetry({ serviceName: 'test', traces });
+  const telemetry = startTelemetry({ serviceName: 'test', exporter });
   const metrics = createMetrics();
   return {
     ...telemetry,
