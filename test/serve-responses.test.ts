@@ -32,7 +32,9 @@ async function shown(envoy: FakeEnvoy, id: string) {
   return set.find(({ header }) => header.key === 'target-pod')?.header.raw_value.toString();
 }
 
-describe('serve() and responses that engines keep', () => {
+describe('serve() and responses that engines keep', function () {
+  // Engines, a server or two, and some dozens of streams: what takes a second alone takes more beside others.
+  this.timeout(30_000);
   let bench: ServeBench;
   let engines: SimulatedEngine[];
 
