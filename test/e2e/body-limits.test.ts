@@ -1,4 +1,5 @@
 import { assert } from 'chai';
+import type { Bootstrap } from '../../demo/envoy.ts';
 import { envoyReady, startFleet, withFleet } from '../support/fleet.ts';
 import { startTinyPod, type TinyPod } from '../support/tiny-pod.ts';
 
@@ -49,10 +50,28 @@ describe('Large bodies', function () {
     });
   });
 
+  it('above Envoy’s limit are answered 413 by Envoy, in the same shape', async () => {
+    const environment = { WARMROUTE_MAX_BODY_BYTES: String(64 * MIB) };
+    await withFleet(startFleet({ pods, environment }), async fleet => {
+      const before = received();
+      const { status, headers, text } = await fleet.post('/v1/completions', promptOf(34 * MIB));
+      assert.equal(status, 413);
+      assert.equal(headers['content-type'], 'application/json');
+      assert.deepInclude(JSON.parse(text).error, { type: 'invalid_request_error', param: null, code: null });
+      const { details } = await fleet.envoy.accessLogged(entry => entry.status === 413);
+      assert.equal(details, 'request_payload_too_large');
+      assert.equal(received(), before);
+    });
+  });
+
   for (const file of ['warmroute.yaml', 'original-dst.yaml'] as const) {
-    it(`above Envoy’s limit are answered 413 by Envoy, in the shape of the API (${file})`, async () => {
-      const environment = { WARMROUTE_MAX_BODY_BYTES: String(64 * MIB) };
-      await withFleet(startFleet({ pods, environment, file }), async fleet => {
+    it(`above Envoy’s limit are answered by it in the shape of the API (${file})`, async () => {
+      const edit = ({ static_resources }: Bootstrap) => {
+        for (const listener of static_resources.listeners) {
+          if (listener.name === 'ingress') listener.per_connection_buffer_limit_bytes = 100_000;
+        }
+      };
+      await withFleet(startFleet({ pods, file, edit }), async fleet => {
         const before = received();
         const message = 'the request body is too large';
         const openai = { error: { message, type: 'invalid_request_error', param: null, code: null } };
@@ -63,13 +82,11 @@ describe('Large bodies', function () {
           ['/v1/messages?beta=true', anthropic],
           ['/v1/messages/count_tokens', anthropic],
         ] as const) {
-          const { status, headers, text } = await fleet.post(path, promptOf(34 * MIB));
+          const { status, headers, text } = await fleet.post(path, promptOf(400_000));
           assert.equal(status, 413);
           assert.equal(headers['content-type'], 'application/json');
           assert.deepEqual(JSON.parse(text), error, path);
         }
-        const { details } = await fleet.envoy.accessLogged(entry => entry.status === 413);
-        assert.equal(details, 'request_payload_too_large');
         assert.equal(received(), before);
       });
     });
