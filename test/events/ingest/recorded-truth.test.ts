@@ -29,7 +29,7 @@ const FOLDER = process.env.WARMROUTE_RECORDINGS;
 
 function fixture(name: string): Recording {
   const { payloads, ...rest } = JSON.parse(
-    readFileSync(new URL(`../fixtures/${name}.json`, import.meta.url), 'utf8'),
+    readFileSync(new URL(`../../fixtures/${name}.json`, import.meta.url), 'utf8'),
   ) as Recording & { readonly payloads: readonly string[] };
   return { ...rest, payloads: payloads.map(payload => Buffer.from(payload as unknown as string, 'base64')) };
 }

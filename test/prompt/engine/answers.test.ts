@@ -10,7 +10,7 @@ interface Recorded {
 }
 
 const recordings = ['0.32.0', '0.23.0'].flatMap(version => {
-  const file = new URL(`../fixtures/vllm-${version}-tokenize.json`, import.meta.url);
+  const file = new URL(`../../fixtures/vllm-${version}-tokenize.json`, import.meta.url);
   const rows: Recorded[] = JSON.parse(readFileSync(file, 'utf8'));
   return rows.map(row => ({ ...row, name: `${version} ${row.note}` }));
 });
