@@ -136,6 +136,7 @@ export async function serve(
         if (isInterruption(fact)) confirmations?.interrupted(fact.pod);
         if (fact.kind === 'state' || fact.kind === 'link') warmup.check();
       },
+      clearScopeOf: pod => engines.clearScopeOf(pod),
       onRejected: reportRejectedMessages(instruments, log),
       onUnexpected: unexpected('the event stream goes on'),
     });

@@ -26,6 +26,8 @@ interface Reported {
   readonly podKeys: Map<number, string>;
   /** A broken engine must not bury the others, nor outlive its pod. */
   readonly throttle: LogThrottle;
+  /** Of what will not change. */
+  readonly once: LogThrottle;
 }
 
 export function reportFeed(
@@ -45,7 +47,7 @@ export function reportFeed(
     return key;
   }
 
-  function report(fact: FeedFact, pod_key: string, throttle: LogThrottle): void {
+  function report(fact: FeedFact, pod_key: string, { throttle, once }: Reported): void {
     const { pod, rank } = fact;
     switch (fact.kind) {
       case 'applied': {
@@ -59,6 +61,12 @@ export function reportFeed(
             `refused ${rank}`,
             { pod, rank },
             'KV-cache events refused: they name more adapters, block sizes or cache groups than an engine can have',
+          );
+        if (fact.outcome === 'foreign_cache')
+          once.warn(
+            `foreign_cache ${rank}`,
+            { pod, rank },
+            'KV-cache events of a cache beside the engine (LMCache) do not count: they name chunks of its own, and not what it evicts',
           );
         break;
       }
@@ -123,7 +131,11 @@ export function reportFeed(
 
   return {
     joined(pod) {
-      pods.set(pod, { podKeys: new Map(), throttle: createLogThrottle(log) });
+      pods.set(pod, {
+        podKeys: new Map(),
+        throttle: createLogThrottle(log),
+        once: createLogThrottle(log, { everyMs: Number.POSITIVE_INFINITY }),
+      });
     },
     left(pod) {
       const reported = pods.get(pod);
@@ -134,7 +146,7 @@ export function reportFeed(
     },
     hear(fact) {
       const reported = pods.get(fact.pod);
-      if (reported !== undefined) report(fact, keyOf(reported, fact.pod, fact.rank), reported.throttle);
+      if (reported !== undefined) report(fact, keyOf(reported, fact.pod, fact.rank), reported);
     },
   };
 }
