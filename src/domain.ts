@@ -32,6 +32,9 @@ export interface KvPublisher {
   readonly replayPort: number | undefined;
 }
 
+/** What an engine means by having cleared its cache: what is on its GPU, or in all its tiers. */
+export type ClearScope = 'gpu' | 'everything';
+
 /** One engine replica as the router sees it: an OpenAI API at `ip:port`. Immutable; a change makes a new Pod. */
 export interface Pod {
   /** Unique among the known pods. */

@@ -136,6 +136,7 @@ export async function serve(
       topic: config.kvEventsTopic,
       ...(config.kvEventsBind && { mode: { kind: 'bind', addresses: config.kvEventsBind } as const }),
       onFact: fact => facts.tell(fact),
+      clearScopeOf: pod => engines.clearScopeOf(pod),
       onRejected: reportRejectedMessages(instruments, log),
       onUnexpected: unexpected('the event stream goes on'),
     });

@@ -1,10 +1,15 @@
 /** What is done about each engine, from when its pod joins to when it leaves. */
-
 import type { CacheState } from '../cache/cache-state.ts';
-import { endpointOf, type KvPublisher, type Pod } from '../domain.ts';
+import { type ClearScope, endpointOf, type KvPublisher, type Pod } from '../domain.ts';
 import { PortWatch, type PortWatchOptions, type WatchedPort } from '../engine-api/port-watch.ts';
 import { type EventFeed, type FeedFact, type PublisherReport, publishersOf } from '../events/event-feed.ts';
-import { type EngineLimit, type EngineProfile, limitsOf, PROFILE_PAGES } from '../pods/engine-profile.ts';
+import {
+  clearScopeOf,
+  type EngineLimit,
+  type EngineProfile,
+  limitsOf,
+  PROFILE_PAGES,
+} from '../pods/engine-profile.ts';
 import { EngineProfiles } from '../pods/engine-profiles.ts';
 import { KEPT_RESPONSES_PATH, keptResponsesQuestion, saysNoneKept } from '../pods/kept-responses.ts';
 import { createEngineHttp, type EngineAccess, type EngineHttp } from '../prompt/engine/http.ts';
@@ -135,6 +140,11 @@ export class Engines {
         : fact.kind === 'forgotten' && fact.why === 'restart';
     if (mayBeNew) this.#profiles.restarted(fact.pod);
     if (fact.kind === 'link' && fact.event === 'lost') this.#ports.recheck(fact.pod);
+  }
+
+  /** What this pod's engine means by a clear, as far as it has said what it is. */
+  clearScopeOf(pod: string): ClearScope {
+    return clearScopeOf(this.#profiles.of(pod));
   }
 
   /** Whether some pod has not said yet where it publishes. */

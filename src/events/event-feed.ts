@@ -1,4 +1,4 @@
-import { endpointOf, type KvPublisher, type Pod } from '../domain.ts';
+import { type ClearScope, endpointOf, type KvPublisher, type Pod } from '../domain.ts';
 import { type Clock, monotonicClock, realSleep, type Sleep, wallClock as systemWallClock } from '../time.ts';
 import { readRank } from './decoding/decoding.ts';
 import { DialledLinks } from './dialled-links.ts';
@@ -36,6 +36,8 @@ export interface EventFeedOptions {
   readonly sleep?: Sleep;
   /** Connections to publishers; pods beyond are not followed until others have left. Default: what the open-file limit allows. */
   readonly maxPublishers?: number;
+  /** What a pod's engine means by a clear. Default: everything. */
+  readonly clearScopeOf?: (pod: string) => ClearScope;
   readonly onFact: (fact: FeedFact) => void;
   /** Of somebody who has dialled us. */
   readonly onRejected?: (message: RejectedMessage) => void;
@@ -232,10 +234,13 @@ export class EventFeed {
   }
 
   #publisher(pod: Pod, { rank, port, replayPort }: KvPublisher) {
-    const { cache, seed, topic, limits, now, wallClock, sleep, onFact } = this.#options;
+    const { cache, seed, topic, limits, now, wallClock, sleep, clearScopeOf, onFact } = this.#options;
     const endpoint = this.#mode.kind === 'bind' || port === undefined ? undefined : addressOf(pod, port);
     const publisher = new Publisher({
-      feed: new RankIngest({ pod: pod.name, rank, model: pod.model, cache, seed }),
+      feed: new RankIngest({
+        ...{ pod: pod.name, rank, model: pod.model, cache, seed },
+        ...(clearScopeOf && { clearScope: () => clearScopeOf(pod.name) }),
+      }),
       source: endpoint === undefined ? { kind: 'received' } : { kind: 'dialled', endpoint, topic },
       replayEndpoint: replayPort === undefined ? undefined : addressOf(pod, replayPort),
       limits: { ...DEFAULT_LIMITS, ...limits },

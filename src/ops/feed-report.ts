@@ -41,6 +41,8 @@ interface Reported {
   readonly podKeys: Map<number, string>;
   /** A broken engine must not bury the others, nor outlive its pod. */
   readonly throttle: LogThrottle;
+  /** Of what will not change. */
+  readonly once: LogThrottle;
 }
 
 export function reportFeed(
@@ -60,7 +62,7 @@ export function reportFeed(
     return key;
   }
 
-  function report(fact: FeedFact, pod_key: string, throttle: LogThrottle): void {
+  function report(fact: FeedFact, pod_key: string, { throttle, once }: Reported): void {
     const { pod, rank } = fact;
     switch (fact.kind) {
       case 'applied': {
@@ -74,6 +76,12 @@ export function reportFeed(
             `refused ${rank}`,
             { pod, rank },
             'KV-cache events refused: they name more adapters, block sizes or cache groups than an engine can have',
+          );
+        if (fact.outcome === 'foreign_cache')
+          once.warn(
+            `foreign_cache ${rank}`,
+            { pod, rank },
+            'KV-cache events of a cache beside the engine (LMCache) do not count: they name chunks of its own, and not what it evicts',
           );
         break;
       }
@@ -140,7 +148,11 @@ export function reportFeed(
 
   return {
     joined(pod) {
-      pods.set(pod, { podKeys: new Map(), throttle: createLogThrottle(log, { everyMs: EVERY_MS }) });
+      pods.set(pod, {
+        podKeys: new Map(),
+        throttle: createLogThrottle(log, { everyMs: EVERY_MS }),
+        once: createLogThrottle(log, { everyMs: Number.POSITIVE_INFINITY }),
+      });
     },
     left(pod) {
       const reported = pods.get(pod);
@@ -151,7 +163,7 @@ export function reportFeed(
     },
     hear(fact) {
       const reported = pods.get(fact.pod);
-      if (reported !== undefined) report(fact, keyOf(reported, fact.pod, fact.rank), reported.throttle);
+      if (reported !== undefined) report(fact, keyOf(reported, fact.pod, fact.rank), reported);
     },
   };
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type KvPublisher, MAX_RANKS } from '../domain.ts';
+import { type ClearScope, type KvPublisher, MAX_RANKS } from '../domain.ts';
 
 /** What an engine says of itself over HTTP. Whatever it does not serve is undefined: other engines have other pages. */
 export interface EngineProfile {
@@ -101,6 +101,24 @@ function boundPort(endpoint: string): number | undefined {
   return port >= 1 && port <= 65535 ? port : undefined;
 }
 
+/**
+ * Whether a clear ends what is off the GPU, too. vLLM's resets left that alone until they could be told to take it along (#27170), and
+ * since then events do not say which it was. SGLang's always empty its host tiers. Where it is not known, less is claimed.
+ */
+export function clearScopeOf(profile: EngineProfile | undefined): ClearScope {
+  const minor = minorOf(profile?.version);
+  return minor >= FIRST_WITH_EVENTS && minor < FIRST_WITH_WIDE_CLEARS ? 'gpu' : 'everything';
+}
+
+/** Of vLLM, as what other engines are called by tells nothing. */
+const FIRST_WITH_EVENTS = 9;
+const FIRST_WITH_WIDE_CLEARS = 12;
+
+/** The 11 of 0.11.2; infinite where that is not known. */
+function minorOf(version: string | undefined): number {
+  return Number(/^v?0\.(\d+)/.exec(version ?? '')?.[1] ?? Number.POSITIVE_INFINITY);
+}
+
 /** Something that a publisher of this version cannot do, and what that means. */
 export interface EngineLimit {
   readonly what:
@@ -158,7 +176,7 @@ export function limitsOf(
       'lost messages cannot be asked for again: after a gap or a restart its blocks are learned anew';
     limits.push({ what: 'no_replay', means });
   }
-  const minor = Number(/^v?0\.(\d+)/.exec(version ?? '')?.[1] ?? Number.POSITIVE_INFINITY);
+  const minor = minorOf(version);
   for (const { minor: since, ...limit } of SINCE) if (minor < since) limits.push(limit);
   return limits;
 }

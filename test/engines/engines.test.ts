@@ -6,6 +6,7 @@ import { EnginesBench, store } from '../support/engines-bench.ts';
 import { modelsPage, recordedPages, sourcesPage, versionPage } from '../support/fake-engine.ts';
 import { type FakeAnswer, HANG, json, RESET } from '../support/fake-tokenizer.ts';
 import { freePort } from '../support/free-port.ts';
+import { batchOf } from '../support/kv-events.ts';
 
 const zmq = (port: number, replayPort?: number): KvEventSource => ({
   kind: 'zmq',
@@ -39,6 +40,26 @@ describe('engines', () => {
     await engine.asked.next();
     assert.isUndefined(bench.engines.snapshot()[0]!.engine);
   });
+
+  for (const [version, cpu] of [
+    ['0.11.2', 1],
+    ['0.32.0', 0],
+  ] as const) {
+    it(`keep ${cpu === 0 ? 'nothing' : 'what they offloaded'} when they clear their cache (vLLM ${version})`, async () => {
+      const publisher = await bench.publisher();
+      const engine = await bench.engine({ ...PAGES, '/version': versionPage(version) });
+      bench.join('a', engine, zmq(publisher.port));
+      await bench.said();
+      await publisher.joined();
+      const offloaded = ['BlockStored', [1], null, [], 0, null, 'CPU'];
+      await publisher.publish(store(1));
+      await publisher.publish(batchOf(offloaded, ['AllBlocksCleared']));
+      while ((await bench.batch())[1] < 1);
+      assert.equal(bench.depth([1]), 0);
+      const tier = bench.cache.holders.find('a', { kind: 'cpu', rank: 0 })!;
+      assert.equal(bench.cache.index.held(tier), cpu);
+    });
+  }
 
   it('are neither followed nor asked without events', async () => {
     const [silent, other] = [await bench.engine(PAGES), await bench.engine(PAGES)];

@@ -36,6 +36,14 @@ const FACTS: readonly (readonly [FeedFact, readonly string[], ...LogLine['level'
     ],
   ],
   [
+    applied({ event: 'stored', outcome: 'foreign_cache' }),
+    [
+      `aibrix_kvcache_zmq_events_received_total{${LABELS},event_type="BlockStored"} 1`,
+      'warmroute_kv_events_total{pod="engine-0",outcome="foreign_cache"} 1',
+    ],
+    'warn',
+  ],
+  [
     applied({ event: 'stored', outcome: 'orphaned', dropped: 4 }),
     [
       `aibrix_kvcache_zmq_events_received_total{${LABELS},event_type="BlockStored"} 1`,

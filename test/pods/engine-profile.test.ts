@@ -1,6 +1,7 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
 import {
+  clearScopeOf,
   type EngineLimit,
   type EngineProfile,
   type EventSources,
@@ -230,6 +231,27 @@ describe('where an engine says that it publishes', () => {
       assert.notEqual(events?.kind, 'on');
     });
   }
+});
+
+describe('what an engine means by a clear', () => {
+  for (const [version, expected] of [
+    ['0.9.1', 'gpu'],
+    ['0.11.2', 'gpu'],
+    ['0.12.0', 'everything'],
+    ['0.33.0', 'everything'],
+    ['0.5.23', 'everything'],
+    ['1.0.0', 'everything'],
+    ['dev', 'everything'],
+    [undefined, 'everything'],
+  ] as const) {
+    it(`is by its version ${expected}: ${version}`, () => {
+      assert.equal(clearScopeOf({ ...NOTHING, version }), expected);
+    });
+  }
+
+  it('is everything while it has said nothing', () => {
+    assert.equal(clearScopeOf(undefined), 'everything');
+  });
 });
 
 describe('the limits of an engine', () => {

@@ -55,7 +55,9 @@ function stored(packer: AnyPacker): Encoded {
   if (packer.below(2) === 0) {
     const kept = optional.filter(([key]) => (key === 'lora_name' ? name !== undefined : packer.below(4) > 0));
     const salt: Entry[] = packer.below(3) === 0 ? [['cache_salt', packer.text('tenant')]] : [];
-    return packer.map(packer.shuffled([...required, ...kept, ...salt, ...later(packer)]));
+    return packer.map(
+      packer.shuffled([...required, ...kept, ...salt, ...locality(packer), ...later(packer)]),
+    );
   }
   // SGLang has a map with the salt where vLLM has the adapter's name.
   if (name === undefined && packer.below(4) === 0) {
@@ -76,7 +78,8 @@ function removed(packer: AnyPacker): Encoded {
     ['medium', medium(packer)],
     ['group_idx', packer.pick([packer.nil(), packer.integer(packer.below(4))])],
   ];
-  if (packer.below(2) === 0) return packer.map(packer.shuffled([...fields, ...later(packer)]));
+  if (packer.below(2) === 0)
+    return packer.map(packer.shuffled([...fields, ...locality(packer), ...later(packer)]));
   return packer.array([...fields.slice(0, 2 + packer.below(3)).map(([, value]) => value)]);
 }
 
@@ -97,6 +100,10 @@ function tokens(packer: AnyPacker, blocks: number): Encoded {
 function medium(packer: AnyPacker): Encoded {
   const names = ['GPU', 'CPU', 'CPU_PINNED', 'STORAGE', 'FS', 'OBJ', 'DISK', 'EXTERNAL', 'TAPE', 'gpu', ''];
   return packer.pick([packer.nil(), packer.text(packer.pick(names))]);
+}
+
+function locality(packer: AnyPacker): Entry[] {
+  return packer.pick([[], [['locality', packer.text(packer.pick(['LOCAL', 'REMOTE']))]]]);
 }
 
 function groupKind(packer: AnyPacker): Encoded {

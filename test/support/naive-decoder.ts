@@ -3,13 +3,21 @@
  * looks the fields up. Only for batches that are well-formed and events that are readable.
  */
 import { Unpackr } from 'msgpackr';
-import type { EngineHash, ExtraKey, KvEvent, Medium } from '../../src/events/decoding/kv-event.ts';
+import type {
+  EngineHash,
+  ExtraKey,
+  KvEvent,
+  Medium,
+  StoredEvent,
+} from '../../src/events/decoding/kv-event.ts';
 import { type Lookahead, NO_LOOKAHEAD } from '../../src/prompt/blocks.ts';
 import { engineHash, engineHashes } from './kv-events.ts';
 
 const unpackr = new Unpackr({ useRecords: false, int64AsType: 'bigint' });
 
 const MEDIA: Record<string, Medium> = { GPU: 'gpu', CPU: 'cpu', CPU_PINNED: 'cpu' };
+/** Events of SGLang, which has no extra keys. */
+const WITHOUT_EXTRA_KEYS = ['CPU_PINNED', 'DISK', 'EXTERNAL'];
 for (const name of ['STORAGE', 'FS', 'OBJ', 'DISK', 'EXTERNAL']) MEDIA[name] = 'storage';
 
 const STORED = [
@@ -45,7 +53,9 @@ function naiveEvent(raw: unknown): KvEvent {
   const fields = fieldsOf(raw, type => (type === 'BlockRemoved' ? REMOVED : STORED));
   if (fields.type === 'AllBlocksCleared') return { kind: 'cleared' };
   const hashes = engineHashes(...(fields.block_hashes as unknown[]).map(hashValue));
-  const medium = isNil(fields.medium) ? 'gpu' : (MEDIA[String(fields.medium)] ?? 'unknown');
+  const name = String(fields.medium).toUpperCase();
+  const known = isNil(fields.medium) ? 'gpu' : (MEDIA[name] ?? 'unknown');
+  const medium = fields.locality === 'REMOTE' ? 'unknown' : known;
   const group = {
     index: isNil(fields.group_idx) ? undefined : Number(fields.group_idx),
     kind: (fields.kv_cache_spec_kind as string | null | undefined) ?? undefined,
@@ -55,8 +65,8 @@ function naiveEvent(raw: unknown): KvEvent {
   const parent: EngineHash | undefined = isNil(fields.parent_block_hash)
     ? undefined
     : engineHash(hashValue(fields.parent_block_hash));
-  const name = fields.lora_name;
-  const salt = isNil(name) || typeof name === 'string' ? fields.cache_salt : (name as Fields).cache_salt;
+  const lora = fields.lora_name;
+  const salt = isNil(lora) || typeof lora === 'string' ? fields.cache_salt : (lora as Fields).cache_salt;
   return {
     kind: 'stored',
     hashes,
@@ -64,14 +74,18 @@ function naiveEvent(raw: unknown): KvEvent {
     tokenIds: Uint32Array.from((fields.token_ids as unknown[]).map(Number)),
     blockSizeTokens: Number(fields.block_size),
     lookahead: lookaheadIn(fields.lookahead_token_ids),
-    loraName: typeof name === 'string' ? name : undefined,
+    loraName: typeof lora === 'string' ? lora : undefined,
     salt: (salt as string | null | undefined) ?? undefined,
     medium,
     group,
-    extraKeys: isNil(fields.extra_keys)
-      ? []
-      : (fields.extra_keys as (unknown[] | null)[]).map(keys => keys?.map(extraKey)),
+    extraKeys: extraKeysIn(fields.extra_keys, WITHOUT_EXTRA_KEYS.includes(name) ? hashes.length : 0),
   };
+}
+
+/** @param blocks that have none where nothing is said of them */
+function extraKeysIn(given: unknown, blocks: number): StoredEvent['extraKeys'] {
+  const keys = isNil(given) ? [] : (given as (unknown[] | null)[]).map(each => each?.map(extraKey));
+  return keys.length > 0 ? keys : Array.from({ length: blocks }, () => undefined);
 }
 
 function lookaheadIn(given: unknown): Lookahead {

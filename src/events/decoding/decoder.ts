@@ -22,7 +22,8 @@
  *                                           and there is no name (before 0.15), the event is skipped as `unnamed_adapter`
  *   medium                      6   0.11    (#19737; perhaps 0.10.2) nil or absent: GPU. "CPU"; "FS" and
  *                                           "OBJ" (0.26, #47923), since 0.27 "STORAGE" (#48123). SGLang: "GPU",
- *                                           "CPU_PINNED", "DISK", "EXTERNAL"
+ *                                           "CPU_PINNED" (older: "CPU_TIER1"), "DISK", "EXTERNAL". LMCache: "cpu". Any
+ *                                           case, and other names of memory and storage (`medium.ts`)
  *   lora_name                   7   0.15    (#27577). SGLang's arrays have a map {cache_salt} here (#30827)
  *   extra_keys                  8   0.16    (#33304) per block nil or a list: LoRA name, multimodal identifiers (a text, or
  *                                           [text, offset]), the salt (block 0 only), digests of prompt embeddings (bytes)
@@ -32,11 +33,13 @@
  *   cache_salt                maps  SGLang  (#37482) a text
  *   mm_keys                     maps  TensorRT-LLM   per block a list of `{type, hash, start_offset}`: extra keys as well
  *   lookahead_token_ids         maps  0.33    per block a list of the tokens after it that its hash covers
- *   locality, ownership, session_id: maps, 0.26, 0.27, 0.30; not used
+ *   locality                    maps  0.26    (#48281) "REMOTE": the medium is not the engine's own, and does not count
+ *   ownership, session_id: maps, 0.27, 0.30; not used
  * BlockRemoved
  *   block_hashes                1   0.9
  *   medium                      2   0.11
  *   group_idx                   3   0.16
+ *   locality                    maps  0.26
  * AllBlocksCleared: no fields
  *
  * Hashes are 64-bit: signed integers (Python's `hash()`) up to 0.10.1 and in SGLang; since 0.10.2 (#23673) unsigned ones,

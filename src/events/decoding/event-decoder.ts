@@ -1,7 +1,8 @@
 import { type Lookahead, NO_LOOKAHEAD } from '../../prompt/blocks.ts';
 import type { EventDraft } from './event-draft.ts';
 import { readExtraKeys } from './extra-keys.ts';
-import type { KvEvent, Medium, StoredEvent } from './kv-event.ts';
+import type { KvEvent, StoredEvent } from './kv-event.ts';
+import { mediumOf, type NamedMedium } from './medium.ts';
 import type { MsgpackReader } from './msgpack-reader.ts';
 import { Names } from './names.ts';
 
@@ -43,7 +44,8 @@ type Field =
   | 'kv_cache_spec_sliding_window'
   | 'cache_salt'
   | 'lookahead_token_ids'
-  | 'mm_keys';
+  | 'mm_keys'
+  | 'locality';
 
 const TYPES = new Names<EventType>(['BlockStored', 'BlockRemoved', 'AllBlocksCleared']);
 const TYPE_KEY = new Names(['type']);
@@ -70,25 +72,21 @@ const POSITIONS: Readonly<Record<EventType, readonly Field[]>> = {
 
 /** The fields that are read of an event that is a map. */
 const KEYS: Readonly<Record<EventType, Names<Field>>> = {
-  BlockStored: new Names([...POSITIONS.BlockStored, 'cache_salt', 'lookahead_token_ids', 'mm_keys']),
-  BlockRemoved: new Names([...POSITIONS.BlockRemoved, 'kv_cache_spec_kind']),
+  BlockStored: new Names([
+    ...POSITIONS.BlockStored,
+    ...(['cache_salt', 'lookahead_token_ids', 'mm_keys', 'locality'] as const),
+  ]),
+  BlockRemoved: new Names([...POSITIONS.BlockRemoved, 'kv_cache_spec_kind', 'locality']),
   AllBlocksCleared: new Names(POSITIONS.AllBlocksCleared),
 };
 
-const MEDIA: Readonly<Record<string, Medium>> = {
-  GPU: 'gpu',
-  CPU: 'cpu',
-  CPU_PINNED: 'cpu',
-  STORAGE: 'storage',
-  FS: 'storage',
-  OBJ: 'storage',
-  DISK: 'storage',
-  EXTERNAL: 'storage',
-};
 /** Of one event. A message has at most 32 MiB. */
 const MAX_LOOKAHEAD_IDS = 1 << 24;
 
-const MEDIUM_NAMES = new Names(Object.keys(MEDIA));
+/** What engines send now, so that no text is made of it; any other name is read as well. */
+const MEDIA = ['GPU', 'CPU', 'CPU_PINNED', 'STORAGE', 'FS', 'OBJ', 'DISK', 'EXTERNAL'] as const;
+const MEDIUM_NAMES = new Names(MEDIA);
+const KNOWN_MEDIA = new Map<string, NamedMedium>(MEDIA.map(name => [name, mediumOf(name)]));
 
 /** Those that are known, so that no text is made for them; any other is read as well. */
 const GROUP_KINDS = new Names([
@@ -206,6 +204,8 @@ function readField(
       return readAdapterId(reader, draft);
     case 'medium':
       return readMedium(reader, draft);
+    case 'locality':
+      return readLocality(reader, draft) ? undefined : 'not_an_event';
     case 'lora_name':
       return readLoraName(reader, draft);
     case 'cache_salt':
@@ -244,6 +244,8 @@ function readField(
 
 function whatIsMissing(draft: EventDraft): SkippedKind | undefined {
   if (draft.kind !== 'cleared' && !draft.hasHashes) return whyUnread(draft, 'bad_hashes');
+  // Any other engine reaches it as well.
+  if (draft.isRemote) draft.medium = 'unknown';
   if (draft.kind !== 'stored') return undefined;
   if (draft.tokenIds === undefined) return 'bad_tokens';
   if (draft.blockSizeTokens === undefined) return 'bad_block_size';
@@ -324,9 +326,18 @@ function readAdapterId(reader: MsgpackReader, draft: EventDraft): SkippedKind | 
 /** One that is not known, or no text at all, is certainly not the GPU. */
 function readMedium(reader: MsgpackReader, draft: EventDraft): SkippedKind | undefined {
   if (reader.readNil()) return undefined;
-  const name = reader.readOneOf(MEDIUM_NAMES);
-  draft.medium = name === undefined ? 'unknown' : MEDIA[name]!;
+  const known = reader.readOneOf(MEDIUM_NAMES);
+  const name = known ?? reader.readText();
+  const media = known === undefined ? mediumOf(name ?? '') : KNOWN_MEDIA.get(known)!;
+  draft.medium = media.medium;
+  draft.tellsContext = media.tellsContext;
   return name !== undefined || reader.skip() ? undefined : 'not_an_event';
+}
+
+function readLocality(reader: MsgpackReader, draft: EventDraft): boolean {
+  const locality = reader.readText();
+  draft.isRemote = locality?.toUpperCase() === 'REMOTE';
+  return locality !== undefined || reader.skip();
 }
 
 /** A text; in SGLang's arrays a map with the salt. */

@@ -22,6 +22,9 @@ export class EventDraft {
   loraName: string | undefined;
   salt: string | undefined;
   medium: Medium = 'gpu';
+  /** Without extra keys the blocks have none. */
+  tellsContext = false;
+  isRemote = false;
   groupIndex: number | undefined;
   groupKind: string | undefined;
   windowTokens: number | undefined;
@@ -39,6 +42,8 @@ export class EventDraft {
     this.loraName = undefined;
     this.salt = undefined;
     this.medium = 'gpu';
+    this.tellsContext = false;
+    this.isRemote = false;
     this.groupIndex = undefined;
     this.groupKind = undefined;
     this.windowTokens = undefined;

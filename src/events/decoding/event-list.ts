@@ -69,6 +69,12 @@ function storedOf(draft: EventDraft): StoredEvent {
     salt: draft.salt,
     medium: draft.medium,
     group: draft.group,
-    extraKeys: draft.extraKeys,
+    extraKeys:
+      draft.tellsContext && draft.extraKeys.length === 0 ? noKeys(draft.hashes.length) : draft.extraKeys,
   };
+}
+
+/** Of so many blocks. */
+function noKeys(length: number): StoredEvent['extraKeys'] {
+  return Array.from({ length }, () => undefined);
 }

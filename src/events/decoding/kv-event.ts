@@ -19,7 +19,10 @@ export interface EngineHash {
   readonly lo: number;
 }
 
-/** Where the blocks are. An engine that does not say means the GPU; a medium that is not known is never the GPU. */
+/**
+ * Where the blocks are. An engine that does not say means the GPU; a medium that is not known, or is not the engine's own
+ * (`locality: REMOTE`), is never the GPU.
+ */
 export type Medium = 'gpu' | 'cpu' | 'storage' | 'unknown';
 
 /** The KV-cache group of a hybrid model; undefined from engines that do not say. */
@@ -63,7 +66,7 @@ export interface RemovedEvent {
   readonly events: number;
 }
 
-/** All blocks on the GPU are gone. */
+/** All blocks on the GPU are gone, and, with most engines, all others (`ClearScope`). */
 export interface ClearedEvent {
   readonly kind: 'cleared';
 }

@@ -1,5 +1,5 @@
 import type { CacheState } from '../../cache/cache-state.ts';
-import type { BlockChain, HolderId } from '../../domain.ts';
+import type { BlockChain, ClearScope, HolderId } from '../../domain.ts';
 import { type Place, START } from '../../prefix-index/prefix-index.ts';
 import {
   type CacheGroup,
@@ -28,6 +28,8 @@ export interface RankIngestOptions {
   readonly cache: Pick<CacheState, 'index' | 'holders' | 'catalog' | 'history'>;
   /** The seed that the read path hashes with. */
   readonly seed: number;
+  /** What the engine means by a clear. Default: everything. */
+  readonly clearScope?: () => ClearScope;
   /** Most blocks held aside because their parent is unknown. */
   readonly maxOrphanBlocks?: number;
 }
@@ -38,16 +40,19 @@ export interface RankIngestOptions {
  * - `orphaned`: its parent is unknown, so it waits; `dropped` older blocks had to go for it;
  * - `inconsistent`: its hashes and tokens do not fit together; not indexed;
  * - `elsewhere`: about a medium that is not known, or about blocks elsewhere that are not; not indexed;
+ * - `foreign_cache`: about a cache beside the engine's own, as LMCache's, that names chunks of another size by hashes of its own and
+ *   never says what it has removed; not indexed;
  * - `refused`: of more block sizes, adapters or cache groups than an engine can have; not indexed.
  */
 export type Applied =
   | { readonly kind: 'stored'; readonly blocks: number; readonly attached: number }
   | { readonly kind: 'removed'; readonly blocks: number }
   | { readonly kind: 'orphaned'; readonly blocks: number; readonly dropped: number }
-  | { readonly kind: 'cleared' | 'inconsistent' | 'elsewhere' | 'refused' };
+  | { readonly kind: 'cleared' | 'inconsistent' | 'elsewhere' | 'foreign_cache' | 'refused' };
 
 const DEFAULT_MAX_ORPHAN_BLOCKS = 65_536;
 const ELSEWHERE: Applied = { kind: 'elsewhere' };
+const FOREIGN_CACHE: Applied = { kind: 'foreign_cache' };
 const INCONSISTENT: Applied = { kind: 'inconsistent' };
 const REFUSED: Applied = { kind: 'refused' };
 
@@ -106,18 +111,23 @@ export class RankIngest {
       case 'removed':
         return this.#remove(event);
       case 'cleared':
-        this.#clearGpu();
-        this.#tiers.gpuCleared();
+        if (this.#options.clearScope?.() === 'gpu') this.#clearGpu();
+        else this.#clear();
         return { kind: 'cleared' };
     }
   }
 
   /** The holder holds nothing, as far as we know, and may be another process from now on. */
   forget(): void {
-    this.#tiers.clear();
-    this.#clearGpu();
+    this.#clear();
     this.#groups.forget();
     this.#secondary.forget();
+  }
+
+  #clear(): void {
+    this.#clearGpu();
+    this.#tiers.clear();
+    this.#options.cache.catalog.forget(this.#gpu);
   }
 
   #clearGpu(): void {
@@ -126,8 +136,8 @@ export class RankIngest {
     this.#singles.clear();
     this.#secondary.clear();
     cache.index.clear(this.#gpu);
-    cache.catalog.forget(this.#gpu);
     cache.history.forget(pod);
+    this.#tiers.gpuCleared();
   }
 
   #store(event: StoredEvent): Applied {
@@ -178,7 +188,15 @@ export class RankIngest {
     if (!this.#groups.carriesPrefixes(event.group)) return ELSEWHERE;
     if (event.blockSizeTokens !== 0 && !isComplete(event)) return INCONSISTENT;
     const blocks = this.#tiers.store(tier, event);
-    return blocks === 0 ? ELSEWHERE : { kind: 'stored', blocks, attached: 0 };
+    if (blocks > 0) return { kind: 'stored', blocks, attached: 0 };
+    return this.#isOfForeignCache(event) ? FOREIGN_CACHE : ELSEWHERE;
+  }
+
+  /** The engine's own offloaded blocks have its blocks' size, and number their groups if those on the GPU do. */
+  #isOfForeignCache({ blockSizeTokens, group, extraKeys }: StoredEvent): boolean {
+    const own = this.#secondary.mainBlockSizeTokens;
+    const isOther = own !== undefined && blockSizeTokens > own;
+    return isOther && group.index === undefined && extraKeys.length === 0;
   }
 
   /** Its parent is known. Returns whether it was stored. */

@@ -83,8 +83,16 @@ describe('where a block is', () => {
     ['OBJ', 'storage'],
     ['DISK', 'storage'],
     ['EXTERNAL', 'storage'],
-    ['gpu', 'unknown'],
-    ['TAPE', 'unknown'],
+    ...['gpu', 'Gpu'].map(name => [name, 'gpu'] as [string, string]),
+    ...['cpu', 'Cpu', 'CPU_TIER1', 'cpu-pinned', 'CPU0', 'HOST', 'host_pinned', 'DRAM'].map(
+      name => [name, 'cpu'] as [string, string],
+    ),
+    ...['storage', 'fs', 'NVME', 'nvme0', 'LOCAL_DISK', 'SSD', 'S3', 'External'].map(
+      name => [name, 'storage'] as [string, string],
+    ),
+    // As each other machine has them, too.
+    ...['REMOTE', 'REMOTE_CPU', 'remote-storage'].map(name => [name, 'unknown'] as [string, string]),
+    ...['GPU_PEER', 'GPUS', 'CPUS', 'HOSTILE', 'TAPE'].map(name => [name, 'unknown'] as [string, string]),
     ['', 'unknown'],
     [7, 'unknown'],
     [['GPU'], 'unknown'],
@@ -98,6 +106,38 @@ describe('where a block is', () => {
       ]) {
         assert.equal(event.kind === 'cleared' ? event.kind : event.medium, expected);
       }
+    });
+  }
+
+  for (const [locality, expected] of [
+    ['REMOTE', 'unknown'],
+    ['remote', 'unknown'],
+    ['LOCAL', 'cpu'],
+    ['', 'cpu'],
+    [null, 'cpu'],
+    [7, 'cpu'],
+    [['REMOTE'], 'cpu'],
+  ] as const) {
+    it(`is ${expected} where its locality is ${JSON.stringify(locality)}`, () => {
+      for (const event of [
+        only(storedMap({ locality, medium: 'CPU' })),
+        only({ locality, type: 'BlockRemoved', block_hashes: [1], medium: 'CPU', group_idx: 3 }),
+      ]) {
+        assert.equal(event.kind === 'cleared' ? event.kind : event.medium, expected);
+      }
+    });
+  }
+
+  for (const [medium, expected] of [
+    ['CPU_PINNED', [undefined, undefined]],
+    ['cpu_tier1', [undefined, undefined]],
+    ['DISK', [undefined, undefined]],
+    ['CPU', []],
+    ['NVME', []],
+  ] as const) {
+    it(`says ${expected.length === 0 ? 'nothing' : 'all'} of extra keys that are left out: ${medium}`, () => {
+      const event = only(storedMap({ medium, extra_keys: null }));
+      assert.deepEqual(event.kind === 'stored' && event.extraKeys, expected);
     });
   }
 

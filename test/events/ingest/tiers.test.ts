@@ -1,10 +1,11 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
+import { decodeBatch } from '../../../src/events/decoding/decoder.ts';
 import type { KvEvent, Medium } from '../../../src/events/decoding/kv-event.ts';
 import type { RankIngest } from '../../../src/events/ingest/rank-ingest.ts';
 import { blockForm, chainOf } from '../../support/blocks.ts';
 import { FeedBench } from '../../support/feed-bench.ts';
-import { FULL_ATTENTION, group, removed, stored, tokensOf } from '../../support/kv-events.ts';
+import { batchOf, FULL_ATTENTION, group, removed, stored, tokensOf } from '../../support/kv-events.ts';
 
 const CLEARED: KvEvent = { kind: 'cleared' };
 const TIERS = ['cpu', 'storage'] as const;
@@ -128,13 +129,40 @@ describe('blocks in other tiers than the GPU', () => {
     assert.deepEqual(match([1]), { gpu: 0, cpu: 0, storage: 0 });
   });
 
-  it('stay when the GPU is cleared', () => {
+  it('end with a clear, as the wire does not say whether they survive', () => {
+    feed.apply(stored([1, 2, 3]));
+    feed.apply(placeholder([1, 2], 'cpu'));
+    feed.apply(inTier([1, 2, 3, 4], 'storage'));
+    assert.deepEqual(feed.apply(CLEARED), { kind: 'cleared' });
+    assert.deepEqual(match([1, 2, 3, 4]), { gpu: 0, cpu: 0, storage: 0 });
+    assert.deepEqual(bench.cache.index.size(), { blocks: 0, entries: 0 });
+  });
+
+  for (const clearScope of ['everything', 'gpu'] as const) {
+    it(`are gone when they were stored and removed again after a clear (of ${clearScope})`, () => {
+      feed = bench.feed('a', { clearScope: () => clearScope });
+      for (const step of [1, 2]) {
+        feed.apply(stored([1, 2, 3]));
+        feed.apply(placeholder([1, 2, 3], 'cpu'));
+        feed.apply(removed([3, 2, 1]));
+        assert.deepEqual(match([1, 2, 3]), { gpu: 0, cpu: 3, storage: 0 });
+        if (step === 1 && clearScope === 'gpu') feed.apply(removed([3, 2, 1], { medium: 'cpu' }));
+        if (step === 1) feed.apply(CLEARED);
+      }
+      feed.apply(removed([1, 2, 3], { medium: 'cpu' }));
+      assert.deepEqual(match([1, 2, 3]), { gpu: 0, cpu: 0, storage: 0 });
+    });
+  }
+
+  it('stay when the GPU is cleared, of an engine whose clears are known to leave them alone', () => {
+    feed = bench.feed('a', { clearScope: () => 'gpu' });
     feed.apply(stored([1, 2, 3]));
     feed.apply(placeholder([1, 2], 'cpu'));
     feed.apply(placeholder([2, 3], 'storage'));
     assert.deepEqual(feed.apply(CLEARED), { kind: 'cleared' });
     assert.deepEqual(match([1, 2, 3]), { gpu: 0, cpu: 2, storage: 1 });
     assert.equal(feed.size, 0);
+    assert.deepEqual(bench.cache.catalog.blockForms('demo'), [{ sizeTokens: 2, lookaheadTokens: 0 }]);
     feed.apply(removed([3], { medium: 'storage' }));
     assert.deepEqual(match([1, 2, 3]), { gpu: 0, cpu: 2, storage: 0 });
   });
@@ -197,6 +225,84 @@ describe('blocks in other tiers than the GPU', () => {
     feed.apply(removed([1, 2], { medium: 'cpu', group: group(1) }));
     assert.deepEqual(match([1, 2]), { gpu: 0, cpu: 0, storage: 0 });
   });
+
+  describe('of SGLang', () => {
+    const NO_GROUP = { group: group() };
+
+    /** As its L3 prefetch announces them: one page each, on the host before they are on the GPU. */
+    function hostFirst(
+      hashes: readonly number[],
+      parent: number | null,
+      given: Record<string, unknown> = {},
+    ) {
+      const pages = hashes.map((hash, i) => ({
+        type: 'BlockStored',
+        block_hashes: [hash],
+        parent_block_hash: i === 0 ? parent : hashes[i - 1],
+        ...{ token_ids: [...tokensOf([hash])], block_size: 2, lora_id: null, medium: 'CPU_PINNED' },
+        ...given,
+      }));
+      const batch = decodeBatch(batchOf(...pages));
+      if (batch.kind === 'malformed') assert.fail(batch.why);
+      assert.isEmpty(batch.skipped);
+      return batch.events.map(event => feed.apply(event).kind);
+    }
+
+    it('count though they were never on the GPU', () => {
+      assert.deepEqual(hostFirst([1, 2, 3], null), ['stored', 'stored', 'stored']);
+      assert.deepEqual(match([1, 2, 3]), { gpu: 0, cpu: 3, storage: 0 });
+      feed.apply(stored([1], undefined, NO_GROUP));
+      assert.deepEqual(match([1, 2, 3]), { gpu: 1, cpu: 2, storage: 0 });
+      feed.apply(removed([1], NO_GROUP));
+      feed.apply(removed([3], { ...NO_GROUP, medium: 'cpu' }));
+      assert.deepEqual(match([1, 2, 3]), { gpu: 0, cpu: 2, storage: 0 });
+      feed.apply(CLEARED);
+      assert.deepEqual(match([1, 2, 3]), { gpu: 0, cpu: 0, storage: 0 }, 'a flush takes the host along');
+    });
+
+    it('are of the salt that they name', () => {
+      hostFirst([1, 2], null, { cache_salt: 'tenant' });
+      assert.deepEqual(match([1, 2]), { gpu: 0, cpu: 0, storage: 0 });
+      assert.deepEqual(bench.match([1, 2], { salt: 'tenant' }), { gpu: 0, cpu: 2, storage: 0 });
+    });
+
+    it('count on its other media, too', () => {
+      hostFirst([1], null, { medium: 'DISK' });
+      hostFirst([2], 1, { medium: 'CPU_TIER1' });
+      hostFirst([3], 2, { medium: 'EXTERNAL' });
+      assert.deepEqual(match([1, 2, 3]), { gpu: 0, cpu: 1, storage: 2 });
+    });
+
+    it('do not count where another machine has them', () => {
+      assert.deepEqual(hostFirst([1], null, { locality: 'REMOTE' }), ['elsewhere']);
+      assert.deepEqual(match([1]), { gpu: 0, cpu: 0, storage: 0 });
+    });
+  });
+
+  // LMCache's own hashes of chunks of 256 tokens, which it never says to have removed.
+  for (const medium of ['cpu', 'CPU']) {
+    it(`are not those of a cache beside the engine’s, as nothing would end them (${medium})`, () => {
+      feed.apply(stored([1, 2]));
+      const chunk = {
+        ...{ type: 'BlockStored', block_hashes: [901], parent_block_hash: null, block_size: 4 },
+        ...{ token_ids: [...tokensOf([1, 2])], lora_id: null, medium, lora_name: null },
+      };
+      const next = {
+        ...chunk,
+        block_hashes: [902],
+        parent_block_hash: 901,
+        token_ids: [...tokensOf([3, 4])],
+      };
+      const batch = decodeBatch(batchOf(chunk, next));
+      if (batch.kind === 'malformed') assert.fail(batch.why);
+      assert.deepEqual(
+        batch.events.map(event => feed.apply(event)),
+        [{ kind: 'foreign_cache' }, { kind: 'foreign_cache' }],
+      );
+      feed.apply(removed([1, 2]));
+      assert.deepEqual(match([1, 2, 3, 4]), { gpu: 0, cpu: 0, storage: 0 });
+    });
+  }
 
   // vLLM's self-describing events of offloaded blocks have no extra keys, and so neither salt nor images.
   it('are the blocks that their engine calls so, though their salt is left out', () => {
@@ -263,43 +369,47 @@ describe('blocks in other tiers than the GPU', () => {
       { weight: 1, arbitrary: fc.tuple(fc.constantFrom('clear', 'forget'), medium, block) },
     );
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 40 }), steps => {
-        bench = new FeedBench();
-        feed = bench.feed();
-        const copies = { gpu: new Map<number, number>(), cpu: new Map(), storage: new Map() };
-        const has = (tier: keyof typeof copies, of: number) => (copies[tier].get(of) ?? 0) > 0;
-        const isKnown = (of: number) => (['gpu', ...TIERS] as const).some(tier => has(tier, of));
-        for (const [what, tier, of] of steps) {
-          const add = (count: number) => copies[tier].set(of, (copies[tier].get(of) ?? 0) + count);
-          if (what === 'store') {
-            const parent = of === 1 ? undefined : of - 1;
-            if (parent !== undefined && !(tier === 'gpu' ? has('gpu', parent) : isKnown(parent))) continue;
-            feed.apply(tier === 'gpu' ? stored([of], parent) : inTier([of], tier, parent));
-            add(1);
-          } else if (what === 'placeholder') {
-            feed.apply(placeholder([of], tier, FULL_ATTENTION));
-            if (isKnown(of)) add(1);
-          } else if (what === 'remove') {
-            feed.apply(removed([of], { medium: tier }));
-            if (has(tier, of)) add(-1);
-          } else if (what === 'clear') {
-            feed.apply(CLEARED);
-            copies.gpu.clear();
-          } else {
-            feed.forget();
-            for (const each of Object.values(copies)) each.clear();
+      fc.property(
+        fc.array(step, { maxLength: 40 }),
+        fc.constantFrom('gpu' as const, 'everything' as const),
+        (steps, clearScope) => {
+          bench = new FeedBench();
+          feed = bench.feed('a', { clearScope: () => clearScope });
+          const copies = { gpu: new Map<number, number>(), cpu: new Map(), storage: new Map() };
+          const has = (tier: keyof typeof copies, of: number) => (copies[tier].get(of) ?? 0) > 0;
+          const isKnown = (of: number) => (['gpu', ...TIERS] as const).some(tier => has(tier, of));
+          for (const [what, tier, of] of steps) {
+            const add = (count: number) => copies[tier].set(of, (copies[tier].get(of) ?? 0) + count);
+            if (what === 'store') {
+              const parent = of === 1 ? undefined : of - 1;
+              if (parent !== undefined && !(tier === 'gpu' ? has('gpu', parent) : isKnown(parent))) continue;
+              feed.apply(tier === 'gpu' ? stored([of], parent) : inTier([of], tier, parent));
+              add(1);
+            } else if (what === 'placeholder') {
+              feed.apply(placeholder([of], tier, FULL_ATTENTION));
+              if (isKnown(of)) add(1);
+            } else if (what === 'remove') {
+              feed.apply(removed([of], { medium: tier }));
+              if (has(tier, of)) add(-1);
+            } else if (what === 'clear') {
+              feed.apply(CLEARED);
+              for (const each of Object.values(clearScope === 'gpu' ? [copies.gpu] : copies)) each.clear();
+            } else {
+              feed.forget();
+              for (const each of Object.values(copies)) each.clear();
+            }
+            const expected = { gpu: 0, cpu: 0, storage: 0 };
+            for (const each of BLOCKS) {
+              const fastest = (['gpu', ...TIERS] as const).find(one => has(one, each));
+              if (fastest === undefined) break;
+              expected[fastest]++;
+            }
+            assert.deepEqual(match(BLOCKS), expected);
+            assert.equal(feed.size, BLOCKS.filter(each => has('gpu', each)).length);
           }
-          const expected = { gpu: 0, cpu: 0, storage: 0 };
-          for (const each of BLOCKS) {
-            const fastest = (['gpu', ...TIERS] as const).find(one => has(one, each));
-            if (fastest === undefined) break;
-            expected[fastest]++;
-          }
-          assert.deepEqual(match(BLOCKS), expected);
-          assert.equal(feed.size, BLOCKS.filter(each => has('gpu', each)).length);
-        }
-        bench.cache.index.check();
-      }),
+          bench.cache.index.check();
+        },
+      ),
       { numRuns: 60 },
     );
   });
