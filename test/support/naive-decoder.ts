@@ -38,7 +38,10 @@ export function naiveBatch(payload: Uint8Array): NaiveBatch {
   return {
     at: Number(batch.ts),
     rank: rank === null || rank === undefined ? undefined : Number(rank),
-    events: (batch.events as unknown[]).map(naiveEvent).reduce<KvEvent[]>(withNext, []),
+    events: (batch.events as unknown[])
+      .map(naiveEvent)
+      .filter(event => event.kind === 'cleared' || event.hashes.length > 0)
+      .reduce<KvEvent[]>(withNext, []),
   };
 }
 

@@ -20,8 +20,9 @@ export class EventList {
   #removals: Removals | undefined;
   readonly #removed = new HashList();
 
-  /** @param draft with all that an event of its kind needs */
+  /** @param draft with all that an event of its kind needs; one about no blocks at all says nothing */
   add(draft: EventDraft): void {
+    if (draft.kind !== 'cleared' && draft.hashes.length === 0) return;
     if (draft.kind === 'removed') {
       this.#addRemoved(draft);
       return;

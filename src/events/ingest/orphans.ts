@@ -4,19 +4,27 @@ import { type EngineHash, each, type StoredEvent } from '../decoding/decoding.ts
 /** Blocks whose parent is not known yet, so that their place in a prompt is not known either. */
 interface Orphan {
   readonly event: StoredEvent & { readonly parent: EngineHash };
+  readonly bytes: number;
   /** Of its blocks, those that the engine has evicted in the meantime. */
   readonly removed: EngineHash[];
 }
+
+/** Of the events of one rank: an engine may put texts of any length into each. */
+const MAX_BYTES = 16 * 1024 * 1024;
+/** An event, and a block of it, beside what is in them. */
+const EVENT_BYTES = 512;
+const BLOCK_BYTES = 128;
 
 /** An orphan whose parent has appeared: to be stored, and then what was evicted removed again. */
 export type Attachable = Orphan;
 
 /**
  * Holds orphans aside until their parent appears. A replay may begin in the middle of a chain, and it never puts a block at
- * the root that does not belong there. Bounded: beyond `maxBlocks` the oldest are dropped.
+ * the root that does not belong there. Bounded: beyond `maxBlocks` blocks, or 16 MiB, the oldest are dropped.
  */
 export class Orphans {
   readonly #maxBlocks: number;
+  #bytes = 0;
   /** Insertion order is age. */
   readonly #orphans = new Set<Orphan>();
   readonly #byParent = new BlockTable<Set<Orphan>>();
@@ -35,15 +43,16 @@ export class Orphans {
 
   /** Returns how many blocks had to be dropped to keep the bound. */
   hold(event: StoredEvent & { readonly parent: EngineHash }): number {
-    const orphan: Orphan = { event, removed: [] };
+    const orphan: Orphan = { event, bytes: bytesOf(event), removed: [] };
     this.#orphans.add(orphan);
     this.#byParent.ensure(event.parent, () => new Set()).add(orphan);
     for (const hash of each(event.hashes)) this.#byHash.ensure(hash, () => new Set()).add(orphan);
     this.#blocks += event.hashes.length;
+    this.#bytes += orphan.bytes;
 
     let dropped = 0;
     for (const oldest of this.#orphans) {
-      if (this.#blocks <= this.#maxBlocks) break;
+      if (this.#blocks <= this.#maxBlocks && this.#bytes <= MAX_BYTES) break;
       this.#release(oldest);
       dropped += oldest.event.hashes.length;
     }
@@ -79,6 +88,7 @@ export class Orphans {
     if (siblings?.size === 0) this.#byParent.delete(parent);
     for (const hash of each(hashes)) this.#unlink(orphan, hash);
     this.#blocks -= hashes.length;
+    this.#bytes -= orphan.bytes;
   }
 
   #unlink(orphan: Orphan, hash: EngineHash): void {
@@ -86,4 +96,19 @@ export class Orphans {
     copies?.delete(orphan);
     if (copies?.size === 0) this.#byHash.delete(hash);
   }
+}
+
+/** About what it takes in memory. */
+function bytesOf({ hashes, tokenIds, lookahead, salt, loraName, extraKeys }: StoredEvent): number {
+  let characters = (salt?.length ?? 0) + (loraName?.length ?? 0);
+  for (const keys of extraKeys)
+    for (const key of keys ?? [])
+      characters += BLOCK_BYTES + (key.kind === 'text' ? key.text : key.json).length;
+  return (
+    EVENT_BYTES +
+    hashes.length * BLOCK_BYTES +
+    tokenIds.byteLength +
+    lookahead.ids.byteLength +
+    2 * characters
+  );
 }

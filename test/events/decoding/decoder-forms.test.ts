@@ -39,6 +39,16 @@ describe('decoding events of SGLang', () => {
     assert.deepEqual(storedEvent(only(storedMap({ mm_keys: null }))).extraKeys, [undefined, undefined]);
   });
 
+  it('leaves out what is about no blocks', () => {
+    const none = storedMap({ block_hashes: [], token_ids: [], extra_keys: [] });
+    const batch = decoded(batchOf(none, ['BlockRemoved', []], storedMap(), none, ['AllBlocksCleared']));
+    assert.deepEqual(
+      batch.events.map(({ kind }) => kind),
+      ['stored', 'cleared'],
+    );
+    assert.isEmpty(batch.skipped);
+  });
+
   it('takes pairs for tokens, each with the one after it', () => {
     const pairs = [
       ...[

@@ -214,6 +214,16 @@ describe('blocks whose parent is unknown', () => {
     assert.deepEqual(bounded.apply(stored([1])), { kind: 'stored', blocks: 1, attached: 0 });
     assert.deepEqual(bounded.apply(stored([4])), { kind: 'stored', blocks: 1, attached: 2 });
   });
+
+  it('holds no more bytes aside than it may, however long the texts of an engine are', () => {
+    const salt = 'x'.repeat(4 * 1024 * 1024);
+    const dropped = [2, 4, 6].map(hash => {
+      const applied = feed.apply(stored([hash], hash - 1, { salt }));
+      return applied.kind === 'orphaned' && applied.dropped;
+    });
+    assert.deepEqual(dropped, [0, 1, 1]);
+    assert.equal(feed.orphans, 1);
+  });
 });
 
 describe('blocks that are announced again', () => {
