@@ -201,6 +201,19 @@ describe('a publisher that misbehaves', () => {
       assert.isAtMost(report().blocks, 1);
     });
 
+    it('is asked each time where it is calm in between', async () => {
+      await followed(1);
+      let last = 0;
+      answer = from => batches(OURS, from, last + 1);
+      for (let gap = 0; gap < 20; gap++) {
+        last += 3;
+        await publish(last);
+        await until('live');
+        clock.advance(60_000);
+      }
+      assert.deepInclude(report(), { state: 'live', gaps: 20, blocks: last + 1 });
+    });
+
     it('is asked each time where it is steady in between', async () => {
       await followed(0);
       let next = 0;
@@ -244,6 +257,7 @@ describe('a publisher that misbehaves', () => {
           await dealtWith();
         }
         assert.isAtMost(asked.length, 30, 'and later now and then');
+        assert.isAbove(Math.max(...clock.sleeps.all), 15_000, 'the waits grow');
       });
     }
 

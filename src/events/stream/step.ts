@@ -2,7 +2,7 @@ import { brokenAt, calmed, isOfTwoPublishers } from './breaks.ts';
 import { apply, drop, forget, forgetIf, stay, to } from './effects.ts';
 import { type Message, pendingOf } from './pending-messages.ts';
 import { mayRequest, request, requestFrom } from './repair.ts';
-import { whileDraining, whileReplaying } from './replaying.ts';
+import { whileReplaying } from './replaying.ts';
 import { retry } from './retry.ts';
 import { begin, coldAnywhere, isHeartbeat, knownOf, repeats } from './run.ts';
 import {
@@ -17,6 +17,7 @@ import {
   type PublisherState,
   type Step,
 } from './state.ts';
+import { whileDraining } from './waiting.ts';
 
 /** Total: an input that means nothing in a state changes nothing. */
 export function step<P>(
