@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { assert } from 'chai';
+import { eventually } from './support/eventually.ts';
 import { answerBytes, json } from './support/fake-tokenizer.ts';
 import { adminPage, routed, ServeBench, WITH_EVENTS } from './support/serve-bench.ts';
 
@@ -67,6 +68,22 @@ describe('the server, with engines that want a key or speak TLS', function () {
     assert.equal((await routed(trusting.envoy)).reason, 'prefix_match');
     const wary = await bench.start(environment);
     assert.equal((await routed(wary.envoy)).reason, 'tokenizer_failed');
+  });
+
+  it('asks over https how they are, too', async () => {
+    const tls = {
+      cert: await readFile(fixture('engine.pem')),
+      key: await readFile(fixture('engine.key.pem')),
+    };
+    const [fake] = await bench.startTokenizers(1, answerBytes, tls);
+    const { server } = await bench.start({
+      ...{ ...WITH_EVENTS, WARMROUTE_HEALTH_INTERVAL_MS: '50', WARMROUTE_ENGINE_CA_FILE: fixture('ca.pem') },
+      AIBRIX_VLLM_TOKENIZER_ENDPOINT_TEMPLATE: `https://%s:${fake!.pod.port}`,
+    });
+    await eventually('it is well', async () => {
+      const { pods } = JSON.parse((await adminPage(server, '/debug/pods')).text);
+      return pods[0].health === 'healthy';
+    });
   });
 
   for (const [what, name, content, says] of [

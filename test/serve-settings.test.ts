@@ -153,14 +153,18 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
   rememberedResponses: elsewhere('test/serve-responses.test.ts'),
   grpcIdleMs: elsewhere('test/e2e/idle-connection.test.ts'),
   grpcMaxConnections: elsewhere('test/serve.test.ts'),
-  decisionTimeoutMs: elsewhere('test/serve-without-tokens.test.ts'),
+  decisionTimeoutMs: elsewhere('test/e2e/deadline.test.ts'),
   warmupMs: elsewhere('test/warmup.test.ts'),
   drainMs: elsewhere('test/main.test.ts'),
 
   drainBodiesMs: here('lets bodies come to their end, or cuts them', async () => {
     const patient = await drained({ WARMROUTE_DRAIN_BODIES_MS: LONG_MS });
-    patient.upload.send(requestBody('llo', 'end'));
-    assert.equal(toldReply(await patient.upload.reply()), 'request_body "llo" end');
+    for (let i = 0; i < 100; i++) {
+      patient.upload.send(requestBody('l'));
+      assert.equal(toldReply(await patient.upload.reply()), 'request_body "l"');
+    }
+    patient.upload.send(requestBody('o', 'end'));
+    assert.equal(toldReply(await patient.upload.reply()), 'request_body "o" end');
     await patient.upload.halfClose();
     await patient.stopped;
 
@@ -190,13 +194,22 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
         await all.promise;
         return answerBytes(request);
       });
-      const { envoy } = await start({ ...REMOTE, WARMROUTE_TOKENIZER_CONNECTIONS_PER_POD: String(most) });
+      const { envoy, server } = await start({
+        ...REMOTE,
+        WARMROUTE_TOKENIZER_CONNECTIONS_PER_POD: String(most),
+      });
       const answers = Promise.all(Array.from({ length: PROMPTS }, (_, i) => routed(envoy, `${i} ${PROMPT}`)));
-      const connections = () => fakes.reduce((sum, fake) => sum + fake.connections, 0);
-      await eventually('as many are open as may be', () => connections() >= Math.min(2 * most, PROMPTS));
+      // By then each is asked of both pods: whoever answers first ends the other call, and its connection.
+      await eventually('every prompt waits for both pods', async () =>
+        (await adminPage(server, '/metrics')).text.includes(
+          `warmroute_tokenize_calls_total{kind="hedge"} ${PROMPTS}`,
+        ),
+      );
+      const connections = fakes.map(fake => fake.connections);
+      assert.isAtMost(Math.max(...connections), most);
+      assert.isAtLeast(connections[0]! + connections[1]!, Math.min(2 * most, PROMPTS));
       all.resolve();
       await answers;
-      for (const fake of fakes) assert.isAtMost(fake.connections, most);
     }
   }),
 
@@ -238,9 +251,18 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
     const stored = ['BlockStored', [7], null, [...tokensOf([7])], 2];
     await publisher.publish(batchOf(stored), { topic: `kv@pod-0@${MODEL}` });
     await eventually('the block is known', () => server.cache.index.size().blocks === 1);
+    const { pods } = JSON.parse((await adminPage(server, '/debug/pods')).text);
+    assert.deepInclude(pods[0], { pod: 'pod-0', ports: [] }, 'nobody dials it');
   }),
 
-  healthIntervalMs: elsewhere('test/serve-health.test.ts'),
+  healthIntervalMs: here('asks pods how they are again and again', async () => {
+    const [fake] = await bench.startTokenizers(1);
+    await start({ WARMROUTE_HEALTH_INTERVAL_MS: '50' });
+    await eventually(
+      'it was asked often',
+      () => fake!.requests.filter(({ path }) => path === '/health').length >= 20,
+    );
+  }),
 
   dnsRefreshMs: here('asks for host names again and again', async () => {
     await writePods(1, { address: 'localhost' });
@@ -412,6 +434,21 @@ describe('each setting has its effect', function () {
   it('and a row here', () => {
     assert.sameMembers(Object.keys(SHOWN), Object.keys(SETTINGS));
   });
+
+  for (const [less, more] of [
+    ['WARMROUTE_BODY_TIMEOUT_MS', 'WARMROUTE_DECISION_TIMEOUT_MS'],
+    ['WARMROUTE_DECISION_TIMEOUT_MS', 'WARMROUTE_BODY_TIMEOUT_MS'],
+  ] as const) {
+    it(`${less} lets a STREAMED body go, where it is less than ${more}`, async () => {
+      await writePods(2);
+      const { envoy } = await start({ [more]: LONG_MS, [less]: '50' });
+      const config = {
+        ...({ request_body_mode: 'STREAMED', send_body_without_waiting_for_header_response: true } as const),
+      };
+      const stream = envoy.open().send(requestHeaders({ config }), requestBody('{'));
+      assert.equal(toldReply(await stream.reply()), 'request_headers pick');
+    });
+  }
 
   for (const key of Object.keys(SETTINGS) as (keyof typeof SETTINGS)[]) {
     const shown = SHOWN[key];
