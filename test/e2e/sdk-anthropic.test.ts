@@ -153,6 +153,7 @@ for (const setting of SDK_SETTINGS) {
       const ids: string[] = [];
       for await (const { id } of anthropic.models.list()) ids.push(id);
       assert.deepEqual(ids, [MODEL]);
+      assert.deepInclude(await anthropic.models.retrieve(MODEL), { id: MODEL, type: 'model' });
     });
   });
 }

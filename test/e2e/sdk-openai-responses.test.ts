@@ -1,5 +1,6 @@
 import { assert } from 'chai';
 import type OpenAI from 'openai';
+import { BadRequestError, NotFoundError } from 'openai';
 import { envoyReady, MODEL } from '../support/fleet.ts';
 import {
   CITY,
@@ -129,6 +130,31 @@ for (const setting of SDK_SETTINGS) {
           return openai.responses.stream({ model: MODEL, instructions, input, tools: TOOLS }).finalResponse();
         },
       );
+    });
+
+    it('continue one another by id, and are retrieved and cancelled where they were made', async () => {
+      const instructions = systemFor('a response that is kept');
+      const made = await openai.responses.create({ model: MODEL, instructions, input: [QUESTION] });
+      const { pod } = clients.told();
+      await clients.fleet.indexed();
+      // By chance it would be this one each time in one of 81 runs.
+      for (let i = 0; i < 4; i++) {
+        const { id, output_text } = await openai.responses.retrieve(made.id);
+        assert.deepEqual({ id, output_text }, { id: made.id, output_text: made.output_text });
+        assert.deepInclude(clients.told(), { pod, reason: 'response_owner' });
+      }
+      const { previous_response_id, usage } = await openai.responses.create({
+        ...{ model: MODEL, input: [NEXT], previous_response_id: made.id },
+      });
+      assert.equal(previous_response_id, made.id);
+      assert.deepInclude(clients.told(), { pod, reason: 'response_owner' });
+      assert.isAbove(usage?.input_tokens_details.cached_tokens ?? 0, made.usage!.input_tokens - 16);
+
+      const cancelled = await openai.responses.cancel(made.id).catch((error: unknown) => error);
+      assert.instanceOf(cancelled, BadRequestError);
+      assert.include(String(cancelled), 'Cannot cancel a synchronous response.');
+      const unknown = await openai.responses.retrieve('resp_unknown').catch((error: unknown) => error);
+      assert.instanceOf(unknown, NotFoundError);
     });
   });
 }

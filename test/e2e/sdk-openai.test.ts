@@ -1,5 +1,6 @@
 import { assert } from 'chai';
 import type OpenAI from 'openai';
+import { NotFoundError } from 'openai';
 import { envoyReady, MODEL } from '../support/fleet.ts';
 import {
   CITY,
@@ -166,6 +167,9 @@ for (const setting of SDK_SETTINGS) {
       const ids: string[] = [];
       for await (const { id } of openai.models.list()) ids.push(id);
       assert.deepEqual(ids, [MODEL]);
+      assert.deepInclude(await openai.models.retrieve(MODEL), { id: MODEL, object: 'model' });
+      const unknown = await openai.models.retrieve('other').catch((error: unknown) => error);
+      assert.instanceOf(unknown, NotFoundError);
     });
   });
 }

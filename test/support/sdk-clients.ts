@@ -53,7 +53,11 @@ export async function startSdkClients(
   { file, render }: SdkSetting,
   environment: Readonly<Record<string, string>> = {},
 ): Promise<SdkClients> {
-  const fleet = await startEngineFleet({ file, environment, engineOptions: { cost: COST, render } });
+  const fleet = await startEngineFleet({
+    file,
+    environment,
+    engineOptions: { cost: COST, render, responses: 'kept' },
+  });
   let last: Headers | undefined;
   const options = {
     // A failure is to be seen, and not made good.
