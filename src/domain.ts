@@ -129,14 +129,34 @@ export interface BlockChain {
   readonly blockSizeTokens: number;
   readonly length: number;
   /** Two unsigned 32-bit lanes per block; `2 * length` elements. */
-  readonly lanes: Uint32Array;
+  readonly lanes: BlockLanes;
 }
 
-/** Our hash of one block and all that precedes it: two unsigned 32-bit lanes. Also names a chain's root. */
-export interface BlockHash {
+/** 64 bits as two unsigned 32-bit lanes. What it is a hash of is told by its brand: hashes of different kinds never compare. */
+export interface Hash64 {
   readonly hi: number;
   readonly lo: number;
 }
+
+/** Our hash of one block and all that precedes it. Also names a chain's root. */
+export type BlockHash = Branded<Hash64, 'BlockHash'>;
+
+/** An engine's own hash of a block. Opaque: only ever compared with hashes of the same holder. */
+export type EngineHash = Branded<Hash64, 'EngineHash'>;
+
+/** A hash of an engine's, by its lanes. */
+export function engineHash(hi: number, lo: number): EngineHash {
+  return { hi, lo } as EngineHash;
+}
+
+/** Several of ours: hash i is `(lanes[2i], lanes[2i + 1])` = (`hi`, `lo`). */
+export type BlockLanes = Branded<Uint32Array, 'BlockLanes'>;
+
+/** Several of an engine's, laid out alike. */
+export type EngineLanes = Branded<Uint32Array, 'EngineLanes'>;
+
+/** Where a block is in the index; valid until the index changes. */
+export type Place = Branded<number, 'Place'>;
 
 /** A name that clients may ask for, and the base model behind it (itself, unless it is an alias). */
 export interface ModelEntry {

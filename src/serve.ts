@@ -34,6 +34,7 @@ import { reportTokenizer } from './ops/tokenizer-report.ts';
 import { followPodsFile } from './pods/discovery.ts';
 import { PodSources } from './pods/pod-sources.ts';
 import { PodRegistry } from './pods/registry.ts';
+import { BlockHasher } from './prompt/blocks.ts';
 import { modelAtStart } from './prompt/model-at-start.ts';
 import { pathRules } from './prompt/paths.ts';
 import { parsePrompt } from './prompt/request.ts';
@@ -120,7 +121,7 @@ export async function serve(
     const observed = createObserver({ tracer: telemetry.tracer, instruments, log, usesKvEvents });
 
     const registry = new PodRegistry(unexpected('the other parts were told of the change'));
-    const seed = config.hashSeed ?? randomInt(0x100000000);
+    const hasher = new BlockHasher(config.hashSeed ?? randomInt(0x100000000));
     const cache = createCacheState({
       capacityBytes: config.indexCapacityBytes,
       historyEntries: config.historyBlocks,
@@ -132,7 +133,7 @@ export async function serve(
     facts.add(fact => feedReport.hear(fact));
     const feed = new EventFeed({
       cache,
-      seed,
+      hasher,
       topic: config.kvEventsTopic,
       ...(config.kvEventsBind && { mode: { kind: 'bind', addresses: config.kvEventsBind } as const }),
       onFact: fact => facts.tell(fact),
@@ -225,7 +226,7 @@ export async function serve(
         createPrefixLookup({
           cache,
           source: usesKvEvents ? 'engines' : 'history',
-          seed,
+          hasher,
           defaultBlockSizeTokens: blockSizes(config),
           maxBlocksPerPrompt: maxBlocksPerPrompt(config),
         }),

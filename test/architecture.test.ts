@@ -85,7 +85,7 @@ const STRICTER: Readonly<Record<string, readonly string[]>> = {
 /** Folders with a doorway: others import that file alone, and the folder itself imports nothing but what is listed. */
 const ROOMS: Readonly<Record<string, { readonly doorway: string; readonly mayImport: readonly string[] }>> = {
   'events/wire': { doorway: 'events/wire/sockets', mayImport: ['slots', 'time'] },
-  'events/decoding': { doorway: 'events/decoding/decoding', mayImport: ['prompt/blocks'] },
+  'events/decoding': { doorway: 'events/decoding/decoding', mayImport: ['domain', 'prompt/blocks'] },
   'events/stream': { doorway: 'events/stream/stream', mayImport: [] },
   'events/ingest': {
     doorway: 'events/ingest/ingest',

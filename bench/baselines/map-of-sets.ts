@@ -1,5 +1,5 @@
 /** The plainest design: a map from each block to the set of its holders, and of each holder a map from engine hash to block. */
-import type { BlockChain, BlockHash, HolderId, Matches } from '../../src/domain.ts';
+import type { BlockChain, EngineHash, HolderId, Matches } from '../../src/domain.ts';
 import { type Announcement, type IndexSize, type Place, START } from '../../src/prefix-index/prefix-index.ts';
 import type { BenchFound, BenchIndex } from '../index/create-index.ts';
 
@@ -52,7 +52,7 @@ export class MapOfSets implements BenchIndex {
     return length;
   }
 
-  remove(holder: HolderId, { hi, lo }: BlockHash): readonly Place[] {
+  remove(holder: HolderId, { hi, lo }: EngineHash): readonly Place[] {
     const blocks = this.#blocks.get(holder);
     const key = blocks?.get(keyOf(hi, lo));
     if (blocks === undefined || key === undefined) return [];

@@ -1,5 +1,5 @@
 /** The usual design: a tree with a node per block, each with a set of holders, and a map from engine hash to node per holder. */
-import type { BlockChain, BlockHash, HolderId, Matches } from '../../src/domain.ts';
+import type { BlockChain, EngineHash, HolderId, Matches } from '../../src/domain.ts';
 import type { Announcement, IndexSize, Place } from '../../src/prefix-index/prefix-index.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
 import type { BenchFound, BenchIndex } from '../index/create-index.ts';
@@ -50,7 +50,7 @@ export class RadixTree implements BenchIndex {
     };
   }
 
-  locate(holder: HolderId, { hi, lo }: BlockHash): Place | undefined {
+  locate(holder: HolderId, { hi, lo }: EngineHash): Place | undefined {
     const node = this.#nodes.get(holder)?.get(keyOf(hi, lo));
     return node && ((this.#places.push(node) - 1) as Place);
   }
@@ -76,7 +76,7 @@ export class RadixTree implements BenchIndex {
     return length;
   }
 
-  remove(holder: HolderId, { hi, lo }: BlockHash): readonly Place[] {
+  remove(holder: HolderId, { hi, lo }: EngineHash): readonly Place[] {
     const nodes = this.#nodes.get(holder);
     let node = nodes?.get(keyOf(hi, lo));
     if (nodes === undefined || node === undefined) return [];

@@ -7,7 +7,7 @@ import { RankIngest } from '../../src/events/ingest/rank-ingest.ts';
 import { Publisher } from '../../src/events/publisher.ts';
 import { DEFAULT_LIMITS } from '../../src/events/publisher-limits.ts';
 import { monotonicClock, wallClock } from '../../src/time.ts';
-import { SEED } from '../../test/support/blocks.ts';
+import { HASHER } from '../../test/support/blocks.ts';
 import { aWire } from '../../test/support/wire.ts';
 import { assertHolds, CACHE, POD } from './cache.ts';
 import { cpuSeconds } from './clock.ts';
@@ -30,7 +30,7 @@ export class InProcess {
   /** @param report is told all that happens */
   constructor({ fill }: Workload, report: (fact: FeedFact) => void = () => {}) {
     this.#publisher = new Publisher({
-      feed: new RankIngest({ pod: POD, rank: 0, model: 'demo', cache: this.#cache, seed: SEED }),
+      feed: new RankIngest({ pod: POD, rank: 0, model: 'demo', cache: this.#cache, hasher: HASHER }),
       source: { kind: 'received' },
       replayEndpoint: undefined,
       limits: { ...DEFAULT_LIMITS, maxBehindMs: Number.POSITIVE_INFINITY },

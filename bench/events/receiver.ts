@@ -1,6 +1,6 @@
 import { createCacheState } from '../../src/cache/cache-state.ts';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
-import { SEED } from '../../test/support/blocks.ts';
+import { HASHER } from '../../test/support/blocks.ts';
 import { aPod } from '../../test/support/builders.ts';
 import { assertHolds, CACHE, POD } from './cache.ts';
 import { secondsNow } from './clock.ts';
@@ -19,7 +19,7 @@ export class Receiver implements Receiving {
   /** @param port where the engine publishes on this machine */
   constructor(port: number) {
     this.#feed = new EventFeed({
-      ...{ cache: this.#cache, seed: SEED, topic: '' },
+      ...{ cache: this.#cache, hasher: HASHER, topic: '' },
       limits: { maxBehindMs: Number.POSITIVE_INFINITY },
       wallClock: () => 1_000 * secondsNow(),
       onFact: fact => this.#hear(fact),

@@ -4,8 +4,10 @@
  *
  *   node bench/index/churn.ts [--trace FILE] [--holders 1000] [--limit 12000] [--passes 3] [--requests 2000] [--index radix-tree]
  */
+
 import { parseArgs } from 'node:util';
 import type { HolderId } from '../../src/domain.ts';
+import { type BlockLanes, type EngineLanes, engineHash } from '../../src/domain.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
 import { RunIndex } from '../../src/prefix-index/run-index.ts';
 import { residentBytes } from '../support/memory.ts';
@@ -64,15 +66,20 @@ for (const [number, { owner, held, cached, evicted, size }] of steps.entries()) 
   for (let at = 0; at < evicted.length; at += 2) {
     // As the event feed does for the removals of one batch.
     if (index instanceof RunIndex && at % (2 * AT_ONCE) === 0)
-      index.prefetch(evicted, at / 2, Math.min(AT_ONCE, (evicted.length - at) / 2));
-    index.remove(owner, { hi: evicted[at]!, lo: evicted[at + 1]! });
+      index.prefetch(evicted as EngineLanes, at / 2, Math.min(AT_ONCE, (evicted.length - at) / 2));
+    index.remove(owner, engineHash(evicted[at]!, evicted[at + 1]!));
   }
   if (held < cached) {
     const lanes = chain.lanes.subarray(2 * held, 2 * cached);
-    const parent = { hi: chain.lanes[2 * held - 2]!, lo: chain.lanes[2 * held - 1]! };
+    // Our hashes will do for an engine's.
+    const parent = engineHash(chain.lanes[2 * held - 2]!, chain.lanes[2 * held - 1]!);
     const after = held === 0 ? START : index.locate(owner, parent)!;
-    const missing = { blockSizeTokens: chain.blockSizeTokens, length: cached - held, lanes };
-    index.store(owner, missing, { after, engineHashes: lanes, again: 'copy' });
+    const missing = {
+      blockSizeTokens: chain.blockSizeTokens,
+      length: cached - held,
+      lanes: lanes as BlockLanes,
+    };
+    index.store(owner, missing, { after, engineHashes: lanes as EngineLanes, again: 'copy' });
   }
   indexMs += performance.now() - startedChanging;
   changed += evicted.length / 2 + cached - held;

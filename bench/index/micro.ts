@@ -3,8 +3,9 @@
  *
  *   node bench/index/micro.ts --blocks 3750 --holders 96
  */
+
 import { parseArgs } from 'node:util';
-import type { HolderId } from '../../src/domain.ts';
+import type { BlockLanes, EngineLanes, HolderId } from '../../src/domain.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
 import { splitmix64, U64 } from '../support/splitmix.ts';
 import { microseconds } from '../support/stats.ts';
@@ -22,7 +23,7 @@ const blocks = Number(values.blocks);
 const holders = Number(values.holders);
 const LOOKUPS = 5_000;
 
-const lanes = new Uint32Array(2 * blocks);
+const lanes = new Uint32Array(2 * blocks) as BlockLanes;
 const previous = new U64();
 for (let j = 0; j < blocks; j++) {
   previous.xor(hashOf(j));
@@ -35,8 +36,16 @@ const index = createIndex(values.index);
 for (let k = 0; k < holders; k++) {
   const { hi, lo } = hashOf(1_000_000 + k);
   const length = 1 + (((((hi % blocks) * (2 ** 32 % blocks)) % blocks) + (lo % blocks)) % blocks);
-  const chain = { blockSizeTokens: BLOCK_SIZE_TOKENS, length, lanes: lanes.subarray(0, 2 * length) };
-  index.store(k as HolderId, chain, { after: START, engineHashes: chain.lanes, again: 'copy' });
+  const chain = {
+    blockSizeTokens: BLOCK_SIZE_TOKENS,
+    length,
+    lanes: lanes.subarray(0, 2 * length) as BlockLanes,
+  };
+  index.store(k as HolderId, chain, {
+    after: START,
+    engineHashes: chain.lanes as Uint32Array as EngineLanes,
+    again: 'copy',
+  });
 }
 
 const chain = { blockSizeTokens: BLOCK_SIZE_TOKENS, length: blocks, lanes };

@@ -3,8 +3,9 @@
  *
  *   node --expose-gc bench/index/pods.ts --pods 1000 --blocks 2500
  */
+
 import { parseArgs } from 'node:util';
-import type { HolderId } from '../../src/domain.ts';
+import type { BlockLanes, EngineLanes, HolderId } from '../../src/domain.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
 import { settledBytes } from '../support/memory.ts';
 import { splitmix64, U64 } from '../support/splitmix.ts';
@@ -51,8 +52,8 @@ function fill(into: BenchIndex, count: number): void {
 }
 
 function store(into: BenchIndex, pod: number, lanes: Uint32Array): void {
-  const chain = { blockSizeTokens: BLOCK_SIZE_TOKENS, length: lanes.length / 2, lanes };
-  into.store(pod as HolderId, chain, { after: START, engineHashes: lanes, again: 'copy' });
+  const chain = { blockSizeTokens: BLOCK_SIZE_TOKENS, length: lanes.length / 2, lanes: lanes as BlockLanes };
+  into.store(pod as HolderId, chain, { after: START, engineHashes: lanes as EngineLanes, again: 'copy' });
 }
 
 /** Hashes that there were not before, valid until the next call: what is made for each prompt must not count. */

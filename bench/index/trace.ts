@@ -4,8 +4,10 @@
  *
  *   node bench/index/trace.ts --holders 1000 [--trace FILE] [--index runs|radix-tree|map-of-sets] [--scores] [--memory] [--requests 2000] [--warm-up 100]
  */
+
 import { parseArgs } from 'node:util';
 import type { BlockChain, HolderId } from '../../src/domain.ts';
+import { type BlockLanes, type EngineLanes, engineHash } from '../../src/domain.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
 import { settledBytes } from '../support/memory.ts';
 import { microseconds } from '../support/stats.ts';
@@ -87,7 +89,9 @@ function fill(index: BenchIndex, count: number) {
     storing.add(found, held);
     if (held === chain.length) continue;
     const missing = rest(chain, held);
-    const engineHashes = values['own-hashes'] ? ownHashes(missing, owner) : missing.lanes;
+    const engineHashes = values['own-hashes']
+      ? ownHashes(missing, owner)
+      : (missing.lanes as Uint32Array as EngineLanes);
     const parent =
       held === 0 ? undefined : lastOf(values['own-hashes'] ? ownHashes(chain, owner) : chain.lanes, held);
     const startedStoring = performance.now();
@@ -156,20 +160,24 @@ class Sums {
 
 function prepared(chain: BlockChain, place = 0): BlockChain {
   prompts[place]!.set(chain.lanes);
-  return { ...chain, lanes: prompts[place]! };
+  return { ...chain, lanes: prompts[place] as BlockLanes };
 }
 
 function rest({ blockSizeTokens, length, lanes }: BlockChain, from: number): BlockChain {
-  return { blockSizeTokens, length: length - from, lanes: lanes.subarray(2 * from, 2 * length) };
+  return {
+    blockSizeTokens,
+    length: length - from,
+    lanes: lanes.subarray(2 * from, 2 * length) as BlockLanes,
+  };
 }
 
 function lastOf(lanes: Uint32Array, length: number) {
-  return { hi: lanes[2 * length - 2]!, lo: lanes[2 * length - 1]! };
+  return engineHash(lanes[2 * length - 2]!, lanes[2 * length - 1]!);
 }
 
 /** As an engine with a seed of its own would call these blocks. */
-function ownHashes({ lanes, length }: BlockChain, owner: HolderId): Uint32Array {
-  return lanes.slice(0, 2 * length).map(lane => Math.imul(lane ^ owner, 0x9e3779b1) ^ owner);
+function ownHashes({ lanes, length }: BlockChain, owner: HolderId): EngineLanes {
+  return lanes.slice(0, 2 * length).map(lane => Math.imul(lane ^ owner, 0x9e3779b1) ^ owner) as EngineLanes;
 }
 
 function longest({ offsets, requests: all }: Trace): number {

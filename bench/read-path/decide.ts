@@ -7,11 +7,11 @@
 
 import { parseArgs } from 'node:util';
 import { createCacheState } from '../../src/cache/cache-state.ts';
-import type { Pod } from '../../src/domain.ts';
+import type { EngineLanes, Pod } from '../../src/domain.ts';
 import { PodsHealth } from '../../src/health/pods-health.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
 import type { RunIndex } from '../../src/prefix-index/run-index.ts';
-import { chainBlocks, rootOf } from '../../src/prompt/blocks.ts';
+import { BlockHasher } from '../../src/prompt/blocks.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
 import { Load } from '../../src/routing/load.ts';
 import { policies } from '../../src/routing/policy.ts';
@@ -34,6 +34,7 @@ const { values } = parseArgs({
 });
 const MODEL = 'demo';
 const SEED = 12_345;
+const HASHER = new BlockHasher(SEED);
 const CONVERSATIONS = 2_000;
 const HELD_BY_EACH_POD = 6;
 const TOKENS = { prompt: 4_000, held: 3_000, shared: 512 };
@@ -66,18 +67,21 @@ const own = createCacheState({
   seed: SEED,
 });
 const cache = values.index === 'runs' ? own : { ...own, index: createIndex(values.index) as RunIndex };
-const root = rootOf(
+const root = HASHER.root(
   { space: 'engine', model: MODEL, salt: '' },
   { sizeTokens: BLOCK_SIZE_TOKENS, lookaheadTokens: 0 },
-  SEED,
 );
 for (const [i, pod] of pods.entries()) {
   const holder = cache.holders.ensure(pod.name, { kind: 'gpu', rank: 0 });
   cache.catalog.note(holder, MODEL, { sizeTokens: BLOCK_SIZE_TOKENS, lookaheadTokens: 0 }, 'base');
   for (let k = 0; k < HELD_BY_EACH_POD; k++) {
     const ids = conversations[(2 * i + 7 * k) % CONVERSATIONS]!.subarray(0, TOKENS.held);
-    const chain = chainBlocks(root, ids, BLOCK_SIZE_TOKENS, SEED);
-    cache.index.store(holder, chain, { after: START, engineHashes: chain.lanes, again: 'copy' });
+    const chain = HASHER.chain(root, ids, BLOCK_SIZE_TOKENS);
+    cache.index.store(holder, chain, {
+      after: START,
+      engineHashes: chain.lanes as Uint32Array as EngineLanes,
+      again: 'copy',
+    });
   }
 }
 
@@ -106,7 +110,7 @@ const route = createRoute({
   lookup: createPrefixLookup({
     cache,
     source: 'engines',
-    seed: SEED,
+    hasher: HASHER,
     defaultBlockSizeTokens: { engine: BLOCK_SIZE_TOKENS, character: 16, tiktoken: 4 },
     maxBlocksPerPrompt: Number.POSITIVE_INFINITY,
   }),

@@ -1,24 +1,24 @@
 /** 100,000 tokens into chained blocks, by our hash and by SHA-256, which engines use. Prints one line of JSON. */
 
 import { createHash } from 'node:crypto';
-import { chainBlocks, rootOf } from '../../src/prompt/blocks.ts';
+import { BlockHasher } from '../../src/prompt/blocks.ts';
 import { microseconds } from '../support/stats.ts';
 import { BLOCK_SIZE_TOKENS } from '../support/trace.ts';
 
 const TOKENS = 100_000;
 const SEED = 12_345;
+const HASHER = new BlockHasher(SEED);
 const WARM_UPS = 300;
 const ROUNDS = 500;
 const SHA256_ROUNDS = 20;
 
 /** As of a vocabulary of 262,144 tokens. */
 const ids = Uint32Array.from({ length: TOKENS }, (_, i) => Math.imul(i, 0x9e3779b1) >>> 14);
-const root = rootOf(
+const root = HASHER.root(
   { space: 'engine', model: 'demo', salt: '' },
   { sizeTokens: BLOCK_SIZE_TOKENS, lookaheadTokens: 0 },
-  SEED,
 );
-const own = () => chainBlocks(root, ids, BLOCK_SIZE_TOKENS, SEED);
+const own = () => HASHER.chain(root, ids, BLOCK_SIZE_TOKENS);
 timesOf(own, WARM_UPS);
 const sha256 = timesOf(chainBySha256, SHA256_ROUNDS);
 console.log(

@@ -4,9 +4,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readConfig } from '../../src/config.ts';
+import type { EngineLanes } from '../../src/domain.ts';
 import { createLogger } from '../../src/ops/log.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
-import { chainBlocks, rootOf } from '../../src/prompt/blocks.ts';
+import { BlockHasher } from '../../src/prompt/blocks.ts';
 import type { PromptRequest } from '../../src/prompt/request.ts';
 import { serve } from '../../src/serve.ts';
 import { answerBench } from '../support/servers.ts';
@@ -14,6 +15,7 @@ import { BLOCK_SIZE_TOKENS } from '../support/trace.ts';
 import { bodyOf, MODEL, tokensOf, WARM_POD } from './extproc-request.ts';
 
 const SEED = 1;
+const HASHER = new BlockHasher(SEED);
 const BODY_BYTES = [4_000, 220_000];
 
 const folder = mkdtempSync(join(tmpdir(), 'warmroute-bench-'));
@@ -59,12 +61,15 @@ const { cache, grpcPort } = await serve(
 );
 const holder = cache.holders.ensure(`pod-${WARM_POD}`, { kind: 'gpu', rank: 0 });
 cache.catalog.note(holder, MODEL, { sizeTokens: BLOCK_SIZE_TOKENS, lookaheadTokens: 0 }, 'base');
-const root = rootOf(
+const root = HASHER.root(
   { space: 'engine', model: MODEL, salt: '' },
   { sizeTokens: BLOCK_SIZE_TOKENS, lookaheadTokens: 0 },
-  SEED,
 );
 const longest = [...tokensByLength.values()].at(-1)!;
-const chain = chainBlocks(root, longest.subarray(0, longest.length / 2), BLOCK_SIZE_TOKENS, SEED);
-cache.index.store(holder, chain, { after: START, engineHashes: chain.lanes, again: 'copy' });
+const chain = HASHER.chain(root, longest.subarray(0, longest.length / 2), BLOCK_SIZE_TOKENS);
+cache.index.store(holder, chain, {
+  after: START,
+  engineHashes: chain.lanes as Uint32Array as EngineLanes,
+  again: 'copy',
+});
 answerBench(grpcPort);

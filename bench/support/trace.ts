@@ -2,9 +2,10 @@
  * The index workload: requests as chains of block hashes, in order of arrival, from a published request trace (Mooncake's
  * `conversation_trace.jsonl`, FAST '25; its `hash_ids` name blocks of 512 tokens, of which each becomes 32 blocks of 16).
  */
+
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import type { BlockChain } from '../../src/domain.ts';
+import type { BlockChain, BlockLanes } from '../../src/domain.ts';
 import { splitmix64, U64 } from './splitmix.ts';
 
 export interface Trace {
@@ -57,7 +58,11 @@ export function holderOf(request: number, holders: number): number {
 
 export function chainAt({ lanes, offsets }: Trace, request: number): BlockChain {
   const [from, to] = [offsets[request]!, offsets[request + 1]!];
-  return { blockSizeTokens: BLOCK_SIZE_TOKENS, length: to - from, lanes: lanes.subarray(2 * from, 2 * to) };
+  return {
+    blockSizeTokens: BLOCK_SIZE_TOKENS,
+    length: to - from,
+    lanes: lanes.subarray(2 * from, 2 * to) as BlockLanes,
+  };
 }
 
 async function readRequests(path: string): Promise<number[][]> {

@@ -1,4 +1,5 @@
 import { type ClearScope, endpointOf, type KvPublisher, type Pod } from '../domain.ts';
+import type { BlockHasher } from '../prompt/blocks.ts';
 import { type Clock, monotonicClock, realSleep, type Sleep, wallClock as systemWallClock } from '../time.ts';
 import { readRank } from './decoding/decoding.ts';
 import { DialledLinks } from './dialled-links.ts';
@@ -25,7 +26,8 @@ export type { FeedFact } from './feed-fact.ts';
 
 export interface EventFeedOptions {
   readonly cache: RankIngestOptions['cache'];
-  readonly seed: number;
+  /** The one that the read path hashes with. */
+  readonly hasher: BlockHasher;
   /** Prefix of the topics wanted; '' for all. */
   readonly topic: string;
   /** Who connects: `dial` to the pods' ports (the default), or the engines to us, after `listen`. */
@@ -234,11 +236,11 @@ export class EventFeed {
   }
 
   #publisher(pod: Pod, { rank, port, replayPort }: KvPublisher) {
-    const { cache, seed, topic, limits, now, wallClock, sleep, clearScopeOf, onFact } = this.#options;
+    const { cache, hasher, topic, limits, now, wallClock, sleep, clearScopeOf, onFact } = this.#options;
     const endpoint = this.#mode.kind === 'bind' || port === undefined ? undefined : addressOf(pod, port);
     const publisher = new Publisher({
       feed: new RankIngest({
-        ...{ pod: pod.name, rank, model: pod.model, cache, seed },
+        ...{ pod: pod.name, rank, model: pod.model, cache, hasher },
         ...(clearScopeOf && { clearScope: () => clearScopeOf(pod.name) }),
       }),
       source: endpoint === undefined ? { kind: 'received' } : { kind: 'dialled', endpoint, topic },

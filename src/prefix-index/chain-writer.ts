@@ -1,3 +1,4 @@
+import type { BlockLanes, EngineLanes } from '../domain.ts';
 import { copyLanes, type EngineHashes } from './engine-hashes.ts';
 import { type Arena, LINE, LINE_SHIFT } from './memory/arena.ts';
 import type { RunMap } from './run-map.ts';
@@ -7,8 +8,8 @@ const LINES_TO_GROW = 4;
 
 /** Blocks that nobody holds yet: a part of a chain. */
 export interface NewBlocks {
-  readonly lanes: Uint32Array;
-  readonly engineHashes: Uint32Array | undefined;
+  readonly lanes: BlockLanes;
+  readonly engineHashes: EngineLanes | undefined;
   /** The first one's place in the chain, and how many they are. */
   readonly from: number;
   readonly count: number;

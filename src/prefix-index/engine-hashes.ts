@@ -13,6 +13,7 @@
  * Equal hashes may stand for several blocks: two models with one tokenizer have equal engine hashes. And a holder may have several
  * hashes for one block: those beside the first one are aliases (`alias-hashes.ts`).
  */
+import type { BlockLanes, EngineLanes } from '../domain.ts';
 import { AliasHashes } from './alias-hashes.ts';
 import { expect } from './expect.ts';
 import { type Arena, LINE, LINE_SHIFT } from './memory/arena.ts';
@@ -59,7 +60,7 @@ export class EngineHashes {
     return this.#means(this.#table.find(hi, lo)) || this.#firstAlias();
   }
 
-  prefetch(hashes: Uint32Array, from: number, count: number): void {
+  prefetch(hashes: EngineLanes, from: number, count: number): void {
     this.#table.prefetch(hashes, from, count);
   }
 
@@ -73,7 +74,7 @@ export class EngineHashes {
    * Blocks that were not there before have these hashes, from the `from`-th on. Returns the positions of those that cannot be
    * told from others by theirs, as it stands for too many blocks already.
    */
-  announceNew(first: number, count: number, lanes: Uint32Array, from: number): readonly number[] {
+  announceNew(first: number, count: number, lanes: EngineLanes, from: number): readonly number[] {
     const { engines } = this.#arena;
     copyLanes(lanes, from, engines, first, count);
     let refused: number[] | undefined;
@@ -88,7 +89,7 @@ export class EngineHashes {
   }
 
   /** A holder announces blocks that others hold already. false: it cannot be told which they are, by at least one of these hashes. */
-  announce(holder: number, first: number, count: number, lanes: Uint32Array, from: number): boolean {
+  announce(holder: number, first: number, count: number, lanes: EngineLanes, from: number): boolean {
     const { engines } = this.#arena;
     for (let i = 0; i < count; i++) {
       const hi = lanes[2 * (from + i)]!;
@@ -260,10 +261,10 @@ const ALIAS_SHARE = 16;
 const FEW = 24;
 
 /** Copies the hashes of `count` blocks. */
-export function copyLanes(
-  from: Uint32Array,
+export function copyLanes<Lanes extends BlockLanes | EngineLanes>(
+  from: Lanes,
   fromBlock: number,
-  to: Uint32Array,
+  to: Lanes,
   toBlock: number,
   count: number,
 ): void {

@@ -1,7 +1,6 @@
-import type { BlockChain, BlockHash, HolderId, Matches } from '../domain.ts';
+import type { BlockChain, BlockHash, EngineHash, EngineLanes, HolderId, Matches, Place } from '../domain.ts';
 
-/** Where a block is; valid until the index changes. */
-export type Place = number & { readonly __place: never };
+export type { Place } from '../domain.ts';
 
 /** Before the first block of a chain. */
 export const START = 0 as Place;
@@ -14,7 +13,7 @@ export interface Announcement {
    * The engine's own hashes of the blocks, two lanes each, none of them 0, 0. undefined, and always so, for a holder that no
    * engine speaks for.
    */
-  readonly engineHashes: Uint32Array | undefined;
+  readonly engineHashes: EngineLanes | undefined;
   /** Of a block that the holder holds already: whether this is another copy, or the same one. */
   readonly again: 'copy' | 'same';
 }
@@ -47,14 +46,14 @@ export interface Found {
 export interface PrefixIndex {
   find(chain: BlockChain): Found;
   /** Where the holder's block with this hash of its engine's is; undefined if it holds none. */
-  locate(holder: HolderId, engineHash: BlockHash): Place | undefined;
+  locate(holder: HolderId, engineHash: EngineHash): Place | undefined;
   /** Our hash of the block there. */
   hashAt(place: Place): BlockHash;
   holdsAt(holder: HolderId, place: Place): boolean;
   /** The holder holds these blocks, one behind the other. Returns how many of them it did not hold before. */
   store(holder: HolderId, chain: BlockChain, announcement: Announcement): number;
   /** The holder holds the block there, too, and its engine calls it so; or holds one copy more of it. */
-  storeAt(holder: HolderId, place: Place, engineHash: BlockHash | undefined): void;
+  storeAt(holder: HolderId, place: Place, engineHash: EngineHash | undefined): void;
   /** The holder holds all that another one holds. */
   storeAllOf(other: HolderId, holder: HolderId): void;
   /**
@@ -62,9 +61,9 @@ export interface PrefixIndex {
    * another copy, or does not hold it; several, if equal hashes stand for several of its blocks, as then it is not known which
    * one is gone. Valid until the next removal.
    */
-  remove(holder: HolderId, engineHash: BlockHash): readonly Place[];
+  remove(holder: HolderId, engineHash: EngineHash): readonly Place[];
   /** These engine hashes, two lanes each, will be asked for next; to know it makes that faster. */
-  prefetch(engineHashes: Uint32Array, from: number, count: number): void;
+  prefetch(engineHashes: EngineLanes, from: number, count: number): void;
   /** The holder does not hold the block there, however many copies it had. */
   removeAt(holder: HolderId, place: Place): void;
   /** The holder holds nothing any more. */

@@ -25,7 +25,7 @@
  * - a run has holders; two runs of a chain that lie side by side have different ones;
  * - a block that is the first of no run follows, in its chain, the block at the position before.
  */
-import type { BlockChain, BlockHash, HolderId } from '../domain.ts';
+import type { BlockChain, BlockHash, BlockLanes, EngineHash, EngineLanes, HolderId } from '../domain.ts';
 import { Capacity } from './capacity.ts';
 import { ChainWriter } from './chain-writer.ts';
 import { checkIndex } from './check.ts';
@@ -150,7 +150,7 @@ export class RunIndex implements PrefixIndex {
     return path;
   }
 
-  locate(holder: HolderId, { hi, lo }: BlockHash): Place | undefined {
+  locate(holder: HolderId, { hi, lo }: EngineHash): Place | undefined {
     return this.#heldFrom(holder, this.#engineHashes.find(holder, hi, lo));
   }
 
@@ -200,10 +200,10 @@ export class RunIndex implements PrefixIndex {
     return this.#holderExtents.held(holder) - before;
   }
 
-  storeAt(holder: HolderId, place: Place, engineHash: BlockHash | undefined): void {
+  storeAt(holder: HolderId, place: Place, engineHash: EngineHash | undefined): void {
     const run = this.#runs.at(place);
     if (run === 0) return;
-    const hashes = engineHash && Uint32Array.of(engineHash.hi, engineHash.lo);
+    const hashes = engineHash && (Uint32Array.of(engineHash.hi, engineHash.lo) as EngineLanes);
     if (this.#runs.sets.has(run, holder)) {
       if (hashes) this.#announceAgain(holder, place, 1, hashes, 0, 'copy');
     } else if (hashes === undefined || this.#engineHashes.announce(holder, place, 1, hashes, 0)) {
@@ -215,7 +215,7 @@ export class RunIndex implements PrefixIndex {
     this.#members.holdAllOf(other, holder);
   }
 
-  remove(holder: HolderId, engineHash: BlockHash): readonly Place[] {
+  remove(holder: HolderId, engineHash: EngineHash): readonly Place[] {
     const place = this.locate(holder, engineHash);
     if (place === undefined) return NONE;
     const places = this.#withOthersOf(holder, place);
@@ -229,7 +229,7 @@ export class RunIndex implements PrefixIndex {
     return gone === places.length ? places : places.slice(0, gone);
   }
 
-  prefetch(engineHashes: Uint32Array, from: number, count: number): void {
+  prefetch(engineHashes: EngineLanes, from: number, count: number): void {
     this.#engineHashes.prefetch(engineHashes, from, count);
   }
 
@@ -281,7 +281,7 @@ export class RunIndex implements PrefixIndex {
   }
 
   /** How many blocks of a prompt, from `depth` on, are those from a position on. The first one is. */
-  #common(position: number, blocks: number, lanes: Uint32Array, depth: number, length: number): number {
+  #common(position: number, blocks: number, lanes: BlockLanes, depth: number, length: number): number {
     const { ours } = this.#arena;
     let equal = 1;
     let differs = Math.min(blocks, length - depth) + 1;
@@ -307,7 +307,7 @@ export class RunIndex implements PrefixIndex {
   }
 
   /** How many blocks from `from` on are not there. The first one is not. */
-  #unknownFrom(lanes: Uint32Array, from: number, length: number): number {
+  #unknownFrom(lanes: BlockLanes, from: number, length: number): number {
     if (!this.#members.mayHaveHoles) return length - from;
     let to = from + 1;
     while (to < length && this.#runs.startingWith(lanes[2 * to]!, lanes[2 * to + 1]!) === 0) to++;
@@ -319,7 +319,7 @@ export class RunIndex implements PrefixIndex {
     holder: number,
     first: number,
     blocks: number,
-    hashes: Uint32Array,
+    hashes: EngineLanes,
     from: number,
     again: Announcement['again'],
   ): void {
@@ -333,7 +333,7 @@ export class RunIndex implements PrefixIndex {
   }
 
   /** One copy of a block is gone, under one of the holder's hashes for it: whether there is none left under any. */
-  #isLastCopy(holder: number, position: number, { hi, lo }: BlockHash): boolean {
+  #isLastCopy(holder: number, position: number, { hi, lo }: EngineHash): boolean {
     if (!this.#engineHashes.isOf(holder, position, hi, lo)) {
       this.#engineHashes.removeAlias(holder, position, hi, lo);
       return false;

@@ -8,7 +8,7 @@
  * The mixing is of the MurmurHash3 family; it is seeded per process and never leaves it. A collision would only send a
  * request to a pod that turns out to be cold.
  */
-import type { BlockChain, BlockForm, BlockHash, CacheContext, MediaItem } from '../domain.ts';
+import type { BlockChain, BlockForm, BlockHash, BlockLanes, CacheContext, MediaItem } from '../domain.ts';
 
 const X_MULTIPLIER = 0xcc9e2d51;
 const Y_MULTIPLIER = 0x85ebca6b;
@@ -47,20 +47,6 @@ export function mediaExtras(
   return Array.from(keys, (ofBlock = []) => extraOf(ofBlock));
 }
 
-/**
- * The start of every chain of one context. Chains of different contexts or forms have nothing in common.
- * @param seed any 32-bit number, the same for the whole process
- */
-export function rootOf(
-  context: CacheContext,
-  { sizeTokens, lookaheadTokens }: BlockForm,
-  seed: number,
-): BlockHash {
-  let start = mixNumber({ hi: seed >>> 0, lo: ~seed >>> 0 }, sizeTokens);
-  if (lookaheadTokens > 0) start = mixNumber(start, lookaheadTokens);
-  return mixTexts(start, [context.space, context.model, context.salt]);
-}
-
 /** The tokens that follow blocks: so many of each, one block's behind the other's. */
 export interface Lookahead {
   readonly tokens: number;
@@ -81,69 +67,83 @@ export function lookaheadOf(ids: Uint32Array, { sizeTokens, lookaheadTokens: tok
   return { tokens, ids: following };
 }
 
-/**
- * Hashes the full blocks of `ids`, chained from `parent` (a root, or the hash of the block before the first one). Tokens
- * after the last full block are left out.
- *
- * The tokens of each block make a digest by themselves, which then enters the chain: digests do not wait for one another, so
- * that a processor works on several at once. They start from the seed: who does not know it cannot make two blocks with
- * equal ones.
- * @param seed the one of `rootOf`
- * @param lookahead the tokens that follow each block; as many blocks as those are of are hashed at the most
- */
-export function chainBlocks(
-  parent: BlockHash,
-  ids: Uint32Array,
-  blockSizeTokens: number,
-  seed: number,
-  extras: BlockExtras = NO_EXTRAS,
-  lookahead: Lookahead = NO_LOOKAHEAD,
-): BlockChain {
-  const full = Math.floor(ids.length / blockSizeTokens);
-  const length = lookahead.tokens === 0 ? full : Math.min(full, lookahead.ids.length / lookahead.tokens);
-  const lanes = new Uint32Array(2 * length);
-  const startX = avalanche(seed);
-  const startY = avalanche(~seed);
-  let hi = parent.hi | 0;
-  let lo = parent.lo | 0;
-  for (let block = 0, token = 0; block < length; block++) {
-    const extra = extras[block];
-    if (extra !== undefined) {
-      const mixed = mixTexts({ hi: hi >>> 0, lo: lo >>> 0 }, [extra]);
-      hi = mixed.hi | 0;
-      lo = mixed.lo | 0;
-    }
-    for (let i = block * lookahead.tokens; i < (block + 1) * lookahead.tokens; i++) {
-      const token = lookahead.ids[i]!;
-      hi = avalanche(hi ^ token);
-      lo = avalanche((lo + token) ^ hi);
-    }
-    let x = startX;
-    let y = startY;
-    const end = token + blockSizeTokens;
-    for (; token + 1 < end; token += 2) {
-      x = Math.imul(x ^ ids[token]!, X_MULTIPLIER);
-      y = Math.imul(y ^ ids[token + 1]!, Y_MULTIPLIER);
-      x = (((x << 15) | (x >>> 17)) + y) | 0;
-      y = (((y << 13) | (y >>> 19)) + x) | 0;
-    }
-    if (token < end) x = Math.imul(x ^ ids[token++]!, X_MULTIPLIER);
-    // The same round once more, with the digest in the place of two tokens.
-    hi = Math.imul(hi ^ x, X_MULTIPLIER);
-    lo = Math.imul(lo ^ y, Y_MULTIPLIER);
-    hi = (((hi << 15) | (hi >>> 17)) + lo) | 0;
-    lo = (((lo << 13) | (lo >>> 19)) + hi) | 0;
-    hi = avalanche(hi);
-    lo = avalanche(lo + hi);
-    lanes[2 * block] = hi;
-    lanes[2 * block + 1] = lo;
+/** Hashes blocks. Both paths must use the same one, as a chain of another seed has nothing in common with it. */
+export class BlockHasher {
+  readonly seed: number;
+
+  /** @param seed any 32-bit number, the same for the whole process; who does not know it cannot make two blocks with equal hashes */
+  constructor(seed: number) {
+    this.seed = seed;
   }
-  return { blockSizeTokens, length, lanes };
+
+  /** The start of every chain of one context. Chains of different contexts or forms have nothing in common. */
+  root(context: CacheContext, { sizeTokens, lookaheadTokens }: BlockForm): BlockHash {
+    let start = mixNumber(this.seed >>> 0, ~this.seed >>> 0, sizeTokens);
+    if (lookaheadTokens > 0) start = mixNumber(start.hi, start.lo, lookaheadTokens);
+    return mixTexts(start.hi, start.lo, [context.space, context.model, context.salt]);
+  }
+
+  /**
+   * Hashes the full blocks of `ids`, chained from `parent` (a root, or the hash of the block before the first one). Tokens
+   * after the last full block are left out.
+   *
+   * The tokens of each block make a digest by themselves, which then enters the chain: digests do not wait for one another, so
+   * that a processor works on several at once. They start from the seed.
+   * @param lookahead the tokens that follow each block; as many blocks as those are of are hashed at the most
+   */
+  chain(
+    parent: BlockHash,
+    ids: Uint32Array,
+    blockSizeTokens: number,
+    extras: BlockExtras = NO_EXTRAS,
+    lookahead: Lookahead = NO_LOOKAHEAD,
+  ): BlockChain {
+    const full = Math.floor(ids.length / blockSizeTokens);
+    const length = lookahead.tokens === 0 ? full : Math.min(full, lookahead.ids.length / lookahead.tokens);
+    const lanes = new Uint32Array(2 * length) as BlockLanes;
+    const startX = avalanche(this.seed);
+    const startY = avalanche(~this.seed);
+    let hi = parent.hi | 0;
+    let lo = parent.lo | 0;
+    for (let block = 0, token = 0; block < length; block++) {
+      const extra = extras[block];
+      if (extra !== undefined) {
+        const mixed = mixTexts(hi >>> 0, lo >>> 0, [extra]);
+        hi = mixed.hi | 0;
+        lo = mixed.lo | 0;
+      }
+      for (let i = block * lookahead.tokens; i < (block + 1) * lookahead.tokens; i++) {
+        const token = lookahead.ids[i]!;
+        hi = avalanche(hi ^ token);
+        lo = avalanche((lo + token) ^ hi);
+      }
+      let x = startX;
+      let y = startY;
+      const end = token + blockSizeTokens;
+      for (; token + 1 < end; token += 2) {
+        x = Math.imul(x ^ ids[token]!, X_MULTIPLIER);
+        y = Math.imul(y ^ ids[token + 1]!, Y_MULTIPLIER);
+        x = (((x << 15) | (x >>> 17)) + y) | 0;
+        y = (((y << 13) | (y >>> 19)) + x) | 0;
+      }
+      if (token < end) x = Math.imul(x ^ ids[token++]!, X_MULTIPLIER);
+      // The same round once more, with the digest in the place of two tokens.
+      hi = Math.imul(hi ^ x, X_MULTIPLIER);
+      lo = Math.imul(lo ^ y, Y_MULTIPLIER);
+      hi = (((hi << 15) | (hi >>> 17)) + lo) | 0;
+      lo = (((lo << 13) | (lo >>> 19)) + hi) | 0;
+      hi = avalanche(hi);
+      lo = avalanche(lo + hi);
+      lanes[2 * block] = hi;
+      lanes[2 * block + 1] = lo;
+    }
+    return { blockSizeTokens, length, lanes };
+  }
 }
 
 /** The hash of block `position` of a chain. */
 export function blockAt(chain: BlockChain, position: number): BlockHash {
-  return { hi: chain.lanes[2 * position]!, lo: chain.lanes[2 * position + 1]! };
+  return { hi: chain.lanes[2 * position]!, lo: chain.lanes[2 * position + 1]! } as BlockHash;
 }
 
 /** MurmurHash3's 32-bit finalizer: a bijection in which every input bit reaches every output bit. */
@@ -154,7 +154,7 @@ function avalanche(value: number): number {
 }
 
 /** Of each its length first, so that no two lists of texts run together. */
-function mixTexts({ hi, lo }: BlockHash, texts: readonly string[]): BlockHash {
+function mixTexts(hi: number, lo: number, texts: readonly string[]): BlockHash {
   for (const text of texts) {
     for (let i = -1; i < text.length; i++) {
       const value = i < 0 ? text.length : text.charCodeAt(i);
@@ -162,10 +162,10 @@ function mixTexts({ hi, lo }: BlockHash, texts: readonly string[]): BlockHash {
       lo = avalanche((lo + value) ^ hi);
     }
   }
-  return { hi: hi >>> 0, lo: lo >>> 0 };
+  return { hi: hi >>> 0, lo: lo >>> 0 } as BlockHash;
 }
 
-function mixNumber({ hi, lo }: BlockHash, value: number): BlockHash {
+function mixNumber(hi: number, lo: number, value: number): { readonly hi: number; readonly lo: number } {
   const mixed = avalanche(hi ^ value);
   return { hi: mixed >>> 0, lo: avalanche((lo + value) ^ mixed) >>> 0 };
 }

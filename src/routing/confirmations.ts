@@ -8,7 +8,7 @@
  */
 
 import type { Holders } from '../cache/holders.ts';
-import type { BlockChain, HolderId, Pod } from '../domain.ts';
+import type { BlockChain, BlockLanes, HolderId, Pod } from '../domain.ts';
 import type { PrefixIndex } from '../prefix-index/prefix-index.ts';
 import type { Clock } from '../time.ts';
 import { RecentShare } from './recent-share.ts';
@@ -142,7 +142,7 @@ export class Confirmations {
     const pending: Pending = {
       ...{ pod, model, endpoint, state: 'sent', endedAt: 0 },
       // A copy: what it is cut from may be a hundred times longer.
-      chain: { blockSizeTokens, length, lanes: lanes.slice(0, 2 * length) },
+      chain: { blockSizeTokens, length, lanes: lanes.slice(0, 2 * length) as BlockLanes },
     };
     this.#pending.add(pending);
     return {

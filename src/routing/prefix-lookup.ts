@@ -2,7 +2,7 @@ import type { CacheState } from '../cache/cache-state.ts';
 import type { MultiPart } from '../cache/holders.ts';
 import { multiPartMatch } from '../cache/multi-part-match.ts';
 import type { BlockChain, BlockForm, CacheContext, HolderId, Pod, TokenSpace, Tokens } from '../domain.ts';
-import { chainBlocks, lookaheadOf, mediaExtras, rootOf } from '../prompt/blocks.ts';
+import { type BlockHasher, lookaheadOf, mediaExtras } from '../prompt/blocks.ts';
 
 /** How much of one prompt each pod holds: a number per pod, in their order. Valid until the next look-up. */
 export interface PrefixFound {
@@ -40,8 +40,8 @@ export interface PrefixLookupParts {
   readonly cache: Pick<CacheState, 'index' | 'holders' | 'catalog' | 'history'>;
   /** Whether engines say what they hold, and so how they cut and name it; otherwise only what was routed where is known. */
   readonly source: 'engines' | 'history';
-  /** Seed of all chains of this process. */
-  readonly seed: number;
+  /** The one that events are hashed with. */
+  readonly hasher: BlockHasher;
   /** For token spaces, or models, whose block size no event has shown. */
   readonly defaultBlockSizeTokens: Readonly<Record<TokenSpace, number>>;
   /** Of longer prompts only so many blocks from the start are looked up and remembered. */
@@ -69,7 +69,7 @@ interface PodList {
 
 /** Cuts a prompt into chains, one per cache model and block size in use, and looks each up in the index. */
 export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
-  const { source, seed, defaultBlockSizeTokens, maxBlocksPerPrompt } = parts;
+  const { source, hasher, defaultBlockSizeTokens, maxBlocksPerPrompt } = parts;
   const { index, holders, catalog, history } = parts.cache;
   const lists = new WeakMap<readonly Pod[], PodList>();
 
@@ -120,7 +120,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     const { sizeTokens } = form;
     const ids = all.subarray(0, maxBlocksPerPrompt * sizeTokens + form.lookaheadTokens);
     const extras = media && mediaExtras(media, form);
-    return chainBlocks(rootOf(context, form, seed), ids, sizeTokens, seed, extras, lookaheadOf(ids, form));
+    return hasher.chain(hasher.root(context, form), ids, sizeTokens, extras, lookaheadOf(ids, form));
   }
 
   return (tokens, prompt, pods) => {

@@ -4,8 +4,7 @@ import type { MultiPart } from '../../src/cache/holders.ts';
 import { multiPartMatch } from '../../src/cache/multi-part-match.ts';
 import { type Place, START } from '../../src/prefix-index/prefix-index.ts';
 import { RunIndex } from '../../src/prefix-index/run-index.ts';
-import { blockAt } from '../../src/prompt/blocks.ts';
-import { chainOf, engineHashesOf, holder } from '../support/blocks.ts';
+import { chainOf, engineHashesOf, engineHashIn, holder } from '../support/blocks.ts';
 
 const LENGTH = 10;
 const ALL = Number.POSITIVE_INFINITY;
@@ -43,7 +42,7 @@ function depthOf({ gpu, elsewhere, groups = [] }: Case) {
   const engineHashes = engineHashesOf(chain);
   index.store(SOMEBODY_ELSE, chain, { after: START, engineHashes, again: 'copy' });
   const places: Place[] = Array.from({ length: LENGTH }, (_, position) =>
-    index.locate(SOMEBODY_ELSE, blockAt({ ...chain, lanes: engineHashes }, position)),
+    index.locate(SOMEBODY_ELSE, engineHashIn(engineHashes, position)),
   ).map(place => place!);
   const hold = (by: typeof GPU, positions: Held) => {
     for (const position of positions) index.storeAt(by, places[position]!, undefined);

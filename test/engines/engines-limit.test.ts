@@ -2,14 +2,14 @@
 import { assert } from 'chai';
 import { Engines } from '../../src/engines/engines.ts';
 import { EventFeed } from '../../src/events/event-feed.ts';
-import { SEED } from '../support/blocks.ts';
+import { HASHER } from '../support/blocks.ts';
 import { aCacheState, aPod, recordingLog } from '../support/builders.ts';
 import { freePort } from '../support/free-port.ts';
 
 it('more event publishers than there is room for are named once, and said to be followed again', async () => {
   const { log, lines } = recordingLog();
   const cache = aCacheState();
-  const feed = new EventFeed({ cache, seed: SEED, topic: '', maxPublishers: 1, onFact: () => {} });
+  const feed = new EventFeed({ cache, hasher: HASHER, topic: '', maxPublishers: 1, onFact: () => {} });
   const access = { apiKey: undefined, ca: undefined };
   const engines = new Engines({ cache, feed, dials: true, log, scheme: 'http', access, onPort: () => {} });
   const port = await freePort();

@@ -4,7 +4,7 @@ import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
 import { RankIngest } from '../../src/events/ingest/rank-ingest.ts';
 import { Publisher } from '../../src/events/publisher.ts';
 import { DEFAULT_LIMITS } from '../../src/events/publisher-limits.ts';
-import { SEED } from '../support/blocks.ts';
+import { HASHER } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
 import { FakePublisher } from '../support/fake-publisher.ts';
 import { FakeReplay, SHAPES } from '../support/fake-replay.ts';
@@ -28,7 +28,7 @@ describe('following a publisher, when the clock is set back by an hour', () => {
     replay = await FakeReplay.bind();
     facts = new Inbox();
     feed = new EventFeed({
-      ...{ cache: aCacheState(), seed: SEED, topic: '' },
+      ...{ cache: aCacheState(), hasher: HASHER, topic: '' },
       onFact: facts.push,
       limits: {
         ...{ replayIdleTimeoutMs: 30, replayTimeoutMs: 5_000, retryAfterMs: 10, maxRetryAfterMs: 10 },
@@ -71,7 +71,7 @@ describe('falling behind a publisher', () => {
     [engineMs, wallMs, sequence] = [0, 0, 0];
     clock = new HandClock();
     publisher = new Publisher({
-      feed: new RankIngest({ pod: 'a', rank: 0, model: 'm', cache: aCacheState(), seed: SEED }),
+      feed: new RankIngest({ pod: 'a', rank: 0, model: 'm', cache: aCacheState(), hasher: HASHER }),
       source: { kind: 'received' },
       replayEndpoint: undefined,
       limits: { ...DEFAULT_LIMITS, maxBehindMs: 10_000 },

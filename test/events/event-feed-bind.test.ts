@@ -2,7 +2,7 @@
 import { assert } from 'chai';
 import type { CacheState } from '../../src/cache/cache-state.ts';
 import { EventFeed, type FeedFact, type RejectedMessage } from '../../src/events/event-feed.ts';
-import { SEED } from '../support/blocks.ts';
+import { HASHER } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
 import { FakePublisher } from '../support/fake-publisher.ts';
 import { FakeReplay, SHAPES } from '../support/fake-replay.ts';
@@ -33,7 +33,7 @@ describe('the event feed that engines dial', () => {
 
   function listen(ranks = 1, clock?: HandClock): Promise<readonly number[]> {
     feed = new EventFeed({
-      ...{ cache, seed: SEED, topic: '', ...(clock && { now: clock.now, sleep: clock.sleep }) },
+      ...{ cache, hasher: HASHER, topic: '', ...(clock && { now: clock.now, sleep: clock.sleep }) },
       mode: { kind: 'bind', addresses: Array.from({ length: ranks }, () => 'tcp://*:*') },
       onFact: facts.push,
       onRejected: rejected.push,
@@ -259,7 +259,7 @@ describe('the event feed that engines dial', () => {
   it('binds nothing when one of its addresses is taken', async () => {
     const [port] = await listen();
     const second = new EventFeed({
-      ...{ cache, seed: SEED, topic: '', onFact: facts.push },
+      ...{ cache, hasher: HASHER, topic: '', onFact: facts.push },
       mode: { kind: 'bind', addresses: ['tcp://127.0.0.1:*', `tcp://127.0.0.1:${port}`] },
     });
     try {

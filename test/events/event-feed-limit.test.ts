@@ -4,7 +4,7 @@ import { assert } from 'chai';
 import type { CacheState } from '../../src/cache/cache-state.ts';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
 import { connectionLimit } from '../../src/events/wire/connection-limit.ts';
-import { SEED } from '../support/blocks.ts';
+import { HASHER } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
 import { FakePublisher, sequenceFrame } from '../support/fake-publisher.ts';
 import { Inbox } from '../support/inbox.ts';
@@ -20,7 +20,7 @@ describe('the event feed with room for three publishers', () => {
     publishers = [];
     facts = new Inbox();
     feed = new EventFeed({
-      ...{ cache: aCacheState(), seed: SEED, topic: '', maxPublishers: 3, onFact: facts.push },
+      ...{ cache: aCacheState(), hasher: HASHER, topic: '', maxPublishers: 3, onFact: facts.push },
     });
   });
 
@@ -78,7 +78,7 @@ describe('the event feed of a fleet', () => {
     peer = await ZmtpPeer.listen('0.0.0.0');
     cache = aCacheState();
     facts = new Inbox();
-    feed = new EventFeed({ cache, seed: SEED, topic: '', onFact: facts.push });
+    feed = new EventFeed({ cache, hasher: HASHER, topic: '', onFact: facts.push });
   });
 
   afterEach(async () => {

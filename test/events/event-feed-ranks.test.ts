@@ -8,7 +8,7 @@
 import { assert } from 'chai';
 import type { CacheState } from '../../src/cache/cache-state.ts';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
-import { chainOf, SEED } from '../support/blocks.ts';
+import { chainOf, HASHER } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
 import { FakePublisher } from '../support/fake-publisher.ts';
 import { FakeReplay, SHAPES } from '../support/fake-replay.ts';
@@ -36,7 +36,7 @@ describe('ranks on one address', () => {
     facts = new Inbox();
     unknown = new Inbox();
     feed = new EventFeed({
-      ...{ cache, seed: SEED, topic: '' },
+      ...{ cache, hasher: HASHER, topic: '' },
       mode: { kind: 'bind', addresses: ['tcp://127.0.0.1:*'] },
       onFact: facts.push,
       onRejected: ({ topic }) => unknown.push(topic),

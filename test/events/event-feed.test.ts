@@ -3,7 +3,7 @@ import type { CacheState } from '../../src/cache/cache-state.ts';
 import type { Generation } from '../../src/cache/routing-history.ts';
 import type { AppliedFact } from '../../src/events/batch-outcome.ts';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
-import { blockForm, chainOf, SEED } from '../support/blocks.ts';
+import { blockForm, chainOf, HASHER } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
 import { FakePublisher, sequenceFrame } from '../support/fake-publisher.ts';
 import { freePort } from '../support/free-port.ts';
@@ -50,7 +50,7 @@ describe('the event feed', () => {
   });
 
   function feedWith(onFact: (fact: FeedFact) => void): EventFeed {
-    return new EventFeed({ cache, seed: SEED, topic: '', onFact, wallClock: () => NOW });
+    return new EventFeed({ cache, hasher: HASHER, topic: '', onFact, wallClock: () => NOW });
   }
 
   async function follow(name = 'a', ranks = 1): Promise<FakePublisher[]> {

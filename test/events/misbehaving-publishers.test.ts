@@ -3,7 +3,7 @@ import { assert } from 'chai';
 import type { CacheState } from '../../src/cache/cache-state.ts';
 import type { BlockChain } from '../../src/domain.ts';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
-import { chainOf, SEED } from '../support/blocks.ts';
+import { chainOf, HASHER } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
 import { FakePublisher } from '../support/fake-publisher.ts';
 import { FakeReplay, SHAPES } from '../support/fake-replay.ts';
@@ -64,7 +64,7 @@ describe('a publisher that misbehaves', () => {
     answer = () => [];
     void answerAll();
     feed = new EventFeed({
-      ...{ cache, seed: SEED, topic: '', onFact: facts.push },
+      ...{ cache, hasher: HASHER, topic: '', onFact: facts.push },
       ...{ now: clock.now, wallClock: clock.now, sleep: clock.sleep },
     });
   });

@@ -4,7 +4,7 @@ import type { CacheState } from '../../src/cache/cache-state.ts';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
 import { blockAt } from '../../src/prompt/blocks.ts';
 import { type EngineOptions, type SimulatedEngine, startEngine } from '../../src/simulator/engine.ts';
-import { chainOf, holdsBlock, SEED } from '../support/blocks.ts';
+import { chainOf, HASHER, holdsBlock } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
 import { NO_COST } from '../support/fleet.ts';
 import { Inbox } from '../support/inbox.ts';
@@ -22,7 +22,7 @@ describe('following a simulated engine', () => {
   beforeEach(() => {
     cache = aCacheState();
     facts = new Inbox();
-    feed = new EventFeed({ cache, seed: SEED, topic: '', onFact: facts.push });
+    feed = new EventFeed({ cache, hasher: HASHER, topic: '', onFact: facts.push });
   });
 
   afterEach(async () => {

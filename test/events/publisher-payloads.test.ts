@@ -3,7 +3,7 @@ import { RankIngest } from '../../src/events/ingest/rank-ingest.ts';
 import { Publisher } from '../../src/events/publisher.ts';
 import { DEFAULT_LIMITS } from '../../src/events/publisher-limits.ts';
 import { monotonicClock, wallClock } from '../../src/time.ts';
-import { SEED } from '../support/blocks.ts';
+import { HASHER } from '../support/blocks.ts';
 import { aCacheState } from '../support/builders.ts';
 import { batchOf } from '../support/kv-events.ts';
 import { aWire } from '../support/wire.ts';
@@ -15,7 +15,7 @@ describe('the payloads of a publisher', () => {
   beforeEach(() => {
     needless = [];
     publisher = new Publisher({
-      feed: new RankIngest({ pod: 'a', rank: 0, model: 'demo', cache: aCacheState(), seed: SEED }),
+      feed: new RankIngest({ pod: 'a', rank: 0, model: 'demo', cache: aCacheState(), hasher: HASHER }),
       source: { kind: 'received' },
       replayEndpoint: undefined,
       limits: DEFAULT_LIMITS,

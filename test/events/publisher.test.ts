@@ -3,7 +3,7 @@ import { assert } from 'chai';
 import type { CacheState } from '../../src/cache/cache-state.ts';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
 import type { PublisherLimits } from '../../src/events/publisher-limits.ts';
-import { chainOf, SEED } from '../support/blocks.ts';
+import { chainOf, HASHER } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
 import { FakePublisher } from '../support/fake-publisher.ts';
 import { FakeReplay, SHAPES, type Shape } from '../support/fake-replay.ts';
@@ -52,7 +52,7 @@ describe('following a publisher', () => {
 
   async function follow(limits: Partial<PublisherLimits> = {}): Promise<void> {
     feed = new EventFeed({
-      ...{ cache, seed: SEED, topic: '' },
+      ...{ cache, hasher: HASHER, topic: '' },
       onFact: facts.push,
       limits: { ...LIMITS, ...limits },
       now: clock.now,

@@ -1,9 +1,12 @@
 import { assert } from 'chai';
+import type { BlockLanes } from '../../src/domain.ts';
 import { ChainWriter } from '../../src/prefix-index/chain-writer.ts';
 import { EngineHashes } from '../../src/prefix-index/engine-hashes.ts';
 import { Arena, LINE, LINE_SHIFT } from '../../src/prefix-index/memory/arena.ts';
 import { BuddyAllocator } from '../../src/prefix-index/memory/buddy-allocator.ts';
 import { RunMap } from '../../src/prefix-index/run-map.ts';
+import { blockAt } from '../../src/prompt/blocks.ts';
+import { engineLanes } from '../support/blocks.ts';
 
 const LINES = 12;
 const CAPACITY = LINES * LINE;
@@ -42,7 +45,7 @@ describe('the writer of chains', () => {
   }
 
   /** Hashes that nothing else has. */
-  const lanesOf = (count: number) => Uint32Array.from({ length: 2 * count }, () => ++hashes);
+  const lanesOf = (count: number) => Uint32Array.from({ length: 2 * count }, () => ++hashes) as BlockLanes;
 
   interface Written {
     readonly last: number;
@@ -58,8 +61,8 @@ describe('the writer of chains', () => {
     const last = writer.write(holder, after, blocks, (...part) => parts.push(part));
     const positions = parts.flatMap(([first, blocks]) => Array.from({ length: blocks }, (_, i) => first + i));
     for (const [i, position] of positions.entries()) {
-      const [hi, lo] = [lanes[2 * (from + i)]!, lanes[2 * (from + i) + 1]!];
-      assert.deepEqual(arena.hashAt(position), { hi, lo });
+      const block = blockAt({ blockSizeTokens: 1, length: count, lanes }, from + i);
+      assert.deepEqual(arena.hashAt(position), block);
       assert.isTrue(runs.sets.has(runs.at(position), holder));
     }
     if (last !== 0) assert.equal(last, positions.at(-1));
@@ -187,7 +190,7 @@ describe('the writer of chains', () => {
 
   it('writes what engines call the blocks', () => {
     const lanes = lanesOf(3);
-    const named = Uint32Array.of(9, 1, 9, 2, 9, 3, 9, 4);
+    const named = engineLanes(9, 1, 9, 2, 9, 3, 9, 4);
     const at: number[] = [];
     const blocks = { lanes, engineHashes: named, from: 1, count: 2 };
     writer.write(A, 0, blocks, first => at.push(first));
@@ -197,7 +200,7 @@ describe('the writer of chains', () => {
   });
 
   it('leaves no name of what was there before', () => {
-    const named = { lanes: lanesOf(2), engineHashes: Uint32Array.of(9, 1, 9, 2), from: 0, count: 2 };
+    const named = { lanes: lanesOf(2), engineHashes: engineLanes(9, 1, 9, 2), from: 0, count: 2 };
     const last = writer.write(A, 0, named, () => {});
     runs.destroy(runs.at(last));
     engineHashes.forgetBlocks(last - 1, 2);
@@ -213,7 +216,7 @@ describe('the writer of chains', () => {
     withRoomFor(count);
     const blocks = {
       lanes: lanesOf(count),
-      engineHashes: new Uint32Array(2 * count).fill(7),
+      engineHashes: engineLanes(...new Array<number>(2 * count).fill(7)),
       from: 0,
       count,
     };

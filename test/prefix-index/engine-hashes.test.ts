@@ -1,14 +1,16 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
+import type { EngineLanes } from '../../src/domain.ts';
 import { EngineHashes } from '../../src/prefix-index/engine-hashes.ts';
 import { Arena, LINE } from '../../src/prefix-index/memory/arena.ts';
+import { engineLanes } from '../support/blocks.ts';
 
 const LINES = 300;
 const HOLDERS = 4;
 
 /** Hashes of so many blocks, as one of several engines has them. */
-function lanesOf(count: number, engine = 0): Uint32Array {
-  return Uint32Array.from({ length: 2 * count }, (_, i) => (i % 2 === 0 ? 1 + engine : i));
+function lanesOf(count: number, engine = 0): EngineLanes {
+  return Uint32Array.from({ length: 2 * count }, (_, i) => (i % 2 === 0 ? 1 + engine : i)) as EngineLanes;
 }
 
 describe('the engines’ hashes', () => {
@@ -122,7 +124,7 @@ describe('the engines’ hashes', () => {
   it('are refused where they stand for very many, and only there', () => {
     const count = 1_000;
     const first = blocks(count);
-    const lanes = lanesOf(count, 40).map((lane, i) => (i < 2 * (count - 10) ? 7 : lane));
+    const lanes = lanesOf(count, 40).map((lane, i) => (i < 2 * (count - 10) ? 7 : lane)) as EngineLanes;
     const refused = hashes.announceNew(first, count, lanes, 0);
     assert.isAbove(refused.length, 100);
     assert.isTrue(refused.every(position => position < first + count - 10));
@@ -131,7 +133,7 @@ describe('the engines’ hashes', () => {
     hashes.check(positionsFrom(first, count), () => false);
 
     const others = announced(3, lanesOf(3, 1));
-    const own = Uint32Array.of(8, 1, 8, 2, 7, 7);
+    const own = engineLanes(8, 1, 8, 2, 7, 7);
     assert.isFalse(hashes.announce(1, others, 3, own, 0));
     assert.isEmpty(found(1, own, 0), 'nothing of it was kept');
     assert.deepEqual(found(1, lanesOf(3, 1), 0), [others]);

@@ -3,8 +3,7 @@ import fc from 'fast-check';
 import type { BlockChain } from '../../src/domain.ts';
 import { type Place, START } from '../../src/prefix-index/prefix-index.ts';
 import { RunIndex } from '../../src/prefix-index/run-index.ts';
-import { blockAt } from '../../src/prompt/blocks.ts';
-import { chainOf, engineHashesOf, holder, slice } from '../support/blocks.ts';
+import { chainOf, engineHashAt, engineHashesOf, engineHashIn, holder, slice } from '../support/blocks.ts';
 import { MapOfSets } from '../support/map-of-sets.ts';
 
 const CAPACITY = 1 << 20;
@@ -35,8 +34,7 @@ describe('a full index', function () {
 
   const depth = (chain: BlockChain, by = 0) => index.find(chain).depthOf(holder(by));
 
-  const hashOf = (chain: BlockChain, position: number) =>
-    blockAt({ ...chain, lanes: engineHashesOf(chain) }, position);
+  const hashOf = (chain: BlockChain, position: number) => engineHashAt(chain, position);
 
   const lastOf = (chain: BlockChain, by = 0) => index.locate(holder(by), hashOf(chain, chain.length - 1));
 
@@ -323,7 +321,7 @@ describe('a full index', function () {
             else {
               for (let i = 0; i < evicted; i++) {
                 const position = what === 'evict' ? of.length - 1 - i : at % of.length;
-                each.remove(holder(by), blockAt({ ...of, lanes: engineHashes }, position));
+                each.remove(holder(by), engineHashIn(engineHashes, position));
               }
             }
           }

@@ -1,14 +1,15 @@
+import { engineLanes } from '../support/blocks.ts';
 /** Engines that choose their hashes badly, or to do harm: one that stands for more blocks than a table has room for. */
+
 import { assert } from 'chai';
-import type { BlockHash } from '../../src/domain.ts';
+import { engineHash } from '../../src/domain.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
 import { RunIndex } from '../../src/prefix-index/run-index.ts';
-import { blockAt } from '../../src/prompt/blocks.ts';
-import { chainOf, engineHashesOf, holder } from '../support/blocks.ts';
+import { chainOf, engineHashesOf, engineHashIn, holder } from '../support/blocks.ts';
 
 const [A, B] = [holder(0), holder(1)];
 const BLOCKS = 1_000;
-const SAME: BlockHash = { hi: 7, lo: 7 };
+const SAME = engineHash(7, 7);
 
 describe('an index in which one hash of an engine stands for very many blocks', () => {
   let index: RunIndex;
@@ -18,7 +19,7 @@ describe('an index in which one hash of an engine stands for very many blocks', 
 
   const prompt = (i: number) => chainOf([i]);
 
-  function store(i: number, by = A, engineHashes: Uint32Array = Uint32Array.of(SAME.hi, SAME.lo)): void {
+  function store(i: number, by = A, engineHashes = engineLanes(SAME.hi, SAME.lo)): void {
     index.store(by, prompt(i), { after: START, engineHashes, again: 'same' });
   }
 
@@ -36,7 +37,7 @@ describe('an index in which one hash of an engine stands for very many blocks', 
       i => {
         const itsHashes = engineHashesOf(prompt(i));
         store(i, B, itsHashes);
-        index.storeAt(A, index.locate(B, blockAt({ ...prompt(i), lanes: itsHashes }, 0))!, SAME);
+        index.storeAt(A, index.locate(B, engineHashIn(itsHashes, 0))!, SAME);
       },
     ],
   ];

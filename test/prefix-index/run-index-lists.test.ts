@@ -2,8 +2,7 @@ import { assert } from 'chai';
 import fc from 'fast-check';
 import { START } from '../../src/prefix-index/prefix-index.ts';
 import { RunIndex } from '../../src/prefix-index/run-index.ts';
-import { blockAt } from '../../src/prompt/blocks.ts';
-import { chainOf, engineHashesOf, holder, slice } from '../support/blocks.ts';
+import { chainOf, engineHashAt, engineHashesOf, holder, slice } from '../support/blocks.ts';
 
 const HOLDERS = 3;
 const BLOCKS = 120;
@@ -28,14 +27,13 @@ describe('an index whose holders evict as much as they store', () => {
         for (const [number, { by, prompt, what, from, blocks }] of steps.entries()) {
           const to = Math.min(BLOCKS, from + blocks);
           const chain = prompts[prompt]!;
-          const hashes = { ...chain, lanes: engineHashesOf(chain) };
           if (what === 'store') {
             const head = slice(chain, 0, to);
             index.store(holder(by), head, {
               ...{ after: START, engineHashes: engineHashesOf(head), again: 'same' },
             });
           } else if (what === 'remove') {
-            for (let i = from; i < to; i++) index.remove(holder(by), blockAt(hashes, i));
+            for (let i = from; i < to; i++) index.remove(holder(by), engineHashAt(chain, i));
           } else if (number % 10 === 0) {
             index.clear(holder(by));
             assert.equal(index.held(holder(by)), 0);

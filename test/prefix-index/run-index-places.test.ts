@@ -1,11 +1,11 @@
 /** Blocks that are stored, and removed, where they are: by their places, not by their hashes. */
+
 import { assert } from 'chai';
 import fc from 'fast-check';
 import type { BlockChain, HolderId } from '../../src/domain.ts';
 import { type Place, type PrefixIndex, START } from '../../src/prefix-index/prefix-index.ts';
 import { RunIndex } from '../../src/prefix-index/run-index.ts';
-import { blockAt } from '../../src/prompt/blocks.ts';
-import { chainOf, depthsOf, engineHashesOf, holder } from '../support/blocks.ts';
+import { chainOf, depthsOf, engineHashAt, engineHashesOf, holder } from '../support/blocks.ts';
 import { MapOfSets } from '../support/map-of-sets.ts';
 
 const [A, B, SILENT] = [holder(0), holder(1), holder(4)];
@@ -14,8 +14,7 @@ function store(index: PrefixIndex, by: HolderId, chain: BlockChain, scheme = 0):
   index.store(by, chain, { after: START, engineHashes: engineHashesOf(chain, scheme), again: 'copy' });
 }
 
-const hashAt = (chain: BlockChain, position: number, scheme = 0) =>
-  blockAt({ ...chain, lanes: engineHashesOf(chain, scheme) }, position);
+const hashAt = (chain: BlockChain, position: number, scheme = 0) => engineHashAt(chain, position, scheme);
 
 describe('the index, by places', () => {
   const chain = chainOf([1, 2, 3, 4, 5, 6]);

@@ -1,8 +1,8 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
 import type { BlockChain, CacheContext } from '../../src/domain.ts';
-import { blockAt, chainBlocks, lookaheadOf, mediaExtras, rootOf } from '../../src/prompt/blocks.ts';
-import { aContext, blockForm, chainOf, SEED } from '../support/blocks.ts';
+import { BlockHasher, blockAt, lookaheadOf, mediaExtras } from '../../src/prompt/blocks.ts';
+import { aContext, blockForm, chainOf, HASHER } from '../support/blocks.ts';
 
 const tokenId = fc.integer({ min: 0, max: 0xffffffff });
 const ids = fc.array(tokenId, { maxLength: 40 }).map(list => Uint32Array.from(list));
@@ -19,7 +19,7 @@ function hashesOf(chain: BlockChain): string[] {
   return Array.from({ length: chain.length }, (_, position) => JSON.stringify(blockAt(chain, position)));
 }
 
-describe('chainBlocks', () => {
+describe('a block hasher', () => {
   it('has two lanes for every full block and leaves a partial last block out', () => {
     fc.assert(
       fc.property(ids, blockSize, (tokens, size) => {
@@ -36,12 +36,16 @@ describe('chainBlocks', () => {
   it('gives the same chain wherever it is cut and continued', () => {
     fc.assert(
       fc.property(ids, blockSize, context, seed, fc.nat(), (tokens, size, from, anySeed, anyCut) => {
-        const root = rootOf(from, blockForm(size), anySeed);
-        const whole = chainBlocks(root, tokens, size, anySeed);
+        const root = new BlockHasher(anySeed).root(from, blockForm(size));
+        const whole = new BlockHasher(anySeed).chain(root, tokens, size);
         fc.pre(whole.length > 1);
         const cut = 1 + (anyCut % (whole.length - 1));
-        const head = chainBlocks(root, tokens.subarray(0, cut * size), size, anySeed);
-        const tail = chainBlocks(blockAt(head, head.length - 1), tokens.subarray(cut * size), size, anySeed);
+        const head = new BlockHasher(anySeed).chain(root, tokens.subarray(0, cut * size), size);
+        const tail = new BlockHasher(anySeed).chain(
+          blockAt(head, head.length - 1),
+          tokens.subarray(cut * size),
+          size,
+        );
         assert.deepEqual([...hashesOf(head), ...hashesOf(tail)], hashesOf(whole));
       }),
     );
@@ -73,13 +77,13 @@ describe('chainBlocks', () => {
         fc.string(),
         fc.string(),
         (tokens, size, anyBlock, one, other) => {
-          const root = rootOf(aContext(), blockForm(size), SEED);
-          const bare = hashesOf(chainBlocks(root, tokens, size, SEED));
+          const root = HASHER.root(aContext(), blockForm(size));
+          const bare = hashesOf(HASHER.chain(root, tokens, size));
           fc.pre(bare.length > 0 && one !== other);
           const block = anyBlock % bare.length;
           const withExtra = (extra: string) =>
             hashesOf(
-              chainBlocks(root, tokens, size, SEED, [...new Array<undefined>(block).fill(undefined), extra]),
+              HASHER.chain(root, tokens, size, [...new Array<undefined>(block).fill(undefined), extra]),
             );
           for (let at = 0; at < bare.length; at++) {
             const distinct = new Set([bare[at], withExtra(one)[at], withExtra(other)[at]]).size;
@@ -91,10 +95,10 @@ describe('chainBlocks', () => {
   });
 
   it('does not confuse an extra of one block with the same extra of the next', () => {
-    const root = rootOf(aContext(), blockForm(1), SEED);
+    const root = HASHER.root(aContext(), blockForm(1));
     const tokens = Uint32Array.of(1, 2);
-    const first = hashesOf(chainBlocks(root, tokens, 1, SEED, ['x']));
-    const second = hashesOf(chainBlocks(root, tokens, 1, SEED, [undefined, 'x']));
+    const first = hashesOf(HASHER.chain(root, tokens, 1, ['x']));
+    const second = hashesOf(HASHER.chain(root, tokens, 1, [undefined, 'x']));
     assert.notEqual(first[1], second[1]);
   });
 
@@ -104,14 +108,14 @@ describe('chainBlocks', () => {
   });
 });
 
-describe('rootOf', () => {
+describe('the root of a chain', () => {
   const key = (from: CacheContext, size: number) => JSON.stringify([from.space, from.model, from.salt, size]);
 
   it('gives each context and block size a start of its own', () => {
     fc.assert(
       fc.property(context, context, blockSize, blockSize, (one, other, oneSize, otherSize) => {
         const equal = key(one, oneSize) === key(other, otherSize);
-        const roots = [rootOf(one, blockForm(oneSize), SEED), rootOf(other, blockForm(otherSize), SEED)];
+        const roots = [HASHER.root(one, blockForm(oneSize)), HASHER.root(other, blockForm(otherSize))];
         assert.equal(JSON.stringify(roots[0]) === JSON.stringify(roots[1]), equal);
       }),
       { numRuns: 500 },
@@ -124,7 +128,7 @@ describe('rootOf', () => {
     const roots = new Set<string>();
     for (const model of texts) {
       for (const salt of texts)
-        roots.add(JSON.stringify(rootOf(aContext({ model, salt }), blockForm(16), SEED)));
+        roots.add(JSON.stringify(HASHER.root(aContext({ model, salt }), blockForm(16))));
     }
     assert.equal(roots.size, texts.length ** 2);
   });
@@ -143,8 +147,14 @@ describe('rootOf', () => {
   });
 
   it('depends on the seed, and on nothing else of the process', () => {
-    assert.notDeepEqual(rootOf(aContext(), blockForm(16), 1), rootOf(aContext(), blockForm(16), 2));
-    assert.deepEqual(rootOf(aContext(), blockForm(16), 0xffffffff), rootOf(aContext(), blockForm(16), -1));
+    assert.notDeepEqual(
+      new BlockHasher(1).root(aContext(), blockForm(16)),
+      new BlockHasher(2).root(aContext(), blockForm(16)),
+    );
+    assert.deepEqual(
+      new BlockHasher(0xffffffff).root(aContext(), blockForm(16)),
+      new BlockHasher(-1).root(aContext(), blockForm(16)),
+    );
   });
 });
 
@@ -188,14 +198,14 @@ describe('64-bit block hashes of prompts with little in them', function () {
 
   for (const [name, fill] of Object.entries(shapes)) {
     it(`do not collide and are spread well: ${name}`, () => {
-      const root = rootOf(aContext(), blockForm(SIZE), SEED);
+      const root = HASHER.root(aContext(), blockForm(SIZE));
       const seen = new BigUint64Array(BLOCKS);
       const block = new Uint32Array(SIZE);
       const counts = Array.from({ length: 4 }, () => new Uint32Array(256));
       for (let n = 0; n < BLOCKS; n++) {
         block.fill(0);
         fill(n, block);
-        const { hi, lo } = blockAt(chainBlocks(root, block, SIZE, SEED), 0);
+        const { hi, lo } = blockAt(HASHER.chain(root, block, SIZE), 0);
         seen[n] = (BigInt(hi) << 32n) | BigInt(lo);
         for (const [byte, value] of [hi >>> 24, hi & 0xff, lo >>> 24, lo & 0xff].entries()) {
           counts[byte]![value]!++;
@@ -269,7 +279,7 @@ describe('lookaheadOf', () => {
     const chain = (ids: readonly number[], tokens: number) => {
       const form = blockForm(2, tokens);
       const all = Uint32Array.from(ids);
-      return chainBlocks(rootOf(aContext(), form, SEED), all, 2, SEED, undefined, lookaheadOf(all, form));
+      return HASHER.chain(HASHER.root(aContext(), form), all, 2, undefined, lookaheadOf(all, form));
     };
     const [one, other] = [chain([1, 2, 3, 4, 5], 1), chain([1, 2, 3, 4, 6], 1)];
     assert.deepEqual([one.length, other.length], [2, 2]);

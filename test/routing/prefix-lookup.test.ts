@@ -9,7 +9,7 @@ import {
   type PrefixLookup,
   type PromptContext,
 } from '../../src/routing/prefix-lookup.ts';
-import { blockForm, chainOf, engineHashesOf, SEED, slice, tokenIds } from '../support/blocks.ts';
+import { blockForm, chainOf, engineHashesOf, HASHER, slice, tokenIds } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
 import { removed, stored, tokensOf } from '../support/kv-events.ts';
 
@@ -32,7 +32,12 @@ let withoutEvents: PrefixLookup;
 function eachHasItsOwnCache(): void {
   beforeEach(() => {
     cache = aCacheState();
-    const parts = { cache, seed: SEED, defaultBlockSizeTokens, maxBlocksPerPrompt: Number.POSITIVE_INFINITY };
+    const parts = {
+      cache,
+      hasher: HASHER,
+      defaultBlockSizeTokens,
+      maxBlocksPerPrompt: Number.POSITIVE_INFINITY,
+    };
     withEvents = createPrefixLookup({ ...parts, source: 'engines' });
     withoutEvents = createPrefixLookup({ ...parts, source: 'history' });
   });
@@ -176,7 +181,7 @@ describe('the prefix lookup, with events', () => {
   it('no longer expects what the engine has evicted', () => {
     const hashes = [1, 2, 3, 4];
     const ofEngine = tokensOf(hashes);
-    const feed = new RankIngest({ pod: 'a', rank: 0, model: 'demo', cache, seed: SEED });
+    const feed = new RankIngest({ pod: 'a', rank: 0, model: 'demo', cache, hasher: HASHER });
     feed.apply(stored(hashes));
     withEvents(engineTokens(ofEngine), BASE, PODS).remember(a);
     feed.apply(removed([3]));
@@ -275,7 +280,7 @@ describe('the prefix lookup, of pods with several ranks', () => {
 
   it('counts what a rank has off its GPU, too', () => {
     announce(a, prompt.subarray(0, 4), { rank: 0, size: 2 });
-    const feed = new RankIngest({ pod: 'a', rank: 1, model: 'demo', cache, seed: SEED });
+    const feed = new RankIngest({ pod: 'a', rank: 1, model: 'demo', cache, hasher: HASHER });
     feed.apply(stored([1]));
     feed.apply(stored([2, 3], 1, { medium: 'cpu' }));
     const found = withEvents(engineTokens(prompt), BASE, pods);
@@ -314,7 +319,7 @@ describe('the prefix lookup, without events', () => {
   it('knows it until its time is over', () => {
     cache = aCacheState({ historyTtlMs: 0 });
     const lookup = createPrefixLookup({
-      ...{ cache, source: 'history', seed: SEED, defaultBlockSizeTokens, maxBlocksPerPrompt: 100 },
+      ...{ cache, source: 'history', hasher: HASHER, defaultBlockSizeTokens, maxBlocksPerPrompt: 100 },
     });
     lookup(engineTokens(prompt), BASE, PODS).remember(a);
     assert.equal(cache.history.entries, 4);
@@ -347,7 +352,7 @@ describe('the prefix lookup, without events', () => {
     const lookup = createPrefixLookup({
       cache,
       source: 'history',
-      seed: SEED,
+      hasher: HASHER,
       defaultBlockSizeTokens: { engine: 16, character: 16, tiktoken: 16 },
       maxBlocksPerPrompt: 1_000,
     });
@@ -359,7 +364,7 @@ describe('the prefix lookup, without events', () => {
 
   it('looks at the start of a long prompt only, where told so', () => {
     const lookup = createPrefixLookup({
-      ...{ cache, source: 'history', seed: SEED, defaultBlockSizeTokens, maxBlocksPerPrompt: 3 },
+      ...{ cache, source: 'history', hasher: HASHER, defaultBlockSizeTokens, maxBlocksPerPrompt: 3 },
     });
     lookup(engineTokens(prompt), BASE, PODS).remember(a);
     assert.deepEqual(look(prompt, BASE, lookup), ['3/3', '0/3']);

@@ -1,9 +1,21 @@
 /** Small chains and holders for tests of what deals in blocks. */
-import type { BlockChain, BlockForm, BlockHash, CacheContext, HolderId, Matches } from '../../src/domain.ts';
+import {
+  type BlockChain,
+  type BlockForm,
+  type BlockHash,
+  type BlockLanes,
+  type CacheContext,
+  type EngineHash,
+  type EngineLanes,
+  engineHash,
+  type HolderId,
+  type Matches,
+} from '../../src/domain.ts';
 import type { PrefixIndex } from '../../src/prefix-index/prefix-index.ts';
-import { chainBlocks, rootOf } from '../../src/prompt/blocks.ts';
+import { BlockHasher } from '../../src/prompt/blocks.ts';
 
 export const SEED = 7;
+export const HASHER = new BlockHasher(SEED);
 
 /** Of blocks whose hashes cover nothing after them. */
 export function blockForm(sizeTokens: number, lookaheadTokens = 0): BlockForm {
@@ -28,30 +40,46 @@ export function chainOf(
   blockSizeTokens = 1,
   context: Partial<CacheContext> = {},
 ): BlockChain {
-  return chainBlocks(
-    rootOf(aContext(context), blockForm(blockSizeTokens), SEED),
-    Uint32Array.from(ids),
-    blockSizeTokens,
-    SEED,
-  );
+  const root = HASHER.root(aContext(context), blockForm(blockSizeTokens));
+  return HASHER.chain(root, Uint32Array.from(ids), blockSizeTokens);
 }
 
 /** The part of a chain from block `start` to before block `end`. */
 export function slice(chain: BlockChain, start: number, end = chain.length): BlockChain {
-  const lanes = chain.lanes.slice(2 * start, 2 * end);
+  const lanes = chain.lanes.slice(2 * start, 2 * end) as BlockLanes;
   return { blockSizeTokens: chain.blockSizeTokens, length: lanes.length / 2, lanes };
 }
 
 /** What an engine might call these blocks; each scheme is another engine's. */
-export function engineHashesOf({ lanes }: BlockChain, scheme = 0): Uint32Array {
-  return lanes.map((lane, i) => (scheme === 0 ? lane ^ 0x5bd1e995 : Math.imul(lane, 2 * scheme + 1) + i));
+export function engineHashesOf({ lanes }: BlockChain, scheme = 0): EngineLanes {
+  return lanes.map((lane, i) =>
+    scheme === 0 ? lane ^ 0x5bd1e995 : Math.imul(lane, 2 * scheme + 1) + i,
+  ) as EngineLanes;
+}
+
+export function engineHashIn(lanes: EngineLanes, position: number): EngineHash {
+  return engineHash(lanes[2 * position]!, lanes[2 * position + 1]!);
+}
+
+/** The same of one block. */
+export function engineHashAt(chain: BlockChain, position: number, scheme = 0): EngineHash {
+  return engineHashIn(engineHashesOf(chain, scheme), position);
+}
+
+/** Hashes by their lanes. */
+export function engineLanes(...lanes: readonly number[]): EngineLanes {
+  return Uint32Array.from(lanes) as EngineLanes;
+}
+
+export function blockLanes(...lanes: readonly number[]): BlockLanes {
+  return Uint32Array.from(lanes) as BlockLanes;
 }
 
 /** Whether the holder holds this very block, by its engine's name for it; whatever it holds of those before. */
 export function holdsBlock(
   index: PrefixIndex,
   by: HolderId,
-  engineHash: BlockHash,
+  engineHash: EngineHash,
   block: BlockHash,
 ): boolean {
   const place = index.locate(by, engineHash);

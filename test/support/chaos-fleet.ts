@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
 import type { PublisherLimits } from '../../src/events/publisher-limits.ts';
-import { SEED } from './blocks.ts';
+import { HASHER } from './blocks.ts';
 import { aCacheState, aPod } from './builders.ts';
 import { ChaosChecker } from './chaos-checker.ts';
 import { ChaosEngine, type ChaosEngineOptions } from './chaos-engine.ts';
@@ -45,7 +45,7 @@ export class ChaosFleet {
   private constructor(engines: readonly ChaosEngine[], limits: Partial<PublisherLimits>) {
     this.#feed = new EventFeed({
       cache: this.#cache,
-      seed: SEED,
+      hasher: HASHER,
       topic: '',
       limits,
       onFact: fact => this.#hear(fact),

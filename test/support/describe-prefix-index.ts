@@ -1,9 +1,11 @@
 /** What every PrefixIndex promises. Run it against each implementation. */
+
 import { assert } from 'chai';
 import type { BlockChain, HolderId } from '../../src/domain.ts';
+import { engineHash } from '../../src/domain.ts';
 import { type PrefixIndex, START } from '../../src/prefix-index/prefix-index.ts';
 import { blockAt } from '../../src/prompt/blocks.ts';
-import { chainOf, depthsOf, engineHashesOf, holder, slice } from './blocks.ts';
+import { chainOf, depthsOf, engineHashAt, engineHashesOf, engineLanes, holder, slice } from './blocks.ts';
 
 const A = holder(0);
 const B = holder(1);
@@ -24,7 +26,7 @@ export function describePrefixIndex(name: string, make: () => PrefixIndex): void
     }
 
     function remove(by: HolderId, of: BlockChain, position: number, scheme = 0): number {
-      return index.remove(by, blockAt({ ...of, lanes: engineHashesOf(of, scheme) }, position)).length;
+      return index.remove(by, engineHashAt(of, position, scheme)).length;
     }
 
     function depths(of = chain): Record<number, number> {
@@ -64,7 +66,7 @@ export function describePrefixIndex(name: string, make: () => PrefixIndex): void
       store(B, slice(chain, 0, 2));
       const asked = chainOf([1, 2, 3, 9]);
       for (let block = 0; block < 3; block++) {
-        const engineHash = blockAt({ ...chain, lanes: engineHashesOf(chain, 0) }, block);
+        const engineHash = engineHashAt(chain, block, 0);
         assert.equal(index.find(asked).placeOf(block), index.locate(A, engineHash), `${block}`);
       }
       assert.isUndefined(index.find(asked).placeOf(3));
@@ -97,7 +99,7 @@ export function describePrefixIndex(name: string, make: () => PrefixIndex): void
 
     it('goes on behind a block that is known by the hash of its engine', () => {
       store(A, slice(chain, 0, 4));
-      const after = index.locate(A, blockAt({ ...chain, lanes: engineHashesOf(chain) }, 3))!;
+      const after = index.locate(A, engineHashAt(chain, 3))!;
       assert.deepEqual(index.hashAt(after), blockAt(chain, 3));
       const rest = slice(chain, 4);
       assert.equal(index.store(A, rest, { after, engineHashes: engineHashesOf(rest), again: 'copy' }), 2);
@@ -106,7 +108,7 @@ export function describePrefixIndex(name: string, make: () => PrefixIndex): void
 
     it('does not know a block by the hash of an engine that does not hold it', () => {
       store(A, chain);
-      assert.isUndefined(index.locate(B, blockAt({ ...chain, lanes: engineHashesOf(chain) }, 3)));
+      assert.isUndefined(index.locate(B, engineHashAt(chain, 3)));
       assert.equal(remove(B, chain, 3), 0);
     });
 
@@ -196,11 +198,8 @@ export function describePrefixIndex(name: string, make: () => PrefixIndex): void
     it('goes on behind a block by any of its hashes', () => {
       store(A, slice(chain, 0, 3));
       store(A, slice(chain, 0, 3), 1);
-      const third = blockAt({ ...chain, lanes: engineHashesOf(chain, 1) }, 2);
-      assert.equal(
-        index.locate(A, third),
-        index.locate(A, blockAt({ ...chain, lanes: engineHashesOf(chain) }, 2)),
-      );
+      const third = engineHashAt(chain, 2, 1);
+      assert.equal(index.locate(A, third), index.locate(A, engineHashAt(chain, 2)));
       remove(A, chain, 2);
       assert.isDefined(index.locate(A, third));
       remove(A, chain, 2, 1);
@@ -212,9 +211,9 @@ export function describePrefixIndex(name: string, make: () => PrefixIndex): void
       index.clear(A);
       store(B, chain);
       for (const scheme of [0, 1, 2] as const)
-        assert.isUndefined(index.locate(A, blockAt({ ...chain, lanes: engineHashesOf(chain, scheme) }, 5)));
+        assert.isUndefined(index.locate(A, engineHashAt(chain, 5, scheme)));
       store(A, chain, 1);
-      index.removeAt(A, index.locate(A, blockAt({ ...chain, lanes: engineHashesOf(chain, 1) }, 5))!);
+      index.removeAt(A, index.locate(A, engineHashAt(chain, 5, 1))!);
       assert.deepEqual(depths(), { [A]: 5, [B]: 6 });
     });
 
@@ -228,19 +227,17 @@ export function describePrefixIndex(name: string, make: () => PrefixIndex): void
       assert.equal(remove(B, chain, 5, 1), 1);
       assert.deepEqual(depths(), { [A]: 6, [B]: 5, [C]: 6 });
       assert.deepEqual(
-        [0, 1, 2].map(scheme =>
-          index.locate(C, blockAt({ ...chain, lanes: engineHashesOf(chain, scheme) }, 5)),
-        ),
-        [undefined, undefined, index.locate(A, blockAt({ ...chain, lanes: engineHashesOf(chain) }, 5))],
+        [0, 1, 2].map(scheme => index.locate(C, engineHashAt(chain, 5, scheme))),
+        [undefined, undefined, index.locate(A, engineHashAt(chain, 5))],
       );
     });
 
     it('claims none of several blocks that were announced under one hash, when that is removed', () => {
       const [one, other] = [chainOf([1]), chainOf([2])];
-      const engineHashes = Uint32Array.of(7, 7);
+      const engineHashes = engineLanes(7, 7);
       for (const each of [one, other]) index.store(A, each, { after: START, engineHashes, again: 'copy' });
       index.store(B, one, { after: START, engineHashes, again: 'copy' });
-      assert.lengthOf(index.remove(A, { hi: 7, lo: 7 }), 2);
+      assert.lengthOf(index.remove(A, engineHash(7, 7)), 2);
       assert.deepEqual(depths(one), { [B]: 1 });
       assert.deepEqual(depths(other), {});
     });
@@ -251,7 +248,7 @@ export function describePrefixIndex(name: string, make: () => PrefixIndex): void
       store(B, chain);
       assert.deepEqual(depths(), { [A]: 6, [B]: 6 });
       assert.equal(remove(B, chain, 5), 1);
-      const place = index.locate(B, blockAt({ ...chain, lanes: engineHashesOf(chain) }, 4))!;
+      const place = index.locate(B, engineHashAt(chain, 4))!;
       index.removeAt(A, place);
       assert.deepEqual(depths(), { [A]: 4, [B]: 5 });
     });
@@ -259,7 +256,7 @@ export function describePrefixIndex(name: string, make: () => PrefixIndex): void
     it('takes a block from a holder whatever the number of its copies', () => {
       store(A, chain);
       store(A, chain);
-      index.removeAt(A, index.locate(A, blockAt({ ...chain, lanes: engineHashesOf(chain) }, 2))!);
+      index.removeAt(A, index.locate(A, engineHashAt(chain, 2))!);
       assert.deepEqual(depths(), { [A]: 2 });
     });
 

@@ -3,7 +3,7 @@ import { assert } from 'chai';
 import type { KvEventSource, Pod } from '../../src/domain.ts';
 import { Engines } from '../../src/engines/engines.ts';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
-import { chainOf, SEED } from './blocks.ts';
+import { chainOf, HASHER } from './blocks.ts';
 import { aCacheState, aPod, type LogLine } from './builders.ts';
 import { FakeEngine, type Pages } from './fake-engine.ts';
 import { FakePublisher } from './fake-publisher.ts';
@@ -25,7 +25,7 @@ export class EnginesBench {
   /** @param bound engines dial this address; by default they are dialled */
   constructor(bound?: string) {
     this.feed = new EventFeed({
-      ...{ cache: this.cache, seed: SEED, topic: '' },
+      ...{ cache: this.cache, hasher: HASHER, topic: '' },
       ...(bound !== undefined && { mode: { kind: 'bind', addresses: [bound] } as const }),
       clearScopeOf: pod => this.engines.clearScopeOf(pod),
       onFact: fact => {

@@ -4,7 +4,7 @@ import type { CacheState } from '../../src/cache/cache-state.ts';
 import type { HolderId } from '../../src/domain.ts';
 import { RankIngest, type RankIngestOptions } from '../../src/events/ingest/rank-ingest.ts';
 import { createPrefixLookup, type PrefixLookup } from '../../src/routing/prefix-lookup.ts';
-import { chainOf, SEED } from './blocks.ts';
+import { chainOf, HASHER } from './blocks.ts';
 import { aCacheState, aPod } from './builders.ts';
 import { tokensOf } from './kv-events.ts';
 
@@ -20,7 +20,7 @@ export class FeedBench {
   constructor(cache = aCacheState()) {
     this.cache = cache;
     this.#lookup = createPrefixLookup({
-      ...{ cache, source: 'engines', seed: SEED },
+      ...{ cache, source: 'engines', hasher: HASHER },
       defaultBlockSizeTokens: { engine: 2, character: 2, tiktoken: 2 },
       maxBlocksPerPrompt: Number.POSITIVE_INFINITY,
     });
@@ -28,7 +28,7 @@ export class FeedBench {
 
   /** Of an engine of the model `demo`. */
   feed(pod = 'a', given: Partial<RankIngestOptions> = {}): RankIngest {
-    return new RankIngest({ pod, rank: 0, model: 'demo', cache: this.cache, seed: SEED, ...given });
+    return new RankIngest({ pod, rank: 0, model: 'demo', cache: this.cache, hasher: HASHER, ...given });
   }
 
   gpu(pod = 'a'): HolderId {

@@ -1,6 +1,8 @@
 /** KV-cache events: as recorded, as an engine would send them, and as the decoder hands them over. */
+
 import { readFileSync } from 'node:fs';
 import { Packr } from 'msgpackr';
+import type { EngineLanes } from '../../src/domain.ts';
 import type {
   CacheGroup,
   EngineHash,
@@ -86,12 +88,12 @@ export function storedMap(given: Record<string, unknown> = {}): Record<string, u
 
 export function engineHash(value: number | bigint): EngineHash {
   const bits = BigInt.asUintN(64, BigInt(value));
-  return { hi: Number(bits >> 32n), lo: Number(bits & 0xffffffffn) };
+  return { hi: Number(bits >> 32n), lo: Number(bits & 0xffffffffn) } as EngineHash;
 }
 
 export function engineHashes(...values: readonly (number | bigint)[]): EngineHashes {
   const lanes = values.map(engineHash).flatMap(({ hi, lo }) => [hi, lo]);
-  return { length: values.length, lanes: Uint32Array.from(lanes) };
+  return { length: values.length, lanes: Uint32Array.from(lanes) as EngineLanes };
 }
 
 export function group(index?: number, kind?: string, windowTokens?: number): CacheGroup {

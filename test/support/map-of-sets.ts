@@ -1,5 +1,6 @@
 /** The plainest index there is: a map from each block to its holders. What the real one is compared with. */
-import type { BlockChain, BlockHash, HolderId, Matches } from '../../src/domain.ts';
+
+import type { BlockChain, BlockHash, EngineHash, Hash64, HolderId, Matches } from '../../src/domain.ts';
 import type {
   Announcement,
   Found,
@@ -8,16 +9,17 @@ import type {
   PrefixIndex,
 } from '../../src/prefix-index/prefix-index.ts';
 import { blockAt } from '../../src/prompt/blocks.ts';
+import { blockLanes, engineHashIn, engineLanes } from './blocks.ts';
 
 /** Copies by the engine's hash; none for a holder that no engine speaks for. */
 type Held = Map<string, number>;
 
-const keyOf = ({ hi, lo }: BlockHash) => `${hi},${lo}`;
+const keyOf = ({ hi, lo }: Hash64) => `${hi},${lo}`;
 
 export class MapOfSets implements PrefixIndex {
   readonly #blocks = new Map<string, Map<HolderId, Held>>();
   /** All blocks ever, by place. */
-  readonly #places: BlockHash[] = [{ hi: 0, lo: 0 }];
+  readonly #places: BlockHash[] = [{ hi: 0, lo: 0 } as BlockHash];
   readonly #placeOf = new Map<string, Place>();
 
   find(chain: BlockChain): Found {
@@ -41,7 +43,7 @@ export class MapOfSets implements PrefixIndex {
     };
   }
 
-  locate(holder: HolderId, engineHash: BlockHash): Place | undefined {
+  locate(holder: HolderId, engineHash: EngineHash): Place | undefined {
     const [key] = this.#called(holder, engineHash);
     return key === undefined ? undefined : this.#placeOf.get(key);
   }
@@ -58,7 +60,7 @@ export class MapOfSets implements PrefixIndex {
       if (!this.#placeOf.has(key)) this.#placeOf.set(key, (this.#places.push(block) - 1) as Place);
       const holders = this.#blocks.get(key) ?? new Map<HolderId, Held>();
       this.#blocks.set(key, holders);
-      const engineHash = engineHashes && keyOf(blockAt({ ...chain, lanes: engineHashes }, position));
+      const engineHash = engineHashes && keyOf(engineHashIn(engineHashes, position));
       const held = holders.get(holder);
       if (held === undefined) {
         holders.set(holder, new Map(engineHash === undefined ? [] : [[engineHash, 1]]));
@@ -69,11 +71,11 @@ export class MapOfSets implements PrefixIndex {
     return added;
   }
 
-  storeAt(holder: HolderId, place: Place, engineHash: BlockHash | undefined): void {
+  storeAt(holder: HolderId, place: Place, engineHash: EngineHash | undefined): void {
     const block = this.hashAt(place);
     if (!this.#blocks.has(keyOf(block))) return;
-    const chain = { blockSizeTokens: 1, length: 1, lanes: Uint32Array.of(block.hi, block.lo) };
-    const engineHashes = engineHash && Uint32Array.of(engineHash.hi, engineHash.lo);
+    const chain = { blockSizeTokens: 1, length: 1, lanes: blockLanes(block.hi, block.lo) };
+    const engineHashes = engineHash && engineLanes(engineHash.hi, engineHash.lo);
     this.store(holder, chain, { after: place, engineHashes, again: 'copy' });
   }
 
@@ -87,7 +89,7 @@ export class MapOfSets implements PrefixIndex {
     return this.#blocks.get(keyOf(this.hashAt(place)))?.has(holder) ?? false;
   }
 
-  remove(holder: HolderId, engineHash: BlockHash): Place[] {
+  remove(holder: HolderId, engineHash: EngineHash): Place[] {
     return this.#called(holder, engineHash).flatMap(key => {
       const held = this.#blocks.get(key)!.get(holder)!;
       const hash = keyOf(engineHash);
@@ -121,7 +123,7 @@ export class MapOfSets implements PrefixIndex {
   }
 
   /** Whether it holds this block under this very hash. */
-  calls(holder: HolderId, block: BlockHash, engineHash: BlockHash): boolean {
+  calls(holder: HolderId, block: BlockHash, engineHash: EngineHash): boolean {
     return this.#blocks.get(keyOf(block))?.get(holder)?.has(keyOf(engineHash)) ?? false;
   }
 
@@ -146,7 +148,7 @@ export class MapOfSets implements PrefixIndex {
   }
 
   /** Blocks that a holder holds under a hash. */
-  #called(holder: HolderId, engineHash: BlockHash): string[] {
+  #called(holder: HolderId, engineHash: EngineHash): string[] {
     const wanted = keyOf(engineHash);
     return [...this.#blocks].filter(([, holders]) => holders.get(holder)?.has(wanted)).map(([key]) => key);
   }

@@ -2,7 +2,9 @@
  * Another decoder, on a general MessagePack library and BigInt, to compare with: it makes every value first and then
  * looks the fields up. Only for batches that are well-formed and events that are readable.
  */
+
 import { Unpackr } from 'msgpackr';
+import type { EngineLanes } from '../../src/domain.ts';
 import type {
   EngineHash,
   ExtraKey,
@@ -104,7 +106,7 @@ function withNext(events: readonly KvEvent[], next: KvEvent): KvEvent[] {
   if (last?.kind !== 'removed' || next.kind !== 'removed') return [...events, next];
   if (JSON.stringify([last.medium, last.group]) !== JSON.stringify([next.medium, next.group]))
     return [...events, next];
-  const lanes = Uint32Array.of(...last.hashes.lanes, ...next.hashes.lanes);
+  const lanes = Uint32Array.of(...last.hashes.lanes, ...next.hashes.lanes) as EngineLanes;
   const hashes = { length: lanes.length / 2, lanes };
   return [...events.slice(0, -1), { ...last, hashes, events: last.events + next.events }];
 }

@@ -1,10 +1,11 @@
 /** A PrefixIndex compared with a map of sets through long random histories. */
+
 import { assert } from 'chai';
 import fc from 'fast-check';
-import type { BlockChain } from '../../src/domain.ts';
+import type { BlockChain, EngineLanes } from '../../src/domain.ts';
 import { type PrefixIndex, START } from '../../src/prefix-index/prefix-index.ts';
 import { blockAt } from '../../src/prompt/blocks.ts';
-import { chainOf, depthsOf, engineHashesOf, holder, slice } from './blocks.ts';
+import { chainOf, depthsOf, engineHashesOf, engineHashIn, holder, slice } from './blocks.ts';
 import { MapOfSets } from './map-of-sets.ts';
 
 export interface ModelOptions {
@@ -35,9 +36,11 @@ function command(name: string, run: (pair: Pair) => void): Command {
   return { name, run, [fc.toStringMethod]: () => name };
 }
 
-function hashesOf(chain: BlockChain, scheme: Scheme): Uint32Array {
+function hashesOf(chain: BlockChain, scheme: Scheme): EngineLanes {
   if (scheme !== 'shared') return engineHashesOf(chain, scheme);
-  return chain.lanes.map((lane, i) => (i % 2 === 0 ? 9 : 1 + (chain.lanes[i - 1]! % 3) + (lane & 0)));
+  return chain.lanes.map((lane, i) =>
+    i % 2 === 0 ? 9 : 1 + (chain.lanes[i - 1]! % 3) + (lane & 0),
+  ) as EngineLanes;
 }
 
 /** Announces `chain`; if the holder holds its first `known` blocks already, only what follows them. */
@@ -54,9 +57,7 @@ function store(
       const id = holder(by);
       const before = known > 0 ? blockAt(chain, known - 1) : undefined;
       const engineHash =
-        known > 0 && scheme !== 'shared'
-          ? blockAt({ ...chain, lanes: hashesOf(chain, scheme) }, known - 1)
-          : undefined;
+        known > 0 && scheme !== 'shared' ? engineHashIn(hashesOf(chain, scheme), known - 1) : undefined;
       const goesOn = before && engineHash && model.calls(id, before, engineHash);
       const part = goesOn ? slice(chain, known) : chain;
       const added = [model, real].map(index => {
@@ -84,7 +85,7 @@ function expectBlocks(by: number, chain: BlockChain): Command {
 }
 
 function remove(by: number, chain: BlockChain, position: number, scheme: Scheme): Command {
-  const hash = blockAt({ ...chain, lanes: hashesOf(chain, scheme) }, position);
+  const hash = engineHashIn(hashesOf(chain, scheme), position);
   return command(`remove(${by}, [${chain.lanes}] at ${position}, scheme ${scheme})`, ({ model, real }) => {
     const [expected, gone] = [model, real].map(index => index.remove(holder(by), hash).length);
     assert.equal(gone, expected);

@@ -7,7 +7,7 @@ import { DEFAULT_LIMITS } from '../../src/events/publisher-limits.ts';
 import type { IndexSize } from '../../src/prefix-index/prefix-index.ts';
 import { blockAt } from '../../src/prompt/blocks.ts';
 import { monotonicClock, wallClock } from '../../src/time.ts';
-import { chainOf, holdsBlock, SEED } from './blocks.ts';
+import { chainOf, HASHER, holdsBlock } from './blocks.ts';
 import { aCacheState } from './builders.ts';
 import { generator } from './candidates.ts';
 import { type Block, Conversations, prefixOf } from './conversations.ts';
@@ -134,7 +134,7 @@ export class Soak {
 
   #follow(pod: string): Publisher {
     return new Publisher({
-      feed: new RankIngest({ pod, rank: 0, model: MODEL, cache: this.#cache, seed: SEED }),
+      feed: new RankIngest({ pod, rank: 0, model: MODEL, cache: this.#cache, hasher: HASHER }),
       source: { kind: 'received' },
       replayEndpoint: undefined,
       limits: DEFAULT_LIMITS,

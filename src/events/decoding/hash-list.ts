@@ -1,10 +1,11 @@
+import type { EngineLanes } from '../../domain.ts';
 import type { EngineHash, EngineHashes } from './kv-event.ts';
 
 const INITIAL_LANES = 32;
 
 /** Engine hashes, one behind the other. It is filled again and again, and keeps the room that it once needed. */
 export class HashList implements EngineHashes {
-  lanes = new Uint32Array(INITIAL_LANES);
+  lanes = new Uint32Array(INITIAL_LANES) as EngineLanes;
   length = 0;
 
   /** Empties it, and makes it one of so many. Returns the lanes to be filled. */
@@ -28,14 +29,14 @@ export class HashList implements EngineHashes {
 
   /** What is in it now. */
   copy(): EngineHashes {
-    return { length: this.length, lanes: this.lanes.slice(0, 2 * this.length) };
+    return { length: this.length, lanes: this.lanes.slice(0, 2 * this.length) as EngineLanes };
   }
 
   /** Room for so many more. */
   #reserve(more: number): void {
     const needed = 2 * (this.length + more);
     if (needed <= this.lanes.length) return;
-    const lanes = new Uint32Array(Math.max(needed, 2 * this.lanes.length));
+    const lanes = new Uint32Array(Math.max(needed, 2 * this.lanes.length)) as EngineLanes;
     lanes.set(this.lanes);
     this.lanes = lanes;
   }
@@ -43,7 +44,7 @@ export class HashList implements EngineHashes {
 
 /** One of several. */
 export function hashAt({ lanes }: EngineHashes, i: number): EngineHash {
-  return { hi: lanes[2 * i]!, lo: lanes[2 * i + 1]! };
+  return { hi: lanes[2 * i]!, lo: lanes[2 * i + 1]! } as EngineHash;
 }
 
 /** All of them, one by one. */

@@ -1,6 +1,9 @@
+import type { EngineHash, EngineLanes } from '../../domain.ts';
 import type { Lookahead } from '../../prompt/blocks.ts';
 
 /** What an engine says about its KV cache, whatever the wire looked like. */
+export type { EngineHash } from '../../domain.ts';
+
 export type KvEvent = StoredEvent | RemovedEvent | ClearedEvent;
 
 /**
@@ -10,13 +13,7 @@ export type KvEvent = StoredEvent | RemovedEvent | ClearedEvent;
 export interface EngineHashes {
   readonly length: number;
   /** At least `2 * length` elements. */
-  readonly lanes: Uint32Array;
-}
-
-/** One of them. */
-export interface EngineHash {
-  readonly hi: number;
-  readonly lo: number;
+  readonly lanes: EngineLanes;
 }
 
 /**

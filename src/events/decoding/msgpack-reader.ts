@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
+import { type EngineHash, engineHash } from '../../domain.ts';
 import type { HashList } from './hash-list.ts';
-import type { EngineHash } from './kv-event.ts';
+
 import { LAYOUTS } from './msgpack-layouts.ts';
 import type { Names } from './names.ts';
 
@@ -220,7 +221,7 @@ export class MsgpackReader {
 
   /** One hash, as in `readHashes`, or 0. */
   readHash(): EngineHash | undefined {
-    return this.#readHashInto(ONE_HASH, 0) ? { hi: ONE_HASH[0]!, lo: ONE_HASH[1]! } : undefined;
+    return this.#readHashInto(ONE_HASH, 0) ? engineHash(ONE_HASH[0]!, ONE_HASH[1]!) : undefined;
   }
 
   #readHashInto(lanes: Uint32Array, i: number): boolean {

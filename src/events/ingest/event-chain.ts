@@ -1,12 +1,12 @@
 import type { BlockChain, BlockForm, BlockHash } from '../../domain.ts';
-import { type BlockExtras, chainBlocks, extraOf, NO_EXTRAS, rootOf } from '../../prompt/blocks.ts';
+import { type BlockExtras, type BlockHasher, extraOf, NO_EXTRAS } from '../../prompt/blocks.ts';
 import type { StoredEvent } from '../decoding/decoding.ts';
 
 export interface ChainOptions {
   /** The pod's base model: the context of events without a LoRA name. */
   readonly model: string;
-  /** The seed that the read path hashes with. */
-  readonly seed: number;
+  /** The one that the read path hashes with. */
+  readonly hasher: BlockHasher;
 }
 
 /**
@@ -20,10 +20,11 @@ export function chainOf(
   options: ChainOptions,
 ): { readonly chain: BlockChain; readonly model: string } {
   const { tokenIds, blockSizeTokens, lookahead } = event;
+  const { hasher } = options;
   const { model, salt, extras } = contextOf(event, options.model);
   // The context is of use for a prompt's first blocks only: those that follow have it in their parent's hash.
-  const before = parent ?? rootOf({ space: 'engine', model, salt }, formOf(event), options.seed);
-  return { chain: chainBlocks(before, tokenIds, blockSizeTokens, options.seed, extras, lookahead), model };
+  const before = parent ?? hasher.root({ space: 'engine', model, salt }, formOf(event));
+  return { chain: hasher.chain(before, tokenIds, blockSizeTokens, extras, lookahead), model };
 }
 
 export function formOf({ blockSizeTokens, lookahead }: StoredEvent): BlockForm {

@@ -1,6 +1,7 @@
 import type { CacheState } from '../../cache/cache-state.ts';
 import type { BlockChain, ClearScope, HolderId } from '../../domain.ts';
 import { type Place, START } from '../../prefix-index/prefix-index.ts';
+import type { BlockHasher } from '../../prompt/blocks.ts';
 import {
   type CacheGroup,
   type EngineHash,
@@ -26,8 +27,8 @@ export interface RankIngestOptions {
   /** The pod's base model: the context of events without a LoRA name. */
   readonly model: string;
   readonly cache: Pick<CacheState, 'index' | 'holders' | 'catalog' | 'history'>;
-  /** The seed that the read path hashes with. */
-  readonly seed: number;
+  /** The one that the read path hashes with. */
+  readonly hasher: BlockHasher;
   /** What the engine means by a clear. Default: everything. */
   readonly clearScope?: () => ClearScope;
   /** Most blocks held aside because their parent is unknown. */
@@ -67,12 +68,12 @@ export class RankIngest {
   readonly #tiers: Tiers;
 
   constructor(options: RankIngestOptions) {
-    const { pod, rank, cache, seed, maxOrphanBlocks = DEFAULT_MAX_ORPHAN_BLOCKS } = options;
+    const { pod, rank, cache, hasher, maxOrphanBlocks = DEFAULT_MAX_ORPHAN_BLOCKS } = options;
     this.#options = options;
     this.#gpu = cache.holders.ensure(pod, { kind: 'gpu', rank });
     this.#orphans = new Orphans(maxOrphanBlocks);
     const composed = () => this.#compose();
-    this.#secondary = new SecondaryGroups({ pod, rank, gpu: this.#gpu, cache, seed, composed });
+    this.#secondary = new SecondaryGroups({ pod, rank, gpu: this.#gpu, cache, seed: hasher.seed, composed });
     this.#tiers = new Tiers({ ...options, gpu: this.#gpu, composed });
   }
 

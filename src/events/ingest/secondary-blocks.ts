@@ -1,3 +1,4 @@
+import { engineHash } from '../../domain.ts';
 import { HashTable } from '../../prefix-index/memory/hash-table.ts';
 import type { EngineHash } from '../decoding/decoding.ts';
 
@@ -87,7 +88,7 @@ export class SecondaryBlocks {
 
   hashOf(block: BlockRef): EngineHash {
     const at = block << SHIFT;
-    return { hi: keyHi(this.groupOf(block), this.#records[at + KEY_HI]!), lo: this.#records[at + KEY_LO]! };
+    return engineHash(keyHi(this.groupOf(block), this.#records[at + KEY_HI]!), this.#records[at + KEY_LO]!);
   }
 
   copiesOf(block: BlockRef): number {

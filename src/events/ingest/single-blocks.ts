@@ -1,3 +1,4 @@
+import { engineHash } from '../../domain.ts';
 import type { EngineHash, EngineHashes } from '../decoding/decoding.ts';
 
 const WORDS = 3;
@@ -28,7 +29,7 @@ export class SingleBlocks {
     const smaller: EngineHash[] = [];
     for (let at = 0; at < Math.min(this.#noted, KEPT) * WORDS; at += WORDS) {
       const [hi, lo, size] = this.#blocks.subarray(at, at + WORDS) as unknown as [number, number, number];
-      if (size < blockSizeTokens) smaller.push({ hi, lo });
+      if (size < blockSizeTokens) smaller.push(engineHash(hi, lo));
     }
     this.clear();
     return smaller;

@@ -1,8 +1,8 @@
 import type { CacheState } from '../../cache/cache-state.ts';
 import type { MultiPart } from '../../cache/holders.ts';
-import type { BlockChain, HolderId } from '../../domain.ts';
+import type { BlockChain, EngineLanes, HolderId } from '../../domain.ts';
 import { type Place, START } from '../../prefix-index/prefix-index.ts';
-import { type EngineHash, type EngineHashes, each, type StoredEvent } from '../decoding/decoding.ts';
+import { type EngineHash, type EngineHashes, each, hashAt, type StoredEvent } from '../decoding/decoding.ts';
 import { type ChainOptions, chainOf, formOf } from './event-chain.ts';
 
 export type Tier = 'cpu' | 'storage';
@@ -161,8 +161,8 @@ function withoutHead(event: StoredEvent, blocks: number): StoredEvent {
   const { hashes, tokenIds, blockSizeTokens, lookahead, extraKeys } = event;
   return {
     ...event,
-    hashes: { length: hashes.length - blocks, lanes: hashes.lanes.subarray(2 * blocks) },
-    parent: { hi: hashes.lanes[2 * blocks - 2]!, lo: hashes.lanes[2 * blocks - 1]! },
+    hashes: { length: hashes.length - blocks, lanes: hashes.lanes.subarray(2 * blocks) as EngineLanes },
+    parent: hashAt(hashes, blocks - 1),
     tokenIds: tokenIds.subarray(blocks * blockSizeTokens),
     lookahead: { tokens: lookahead.tokens, ids: lookahead.ids.subarray(blocks * lookahead.tokens) },
     extraKeys: extraKeys.slice(blocks),

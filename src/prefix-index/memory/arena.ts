@@ -13,7 +13,7 @@
  * tags; Knuth, "The Art of Computer Programming", vol. 1, 2.5).
  */
 
-import type { BlockHash } from '../../domain.ts';
+import type { BlockHash, BlockLanes, EngineLanes } from '../../domain.ts';
 import { expect } from '../expect.ts';
 
 export const LINE_SHIFT = 3;
@@ -44,9 +44,9 @@ export interface Extent {
 
 export class Arena {
   /** Our hash of the block at position p: `(ours[2 * p], ours[2 * p + 1])`. */
-  readonly ours: Uint32Array;
+  readonly ours: BlockLanes;
   /** Its hash by the engine that announced it first; 0, 0 if none has. */
-  readonly engines: Uint32Array;
+  readonly engines: EngineLanes;
   readonly #lines: Uint8Array;
   /** First lines of free extents, by the power of two in their length. */
   readonly #free = new Uint32Array(CLASSES);
@@ -59,8 +59,8 @@ export class Arena {
   /** @param capacity blocks */
   constructor(capacity: number) {
     this.#end = 1 + Math.ceil(capacity / LINE);
-    this.ours = new Uint32Array(2 * LINE * this.#end);
-    this.engines = new Uint32Array(2 * LINE * this.#end);
+    this.ours = new Uint32Array(2 * LINE * this.#end) as BlockLanes;
+    this.engines = new Uint32Array(2 * LINE * this.#end) as EngineLanes;
     this.#lines = new Uint8Array(this.#end + 1);
   }
 
@@ -171,7 +171,7 @@ export class Arena {
 
   /** Our hash of the block there. */
   hashAt(position: number): BlockHash {
-    return { hi: this.ours[2 * position]!, lo: this.ours[2 * position + 1]! };
+    return { hi: this.ours[2 * position]!, lo: this.ours[2 * position + 1]! } as BlockHash;
   }
 
   /** Throws what is wrong. @param blocksIn blocks by line, of those that have any and are nobody's own. */

@@ -1,7 +1,7 @@
-import type { BlockHash } from '../../domain.ts';
+import type { Hash64 } from '../../domain.ts';
 
 interface Node<V> {
-  readonly hash: BlockHash;
+  readonly hash: Hash64;
   readonly value: V;
 }
 
@@ -22,7 +22,7 @@ export class BlockTable<V> {
   }
 
   /** The value of this hash, made by `create` when there is none. */
-  ensure(hash: BlockHash, create: () => V): V {
+  ensure(hash: Hash64, create: () => V): V {
     const found = this.get(hash.hi, hash.lo);
     if (found !== undefined) return found;
     const value = create();
@@ -38,7 +38,7 @@ export class BlockTable<V> {
     this.#size = 0;
   }
 
-  delete({ hi, lo }: BlockHash): void {
+  delete({ hi, lo }: Hash64): void {
     const bucket = this.#buckets.get(lo);
     const position = bucket?.findIndex(node => node.hash.hi === hi) ?? -1;
     if (bucket === undefined || position < 0) return;

@@ -1,10 +1,11 @@
 /** Blocks of events as the read path would hash them: what decides whether a prompt finds them. */
+
 import { assert } from 'chai';
 import type { BlockChain, BlockHash } from '../../../src/domain.ts';
 import type { ExtraKey, StoredEvent } from '../../../src/events/decoding/kv-event.ts';
 import { chainOf } from '../../../src/events/ingest/event-chain.ts';
-import { blockAt } from '../../../src/prompt/blocks.ts';
-import { chainOf as promptOf, SEED, slice } from '../../support/blocks.ts';
+import { BlockHasher, blockAt } from '../../../src/prompt/blocks.ts';
+import { HASHER, chainOf as promptOf, SEED, slice } from '../../support/blocks.ts';
 import { engineHash, stored, tokensOf } from '../../support/kv-events.ts';
 
 const MODEL = 'demo';
@@ -15,12 +16,12 @@ const DOG = other('["dog",0]');
 
 /** Of a prompt's first blocks. */
 function first(given: Partial<StoredEvent> = {}, hashes: readonly number[] = [1, 2, 3]): BlockChain {
-  return chainOf(stored(hashes, undefined, given), undefined, { model: MODEL, seed: SEED }).chain;
+  return chainOf(stored(hashes, undefined, given), undefined, { model: MODEL, hasher: HASHER }).chain;
 }
 
 /** Of blocks that follow one that was placed. */
 function following(parent: BlockHash, given: Partial<StoredEvent> = {}): BlockChain {
-  return chainOf(stored([4, 5], 3, given), parent, { model: MODEL, seed: SEED }).chain;
+  return chainOf(stored([4, 5], 3, given), parent, { model: MODEL, hasher: HASHER }).chain;
 }
 
 /** As a request for these blocks is hashed. */
@@ -59,14 +60,14 @@ describe('the chain of an event', () => {
 
   it('depends on the size of its blocks, and on the seed', () => {
     const event = stored([1, 2], undefined, { blockSizeTokens: 4 });
-    same(chainOf(event, undefined, { model: MODEL, seed: SEED }).chain, promptOf(tokensOf([1, 2]), 4));
-    const seeded = chainOf(stored([1]), undefined, { model: MODEL, seed: SEED + 1 }).chain;
+    same(chainOf(event, undefined, { model: MODEL, hasher: HASHER }).chain, promptOf(tokensOf([1, 2]), 4));
+    const seeded = chainOf(stored([1]), undefined, { model: MODEL, hasher: new BlockHasher(SEED + 1) }).chain;
     assert.equal(differFrom(seeded, asked({}, [1])), 0);
   });
 
   it('has a model: the adapter that is named, or the base model', () => {
     const modelOf = (given: Partial<StoredEvent>) =>
-      chainOf(stored([1], undefined, given), undefined, { model: MODEL, seed: SEED }).model;
+      chainOf(stored([1], undefined, given), undefined, { model: MODEL, hasher: HASHER }).model;
     assert.deepEqual([modelOf({}), modelOf({ loraName: 'sql' })], [MODEL, 'sql']);
     assert.equal(modelOf({ extraKeys: [[text('sql')]] }), MODEL, 'and none that is not named as such');
   });
@@ -75,7 +76,7 @@ describe('the chain of an event', () => {
     const extraKeys = [[text('sql'), CAT, text('tenant')], [text('sql')]];
     const event = stored([1, 2], undefined, { loraName: 'sql', extraKeys });
     const before = structuredClone(event);
-    const options = { model: MODEL, seed: SEED };
+    const options = { model: MODEL, hasher: HASHER };
     assert.deepEqual(chainOf(event, undefined, options), chainOf(event, undefined, options));
     assert.deepEqual(event, before);
   });
@@ -134,7 +135,7 @@ describe('the context of an event', () => {
 
   it('has no more to say once a block is known to be placed', () => {
     const parent = engineHash(3);
-    const options = { model: MODEL, seed: SEED };
+    const options = { model: MODEL, hasher: HASHER };
     const hash = blockAt(asked(), 2);
     const plain = chainOf({ ...stored([4]), parent }, hash, options).chain;
     for (const given of [

@@ -6,7 +6,7 @@ import type { BlockChain } from '../../../src/domain.ts';
 import { EventFeed, type FeedFact } from '../../../src/events/event-feed.ts';
 import { blockAt } from '../../../src/prompt/blocks.ts';
 import { type CacheContext, type SimulatedEngine, startEngine } from '../../../src/simulator/engine.ts';
-import { chainOf, holdsBlock, SEED } from '../../support/blocks.ts';
+import { chainOf, HASHER, holdsBlock } from '../../support/blocks.ts';
 import { aCacheState, aPod } from '../../support/builders.ts';
 import { generator } from '../../support/candidates.ts';
 import { NO_COST } from '../../support/fleet.ts';
@@ -118,7 +118,7 @@ describe('the index, after a long load on three engines', function () {
         startEngine({ ...options, model: MODEL, adapters: [ADAPTER], blockSizeTokens: BLOCK, cost: NO_COST }),
       ),
     );
-    feed = new EventFeed({ cache, seed: SEED, topic: '', onFact: facts.push });
+    feed = new EventFeed({ cache, hasher: HASHER, topic: '', onFact: facts.push });
     for (const { name, eventsPort } of engines) {
       feed.follow(
         aPod({ name, kvEvents: { kind: 'zmq', port: eventsPort!, replayPort: undefined, ranks: 1 } }),

@@ -3,7 +3,7 @@ import { assert } from 'chai';
 import { decodeBatch } from '../../../src/events/decoding/decoder.ts';
 import { RankIngest } from '../../../src/events/ingest/rank-ingest.ts';
 import { createPrefixLookup } from '../../../src/routing/prefix-lookup.ts';
-import { SEED } from '../../support/blocks.ts';
+import { HASHER } from '../../support/blocks.ts';
 import { aCacheState, aPod } from '../../support/builders.ts';
 import { hex, type ScenarioName, type Step, scenarios, VERSIONS } from '../../support/kv-events.ts';
 
@@ -17,11 +17,11 @@ class Listener {
 
   constructor() {
     const cache = this.#cache;
-    this.#feed = new RankIngest({ pod: pod.name, rank: 0, model: pod.model, cache, seed: SEED });
+    this.#feed = new RankIngest({ pod: pod.name, rank: 0, model: pod.model, cache, hasher: HASHER });
     this.#lookup = createPrefixLookup({
       cache,
       source: 'engines',
-      seed: SEED,
+      hasher: HASHER,
       defaultBlockSizeTokens: { engine: 16, character: 1, tiktoken: 1 },
       maxBlocksPerPrompt: Number.POSITIVE_INFINITY,
     });

@@ -8,7 +8,7 @@ import { assert } from 'chai';
 import { decodeBatch } from '../../../src/events/decoding/decoder.ts';
 import { RankIngest } from '../../../src/events/ingest/rank-ingest.ts';
 import { createPrefixLookup } from '../../../src/routing/prefix-lookup.ts';
-import { SEED } from '../../support/blocks.ts';
+import { HASHER } from '../../support/blocks.ts';
 import { aCacheState, aPod } from '../../support/builders.ts';
 
 interface Asked {
@@ -69,7 +69,7 @@ function itClaimsWhatIsHeld(name: string, read: () => Recording): void {
   it(name, () => {
     const { blockSizeTokens, payloads, asked } = read();
     const cache = aCacheState();
-    const feed = new RankIngest({ pod: pod.name, rank: 0, model: pod.model, cache, seed: SEED });
+    const feed = new RankIngest({ pod: pod.name, rank: 0, model: pod.model, cache, hasher: HASHER });
     for (const payload of payloads) {
       const batch = decodeBatch(payload);
       if (batch.kind === 'malformed') assert.fail(batch.why);
@@ -78,7 +78,7 @@ function itClaimsWhatIsHeld(name: string, read: () => Recording): void {
     }
     cache.index.check();
     const lookup = createPrefixLookup({
-      ...{ cache, source: 'engines', seed: SEED, maxBlocksPerPrompt: Number.POSITIVE_INFINITY },
+      ...{ cache, source: 'engines', hasher: HASHER, maxBlocksPerPrompt: Number.POSITIVE_INFINITY },
       defaultBlockSizeTokens: { engine: blockSizeTokens, character: 1, tiktoken: 1 },
     });
     const claimed = asked.map(({ tokens, salt = '', adapter = 'tiny' }) => {

@@ -147,7 +147,8 @@ describe('the arena', () => {
     const { line } = fill(1);
     arena.ours[2 * LINE * line] = 1;
     arena.ours[2 * LINE * line + 1] = 0xffffffff;
-    assert.deepEqual(arena.hashAt(LINE * line), { hi: 1, lo: 0xffffffff });
+    const { hi, lo } = arena.hashAt(LINE * line);
+    assert.deepEqual([hi, lo], [1, 0xffffffff]);
   });
 
   it('never gives out a line twice, and loses none, after any history', function () {
