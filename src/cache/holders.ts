@@ -36,8 +36,6 @@ export interface MultiPart {
 
 /** What a prefix needs beside the blocks of the main group. */
 export interface Hybrid {
-  /** Of the main group. A prompt cut otherwise is not reused. */
-  readonly blockSizeTokens: number;
   /** A prefix ends where blocks of all groups end: its blocks are a multiple of this. */
   readonly alignBlocks: number;
   readonly needs: readonly GroupNeed[];

@@ -1,5 +1,4 @@
 import type { CacheState } from '../cache/cache-state.ts';
-import type { MultiPart } from '../cache/holders.ts';
 import { multiPartMatch } from '../cache/multi-part-match.ts';
 import type { BlockChain, BlockForm, CacheContext, HolderId, Pod, TokenSpace, Tokens } from '../domain.ts';
 import { type BlockHasher, lookaheadOf, mediaExtras } from '../prompt/blocks.ts';
@@ -162,7 +161,6 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
         }
       });
       for (const multiPart of holders.multiParts()) {
-        if (!isCutFor(multiPart, chain)) continue;
         if (!found.depthOf(multiPart.tiers?.anywhere ?? multiPart.gpu)) continue;
         const { depth, cpu, storage } = multiPartMatch(found, multiPart);
         takeRank(multiPart.slot, holders.rankOf(multiPart.gpu), depth, chain);
@@ -227,11 +225,6 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       },
     };
   };
-}
-
-/** The KV-cache groups of a hybrid model belong together in blocks of one size. */
-function isCutFor({ hybrid }: MultiPart, { blockSizeTokens }: BlockChain): boolean {
-  return hybrid === undefined || hybrid.blockSizeTokens === blockSizeTokens;
 }
 
 function mayHaveRanks({ kvEvents }: Pod): boolean {

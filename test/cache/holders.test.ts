@@ -113,7 +113,7 @@ describe('holders', () => {
     function compose(pod: string, rank: number, given: Partial<MultiPart> = {}): MultiPart {
       const multiPart = {
         ...{ slot: holders.slotOf(pod), gpu: holders.ensure(pod, gpu(rank)), tiers: undefined },
-        ...{ hybrid: { blockSizeTokens: 16, alignBlocks: 1, needs: [] }, ...given },
+        ...{ hybrid: { alignBlocks: 1, needs: [] }, ...given },
       };
       holders.compose(multiPart);
       return multiPart;
@@ -124,7 +124,7 @@ describe('holders', () => {
       const other = compose('a', 1);
       const need = { holder: holders.ensure('a', { kind: 'group', rank: 0, group: 1 }), before: undefined };
       const needs = [{ ...need, cells: 3, cellBlocks: 1 }];
-      const first = compose('a', 0, { hybrid: { blockSizeTokens: 16, alignBlocks: 1, needs } });
+      const first = compose('a', 0, { hybrid: { alignBlocks: 1, needs } });
       assert.sameDeepMembers([...holders.multiParts()], [first, other]);
     });
 

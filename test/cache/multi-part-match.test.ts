@@ -60,7 +60,7 @@ function depthOf({ gpu, elsewhere, groups = [] }: Case) {
     return { holder: whole, before, cells: blocks, cellBlocks };
   });
   index.clear(SOMEBODY_ELSE);
-  const hybrid = { blockSizeTokens: 2, alignBlocks: alignOf(groups), needs };
+  const hybrid = { alignBlocks: alignOf(groups), needs };
   const multiPart: MultiPart = {
     ...{ slot: 0, gpu: GPU, tiers: elsewhere && TIERS },
     hybrid: groups.length === 0 ? undefined : hybrid,

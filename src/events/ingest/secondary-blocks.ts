@@ -19,9 +19,7 @@ const PREVIOUS = 7;
 const LIVE = 1;
 /** It ends where a block of the main group ends. */
 const IS_END = 2;
-/** Which block precedes it was announced, not inferred. */
-const KNOWS_PARENT = 4;
-const GROUP_SHIFT = 3;
+const GROUP_SHIFT = 2;
 
 /** Records at first, and after each growth. The last is the bound: 16 MiB of records, and 6 MiB of hash table. */
 const CAPACITIES = [1 << 13, 1 << 16, 1 << 19] as const;
@@ -131,15 +129,12 @@ export class SecondaryBlocks {
 
   /** The engine has said which block precedes this one. @param parent 0: none does */
   setParent(block: BlockRef, parent: BlockRef): void {
-    this.#records[(block << SHIFT) + STATE]! |= KNOWS_PARENT;
     this.#link(block, parent);
   }
 
-  /** Where the engine has not said it, and nothing was inferred yet. */
+  /** Where the engine has not said it, and nothing is known yet. */
   inferParent(block: BlockRef, parent: BlockRef): void {
-    const at = block << SHIFT;
-    if ((this.#records[at + STATE]! & KNOWS_PARENT) === 0 && this.#records[at + PARENT] === 0)
-      this.#link(block, parent);
+    if (this.#records[(block << SHIFT) + PARENT] === 0) this.#link(block, parent);
   }
 
   /** Deletes a block without copies that none follows, and those before it for which that is so then. */

@@ -59,7 +59,7 @@ describe('KV-cache groups of unequal block size', () => {
     });
 
     it(`count for nothing where blocks of a window are missing inside of the main group’s (${order})`, () => {
-      apply(event(FULL, 64, 0, PROMPT), event(WINDOW, 16, 0, PROMPT, ends(64, PROMPT - 1024, PROMPT)));
+      apply(event(FULL, 64, 0, PROMPT), event(WINDOW, 16, 0, PROMPT, ends(64, 0, PROMPT)));
       assert.equal(reused(PROMPT), 0);
     });
 
@@ -166,6 +166,23 @@ describe('KV-cache groups of unequal block size', () => {
     assert.equal(reused(128), 2);
   });
 
+  it('count for nothing either where the main group has the ends of cells only later', () => {
+    feed.apply(event(FULL, 64, 0, 256));
+    feed.apply(removed([64, 128, 192]));
+    feed.apply(event(group(1, 'sliding_window', 65), 16, 0, 256, ends(64, 0, 256)));
+    assert.equal(reused(256), 0);
+    feed.apply(event(FULL, 64, 0, 192));
+    assert.equal(reused(256), 0);
+  });
+
+  it('count for nothing where there are thousands in one of the main group’s', () => {
+    feed.apply(event(FULL, 4_096, 0, 8_192));
+    feed.apply(event(group(1, 'sliding_window', 3), 2, 0, 8_192));
+    assert.equal(reused(8_192), 0);
+    feed.apply(removed([8_192], { group: group(1) }));
+    assert.equal(reused(8_192), 0);
+  });
+
   it('may change their window', () => {
     feed.apply(event(FULL, 64, 0, 128));
     feed.apply(event(group(1, 'sliding_window', 65), 16, 0, 128));
@@ -197,21 +214,21 @@ describe('KV-cache groups of unequal block size', () => {
     const window = group(1, 'sliding_window', 65);
     feed.apply(event(window, 16, 0, 128));
     assert.equal(reused(128), 2);
-    const many = 2 ** 16;
-    for (let i = 0; i < 8; i++) {
-      const at = Array.from({ length: many }, (_, k) => 1_000_000 + i * many + k);
-      feed.apply({
-        ...stored([], undefined, {
-          group: window,
-          tokenIds: new Uint32Array(16 * many),
-          blockSizeTokens: 16,
-        }),
-        hashes: engineHashes(...at),
-      });
-    }
-    assert.equal(reused(128), 0);
+    let next = 1_000_000;
+    const fill = (count: number) => {
+      const of = stored([], undefined, { group: window, tokenIds: new Uint32Array(16), blockSizeTokens: 16 });
+      const hashes = engineHashes(...Array.from({ length: count }, () => next++));
+      feed.apply({ ...of, tokenIds: new Uint32Array(16 * count), hashes });
+    };
+    const room = 2 ** 19 - 8 - 1;
+    for (let filled = 0; filled < room; filled += 2 ** 16) fill(Math.min(2 ** 16, room - filled));
+    assert.deepEqual([reused(64), reused(128)], [1, 2]);
+    fill(1);
+    assert.deepEqual([reused(64), reused(128)], [0, 2], 'the first block had to go');
+    fill(6);
+    assert.deepEqual([reused(64), reused(128)], [0, 0]);
     feed.apply(event(window, 16, 0, 128));
-    assert.equal(reused(128), 2);
+    assert.deepEqual([reused(64), reused(128)], [1, 2]);
   });
 
   it('are reused as the engine does, after any history', function () {
