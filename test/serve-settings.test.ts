@@ -284,14 +284,18 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
 
   localTokenizer: here('makes tokens of bytes, or of words', async () => {
     await writePods(2);
-    const matched = async (kind: string) => {
-      const { envoy } = await start({ AIBRIX_PREFIX_CACHE_TOKENIZER_TYPE: kind });
+    const matched = async (kind: string, environment: Environment = {}) => {
+      const { envoy } = await start({ AIBRIX_PREFIX_CACHE_TOKENIZER_TYPE: kind, ...environment });
       return (await again(envoy)).matchedBlocks;
     };
     assert.equal(await matched('character'), Math.floor(PROMPT_BYTES / 4));
     const words = await matched('tiktoken');
     assert.isAbove(words, PROMPT.split(' ').length - 10);
     assert.isBelow(words, Math.floor(PROMPT_BYTES / 4));
+    assert.equal(await matched('tiktoken', REMOTE), words, 'where no engine answers');
+    // Four bytes for each token of a block.
+    const inBlocks = { AIBRIX_PREFIX_CACHE_BLOCK_SIZE: '64' };
+    assert.equal(await matched('tiktoken', inBlocks), Math.floor(words / 16));
   }),
 
   blockSizeBytes: here('is the size of the history’s blocks', async () => {
@@ -433,6 +437,12 @@ describe('each setting has its effect', function () {
 
   it('and a row here', () => {
     assert.sameMembers(Object.keys(SHOWN), Object.keys(SETTINGS));
+  });
+
+  it('and without events the first 8,192 blocks of a prompt are looked at', async () => {
+    await bench.startTokenizers(2);
+    const { envoy } = await start(REMOTE);
+    assert.equal((await again(envoy, 'x'.repeat(10_000))).matchedBlocks, 8_192);
   });
 
   for (const [less, more] of [
