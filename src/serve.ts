@@ -208,6 +208,7 @@ export async function serve(
       ? new Confirmations({
           index: cache.index,
           holders: cache.holders,
+          catalog: cache.catalog,
           isFollowed: pod => pod.kvEvents.kind !== 'none' && !feed.leavesOut(pod.name),
           now: monotonicClock,
           onConfirmation: confirmationReport.confirmation,

@@ -106,6 +106,7 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
     'prompt/engine/pod-calls',
     'routing/prompt-history',
     'routing/response-owners',
+    'events/ingest/start-contexts',
   ],
   'gpt-tokenizer': ['prompt/local-tokenizer', 'simulator/tokenizer'],
   pino: ['ops/log'],

@@ -94,6 +94,20 @@ export class ContextCatalog {
     this.#modelsOf.delete(holder);
   }
 
+  /** Whether this holder has shown any blocks. */
+  showsAny(holder: HolderId): boolean {
+    return this.#modelsOf.has(holder);
+  }
+
+  /** Whether this holder has shown blocks of this size, of whichever model. */
+  shows(holder: HolderId, sizeTokens: number): boolean {
+    for (const model of this.#modelsOf.get(holder)?.keys() ?? []) {
+      for (const { form, holders } of this.#forms.get(model)!.values())
+        if (form.sizeTokens === sizeTokens && holders.has(holder)) return true;
+    }
+    return false;
+  }
+
   /** Forms of blocks that some holder uses for this cache model. */
   blockForms(model: string): BlockForm[] {
     return Array.from(this.#forms.get(model)?.values() ?? [], ({ form }) => form);

@@ -47,6 +47,10 @@ export interface PrefixIndex {
   find(chain: BlockChain): Found;
   /** Where the holder's block with this hash of its engine's is; undefined if it holds none. */
   locate(holder: HolderId, engineHash: EngineHash): Place | undefined;
+  /** All places that an engine's hash may stand for: several, if the holder has equal hashes for several blocks. */
+  locateAll(holder: HolderId, engineHash: EngineHash): Place[];
+  /** Where the first block of the chain is that the block there is of, as far as what precedes it is known. */
+  startOf(place: Place): Place;
   /** Our hash of the block there. */
   hashAt(place: Place): BlockHash;
   holdsAt(holder: HolderId, place: Place): boolean;

@@ -154,6 +154,17 @@ export class RunIndex implements PrefixIndex {
     return this.#heldFrom(holder, this.#engineHashes.find(holder, hi, lo));
   }
 
+  locateAll(holder: HolderId, engineHash: EngineHash): Place[] {
+    const place = this.locate(holder, engineHash);
+    return place === undefined ? [] : [...this.#withOthersOf(holder, place)];
+  }
+
+  startOf(place: Place): Place {
+    let run = this.#runs.at(place);
+    for (let parent = this.#runs.parentOf(run); parent !== 0; parent = this.#runs.parentOf(run)) run = parent;
+    return this.#runs.offset(run) as Place;
+  }
+
   holdsAt(holder: HolderId, place: Place): boolean {
     return this.#holds(holder, place);
   }

@@ -7,6 +7,7 @@
  * comes, or when somebody asks. Times are milliseconds of a monotonic clock.
  */
 
+import type { ContextCatalog } from '../cache/context-catalog.ts';
 import type { Holders } from '../cache/holders.ts';
 import type { BlockChain, BlockLanes, HolderId, Pod } from '../domain.ts';
 import type { PrefixIndex } from '../prefix-index/prefix-index.ts';
@@ -39,6 +40,7 @@ export interface Doubt {
 export interface ConfirmationsOptions {
   readonly index: Pick<PrefixIndex, 'find'>;
   readonly holders: Pick<Holders, 'of' | 'get'>;
+  readonly catalog: Pick<ContextCatalog, 'shows' | 'showsAny'>;
   /** Whether this pod's events should reach us. */
   readonly isFollowed: (pod: Pod) => boolean;
   readonly now: Clock;
@@ -164,7 +166,9 @@ export class Confirmations {
     }
     for (const pending of this.#late) {
       if (pending.endedAt > now - GRACE_MS) break;
-      this.#judge(pending, this.#isAnnounced(pending) ? 'confirmed' : 'unconfirmed');
+      if (this.#isAnnounced(pending)) this.#judge(pending, 'confirmed');
+      else if (this.#wasCutOtherwise(pending)) this.#end(pending);
+      else this.#judge(pending, 'unconfirmed');
     }
   }
 
@@ -233,6 +237,13 @@ export class Confirmations {
         .filter(this.#isAnnouncer)
         .map(id => found.depthOf(id)),
     );
+  }
+
+  /** In blocks of a size that was not known yet to be another one: the first prompts of a model. */
+  #wasCutOtherwise({ pod, chain }: Pending): boolean {
+    const { catalog, holders } = this.#options;
+    const all = holders.of(pod.name);
+    return all.some(id => catalog.showsAny(id)) && !all.some(id => catalog.shows(id, chain.blockSizeTokens));
   }
 
   readonly #isAnnouncer = (id: HolderId): boolean => {

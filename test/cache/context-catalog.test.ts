@@ -24,6 +24,18 @@ describe('the context catalog', () => {
     assert.sameDeepMembers(catalog.blockForms('demo'), [blockForm(16), blockForm(64)]);
     assert.deepEqual(catalog.blockForms('other'), [blockForm(32)]);
     assert.isTrue(catalog.uses(A, 'demo', blockForm(16)));
+    assert.deepEqual(
+      [16, 64, 32].map(size => catalog.shows(A, size)),
+      [true, false, false],
+    );
+    assert.deepEqual(
+      [16, 64, 32].map(size => catalog.shows(B, size)),
+      [false, true, true],
+    );
+    assert.deepEqual(
+      [A, B, holder(2)].map(id => catalog.showsAny(id)),
+      [true, true, false],
+    );
     assert.isFalse(catalog.uses(A, 'demo', blockForm(64)));
     assert.isFalse(catalog.uses(B, 'demo', blockForm(32)));
   });

@@ -3,7 +3,7 @@ import type { CacheState } from '../../src/cache/cache-state.ts';
 import type { BlockChain, Pod } from '../../src/domain.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
 import { type Confirmation, Confirmations, type Doubt } from '../../src/routing/confirmations.ts';
-import { chainOf, slice, tokenIds } from '../support/blocks.ts';
+import { blockForm, chainOf, slice, tokenIds } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
 import { HandClock } from '../support/hand-clock.ts';
 
@@ -29,7 +29,7 @@ describe('predicted prompts', () => {
     unfollowed = new Set();
     nextPrompt = 0;
     confirmations = new Confirmations({
-      ...{ index: cache.index, holders: cache.holders, now: clock.now },
+      ...{ index: cache.index, holders: cache.holders, catalog: cache.catalog, now: clock.now },
       isFollowed: pod => !unfollowed.has(pod),
       onConfirmation: each => void verdicts.push(each),
       onDoubt: doubt => void doubts.push(doubt),
@@ -156,6 +156,15 @@ describe('predicted prompts', () => {
     unfollowed.add(a);
     assert.isUndefined(predict(a, aPrompt()));
     assert.isDefined(predict(b, aPrompt()));
+  });
+
+  it('are not judged where it turns out that the pod’s blocks have another size', () => {
+    exchange(a, 'silent');
+    cache.catalog.note(cache.holders.ensure('a', { kind: 'gpu', rank: 0 }), 'demo', blockForm(32), 'base');
+    assert.isEmpty(settled());
+    exchange(a, 'silent');
+    cache.catalog.note(cache.holders.ensure('a', { kind: 'gpu', rank: 0 }), 'sql', blockForm(1), 'adapter');
+    assert.deepEqual(settled(), ['unconfirmed'], 'and this size as well');
   });
 
   it('are not judged unless they are answered well', () => {

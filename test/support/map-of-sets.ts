@@ -1,12 +1,13 @@
 /** The plainest index there is: a map from each block to its holders. What the real one is compared with. */
 
 import type { BlockChain, BlockHash, EngineHash, Hash64, HolderId, Matches } from '../../src/domain.ts';
-import type {
-  Announcement,
-  Found,
-  IndexSize,
-  Place,
-  PrefixIndex,
+import {
+  type Announcement,
+  type Found,
+  type IndexSize,
+  type Place,
+  type PrefixIndex,
+  START,
 } from '../../src/prefix-index/prefix-index.ts';
 import { blockAt } from '../../src/prompt/blocks.ts';
 import { blockLanes, engineHashIn, engineLanes } from './blocks.ts';
@@ -21,6 +22,8 @@ export class MapOfSets implements PrefixIndex {
   /** All blocks ever, by place. */
   readonly #places: BlockHash[] = [{ hi: 0, lo: 0 } as BlockHash];
   readonly #placeOf = new Map<string, Place>();
+  /** What precedes a block in its chain, by their places. */
+  readonly #before = new Map<Place, Place>();
 
   find(chain: BlockChain): Found {
     const depths = new Map<HolderId, number>();
@@ -48,16 +51,31 @@ export class MapOfSets implements PrefixIndex {
     return key === undefined ? undefined : this.#placeOf.get(key);
   }
 
+  locateAll(holder: HolderId, engineHash: EngineHash): Place[] {
+    return this.#called(holder, engineHash).map(key => this.#placeOf.get(key)!);
+  }
+
+  startOf(place: Place): Place {
+    let start = place;
+    for (let before = this.#before.get(start); before !== undefined; before = this.#before.get(start))
+      start = before;
+    return start;
+  }
+
   hashAt(place: Place): BlockHash {
     return this.#places[place]!;
   }
 
-  store(holder: HolderId, chain: BlockChain, { engineHashes, again }: Announcement): number {
+  store(holder: HolderId, chain: BlockChain, { after, engineHashes, again }: Announcement): number {
     let added = 0;
+    let before = after;
     for (let position = 0; position < chain.length; position++) {
       const block = blockAt(chain, position);
       const key = keyOf(block);
       if (!this.#placeOf.has(key)) this.#placeOf.set(key, (this.#places.push(block) - 1) as Place);
+      const place = this.#placeOf.get(key)!;
+      if (before !== START) this.#before.set(place, before);
+      before = place;
       const holders = this.#blocks.get(key) ?? new Map<HolderId, Held>();
       this.#blocks.set(key, holders);
       const engineHash = engineHashes && keyOf(engineHashIn(engineHashes, position));

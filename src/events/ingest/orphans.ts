@@ -41,12 +41,18 @@ export class Orphans {
     return this.#blocks;
   }
 
-  /** Returns how many blocks had to be dropped to keep the bound. */
-  hold(event: StoredEvent & { readonly parent: EngineHash }): number {
-    const orphan: Orphan = { event, bytes: bytesOf(event), removed: [] };
+  /**
+   * @param removed of its blocks, those that the engine has evicted already
+   * @returns how many blocks had to be dropped to keep the bound
+   */
+  hold(event: Orphan['event'], removed: EngineHash[] = []): number {
+    const orphan: Orphan = { event, bytes: bytesOf(event), removed };
     this.#orphans.add(orphan);
     this.#byParent.ensure(event.parent, () => new Set()).add(orphan);
-    for (const hash of each(event.hashes)) this.#byHash.ensure(hash, () => new Set()).add(orphan);
+    for (const hash of each(event.hashes)) {
+      if (!removed.some(gone => gone.hi === hash.hi && gone.lo === hash.lo))
+        this.#byHash.ensure(hash, () => new Set()).add(orphan);
+    }
     this.#blocks += event.hashes.length;
     this.#bytes += orphan.bytes;
 

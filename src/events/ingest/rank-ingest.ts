@@ -1,7 +1,7 @@
 import type { CacheState } from '../../cache/cache-state.ts';
 import type { BlockChain, ClearScope, HolderId } from '../../domain.ts';
 import { type Place, START } from '../../prefix-index/prefix-index.ts';
-import type { BlockHasher } from '../../prompt/blocks.ts';
+import { type BlockHasher, blockAt } from '../../prompt/blocks.ts';
 import {
   type CacheGroup,
   type EngineHash,
@@ -17,6 +17,7 @@ import { chainOf, formOf } from './event-chain.ts';
 import { Orphans } from './orphans.ts';
 import { SecondaryGroups } from './secondary-groups.ts';
 import { SingleBlocks } from './single-blocks.ts';
+import { StartContexts } from './start-contexts.ts';
 import { type Tier, Tiers } from './tiers.ts';
 
 export interface RankIngestOptions {
@@ -65,13 +66,15 @@ export class RankIngest {
   readonly #groups = new CacheGroups();
   readonly #secondary: SecondaryGroups;
   readonly #singles = new SingleBlocks();
+  readonly #starts: StartContexts;
   readonly #tiers: Tiers;
 
   constructor(options: RankIngestOptions) {
-    const { pod, rank, cache, hasher, maxOrphanBlocks = DEFAULT_MAX_ORPHAN_BLOCKS } = options;
+    const { pod, rank, model, cache, hasher, maxOrphanBlocks = DEFAULT_MAX_ORPHAN_BLOCKS } = options;
     this.#options = options;
     this.#gpu = cache.holders.ensure(pod, { kind: 'gpu', rank });
     this.#orphans = new Orphans(maxOrphanBlocks);
+    this.#starts = new StartContexts(model);
     const composed = () => this.#compose();
     this.#secondary = new SecondaryGroups({ pod, rank, gpu: this.#gpu, cache, seed: hasher.seed, composed });
     this.#tiers = new Tiers({ ...options, gpu: this.#gpu, composed });
@@ -133,6 +136,7 @@ export class RankIngest {
 
   #clearGpu(): void {
     const { cache, pod } = this.#options;
+    this.#starts.clear();
     this.#orphans.clear();
     this.#singles.clear();
     this.#secondary.clear();
@@ -177,10 +181,12 @@ export class RankIngest {
   #storeOnGpu(event: StoredEvent): Applied {
     const { hashes, parent } = event;
     if (hashes.length === 1 && this.#secondary.isEmpty) this.#singles.note(hashes, event.blockSizeTokens);
-    if (parent !== undefined && this.#locate(parent) === undefined) {
-      return { kind: 'orphaned', blocks: hashes.length, dropped: this.#orphans.hold({ ...event, parent }) };
+    const after = this.#placeBefore(event);
+    if (after === undefined) {
+      const dropped = this.#orphans.hold({ ...event, parent: parent! });
+      return { kind: 'orphaned', blocks: hashes.length, dropped };
     }
-    if (!this.#place(event)) return REFUSED;
+    if (!this.#place(event, after)) return REFUSED;
     return { kind: 'stored', blocks: hashes.length, attached: this.#attachTo(hashes) };
   }
 
@@ -200,16 +206,31 @@ export class RankIngest {
     return isOther && group.index === undefined && extraKeys.length === 0;
   }
 
-  /** Its parent is known. Returns whether it was stored. */
-  #place(event: StoredEvent): boolean {
+  /**
+   * Where its parent is; undefined if that is not known. Where one hash stands for several blocks, it is the one of the event's own
+   * context.
+   */
+  #placeBefore(event: StoredEvent): Place | undefined {
+    if (event.parent === undefined) return START;
+    if (this.#starts.isEmpty) return this.#locate(event.parent);
+    const { index } = this.#options.cache;
+    const places = index.locateAll(this.#gpu, event.parent);
+    if (places.length <= 1) return places[0];
+    const context = this.#starts.of(event);
+    const own = places.filter(place => this.#starts.at(index.hashAt(index.startOf(place))) === context);
+    return own.length === 1 ? own[0] : undefined;
+  }
+
+  /** Returns whether it was stored. */
+  #place(event: StoredEvent, after: Place): boolean {
     const { index, catalog } = this.#options.cache;
     const { hashes, parent, loraName } = event;
-    const after = parent === undefined ? START : this.#locate(parent)!;
     const { chain, model } = chainOf(event, after === START ? undefined : index.hashAt(after), this.#options);
     if (!catalog.note(this.#gpu, model, formOf(event), loraName === undefined ? 'base' : 'adapter'))
       return false;
     const again = this.#isReannouncement(event, chain) ? 'same' : 'copy';
     index.store(this.#gpu, chain, { after, engineHashes: hashes.lanes, again });
+    if (after === START && chain.length > 0) this.#starts.note(blockAt(chain, 0), event);
     this.#tiers.storedOnGpu(chain, parent);
     this.#secondary.placed(hashes);
     return true;
@@ -235,7 +256,12 @@ export class RankIngest {
     for (let parent = parents.pop(); parent !== undefined; parent = parents.pop()) {
       if (this.#locate(parent) === undefined) continue;
       for (const { event, removed } of this.#orphans.takeChildrenOf(parent)) {
-        if (!this.#place(event)) continue;
+        const after = this.#placeBefore(event);
+        if (after === undefined) {
+          this.#orphans.hold(event, removed);
+          continue;
+        }
+        if (!this.#place(event, after)) continue;
         parents.push(...each(event.hashes));
         attached += event.hashes.length;
         for (const hash of removed) this.#removeOnGpu(hash);
