@@ -199,9 +199,8 @@ export class RunIndex implements PrefixIndex {
       } else {
         if (engineHashes && !this.#engineHashes.announce(holder, found, blocks, engineHashes, done)) break;
         this.#members.hold(holder, itsRun, found, blocks);
-        if (position !== START && found !== position + 1)
-          this.#runs.setParent(this.#runs.at(found), position);
       }
+      if (position !== START) this.#runs.follow(found, position);
       position = found + blocks - 1;
       done += blocks;
     }

@@ -252,9 +252,13 @@ export class RunMap {
     this.#free(run);
   }
 
-  /** The block before its first one is there, at this position. */
-  setParent(run: number, parent: number): void {
-    this.records[(run << RUN_SHIFT) + PARENT] = parent;
+  /** In its chain, the block at a position follows the one at `parent`. */
+  follow(position: number, parent: number): void {
+    const run = this.at(position);
+    const at = run << RUN_SHIFT;
+    // Inside of a run, and between runs that are linked, this is known.
+    if (this.records[at + OFFSET] === position && this.records[at + PREVIOUS] === 0)
+      this.records[at + PARENT] = parent;
   }
 
   #absorbNext(run: number, next: number): void {

@@ -121,6 +121,13 @@ describe('a full index', function () {
         store(often);
       },
     ],
+    [
+      'though the block in between was gone, and is there again',
+      often => {
+        index.remove(holder(1), hashOf(often, 149));
+        store(often, 1);
+      },
+    ],
     ['though somebody holds the head alone', often => store(slice(often, 0, 150), 2)],
   ];
   for (const [what, cut] of pieces) {

@@ -104,7 +104,7 @@ describe('runs', () => {
     const branch = runs.create(blocks(2), 2, 0, runs.end(head) - 1);
     assert.deepEqual([runs.previous(branch), runs.parentOf(branch)], [0, head]);
     const other = aRun(2);
-    runs.setParent(branch, runs.offset(other) + 1);
+    runs.follow(runs.offset(branch), runs.offset(other) + 1);
     assert.equal(runs.parentOf(branch), other);
     runs.destroy(other);
     assert.equal(runs.parentOf(branch), 0);
@@ -198,7 +198,7 @@ describe('runs', () => {
     const run = aRun(8, 1);
     const first = runs.offset(run);
     const tail = runs.cut(run, first + 2);
-    runs.setParent(tail, first + 1);
+    runs.follow(runs.offset(tail), first + 1);
     runs.dropFirst(tail);
     assert.deepEqual([place(tail), runs.previous(tail), runs.next(run)], [[first + 3, first + 8], 0, 0]);
     assert.equal(runs.parentOf(tail), 0);
