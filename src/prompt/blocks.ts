@@ -98,8 +98,9 @@ export class BlockHasher {
     extras: BlockExtras = NO_EXTRAS,
     lookahead: Lookahead = NO_LOOKAHEAD,
   ): BlockChain {
+    const { tokens: followers, ids: followerIds } = lookahead;
     const full = Math.floor(ids.length / blockSizeTokens);
-    const length = lookahead.tokens === 0 ? full : Math.min(full, lookahead.ids.length / lookahead.tokens);
+    const length = followers === 0 ? full : Math.min(full, Math.floor(followerIds.length / followers));
     const lanes = new Uint32Array(2 * length) as BlockLanes;
     const startX = avalanche(this.seed);
     const startY = avalanche(~this.seed);
@@ -112,10 +113,10 @@ export class BlockHasher {
         hi = mixed.hi | 0;
         lo = mixed.lo | 0;
       }
-      for (let i = block * lookahead.tokens; i < (block + 1) * lookahead.tokens; i++) {
-        const token = lookahead.ids[i]!;
-        hi = avalanche(hi ^ token);
-        lo = avalanche((lo + token) ^ hi);
+      if (followers > 0) {
+        const mixed = mixTokens(hi, lo, followerIds.subarray(block * followers, (block + 1) * followers));
+        hi = mixed.hi | 0;
+        lo = mixed.lo | 0;
       }
       let x = startX;
       let y = startY;
@@ -151,6 +152,19 @@ function avalanche(value: number): number {
   value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
   value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);
   return value ^ (value >>> 16);
+}
+
+/** Kept out of the loop over blocks, which most engines never leave for it. */
+function mixTokens(
+  hi: number,
+  lo: number,
+  tokens: Uint32Array,
+): { readonly hi: number; readonly lo: number } {
+  for (const token of tokens) {
+    hi = avalanche(hi ^ token);
+    lo = avalanche((lo + token) ^ hi);
+  }
+  return { hi, lo };
 }
 
 /** Of each its length first, so that no two lists of texts run together. */
