@@ -16,6 +16,8 @@ export interface PrefixFound {
    * undefined where there is only one, or none holds anything.
    */
   rankOf(i: number): number | undefined;
+  /** Whether this pod has a rank of this number, as far as is known. */
+  hasRank(pod: Pod, rank: number): boolean;
   /**
    * The prompt's full blocks as this pod will name them: in its block size, or in all that its model has while its own is not
    * known; none where it is not known under which name it caches.
@@ -108,6 +110,11 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
   function hasRanks({ name, kvEvents }: Pod): boolean {
     if (kvEvents.kind === 'zmq') return kvEvents.ranks > 1;
     return holders.of(name).some(id => holders.rankOf(id) > 0);
+  }
+
+  function hasRank({ name, kvEvents }: Pod, rank: number): boolean {
+    if (kvEvents.kind === 'zmq') return kvEvents.ranks > rank;
+    return holders.of(name).some(id => holders.rankOf(id) >= rank);
   }
 
   function blockForms(cacheModel: string, space: TokenSpace): BlockForm[] {
@@ -216,6 +223,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
         const rank = ranks?.best[i] ?? -1;
         return rank >= 0 && hasRanks(pods[i]!) ? rank : undefined;
       },
+      hasRank,
       chainsFor,
       remember: pod => {
         const stored = chainsFor(pod).map(chain => history.store(pod.name, chain));

@@ -25,6 +25,8 @@ interface Sent {
   readonly atMs: number;
 }
 
+const NOTHING_TO_TAKE_BACK = () => {};
+
 /** More pods per prompt do not make it any easier to place. */
 const MAX_PODS_PER_PROMPT = 8;
 
@@ -63,16 +65,29 @@ export class PromptHistory {
     return { matched, total: new Uint32Array(pods.length).fill(places.length) };
   }
 
-  /** The prompt was sent to this pod. For any prompt, since its next turn may have no tokens. */
-  remember(prompt: PromptRequest, pod: Pod): void {
+  /**
+   * The prompt was sent to this pod. For any prompt, since its next turn may have no tokens. Returns how to take that back, if its
+   * request fails.
+   */
+  remember(prompt: PromptRequest, pod: Pod): () => void {
     const { seed, now } = this.#options;
     const sent: Sent = { pod, atMs: now() };
-    if (sent.atMs >= this.#remembersUntilMs) return;
+    if (sent.atMs >= this.#remembersUntilMs) return NOTHING_TO_TAKE_BACK;
     const last = this.#last?.prompt === prompt ? this.#last : undefined;
     this.#last = undefined;
-    for (const place of last?.places ?? fingerprintsOf(prompt, seed)) {
+    const places = last?.places ?? fingerprintsOf(prompt, seed);
+    const before = places.map(place => this.#sent.get(place)?.find(other => other.pod === pod));
+    for (const place of places) {
       const others = this.#sent.get(place)?.filter(other => other.pod !== pod) ?? [];
       this.#sent.set(place, [...others.slice(1 - MAX_PODS_PER_PROMPT), sent]);
     }
+    return () => {
+      for (const [i, place] of places.entries()) {
+        const all = this.#sent.get(place);
+        if (all === undefined || !all.includes(sent)) continue;
+        const restored = all.flatMap(each => (each === sent ? (before[i] ?? []) : each));
+        this.#sent.set(place, restored);
+      }
+    };
   }
 }

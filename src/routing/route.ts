@@ -236,11 +236,15 @@ export function createRoute(parts: RouteParts): Decide {
     const { index } = pick;
     const pod = pods[index]!;
     const others = kind === 'trial' ? candidates.wellAmong(allowed, 'unwatched').pods : pods;
+    const retries = retriesOf(pod, others, load.runningOn(others), random);
+    const rank = pick.reason === 'prefix_match' ? found?.rankOf(index) : undefined;
+    // Envoy sends the header to whoever is tried next as well, and an engine refuses a rank that it does not have.
+    const isForAll = rank !== undefined && retries.every(each => each === pod || found!.hasRank(each, rank));
     const decision: RoutedDecision = {
       kind: 'routed',
       pod,
-      rank: pick.reason === 'prefix_match' ? found?.rankOf(index) : undefined,
-      retries: retriesOf(pod, others, load.runningOn(others), random),
+      rank: isForAll ? rank : undefined,
+      retries,
       strategy,
       reason: kind === 'well' || input.kind === 'owner' ? reasonOf(input, found, pick.reason) : kind,
       withoutTokens: input.kind === 'no_tokens' ? input.why : undefined,
@@ -262,8 +266,12 @@ export function createRoute(parts: RouteParts): Decide {
     if (input.kind !== 'tokens' && input.kind !== 'no_tokens') return undefined;
     return {
       remember(pod) {
-        parts.history.remember(prompt, pod);
-        return found?.remember(pod) ?? (() => {});
+        const withdraw = parts.history.remember(prompt, pod);
+        const takeBack = found?.remember(pod);
+        return () => {
+          withdraw();
+          takeBack?.();
+        };
       },
       predict: pod =>
         found && parts.confirmations?.predict(pod, prompt.model, prompt.path, () => found.chainsFor(pod)),

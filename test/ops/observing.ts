@@ -66,6 +66,7 @@ export const lookup: PrefixLookup = (_tokens, _context, pods) => ({
   totalBlocks: Uint32Array.from(pods, () => 4),
   elsewhere: undefined,
   rankOf: () => undefined,
+  hasRank: () => false,
   chainsFor: () => [],
   remember: () => () => {},
 });

@@ -288,6 +288,15 @@ describe('the prefix lookup, of pods with several ranks', () => {
     announce(a, prompt, { rank: 2, size: 2 });
     assert.equal(withEvents(engineTokens(prompt), BASE, pods).rankOf(0), 2);
   });
+
+  it('knows of which ranks a pod is known to have one', () => {
+    const said = aPod({ name: 'said', port: 3, kvEvents: RANKS });
+    const asked = aPod({ name: 'asked', port: 4, kvEvents: { kind: 'auto' } });
+    announce(asked, prompt, { rank: 1 });
+    const { hasRank } = withEvents(engineTokens(prompt), BASE, [said, asked]);
+    const ranks = (pod: Pod) => [0, 1, 2, 3].filter(rank => hasRank(pod, rank));
+    assert.deepEqual([ranks(said), ranks(asked), ranks(a)], [[0, 1, 2], [0, 1], []]);
+  });
 });
 
 describe('the prefix lookup, without events', () => {

@@ -34,6 +34,20 @@ describe('PromptHistory', () => {
     assert.deepEqual(matched(history, chat('2')), [0, 0]);
   });
 
+  it('takes back what was sent to a pod that failed, and nothing else', () => {
+    const history = remembering();
+    history.remember(chat('1'), a);
+    history.remember(chat('1'), b);
+    const takeBack = history.remember(chat('1', '2'), a);
+    takeBack();
+    assert.deepEqual(matched(history, chat('1', '2')), [1, 1]);
+    const again = history.remember(chat('1', '2'), b);
+    history.remember(chat('1', '2'), b);
+    again();
+    takeBack();
+    assert.deepEqual(matched(history, chat('1', '2')), [1, 2], 'it was sent there once more');
+  });
+
   it('remembers nothing as long as all prompts have tokens', () => {
     const history = aPromptHistory();
     history.remember(chat('1'), a);

@@ -42,6 +42,19 @@ describe('a route', () => {
     assert.isUndefined(routed(await bench.route(aRequest(), NEVER)).rank);
   });
 
+  it('names no rank that a pod does not have which may be tried next', async () => {
+    bench.ranks = { b: 2 };
+    bench.rankCounts = { a: 2 };
+    const outcome = await bench.route(aRequest(), NEVER);
+    outcome.release();
+    const decision = routed(outcome);
+    assert.equal(decision.pod, b);
+    assert.include(decision.retries, a);
+    assert.isUndefined(decision.rank);
+    bench.rankCounts = { a: 3, b: 3, c: 3 };
+    assert.equal(routed(await bench.route(aRequest(), NEVER)).rank, 2);
+  });
+
   it('tokenizes the prompt with the ready pods and looks its tokens up', async () => {
     await bench.route(aRequest({}, { model: 'demo', prompt: 'Hi', cache_salt: 's' }), NEVER);
     const [{ prompt, pods }] = bench.tokenized as [{ prompt: PromptRequest; pods: readonly Pod[] }];

@@ -36,6 +36,8 @@ export class RouteBench {
   elsewhere: Record<string, { readonly cpu: number; readonly storage: number }> = {};
   /** The data-parallel rank that holds it. */
   ranks: Record<string, number> = {};
+  /** How many ranks a pod has; by default enough. */
+  rankCounts: Record<string, number> = {};
   readonly load = new Load();
   readonly tokenized: { prompt: PromptRequest; pods: readonly Pod[] }[] = [];
   readonly looked: { tokens: Tokens; prompt: unknown; pods: readonly Pod[] }[] = [];
@@ -62,6 +64,7 @@ export class RouteBench {
         storage: Uint32Array.from(pods, ({ name }) => this.elsewhere[name]?.storage ?? 0),
       },
       rankOf: i => this.ranks[pods[i]!.name],
+      hasRank: ({ name }, rank) => (this.rankCounts[name] ?? Number.POSITIVE_INFINITY) > rank,
       chainsFor: () => [],
       remember: pod => {
         this.remembered.push(pod.name);
