@@ -137,7 +137,6 @@ export async function serve(
       topic: config.kvEventsTopic,
       ...(config.kvEventsBind && { mode: { kind: 'bind', addresses: config.kvEventsBind } as const }),
       onFact: fact => facts.tell(fact),
-      clearScopeOf: pod => engines.clearScopeOf(pod),
       onRejected: reportRejectedMessages(instruments, log),
       onUnexpected: unexpected('the event stream goes on'),
     });
@@ -182,6 +181,19 @@ export async function serve(
         log.info({ pod: pod.name }, 'the engine keeps no responses; they are not followed for some time');
       },
     });
+    const confirmationReport = reportConfirmations(instruments, log);
+    const confirmations = usesKvEvents
+      ? new Confirmations({
+          index: cache.index,
+          holders: cache.holders,
+          catalog: cache.catalog,
+          isFollowed: pod => pod.kvEvents.kind !== 'none' && !feed.leavesOut(pod.name),
+          now: monotonicClock,
+          onConfirmation: confirmationReport.confirmation,
+          onDoubt: confirmationReport.doubt,
+        })
+      : undefined;
+    if (confirmations !== undefined) facts.add(fact => hearInterruption(confirmations, fact));
     const healthReport = reportHealth(instruments, log);
     const health = new PodsHealth({
       onChange(change) {
@@ -203,19 +215,6 @@ export async function serve(
       },
     });
     stops.push(() => poller?.stop());
-    const confirmationReport = reportConfirmations(instruments, log);
-    const confirmations = usesKvEvents
-      ? new Confirmations({
-          index: cache.index,
-          holders: cache.holders,
-          catalog: cache.catalog,
-          isFollowed: pod => pod.kvEvents.kind !== 'none' && !feed.leavesOut(pod.name),
-          now: monotonicClock,
-          onConfirmation: confirmationReport.confirmation,
-          onDoubt: confirmationReport.doubt,
-        })
-      : undefined;
-    if (confirmations !== undefined) facts.add(fact => hearInterruption(confirmations, fact));
     const decide = createRoute({
       parse: parsePrompt,
       modelAtStart,

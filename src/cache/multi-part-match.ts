@@ -44,10 +44,10 @@ function longestFor(found: Found, need: GroupNeed, depth: number, alignBlocks: n
   const { cellBlocks, cells, holder, before } = need;
   const alignCells = alignBlocks / cellBlocks;
   const deepest = depth / cellBlocks;
-  let extent = stretchOf(found, depth);
+  let extent = extentOf(found, depth);
   // The cells from `start` to before `end` are held, and `start` falls from one extent of the prompt to the next.
   for (let start = deepest, end = deepest; start > 0; ) {
-    extent = lastStretchUpTo(found, extent, start * cellBlocks);
+    extent = lastExtentUpTo(found, extent, start * cellBlocks);
     const isHeld = found.holds(extent, holder);
     // Those cells whose last block lies in this extent.
     start = extent === 0 ? 0 : Math.floor(found.endOf(extent - 1) / cellBlocks);
@@ -67,18 +67,18 @@ function longestFor(found: Found, need: GroupNeed, depth: number, alignBlocks: n
 
 /** Whether the cell that ends after so many cells is held. */
 function holdsCell(found: Found, holder: GroupNeed['holder'], end: number, cellBlocks: number): boolean {
-  return found.holds(stretchOf(found, end * cellBlocks), holder);
+  return found.holds(extentOf(found, end * cellBlocks), holder);
 }
 
 /** The extent that has the last one of so many blocks. */
-function stretchOf(found: Found, blocks: number): number {
+function extentOf(found: Found, blocks: number): number {
   let extent = 0;
   while (found.endOf(extent) < blocks) extent++;
   return extent;
 }
 
 /** The same, where it is known not to be a later one. */
-function lastStretchUpTo(found: Found, from: number, blocks: number): number {
+function lastExtentUpTo(found: Found, from: number, blocks: number): number {
   let extent = from;
   while (extent > 0 && found.endOf(extent - 1) >= blocks) extent--;
   return extent;

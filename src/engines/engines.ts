@@ -1,6 +1,6 @@
 /** What is done about each engine, from when its pod joins to when it leaves. */
 import type { CacheState } from '../cache/cache-state.ts';
-import { type ClearScope, endpointOf, type KvPublisher, type Pod } from '../domain.ts';
+import { endpointOf, type KvPublisher, type Pod } from '../domain.ts';
 import { PortWatch, type PortWatchOptions, type WatchedPort } from '../engine-api/port-watch.ts';
 import { type EventFeed, type FeedFact, type PublisherReport, publishersOf } from '../events/event-feed.ts';
 import {
@@ -83,8 +83,7 @@ export class Engines {
   joined(pod: Pod): void {
     if (pod.kvEvents.kind === 'none') return;
     this.#known.set(pod.name, { pod, said: '', publishers: '' });
-    this.#parts.feed.follow(pod);
-    if (this.#parts.dials) this.#ports.follow(pod, publishersOf(pod));
+    this.#follow(pod, publishersOf(pod));
     this.#profiles.follow(pod);
   }
 
@@ -142,11 +141,6 @@ export class Engines {
     if (fact.kind === 'link' && fact.event === 'lost') this.#ports.recheck(fact.pod);
   }
 
-  /** What this pod's engine means by a clear, as far as it has said what it is. */
-  clearScopeOf(pod: string): ClearScope {
-    return clearScopeOf(this.#profiles.of(pod));
-  }
-
   /** Whether some pod has not said yet where it publishes. */
   get isAsking(): boolean {
     for (const { pod, publishers } of this.#known.values())
@@ -199,8 +193,13 @@ export class Engines {
       cache.purge(pod.name);
     }
     known.publishers = now;
-    feed.follow(pod, publishers);
-    if (this.#parts.dials) this.#ports.follow(pod, publishers);
+    this.#follow(pod, publishers);
+  }
+
+  #follow(pod: Pod, publishers: readonly KvPublisher[]): void {
+    const { feed, dials } = this.#parts;
+    feed.follow(pod, publishers, () => clearScopeOf(this.#profiles.of(pod.name)));
+    if (dials) this.#ports.follow(pod, publishers);
   }
 
   #reportOf(name: string): EngineReport | undefined {

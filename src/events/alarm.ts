@@ -1,50 +1,50 @@
 import type { Sleep } from '../time.ts';
 
-/** Does one thing later, unless it is called off, or everything ends before. */
+/** Does one thing later, unless it is cancelled, or everything ends before. */
 export class Alarm {
   readonly #sleep: Sleep;
   readonly #ending: AbortSignal;
-  #set: AbortController | undefined;
+  #scheduled: AbortController | undefined;
   #settled: Promise<void> = Promise.resolve();
 
-  /** @param ending calls off whatever is set */
+  /** @param ending cancels whatever is scheduled */
   constructor(sleep: Sleep, ending: AbortSignal) {
     this.#sleep = sleep;
     this.#ending = ending;
   }
 
-  get isSet(): boolean {
-    return this.#set !== undefined;
+  get isScheduled(): boolean {
+    return this.#scheduled !== undefined;
   }
 
-  /** Calls off what was set before. */
-  set(ms: number, ring: () => void): void {
-    this.callOff();
-    const set = new AbortController();
-    this.#set = set;
-    this.#settled = Promise.all([this.#settled, this.#ringAfter(ms, set, ring)]).then(() => {});
+  /** Cancels what was scheduled before. */
+  schedule(ms: number, fire: () => void): void {
+    this.cancel();
+    const scheduled = new AbortController();
+    this.#scheduled = scheduled;
+    this.#settled = Promise.all([this.#settled, this.#fireAfter(ms, scheduled, fire)]).then(() => {});
   }
 
-  callOff(): void {
-    this.#set?.abort();
-    this.#set = undefined;
+  cancel(): void {
+    this.#scheduled?.abort();
+    this.#scheduled = undefined;
   }
 
-  /** Resolves when no timer is left, once all is called off. */
+  /** Resolves when no timer is left, once all is cancelled. */
   settled(): Promise<void> {
     return this.#settled;
   }
 
-  async #ringAfter(ms: number, set: AbortController, ring: () => void): Promise<void> {
-    const signal = AbortSignal.any([set.signal, this.#ending]);
+  async #fireAfter(ms: number, scheduled: AbortController, fire: () => void): Promise<void> {
+    const signal = AbortSignal.any([scheduled.signal, this.#ending]);
     try {
       await this.#sleep(ms, signal);
     } catch (error) {
       if (signal.aborted) return;
       throw error;
     }
-    if (this.#set !== set || this.#ending.aborted) return;
-    this.#set = undefined;
-    ring();
+    if (this.#scheduled !== scheduled || this.#ending.aborted) return;
+    this.#scheduled = undefined;
+    fire();
   }
 }

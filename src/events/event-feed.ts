@@ -38,8 +38,6 @@ export interface EventFeedOptions {
   readonly sleep?: Sleep;
   /** Connections to publishers; pods beyond are not followed until others have left. Default: what the open-file limit allows. */
   readonly maxPublishers?: number;
-  /** What a pod's engine means by a clear. Default: everything. */
-  readonly clearScopeOf?: (pod: string) => ClearScope;
   readonly onFact: (fact: FeedFact) => void;
   /** Of somebody who has dialled us. */
   readonly onRejected?: (message: RejectedMessage) => void;
@@ -95,7 +93,7 @@ export class EventFeed {
   /** By pod name, whoever came first first: there is no room for them. */
   readonly #unfollowed = new Map<
     string,
-    { readonly pod: Pod; readonly publishers: readonly KvPublisher[] }
+    { readonly pod: Pod; readonly publishers: readonly KvPublisher[]; readonly clearScope: () => ClearScope }
   >();
   readonly #topics = new TopicDirectory<Followed>();
   #publishers = 0;
@@ -158,17 +156,22 @@ export class EventFeed {
   /**
    * Follows all ranks of a pod that is not followed yet, or as soon as there is room; nothing to do for one without any.
    * @param publishers where the pod's entry does not say: where the engine does
+   * @param clearScope what its engine means by a clear; asked at each
    */
-  follow(pod: Pod, publishers: readonly KvPublisher[] = publishersOf(pod)): void {
+  follow(
+    pod: Pod,
+    publishers: readonly KvPublisher[] = publishersOf(pod),
+    clearScope: () => ClearScope = () => 'everything',
+  ): void {
     const followable = publishers.filter(({ port }) => this.#mode.kind === 'bind' || port !== undefined);
     if (followable.length === 0) return;
     if (this.#publishers + followable.length > this.#maxPublishers) {
-      this.#unfollowed.set(pod.name, { pod, publishers: followable });
+      this.#unfollowed.set(pod.name, { pod, publishers: followable, clearScope });
       return;
     }
     const followed: Followed = {
       pod,
-      publishers: new Map(followable.map(each => [each.rank, this.#publisher(pod, each)])),
+      publishers: new Map(followable.map(each => [each.rank, this.#publisher(pod, each, clearScope)])),
     };
     this.#publishers += followable.length;
     this.#followed.set(pod.name, followed);
@@ -191,7 +194,7 @@ export class EventFeed {
     for (const next of [...this.#unfollowed.values()]) {
       if (this.#publishers + next.publishers.length > this.#maxPublishers) break;
       this.#unfollowed.delete(next.pod.name);
-      this.follow(next.pod, next.publishers);
+      this.follow(next.pod, next.publishers, next.clearScope);
     }
     await Promise.all(stopped);
   }
@@ -235,14 +238,11 @@ export class EventFeed {
     else this.#unsettled.add(publisher);
   }
 
-  #publisher(pod: Pod, { rank, port, replayPort }: KvPublisher) {
-    const { cache, hasher, topic, limits, now, wallClock, sleep, clearScopeOf, onFact } = this.#options;
+  #publisher(pod: Pod, { rank, port, replayPort }: KvPublisher, clearScope: () => ClearScope) {
+    const { cache, hasher, topic, limits, now, wallClock, sleep, onFact } = this.#options;
     const endpoint = this.#mode.kind === 'bind' || port === undefined ? undefined : addressOf(pod, port);
     const publisher = new Publisher({
-      feed: new RankIngest({
-        ...{ pod: pod.name, rank, model: pod.model, cache, hasher },
-        ...(clearScopeOf && { clearScope: () => clearScopeOf(pod.name) }),
-      }),
+      feed: new RankIngest({ pod: pod.name, rank, model: pod.model, cache, hasher, clearScope }),
       source: endpoint === undefined ? { kind: 'received' } : { kind: 'dialled', endpoint, topic },
       replayEndpoint: replayPort === undefined ? undefined : addressOf(pod, replayPort),
       limits: { ...DEFAULT_LIMITS, ...limits },

@@ -89,10 +89,10 @@ export class Publisher {
   link(event: LinkEvent): void {
     this.#isLinked = event === 'connected';
     this.#options.onFact({ kind: 'link', event });
-    this.#expiry.callOff();
+    this.#expiry.cancel();
     this.#driver.feed({ kind: event === 'lost' ? 'disconnected' : 'connected' });
     if (event === 'lost' && !this.#stopping.signal.aborted) {
-      this.#expiry.set(this.#options.limits.maxLostMs, () => this.#driver.feed({ kind: 'expired' }));
+      this.#expiry.schedule(this.#options.limits.maxLostMs, () => this.#driver.feed({ kind: 'expired' }));
     }
   }
 

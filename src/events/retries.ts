@@ -28,10 +28,10 @@ export class Retries {
 
   see(state: PublisherState<Uint8Array>): void {
     const { rules, now, maxMs, onRetry } = this.#options;
-    if (state.kind === 'live') this.#alarm.callOff();
-    if (this.#alarm.isSet || !mayBeRetried(state, rules)) return;
+    if (state.kind === 'live') this.#alarm.cancel();
+    if (this.#alarm.isScheduled || !mayBeRetried(state, rules)) return;
     if (now() - this.#triedAt >= maxMs) this.#backoff.reset();
-    this.#alarm.set(this.#backoff.next(), () => {
+    this.#alarm.schedule(this.#backoff.next(), () => {
       this.#triedAt = now();
       onRetry();
     });

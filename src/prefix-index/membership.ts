@@ -12,7 +12,7 @@ export interface MembershipParts {
   readonly copies: Copies;
 }
 
-/** Stretches of a list. More than are added with a block, so that it comes to an end. */
+/** Extents of a list. More than are added with a block, so that it comes to an end. */
 const RELISTED_AT_ONCE = 4;
 
 /** Who holds which blocks of runs that are there: runs are cut where that begins to differ, and joined where it no longer does. */

@@ -10,7 +10,7 @@
  *
  *   found: 9 blocks by B, 8 by A, 5 by C
  *
- * A block's hash covers all that precedes it, so equal hashes at one place prove equal prefixes. A run is a extent of
+ * A block's hash covers all that precedes it, so equal hashes at one place prove equal prefixes. A run is an extent of
  * consecutive blocks of one chain that are held by the same holders. A table leads from the hash of a run's first block to
  * the run; nothing leads from any other block's. Walking down a prompt takes one probe and one comparison, with the hash of
  * the run's last block, per run; only where the prompt leaves a run is it bisected. The result is the path: the runs

@@ -27,7 +27,6 @@ export class EnginesBench {
     this.feed = new EventFeed({
       ...{ cache: this.cache, hasher: HASHER, topic: '' },
       ...(bound !== undefined && { mode: { kind: 'bind', addresses: [bound] } as const }),
-      clearScopeOf: pod => this.engines.clearScopeOf(pod),
       onFact: fact => {
         this.engines.hear(fact);
         this.facts.push(fact);
