@@ -1,7 +1,7 @@
 /** Writes docs/configuration.md from the table of settings: `npm run generate`. */
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { SETTINGS, type Setting, WITHOUT_EFFECT } from '../src/settings.ts';
+import { SETTINGS, type Setting, WITHOUT_EFFECT } from '../src/settings/settings.ts';
 
 export const CONFIGURATION_PAGE = fileURLToPath(new URL('../docs/configuration.md', import.meta.url));
 
@@ -54,7 +54,7 @@ const [remoteTokenizer, remoteTokenizerInAibrix] = SETTINGS.useRemoteTokenizer.n
 const [kvEventSync, kvEventSyncInAibrix] = SETTINGS.kvEventSync.names.map(code);
 const podsFile = code(SETTINGS.podsFile.names[0]);
 
-const INTRODUCTION = `<!-- Generated from src/settings.ts by \`npm run generate\`. Do not edit. -->
+const INTRODUCTION = `<!-- Generated from src/settings/settings.ts by \`npm run generate\`. Do not edit. -->
 
 # Configuration
 

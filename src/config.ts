@@ -1,4 +1,4 @@
-import { SETTINGS, type Setting } from './settings.ts';
+import { SETTINGS, type Setting } from './settings/settings.ts';
 
 type Values = { readonly [Key in keyof typeof SETTINGS]: Value<(typeof SETTINGS)[Key]> };
 /** Only settings without a default can be undefined. */

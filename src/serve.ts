@@ -49,7 +49,7 @@ import { PromptHistory } from './routing/prompt-history.ts';
 import { withReadableBody } from './routing/readable-body.ts';
 import { ResponseOwners } from './routing/response-owners.ts';
 import { createRoute } from './routing/route.ts';
-import { SETTINGS, type Setting } from './settings.ts';
+import { SETTINGS, type Setting } from './settings/settings.ts';
 import { monotonicClock } from './time.ts';
 import { blockSizes, createTokenizer, maxBlocksPerPrompt } from './tokenizing.ts';
 import { Warmup } from './warmup.ts';

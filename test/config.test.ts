@@ -1,6 +1,6 @@
 import { assert } from 'chai';
 import { type Environment, loadConfig, readConfig } from '../src/config.ts';
-import { SETTINGS, type Setting } from '../src/settings.ts';
+import { SETTINGS, type Setting } from '../src/settings/settings.ts';
 import { aConfig } from './support/builders.ts';
 
 function problemsOf(environment: Environment): readonly string[] {

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assert } from 'chai';
-import { SETTINGS, type Setting, WITHOUT_EFFECT } from '../src/settings.ts';
+import { SETTINGS, type Setting, WITHOUT_EFFECT } from '../src/settings/settings.ts';
 import { type RunningCli, runCli, startCli } from './support/cli.ts';
 
 const FREE_PORTS = { WARMROUTE_GRPC_ADDRESS: '127.0.0.1:0', WARMROUTE_ADMIN_ADDRESS: '127.0.0.1:0' };

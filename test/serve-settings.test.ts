@@ -5,7 +5,7 @@ import { type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks';
 import { status as Status } from '@grpc/grpc-js';
 import { assert } from 'chai';
 import type { Environment } from '../src/config.ts';
-import { SETTINGS } from '../src/settings.ts';
+import { SETTINGS } from '../src/settings/settings.ts';
 import { toldReply } from './extproc/told.ts';
 import { chainOf, SEED } from './support/blocks.ts';
 import { startCli } from './support/cli.ts';

@@ -3,7 +3,7 @@ import { createStdoutLogger, type Logger } from '../ops/log.ts';
 import type { LogOutput } from '../ops/log-output.ts';
 import { DiscoveryError } from '../pods/discovery.ts';
 import { serve } from '../serve.ts';
-import { SETTINGS } from '../settings.ts';
+import { SETTINGS } from '../settings/settings.ts';
 import { CommandError } from './command-error.ts';
 import { untilAborted } from './signals.ts';
 

@@ -1,4 +1,4 @@
-import { SETTINGS, type Setting, WITHOUT_EFFECT } from '../settings.ts';
+import { SETTINGS, type Setting, WITHOUT_EFFECT } from '../settings/settings.ts';
 
 const WIDTH = 100;
 

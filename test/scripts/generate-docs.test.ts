@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { assert } from 'chai';
 import { CONFIGURATION_PAGE, configurationPage } from '../../scripts/generate-docs.ts';
 import { parsePodsFile } from '../../src/pods/pods-file.ts';
-import { SETTINGS, type Setting, WITHOUT_EFFECT } from '../../src/settings.ts';
+import { SETTINGS, type Setting, WITHOUT_EFFECT } from '../../src/settings/settings.ts';
 
 describe('docs/configuration.md', () => {
   it('is what the generator makes: run `npm run generate` after a change of the settings', async () => {

@@ -1,0 +1,21 @@
+/**
+ * Every setting there is: name, default, unit, check and what it is for. `docs/configuration.md` is generated from this
+ * table. Names that start with AIBRIX_, and ROUTING_ALGORITHM, are AIBrix's own and mean what they mean there.
+ */
+import { AIBRIX } from './aibrix.ts';
+import { DOORS } from './doors.ts';
+import { ENGINES } from './engines.ts';
+import { OPENTELEMETRY } from './opentelemetry.ts';
+import { REQUESTS } from './requests.ts';
+import type { Setting } from './setting.ts';
+
+export { WITHOUT_EFFECT } from './aibrix.ts';
+export type { Setting } from './setting.ts';
+
+export const SETTINGS = {
+  ...DOORS,
+  ...REQUESTS,
+  ...ENGINES,
+  ...AIBRIX,
+  ...OPENTELEMETRY,
+} as const satisfies Record<string, Setting<unknown>>;

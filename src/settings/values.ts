@@ -1,0 +1,86 @@
+/** How the text of a variable is read: one reader per kind of value, and the bounds that several settings share. */
+import { isIPv6 } from 'node:net';
+import { z } from 'zod';
+
+export const wholeNumber = (least: number, most: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, { error: 'must be a whole number', abort: true })
+    .transform(Number)
+    .refine(value => value >= least && value <= most, { error: `must be from ${least} to ${most}` });
+
+/** Timers of Node fire at once when they are set to more. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+/** A Set of JavaScript holds 2^24 entries. */
+export const MAX_ENTRIES = 16_000_000;
+/** Below it, one long prompt is all that there is room for. */
+export const MIN_INDEX_BYTES = 2 ** 20;
+/** What a block's place in the index can be numbered by ends before. */
+export const MAX_INDEX_BYTES = 2 ** 32;
+/** Of one message: more would not fit into a Buffer twice. */
+export const MAX_MESSAGE_BYTES = 2 ** 30;
+export const MAX_COUNT = 1_000_000;
+/** More than any machine has. */
+export const MAX_BUFFERED_BYTES = 2 ** 40;
+
+/** The spellings of Go's strconv.ParseBool, which AIBrix uses. */
+export const flag = z
+  .string()
+  .transform(text => text.toLowerCase())
+  .refine(text => ['1', 't', 'true', '0', 'f', 'false'].includes(text), { error: 'must be true or false' })
+  .transform(text => ['1', 't', 'true'].includes(text));
+
+/** Whole seconds, with or without an `s`: AIBrix documents the second form and reads the first. In milliseconds. */
+export const seconds = z
+  .string()
+  .regex(/^\d+s?$/, { error: 'must be whole seconds, as 5 or 5s', abort: true })
+  .transform(text => 1000 * Number.parseInt(text, 10))
+  .refine(ms => ms > 0 && ms <= MAX_TIMER_MS, { error: 'must be from 1 to 2147483' });
+
+/** AIBrix's seeds have 64 bits; ours are the lower 32 of them. */
+export const seed = z
+  .string()
+  .regex(/^\d+$/, { error: 'must be a whole number', abort: true })
+  .transform(BigInt)
+  .refine(value => value < 2n ** 64n, { error: 'must be below 2^64' })
+  .transform(value => Number(value & 0xffffffffn));
+
+export const url = z.string().refine(text => /^https?:\/\//.test(text) && URL.canParse(text), {
+  error: 'must be an http or https URL',
+});
+
+export const urlTemplate = z
+  .string()
+  .refine(text => /^https?:\/\/.*%s/.test(text) && URL.canParse(text.replace('%s', '127.0.0.1')), {
+    error: 'must be an http or https URL with %s for the IP address of the pod',
+  });
+
+/** `host:port`; port 0 lets the system choose. */
+export const address = z
+  .string()
+  .regex(/^(\[[^\]]*\]|[^:\s[\]]+):\d{1,5}$/, {
+    error: 'must be host:port, an IPv6 host in brackets',
+    abort: true,
+  })
+  .refine(text => !text.startsWith('[') || isIPv6(text.slice(1, text.indexOf(']'))), {
+    error: 'the host in brackets must be an IPv6 address',
+  })
+  .refine(text => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65535, {
+    error: 'port must be at most 65535',
+  });
+
+/** Of ZeroMQ sockets, several with commas; port `*` lets the system choose. */
+export const bindAddresses = z
+  .string()
+  .regex(
+    /^tcp:\/\/[^\s,]+:(\d+|\*)(,tcp:\/\/[^\s,]+:(\d+|\*))*$/,
+    'must be tcp://host:port, several with commas',
+  )
+  .transform(text => text.split(','));
+
+export const anyText = z.string();
+export const choice = <const T extends readonly [string, ...string[]]>(values: T) =>
+  z.string().pipe(z.enum(values, { error: `must be one of ${values.join(', ')}` })) as z.ZodType<
+    T[number],
+    string
+  >;
