@@ -121,6 +121,8 @@ async function isRecognized(
 
 const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
   podsFile: elsewhere('test/main.test.ts'),
+  metricFamilies: elsewhere('test/serve-metric-families.test.ts'),
+  metricsIntervalMs: elsewhere('test/serve-strategies.test.ts'),
   grpcAddress: elsewhere('test/serve-lifecycle.test.ts'),
   adminAddress: elsewhere('test/serve-lifecycle.test.ts'),
   adminDebug: elsewhere('test/serve.test.ts'),
@@ -314,7 +316,7 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
     assert.isFalse(await isRecognized({ AIBRIX_PREFIX_CACHE_BLOCK_NUMBER: '1' }, another));
   }),
 
-  historyMinutes: here('is how long both histories count', async () => {
+  historyMs: here('is how long both histories count', async () => {
     await writePods(2);
     for (const [minutes, reason] of [
       ['20', 'prefix_match'],

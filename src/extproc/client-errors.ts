@@ -69,7 +69,7 @@ function describe(error: ClientError, models: readonly string[]): Described {
     case 'bad_strategy':
       return {
         status: 400,
-        message: `incorrect routing strategy ${shortened(error.strategy)}`,
+        message: `incorrect routing strategy ${shortened(error.strategy)}: ${error.why}`,
         code: null,
         param: null,
         headers: { 'x-error-routing': 'true' },

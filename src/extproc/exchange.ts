@@ -3,7 +3,8 @@
  * directions are independent, since an upstream may answer before the request is finished.
  */
 import type { Decision, RoutedDecision } from '../domain.ts';
-import { type Endpoint, endpointOf } from '../domain.ts';
+import { type Endpoint, endpointOf, uses } from '../domain.ts';
+import { sessionIdOf } from '../routing/route.ts';
 import type { BodyLease } from './body-memory.ts';
 import * as name from './headers.ts';
 import type { Incoming, Modes, ResponseMessage } from './incoming.ts';
@@ -104,7 +105,7 @@ export class Exchange {
       const answer = { status, servedBy: servedBy as Endpoint | undefined };
       const isReadable = status === 200 && message.contentEncoding === undefined;
       this.#answerBody = this.#answerBody === 'wanted' && isReadable ? 'reading' : 'unwanted';
-      const headers = this.#responseHeaders(this.#routed);
+      const headers = this.#responseHeaders(this.#routed, answer.servedBy);
       return [
         { kind: 'send', reply: reply.responseHeaders(headers, this.#streamIfRead()) },
         { kind: 'answered', answer },
@@ -130,13 +131,16 @@ export class Exchange {
     return { request_body_mode: 'BUFFERED', response_body_mode: 'STREAMED', response_header_mode: 'SEND' };
   }
 
-  #responseHeaders(decision: RoutedDecision): Record<string, string> {
+  #responseHeaders(decision: RoutedDecision, servedBy: Endpoint | undefined): Record<string, string> {
     return {
+      ...(uses(decision.strategy, 'session-affinity') && {
+        [name.SESSION_ID]: sessionIdOf(servedBy ?? endpointOf(decision.pod)),
+      }),
       ...(this.#targetHeaders === 'aibrix' && {
         [name.TARGET_POD]: decision.pod.name,
         [name.TARGET_POD_IP]: endpointOf(decision.pod),
       }),
-      [name.ROUTING_STRATEGY]: decision.strategy,
+      [name.ROUTING_STRATEGY]: decision.strategy.text,
       [name.REQUEST_ID]: this.#request.requestId,
       ...(this.#request.wantsDebug && {
         [name.POD]: decision.pod.name,

@@ -10,6 +10,10 @@ export const DESTINATION_ENDPOINT = 'x-gateway-destination-endpoint';
 /** Request: which of the data-parallel ranks behind one address is to take it. vLLM and SGLang honour it. */
 export const DATA_PARALLEL_RANK = 'x-data-parallel-rank';
 export const ROUTING_STRATEGY = 'routing-strategy';
+/** Where the session's requests go, base64 of `ip:port`. Request: what an earlier response said. AIBrix's contract, as the next. */
+export const SESSION_ID = 'x-session-id';
+/** Request: what the client calls its session. */
+export const SESSION_KEY = 'x-aibrix-session-key';
 /** Request: a label selector that the pod must match. AIBrix's contract. */
 export const EXTERNAL_FILTER = 'external-filter';
 /** `ip:port` of the pod that answered, which may be one of the retries: an attribute of the response (`response_attributes`). */

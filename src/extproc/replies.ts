@@ -78,7 +78,7 @@ export function mutationOf(decision: RoutedDecision, { requestId, disclosure }: 
   const set_headers = [
     setHeader(name.TARGET_POD, endpoint),
     setHeader(name.DESTINATION_ENDPOINT, endpoint),
-    setHeader(name.ROUTING_STRATEGY, decision.strategy),
+    setHeader(name.ROUTING_STRATEGY, decision.strategy.text),
     setHeader(name.X_REQUEST_ID, requestId),
   ];
   if (decision.rank !== undefined)

@@ -32,6 +32,7 @@ export const OPTIONS: ExchangeOptions = {
   ruleOf: path => ({ treatment: path === CHAT_PATH ? 'routed' : 'passed_on', errors: 'openai' }),
   models: () => [{ id: 'demo', root: 'demo' }],
   watchNext: () => 'unwatched',
+  keepsSession: () => false,
   newRequestId: () => 'made-up',
 };
 

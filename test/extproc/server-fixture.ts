@@ -48,6 +48,7 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
         ruleOf: path => ({ treatment: path === CHAT_PATH ? 'routed' : 'passed_on', errors: 'openai' }),
         models: () => [{ id: 'demo', root: 'demo' }],
         watchNext: () => 'unwatched',
+        keepsSession: () => false,
         newRequestId: () => 'made-up',
       },
       onFact: fact => facts.push(fact),

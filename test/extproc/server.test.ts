@@ -64,6 +64,7 @@ describe('The ext_proc server', () => {
         models: () => [{ id: 'demo', root: 'demo' }],
         newRequestId: () => '',
         watchNext: () => 'unwatched',
+        keepsSession: () => false,
       },
       onFact: () => {},
       onUnexpected: () => {},
