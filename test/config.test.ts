@@ -283,11 +283,7 @@ describe('configuration', () => {
       ['WARMROUTE_EXPECTED_BLOCKS_TTL_MS', '1.5', whole],
       ['WARMROUTE_HEALTH_INTERVAL_MS', '-1', 'must be a whole number'],
       ['WARMROUTE_METRICS_INTERVAL_MS', '1s', whole],
-      [
-        'WARMROUTE_METRIC_FAMILIES',
-        'aibrix,none',
-        'must be of aibrix, llm-d, several with commas, or none',
-      ],
+      ['WARMROUTE_METRIC_FAMILIES', 'aibrix,none', 'must be of aibrix, llm-d, several with commas, or none'],
       ['WARMROUTE_DNS_REFRESH_MS', '99', 'must be from 100 to 2147483647'],
       [TOKENIZER, 'on', flag],
       [TOKENIZER_IN_AIBRIX, '2', flag],

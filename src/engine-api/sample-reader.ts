@@ -22,9 +22,13 @@ export class SampleReader {
 
   push(part: Buffer): void {
     const text = this.#rest + part.toString('latin1');
+    // Each is searched once per text, not once per line: who writes the text chooses how long its lines are.
+    let brace = text.indexOf('{');
     let start = 0;
     for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
-      if (!this.#skipsLine) this.#line(text, start, end);
+      if (brace >= 0 && brace < start) brace = text.indexOf('{', start);
+      if (!this.#skipsLine)
+        this.#line(text.slice(start, end), brace >= 0 && brace < end ? brace - start : -1);
       this.#skipsLine = false;
       start = end + 1;
     }
@@ -36,35 +40,27 @@ export class SampleReader {
 
   /** The last line may have no end of its own. */
   end(): void {
-    if (!this.#skipsLine) this.#line(this.#rest, 0, this.#rest.length);
+    if (!this.#skipsLine) this.#line(this.#rest, this.#rest.indexOf('{'));
     this.#rest = '';
   }
 
-  #line(text: string, start: number, end: number): void {
-    const nameEnd = endOfName(text, start, end);
-    const tell = this.#wanted.get(text.slice(start, nameEnd));
+  /** @param labelsAt -1: it has none */
+  #line(line: string, labelsAt: number): void {
+    if (line[0] === '#') return;
+    const nameEnd = labelsAt >= 0 ? labelsAt : line.search(/\s|$/);
+    const tell = this.#wanted.get(line.slice(0, nameEnd));
     if (tell === undefined) return;
-    const isLabelled = text[nameEnd] === '{';
-    const labelsEnd = isLabelled ? text.lastIndexOf('}', end - 1) : nameEnd;
+    const labelsEnd = labelsAt >= 0 ? line.lastIndexOf('}') : nameEnd;
     if (labelsEnd < nameEnd) return;
     // A timestamp may follow.
-    const [valueText = ''] = text
-      .slice(isLabelled ? labelsEnd + 1 : nameEnd, end)
+    const [valueText = ''] = line
+      .slice(labelsAt >= 0 ? labelsEnd + 1 : nameEnd)
       .trim()
       .split(/\s/, 1);
     const value = Number(valueText);
     if (valueText === '' || !Number.isFinite(value)) return;
-    tell(value, isLabelled ? text.slice(nameEnd + 1, labelsEnd) : '');
+    tell(value, labelsAt >= 0 ? line.slice(labelsAt + 1, labelsEnd) : '');
   }
-}
-
-function endOfName(text: string, start: number, end: number): number {
-  for (let i = start; i < end; i++) {
-    const code = text.charCodeAt(i);
-    // `{`, a space, or a tab.
-    if (code === 0x7b || code === 0x20 || code === 0x09) return i;
-  }
-  return end;
 }
 
 /** One label's value, as UTF-8; undefined: there is no such label. */

@@ -16,8 +16,14 @@ type Row = Omit<FamilyMetric, 'family' | 'source'>;
 
 const recorded = (name: string, labels: readonly string[], differs = ''): FamilyMetric => ({
   ...{ family: 'aibrix', name, labels, mirrors: 'the same', differs },
-  source: { kind: 'recorded' },
+  source: { kind: 'recorded', as: kindOf(name) },
 });
+/** By the endings that Prometheus asks for. */
+function kindOf(name: string): 'counter' | 'gauge' | 'histogram' {
+  if (name.endsWith('_total')) return 'counter';
+  return name.endsWith('_seconds') ? 'histogram' : 'gauge';
+}
+
 const counter = (row: Row, read: (sources: FamilySources) => Iterable<Value<string>>): FamilyMetric => ({
   ...{ family: 'aibrix', ...row },
   source: { kind: 'counter', read },

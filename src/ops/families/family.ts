@@ -32,7 +32,7 @@ export interface FamilyMetric {
   /** From what it is there; '' for nothing. */
   readonly differs: string;
   readonly source: /** Our own, by this name already. */
-    | { readonly kind: 'recorded' }
+    | { readonly kind: 'recorded'; readonly as: 'counter' | 'gauge' | 'histogram' }
     | {
         readonly kind: 'counter' | 'gauge';
         readonly read: (sources: FamilySources) => Iterable<Value<string>>;

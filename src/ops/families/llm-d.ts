@@ -4,14 +4,7 @@
  */
 import type { KnownEngineLoad } from '../../domain.ts';
 import type { Value } from '../read-metrics.ts';
-import {
-  type FamilyMetric,
-  type FamilySources,
-  namesOf,
-  runningByModel,
-  sumBy,
-  total,
-} from './family.ts';
+import { type FamilyMetric, type FamilySources, namesOf, runningByModel, sumBy, total } from './family.ts';
 import { STATUS_OF } from './status-of.ts';
 
 type Read = (sources: FamilySources) => Iterable<Value<string>>;
