@@ -1,5 +1,5 @@
 import { assert } from 'chai';
-import { type Environment, loadConfig, readConfig } from '../src/config.ts';
+import { type Environment, loadConfig, namesWithoutEffect, readConfig, unknownNames } from '../src/config.ts';
 import { SETTINGS, type Setting } from '../src/settings/settings.ts';
 import { aConfig, aStrategy } from './support/builders.ts';
 
@@ -69,6 +69,38 @@ describe('configuration', () => {
     assert.match(problem ?? '', /AIBRIX_AUTH_BEARER_TOKEN.*Envoy/);
     assert.notInclude(problem, 'hunter2');
     assert.isEmpty(more);
+  });
+
+  it('knows which variables of AIBrix change nothing here, and says why', () => {
+    const environment = {
+      REDIS_HOST: 'aibrix-redis-master',
+      REDIS_PORT: 'tcp://10.0.0.1:6379',
+      AIBRIX_PREFILL_REQUEST_TIMEOUT: '60',
+      AIBRIX_STATESYNC_ENABLED: ' ',
+      AIBRIX_SYNC_MAX_CONTEXTS: '1000',
+      AIBRIX_GATEWAY_PLUGINS_SERVICE_HOST: '10.0.0.2',
+      ROUTING_ALGORITHM: 'random',
+      HOME: '/',
+    };
+    const found = namesWithoutEffect(environment);
+    assert.deepEqual(
+      found.map(({ name }) => name),
+      ['REDIS_HOST', 'AIBRIX_PREFILL_REQUEST_TIMEOUT', 'AIBRIX_SYNC_MAX_CONTEXTS'],
+    );
+    for (const { why } of found) assert.isNotEmpty(why);
+    assert.isEmpty(unknownNames(environment));
+  });
+
+  it('knows which names are nobody’s', () => {
+    const environment = {
+      ...{
+        AIBRIX_PREFIX_CASHE_BLOCK_SIZE: '16',
+        WARMROUTE_DRIAN_MS: '1',
+        AIBRIX_REDIS_MASTER_PORT: 'tcp://10.0.0.1:6379',
+      },
+      ...{ AIBRIX_AUTH_BEARER_TOKEN: 'x', AIBRIX_PREFIX_CACHE_BLOCK_SIZE: '16', OTHER: '1' },
+    };
+    assert.deepEqual(unknownNames(environment), ['AIBRIX_PREFIX_CASHE_BLOCK_SIZE', 'WARMROUTE_DRIAN_MS']);
   });
 
   it('is shown without the passwords of URLs, be they right or wrong', () => {

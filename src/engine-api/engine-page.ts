@@ -22,7 +22,7 @@ const NAMES = {
   waiting: ['vllm:num_requests_waiting', 'sglang:num_queue_reqs'],
   kvUsage: [
     'vllm:kv_cache_usage_perc',
-    // vLLM before 0.11.
+    // Its older name.
     'vllm:gpu_cache_usage_perc',
     'sglang:token_usage',
     'kv_cache_utilization',

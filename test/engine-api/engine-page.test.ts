@@ -49,7 +49,7 @@ vllm:lora_requests_info{max_lora="4",running_lora_adapters="older",waiting_lora_
     assert.isUndefined(pageOf('vllm:num_requests_running 0').adapters);
   });
 
-  it('of vLLM before 0.11', () => {
+  it('of older vLLM', () => {
     assert.deepEqual(said('vllm:gpu_cache_usage_perc 0.5\nvllm:cpu_cache_usage_perc 0.1\n'), {
       kvUsage: 0.5,
       cpuKvUsage: 0.1,
