@@ -1,5 +1,6 @@
 /** AIBrix's metrics (`pkg/metrics/gateway_metrics.go`, `metrics.go`, `prefix_cache.go`, `tokenizer_pool.go`, `kvcache/metrics.go`). */
 import type { Pod } from '../../domain.ts';
+import { STATUS_OF } from '../../extproc/client-errors.ts';
 import type { Value } from '../read-metrics.ts';
 import {
   type FamilyMetric,
@@ -10,7 +11,6 @@ import {
   sumBy,
   total,
 } from './family.ts';
-import { STATUS_OF } from './status-of.ts';
 
 type Row = Omit<FamilyMetric, 'family' | 'source'>;
 

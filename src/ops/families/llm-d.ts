@@ -3,9 +3,9 @@
  * of the Gateway API inference extension, which it still writes beside them.
  */
 import type { KnownEngineLoad } from '../../domain.ts';
+import { STATUS_OF } from '../../extproc/client-errors.ts';
 import type { Value } from '../read-metrics.ts';
 import { type FamilyMetric, type FamilySources, namesOf, runningByModel, sumBy, total } from './family.ts';
-import { STATUS_OF } from './status-of.ts';
 
 type Read = (sources: FamilySources) => Iterable<Value<string>>;
 type Row = Omit<FamilyMetric, 'family' | 'source'>;
