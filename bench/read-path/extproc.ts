@@ -67,7 +67,7 @@ async function oneRequest(envoy: FakeEnvoy): Promise<void> {
   await stream.reply();
   const reply = await stream.send(requestBody(body, 'end')).reply();
   const set = reply.request_body?.response?.header_mutation?.set_headers ?? [];
-  const target = set.find(({ header }) => header.key === 'target-pod')?.header.raw_value.toString();
+  const target = set.find(({ header }) => header?.key === 'target-pod')?.header?.raw_value?.toString();
   if (target !== `127.0.0.1:${WARM_POD}`) throw new Error(`sent to ${target}, not to the warm pod`);
   await stream.halfClose();
 }

@@ -62,7 +62,7 @@ export type Headers = ReadonlyMap<string, string>;
 export function readHeaders(message: WireHttpHeaders): Headers {
   const headers = new Map<string, string>();
   for (const { key, raw_value, value } of message.headers?.headers ?? []) {
-    const name = key.toLowerCase();
+    const name = key?.toLowerCase() ?? '';
     if (!headers.has(name)) headers.set(name, raw_value?.length ? raw_value.toString('utf8') : (value ?? ''));
   }
   return headers;

@@ -65,7 +65,7 @@ export interface MutationOptions {
 }
 
 /** In the namespace `warmroute`: what the route configuration of Envoy sets `x-target-pod` by. */
-const SHOW_TARGET: WireStruct['fields'] = { target_headers: { stringValue: 'warmroute' } };
+const SHOW_TARGET: NonNullable<WireStruct['fields']> = { target_headers: { stringValue: 'warmroute' } };
 
 /**
  * Header mutation, route refresh and metadata in one message: Envoy ignores `clear_route_cache` without a mutation. The reason is
@@ -219,6 +219,6 @@ function setHeader(key: string, value: string) {
 /** For Envoys that do not know `append_action`. */
 const DO_NOT_APPEND = Object.freeze({ value: false });
 
-function struct(fields: WireStruct['fields']): { structValue: WireStruct } {
+function struct(fields: NonNullable<WireStruct['fields']>): { structValue: WireStruct } {
   return { structValue: { fields } };
 }
