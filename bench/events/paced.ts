@@ -4,8 +4,9 @@
  *
  *   node bench/events/paced.ts
  */
-import { BareSubscriber } from '../baselines/bare-subscriber.ts';
+
 import { median, percentile } from '../support/stats.ts';
+import { BareSubscriber } from './bare-subscriber.ts';
 import { Receiver } from './receiver.ts';
 import { type Receiving, type Run, Session } from './session.ts';
 import { createWorkload, type Workload } from './workload.ts';
