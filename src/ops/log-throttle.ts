@@ -6,7 +6,11 @@ export interface LogThrottle {
   info(kind: string, fields: LogFields, message: string): void;
   warn(kind: string, fields: LogFields, message: string): void;
   error(kind: string, fields: LogFields, message: string): void;
+  /** What this kind was about is over: its next line is written at once. */
+  over(kind: string): void;
 }
+
+type Level = 'info' | 'warn' | 'error';
 
 interface Throttled {
   writtenAt: number;
@@ -21,7 +25,7 @@ const OTHERS = 'others';
  * since.
  */
 export function createLogThrottle(
-  log: Pick<Logger, keyof LogThrottle>,
+  log: Pick<Logger, Level>,
   {
     everyMs = 10_000,
     maxKinds = 1_000,
@@ -35,7 +39,7 @@ export function createLogThrottle(
 ): LogThrottle {
   const kinds = new Map<string, Throttled>();
 
-  function at(level: keyof LogThrottle) {
+  function at(level: Level) {
     return (given: string, fields: LogFields, message: string): void => {
       const kind = kinds.has(given) || kinds.size < maxKinds ? given : OTHERS;
       const state = kinds.get(kind);
@@ -48,5 +52,5 @@ export function createLogThrottle(
     };
   }
 
-  return { info: at('info'), warn: at('warn'), error: at('error') };
+  return { info: at('info'), warn: at('warn'), error: at('error'), over: kind => void kinds.delete(kind) };
 }
