@@ -35,6 +35,12 @@ export interface KvPublisher {
 /** What an engine means by having cleared its cache: what is on its GPU, or in all its tiers. */
 export type ClearScope = 'gpu' | 'everything';
 
+/**
+ * How much of a prefix that it holds an engine uses again. vLLM that speculates from the model's hidden states (EAGLE, MTP) computes the
+ * last block again, unless its blocks' hashes cover the tokens after them (`SpeculativeConfig.use_eagle_block_drop`).
+ */
+export type PrefixReuse = 'whole_prefix' | 'all_but_last_block';
+
 /** One engine replica as the router sees it: an OpenAI API at `ip:port`. Immutable; a change makes a new Pod. */
 export interface Pod {
   /** Unique among the known pods. */

@@ -172,6 +172,7 @@ export class Engines {
     if (pod.kvEvents.kind === 'auto' && events?.kind === 'on') this.#followAs(pod, events.publishers);
     if (models !== undefined)
       cache.catalog.setServed(pod.name, { adapters: models.adapters, baseNames: models.names });
+    cache.catalog.setReuse(pod.name, profile.reuse);
 
     const limits = this.#limitsOf(pod, profile);
     const said = JSON.stringify([version, limits]);
