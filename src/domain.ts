@@ -138,7 +138,7 @@ export interface BlockChain {
   readonly lanes: BlockLanes;
 }
 
-/** 64 bits as two unsigned 32-bit lanes. What it is a hash of is told by its brand: hashes of different kinds never compare. */
+/** 64 bits as two unsigned 32-bit lanes. Its brand says what it is a hash of: hashes of different kinds never compare. */
 export interface Hash64 {
   readonly hi: number;
   readonly lo: number;
@@ -261,8 +261,8 @@ export type WithoutTokens =
   | 'deadline';
 
 /**
- * A pod for one request. `matchedBlocks` of `totalBlocks` full prompt blocks are held by it, `elsewhere` so many of them not on
- * its GPU.
+ * A pod for one request. `matchedBlocks` of `totalBlocks` full prompt blocks are held by it, `offGpu` of them not on its
+ * GPU.
  */
 export interface RoutedDecision {
   readonly kind: 'routed';
@@ -278,7 +278,7 @@ export interface RoutedDecision {
   readonly model: string;
   readonly matchedBlocks: number;
   readonly totalBlocks: number;
-  readonly elsewhere: { readonly cpu: number; readonly storage: number };
+  readonly offGpu: { readonly cpu: number; readonly storage: number };
 }
 
 /** The request cannot be served: the client's own mistake, or no pod is there. */
@@ -295,7 +295,7 @@ export interface NoDecision {
 export type Decision = RoutedDecision | RejectedDecision | NoDecision;
 
 /**
- * Everything that a client may be told went wrong; the only errors that leave the program towards a client. Whatever
+ * Every failure that a client may learn of; the only errors that leave the program towards a client. Whatever
  * else fails is counted and the request is routed by load.
  */
 export type ClientError =

@@ -48,7 +48,7 @@ export function neutral(phase: Phase): WireResponse {
   return NEUTRAL[phase];
 }
 
-/** What may be told of a decision to more than the pod that it names. */
+/** What of a decision others than the pod that it names may see. */
 export interface Disclosure {
   /** Whether the router's word about pods and their caches may be seen: in headers that are asked for, and in metadata. */
   readonly debugHeaders: 'allowed' | 'off';
@@ -69,7 +69,7 @@ const SHOW_TARGET: NonNullable<WireStruct['fields']> = { target_headers: { strin
 
 /**
  * Header mutation, route refresh and metadata in one message: Envoy ignores `clear_route_cache` without a mutation. The reason is
- * always told: it is for the operator's access log, and says nothing of who asked what.
+ * always there: it is for the operator's access log, and says nothing of who asked what.
  */
 export function mutationOf(decision: RoutedDecision, { requestId, disclosure }: MutationOptions): Mutation {
   const endpoint = endpointOf(decision.pod);
@@ -118,7 +118,7 @@ export interface RequestHeadersOptions {
   readonly targetHeaders: Disclosure['targetHeaders'];
 }
 
-/** The reply to most requests' headers. Requests that are not routed get no other, so whether the pod may be told is in it, too. */
+/** The reply to most requests' headers. Requests that are not routed get no other, so whether the pod may be shown is in it, too. */
 const NOTHING_FORGED: Readonly<Record<Disclosure['targetHeaders'], WireResponse>> = {
   off: Object.freeze(headersReply({ forged: name.FORGEABLE, targetHeaders: 'off' })),
   warmroute: Object.freeze(headersReply({ forged: name.FORGEABLE, targetHeaders: 'warmroute' })),

@@ -17,7 +17,7 @@ interface Throttled {
   leftOut: number;
 }
 
-/** What kinds beyond the most that are told apart share. */
+/** Shared by the kinds beyond `maxKinds`. */
 const OTHERS = 'others';
 
 /**
@@ -32,7 +32,7 @@ export function createLogThrottle(
     now = monotonicClock,
   }: {
     readonly everyMs?: number;
-    /** Told apart; further ones are throttled together. */
+    /** Further ones are throttled together. */
     readonly maxKinds?: number;
     readonly now?: Clock;
   } = {},

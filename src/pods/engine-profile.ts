@@ -115,7 +115,7 @@ function boundPort(endpoint: string): number | undefined {
 }
 
 /**
- * Whether a clear ends what is off the GPU, too. vLLM's resets left that alone until they could be told to take it along (#27170), and
+ * Whether a clear ends what is off the GPU, too. vLLM's resets left that alone until an option took it along (#27170), and
  * since then events do not say which it was. SGLang's always empty its host tiers. Where it is not known, less is claimed.
  */
 export function clearScopeOf(profile: EngineProfile | undefined): ClearScope {
@@ -186,7 +186,7 @@ export function limitsOf(
   }
   if (!wanted.replayed || publishers.some(({ replayPort }) => replayPort === undefined)) {
     const means =
-      'lost messages cannot be asked for again: after a gap or a restart its blocks are learned anew';
+      'lost messages cannot be asked for again: after a gap or a restart its blocks are relearned';
     limits.push({ what: 'no_replay', means });
   }
   const minor = minorOf(version);

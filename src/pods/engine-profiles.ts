@@ -33,7 +33,7 @@ interface Followed {
 
 const NO_PAGES: Pages = { version: undefined, models: undefined, sources: undefined, serverInfo: undefined };
 
-/** Asks each engine who it is when it joins, when it has started anew, and now and then. */
+/** Asks each engine who it is when it joins, when it has restarted, and now and then. */
 export class EngineProfiles {
   readonly #options: EngineProfilesOptions;
   readonly #followed = new Map<string, Followed>();
@@ -63,7 +63,7 @@ export class EngineProfiles {
     this.#followed.get(pod)?.pause.abort();
   }
 
-  /** Nothing is told of this pod after this is called. */
+  /** Nothing is reported of this pod after this is called. */
   async leave(pod: string): Promise<void> {
     const followed = this.#followed.get(pod);
     if (followed === undefined) return;

@@ -10,7 +10,7 @@ export interface PrefixFound {
   /** The prompt's full blocks, in the same size. */
   readonly totalBlocks: Uint32Array;
   /** Of the matched blocks those that are not on the GPU; undefined if all are. */
-  readonly elsewhere: { readonly cpu: Uint32Array; readonly storage: Uint32Array } | undefined;
+  readonly offGpu: { readonly cpu: Uint32Array; readonly storage: Uint32Array } | undefined;
   /**
    * Which of the data-parallel ranks behind the address of pod `i` is known to hold the most, as the engine has announced;
    * undefined where there is only one, or none holds anything.
@@ -137,7 +137,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     ranks?.best.fill(-1);
     ranks?.tokens.fill(0);
     for (const each of [matchedBlocks, matchedTokens, totalBlocks]) each.fill(0);
-    let elsewhere: { cpu: Uint32Array; storage: Uint32Array } | undefined;
+    let offGpu: { cpu: Uint32Array; storage: Uint32Array } | undefined;
 
     history.expire();
     for (const cacheModel of cacheModels(prompt, list)) {
@@ -173,10 +173,10 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
         const { depth, cpu, storage } = multiPartMatch(found, multiPart);
         takeRank(multiPart.slot, holders.rankOf(multiPart.gpu), depth, chain);
         const at = take(multiPart.slot, depth, cut);
-        if (at === undefined || (elsewhere === undefined && cpu + storage === 0)) continue;
-        elsewhere ??= { cpu: new Uint32Array(pods.length), storage: new Uint32Array(pods.length) };
-        elsewhere.cpu[at] = Math.min(cpu, matchedBlocks[at]!);
-        elsewhere.storage[at] = Math.min(storage, matchedBlocks[at]! - elsewhere.cpu[at]!);
+        if (at === undefined || (offGpu === undefined && cpu + storage === 0)) continue;
+        offGpu ??= { cpu: new Uint32Array(pods.length), storage: new Uint32Array(pods.length) };
+        offGpu.cpu[at] = Math.min(cpu, matchedBlocks[at]!);
+        offGpu.storage[at] = Math.min(storage, matchedBlocks[at]! - offGpu.cpu[at]!);
       }
     }
 
@@ -190,7 +190,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       matchedTokens[at] = depth * chain.blockSizeTokens;
       matchedBlocks[at] = depth;
       totalBlocks[at] = chain.length;
-      if (elsewhere !== undefined) elsewhere.cpu[at] = elsewhere.storage[at] = 0;
+      if (offGpu !== undefined) offGpu.cpu[at] = offGpu.storage[at] = 0;
       return at;
     }
 
@@ -222,7 +222,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     return {
       matchedBlocks,
       totalBlocks,
-      elsewhere,
+      offGpu,
       rankOf: i => {
         const rank = ranks?.best[i] ?? -1;
         return rank >= 0 && hasRanks(pods[i]!) ? rank : undefined;
