@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { assert } from 'chai';
 import type { Environment } from '../src/config.ts';
-import { requestBody, requestHeaders, responseHeaders } from './support/envoy-messages.ts';
+import { headersSet, requestBody, requestHeaders, responseHeaders } from './support/envoy-messages.ts';
 import { eventually } from './support/eventually.ts';
 import { FakeEngine, type PageAnswer } from './support/fake-engine.ts';
 import type { FakeEnvoy } from './support/fake-envoy.ts';
@@ -53,18 +53,16 @@ describe('serve() and strategies', function () {
     }
     const response = await stream.send(responseHeaders()).reply();
     await stream.halfClose();
-    const valueIn = (set: typeof reply.request_body, name: string) =>
-      set?.response?.header_mutation?.set_headers
-        ?.find(({ header }) => header.key === name)
-        ?.header.raw_value.toString();
-    const fields = reply.dynamic_metadata?.fields.warmroute as
+    const onRequest = headersSet(reply.request_body?.response?.header_mutation);
+    const onResponse = headersSet(response.response_headers?.response?.header_mutation);
+    const fields = reply.dynamic_metadata?.fields?.warmroute as
       | { structValue: { fields: Record<string, { stringValue?: string }> } }
       | undefined;
     return {
-      target: valueIn(reply.request_body, 'target-pod'),
-      strategy: valueIn(reply.request_body, 'routing-strategy'),
-      echoed: valueIn(response.response_headers, 'routing-strategy'),
-      session: valueIn(response.response_headers, 'x-session-id'),
+      target: onRequest.get('target-pod'),
+      strategy: onRequest.get('routing-strategy'),
+      echoed: onResponse.get('routing-strategy'),
+      session: onResponse.get('x-session-id'),
       reason: fields?.structValue.fields.decision?.stringValue,
       showsResponse: mode_override?.response_header_mode === 'SEND',
     };

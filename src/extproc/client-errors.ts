@@ -1,8 +1,9 @@
 import { ANY_MODEL, type ClientError, type ErrorShape } from '../domain.ts';
+import type { WireStatusCode } from './wire.ts';
 
 /** An HTTP answer made by the router itself. */
 export interface OwnAnswer {
-  readonly status: number;
+  readonly status: WireStatusCode;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
   /** Shows up as Envoy's `%RESPONSE_CODE_DETAILS%`. */
@@ -29,7 +30,7 @@ const MAX_QUOTED = 256;
 const MAX_MODELS = 20;
 
 /** AIBrix's for each condition (its gateway plugin, `gateway_req_body.go`), but 404 for an unknown model as the engines answer. */
-export const STATUS_OF: Readonly<Record<ClientError['kind'], number>> = {
+export const STATUS_OF: Readonly<Record<ClientError['kind'], WireStatusCode>> = {
   malformed_body: 400,
   bad_strategy: 400,
   bad_filter: 400,
