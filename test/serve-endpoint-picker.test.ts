@@ -7,8 +7,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { assert } from 'chai';
 import type { Environment } from '../src/config.ts';
 import type { WireRequest, WireResponse, WireValue } from '../src/extproc/wire.ts';
-import { headersSet } from './extproc/told.ts';
 import {
+  headersSet,
   requestBody,
   requestHeaders,
   requestTrailers,
@@ -86,7 +86,7 @@ async function pick(envoy: FakeEnvoy, asked: Asked = {}): Promise<Picked> {
   const { header_mutation, clear_route_cache } = first.request_headers!.response!;
   assert.isTrue(clear_route_cache, 'the gateway chooses its route again');
   const destination = headersSet(header_mutation).get(DESTINATION);
-  const lb = first.dynamic_metadata?.fields['envoy.lb'] as {
+  const lb = first.dynamic_metadata?.fields?.['envoy.lb'] as {
     structValue: { fields: Record<string, WireValue> };
   };
   assert.deepInclude(lb.structValue.fields[DESTINATION], { stringValue: destination ?? '' });
@@ -98,11 +98,18 @@ async function pick(envoy: FakeEnvoy, asked: Asked = {}): Promise<Picked> {
 async function bodyOf(stream: FakeEnvoyStream, phase: 'request_body' | 'response_body'): Promise<Buffer> {
   const parts: Buffer[] = [];
   for (;;) {
-    const { body, end_of_stream } = (await stream.reply())[phase]!.response!.body_mutation!.streamed_response;
-    assert.isAtMost(body.length, 62_000);
+    const { body, isLast } = partIn(await stream.reply(), phase);
     parts.push(body);
-    if (end_of_stream) return Buffer.concat(parts);
+    if (isLast) return Buffer.concat(parts);
   }
+}
+
+function partIn(reply: WireResponse, phase: 'request_body' | 'response_body') {
+  const part = reply[phase]?.response?.body_mutation?.streamed_response;
+  assert.isDefined(part, `a reply to a ${phase}`);
+  const { body = Buffer.alloc(0), end_of_stream: isLast = false } = part!;
+  assert.isAtMost(body.length, 62_000);
+  return { body, isLast };
 }
 
 /** The status by its number or its name, as the library tells it; and the error in the body. */
@@ -111,7 +118,7 @@ async function refusal(envoy: FakeEnvoy, asked: Asked) {
   const { immediate_response: answer } = await stream.reply();
   assert.isDefined(answer);
   return {
-    status: String(answer?.status.code),
+    status: String(answer?.status?.code),
     headers: headersSet(answer?.headers),
     body: JSON.parse(String(answer?.body)) as unknown,
   };
@@ -142,7 +149,7 @@ const POINTS: Readonly<Record<string, () => Promise<void>>> = {
     assert.include(PODS, destination as (typeof PODS)[number]);
     const { set_headers } = first.request_headers!.response!.header_mutation!;
     // Every value is in the field that Envoy reads.
-    assert.isTrue(set_headers!.every(({ header }) => header.raw_value.length > 0));
+    assert.isTrue(set_headers!.every(({ header }) => header!.raw_value!.length > 0));
     assert.equal(headersSet(first.request_headers!.response!.header_mutation).get('target-pod'), destination);
   },
 
@@ -258,8 +265,8 @@ const POINTS: Readonly<Record<string, () => Promise<void>>> = {
     stream.send(responseHeaders(), responseBody('data: 1\n\n'));
     assert.isDefined((await stream.reply()).response_headers);
     // Each part as it comes.
-    const part = (await stream.reply()).response_body!.response!.body_mutation!.streamed_response;
-    assert.deepEqual([String(part.body), part.end_of_stream], ['data: 1\n\n', false]);
+    const part = partIn(await stream.reply(), 'response_body');
+    assert.deepEqual([String(part.body), part.isLast], ['data: 1\n\n', false]);
     stream.send(responseBody(long, 'end'));
     assert.isTrue((await bodyOf(stream, 'response_body')).equals(long));
   },
@@ -273,8 +280,8 @@ const POINTS: Readonly<Record<string, () => Promise<void>>> = {
     const parts: string[] = [];
     for (let reply = await stream.reply(); ; reply = await stream.reply()) {
       if (reply.request_trailers) break;
-      const { body: part, end_of_stream } = reply.request_body!.response!.body_mutation!.streamed_response;
-      assert.isFalse(end_of_stream, 'the trailers end it');
+      const { body: part, isLast } = partIn(reply, 'request_body');
+      assert.isFalse(isLast, 'the trailers end it');
       parts.push(String(part));
     }
     assert.equal(parts.join(''), '{"model":"my-model","prompt":"x"}');
@@ -430,10 +437,10 @@ describe('llm-d’s hermetic cases', () => {
       stream.send(responseHeaders());
       await stream.reply();
       for (const [i, chunk] of chunks.entries()) {
-        const isLast = i === chunks.length - 1;
-        stream.send(responseBody(chunk, isLast ? 'end' : undefined));
-        const { streamed_response } = (await stream.reply()).response_body!.response!.body_mutation!;
-        assert.deepEqual([String(streamed_response.body), streamed_response.end_of_stream], [chunk, isLast]);
+        const end = i === chunks.length - 1;
+        stream.send(responseBody(chunk, end ? 'end' : undefined));
+        const { body, isLast } = partIn(await stream.reply(), 'response_body');
+        assert.deepEqual([String(body), isLast], [chunk, end]);
       }
     });
   }

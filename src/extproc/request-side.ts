@@ -54,7 +54,7 @@ export interface ExchangeOptions extends reply.Disclosure {
   readonly priorityHeader: string;
   /** Who has answered in the place of the pick, or that pod itself; `servedBy` as the gateway says. */
   readonly serverOf: (picked: Pod, servedBy: Endpoint | undefined) => Server;
-  /** What clients may ask for, in order: who asks for the list, or for something else, is told. */
+  /** What clients may ask for, in order: the answer to who asks for the list, or for something else. */
   readonly models: () => readonly ModelEntry[];
   /** Whether to ask for the response of the request that is coming in, where Envoy does not show it anyway. */
   readonly watchNext: () => Visibility;

@@ -137,8 +137,8 @@ export function createRoute(parts: RouteParts): Decide {
     if (before.kind === 'rejected') return rejected(before.error);
 
     const owner = ownerAmong(before.pods, request, prompt);
-    const pool = owner ? [owner] : candidates.wellAmong(before.pods, 'unwatched').pods;
-    if (request.priority < 0 && parts.areFull?.(pool)) return rejected({ kind: 'shed', model });
+    const destinations = () => (owner ? [owner] : candidates.wellAmong(before.pods, 'unwatched').pods);
+    if (request.priority < 0 && parts.areFull?.(destinations())) return rejected({ kind: 'shed', model });
     const input: LookupInput =
       owner !== undefined
         ? { kind: 'owner', pod: owner }
@@ -280,7 +280,7 @@ export function createRoute(parts: RouteParts): Decide {
       // Blocks of a KV cache: what is recognized of a prompt without tokens is none.
       matchedBlocks: found?.matchedBlocks[index] ?? 0,
       totalBlocks: found?.totalBlocks[index] ?? 0,
-      elsewhere: { cpu: found?.elsewhere?.cpu[index] ?? 0, storage: found?.elsewhere?.storage[index] ?? 0 },
+      offGpu: { cpu: found?.offGpu?.cpu[index] ?? 0, storage: found?.offGpu?.storage[index] ?? 0 },
     };
     return { decision, found };
   }

@@ -6,7 +6,7 @@ import { loadExternalProcessor } from '../../src/extproc/protos.ts';
 import * as reply from '../../src/extproc/replies.ts';
 import type { WireResponse } from '../../src/extproc/wire.ts';
 import { aPod, aRoutedDecision } from '../support/builders.ts';
-import { headersSet } from './told.ts';
+import { headersSet } from '../support/envoy-messages.ts';
 
 const { Process } = loadExternalProcessor();
 const DECISION = aRoutedDecision({ matchedBlocks: 0, totalBlocks: 7 });
@@ -140,8 +140,8 @@ describe('A reply', () => {
       destinationEndpoints: 1,
     });
     const told = mutation.response.header_mutation!.set_headers!.map(({ header }) => [
-      header.key,
-      String(header.raw_value),
+      header!.key,
+      String(header!.raw_value),
     ]);
     assert.deepEqual(Object.fromEntries(told), {
       'target-pod': '[fd00::1]:9000',
@@ -186,7 +186,7 @@ describe('The destination of a request', () => {
       ...{ requestId: '', disclosure: DISCLOSES_NOTHING, destinationEndpoints },
     });
     const set = headersSet(response.header_mutation);
-    const lb = metadata.fields['envoy.lb'] as {
+    const lb = metadata.fields!['envoy.lb'] as {
       structValue: { fields: Record<string, { stringValue: string }> };
     };
     const destination = set.get('x-gateway-destination-endpoint');
@@ -269,11 +269,11 @@ describe('An echoed body', () => {
         (size, end, phase) => {
           const body = Buffer.alloc(size, 'the quick brown fox');
           const replies = reply.streamedBody(phase, body, end);
-          const chunks = replies.map(one => one[phase]!.response!.body_mutation!.streamed_response);
-          assert.isTrue(Buffer.concat(chunks.map(chunk => chunk.body)).equals(body));
+          const chunks = replies.map(one => one[phase]!.response!.body_mutation!.streamed_response!);
+          assert.isTrue(Buffer.concat(chunks.map(chunk => chunk.body!)).equals(body));
           assert.lengthOf(chunks, Math.max(1, Math.ceil(size / 62_000)));
           for (const [i, chunk] of chunks.entries()) {
-            assert.isAtMost(chunk.body.length, 62_000);
+            assert.isAtMost(chunk.body!.length, 62_000);
             assert.equal(chunk.end_of_stream, end === 'end_of_stream' && i === chunks.length - 1);
           }
         },
