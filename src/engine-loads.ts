@@ -10,7 +10,7 @@ export function createEngineMetrics(
   return new EngineMetrics({ intervalMs: config.metricsIntervalMs, use: useOf(config), ...options });
 }
 
-function useOf({ strategy, metricFamilies }: Config): EngineMetricsOptions['use'] {
-  if (comparesEngines(strategy)) return 'always';
+function useOf({ strategy, shedQueue, metricFamilies }: Config): EngineMetricsOptions['use'] {
+  if (comparesEngines(strategy) || shedQueue !== undefined) return 'always';
   return metricFamilies.length > 0 ? 'shown' : 'on_demand';
 }

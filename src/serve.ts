@@ -3,7 +3,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type CacheState, createCacheState } from './cache/cache-state.ts';
 import type { Config } from './config.ts';
-import { endpointOf } from './domain.ts';
+import { endpointOf, type Pod } from './domain.ts';
 import { readEngineAccess } from './engine-access.ts';
 import { HealthPoller, type HealthPollerOptions } from './engine-api/health-poller.ts';
 import { createEngineMetrics } from './engine-loads.ts';
@@ -52,7 +52,9 @@ import { createPrefixLookup } from './routing/prefix-lookup.ts';
 import { PromptHistory } from './routing/prompt-history.ts';
 import { withReadableBody } from './routing/readable-body.ts';
 import { ResponseOwners } from './routing/response-owners.ts';
+import { retriesFor } from './routing/retries.ts';
 import { createRoute } from './routing/route.ts';
+import { type AreFull, createShedding, queueAt } from './routing/shedding.ts';
 import { SETTINGS, type Setting } from './settings/settings.ts';
 import { asksFor } from './strategies.ts';
 import { monotonicClock } from './time.ts';
@@ -250,7 +252,9 @@ export async function serve(
       engineLoad: pod => engineMetrics.loadOf(pod),
       confirmations,
       load,
-      defaultStrategy: config.strategy,
+      defaultStrategy: config.defaultStrategy,
+      areFull: sheddingFor(config, pod => queueAt(load.running(pod), engineMetrics.loadOf(pod))),
+      retries: retriesFor(config.fallbackEndpoints),
       deadlineMs: config.decisionTimeoutMs,
     });
     const route = withAnyPod(
@@ -270,7 +274,7 @@ export async function serve(
       { left: pod => healthReport.left(pod) },
       responses,
       { joined: pod => poller?.follow(pod), left: pod => poller?.leave(pod.name) },
-      { left: pod => scrapeReport.left(pod) },
+      scrapeReport,
       { joined: pod => engineMetrics.follow(pod), left: pod => engineMetrics.leave(pod.name) },
       { joined: pod => feedReport.joined(pod.name), left: pod => feedReport.left(pod.name) },
       { joined: pod => tokenizerReport.joined(pod.name), left: pod => tokenizerReport.left(pod.name) },
@@ -342,6 +346,9 @@ export async function serve(
           debugHeaders: config.debugHeaders ? 'allowed' : 'off',
           targetHeaders: config.targetHeaders,
           ruleOf: pathRules(config.allowedPaths, () => responses.followsAny),
+          destinationEndpoints: config.fallbackEndpoints,
+          priorityHeader: config.priorityHeader,
+          serverOf: (picked, servedBy) => health.serverOf(picked, servedBy),
           models: () => registry.models(),
           watchNext: () => health.watchNext(),
           keepsSession: text => asksFor('session-affinity', text, config.strategy),
@@ -397,6 +404,11 @@ export async function serve(
 
 /** What llm-d's metrics call the pods where no InferencePool gives them a name. */
 const POOL_NAME = 'warmroute';
+
+/** undefined: no request is dropped. */
+function sheddingFor({ shedQueue: queue }: Config, queueOf: (pod: Pod) => number): AreFull | undefined {
+  return queue === undefined ? undefined : createShedding({ queue, queueOf });
+}
 
 /** undefined: no pod is asked how it is. */
 function createPoller(options: HealthPollerOptions): HealthPoller | undefined {

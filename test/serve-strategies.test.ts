@@ -143,6 +143,19 @@ describe('serve() and strategies', function () {
     });
   });
 
+  it('sheds by what the engines have, too (WARMROUTE_SHED_QUEUE)', async () => {
+    const { envoy } = await bench.start({ ...SCRAPING, WARMROUTE_SHED_QUEUE: '5' });
+    const priority = { 'x-gateway-inference-priority': '-1' };
+    assert.isUndefined((await ask(envoy, priority)).status);
+    for (const engine of engines) engine.pages = { '/metrics': page(0.5, 9) };
+    const told = await eventually('all engines are busy', async () => {
+      const answer = await ask(envoy, priority);
+      return answer.status !== undefined && answer;
+    });
+    assert.equal(String(told.status), 'TooManyRequests');
+    assert.isUndefined((await ask(envoy)).status, 'others are served');
+  });
+
   it('takes weighted lists, from a header as from ROUTING_ALGORITHM, and echoes them as they came', async () => {
     const configured = 'least-kv-cache:3,least-request';
     const { envoy, server } = await bench.start({ ...SCRAPING, ROUTING_ALGORITHM: configured });

@@ -121,6 +121,8 @@ const route = createRoute({
   engineLoad: () => ({ kind: 'unknown', why: 'not_asked' }),
   load: new Load(),
   defaultStrategy: { kind: 'single', name: 'prefix-cache', text: 'prefix-cache' },
+  areFull: undefined,
+  retries: 2,
   deadlineMs: 2_000,
 });
 const NO_BYTES = new Uint8Array();
@@ -143,6 +145,7 @@ async function decideAll(rounds: number): Promise<Float64Array> {
         contentEncoding: undefined,
         strategy: undefined,
         session: { id: undefined, key: undefined },
+        priority: 0,
         body: NO_BYTES,
       },
       ...{ labels: undefined, subset: undefined, response: 'unwatched' as const },

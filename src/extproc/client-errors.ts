@@ -37,6 +37,7 @@ export const STATUS_OF: Readonly<Record<ClientError['kind'], WireStatusCode>> = 
   path_refused: 403,
   unknown_model: 404,
   body_too_large: 413,
+  shed: 429,
   no_ready_pod: 503,
   no_allowed_pod: 503,
 };
@@ -112,6 +113,19 @@ function describe(error: ClientError, models: readonly string[]): Described {
         param: null,
         headers: {},
       };
+    case 'shed':
+      return {
+        message:
+          `all pods${error.model === ANY_MODEL ? '' : ` for model ${shortened(error.model)}`} are busy, ` +
+          'and the priority of the request allows to drop it: try again later',
+        code: 'rate_limit_exceeded',
+        param: null,
+        // llm-d's word for it.
+        headers: {
+          'x-llm-d-request-dropped-reason': 'rejected-saturated',
+          'retry-after': String(RETRY_AFTER_SECONDS),
+        },
+      };
     case 'body_too_large':
       return {
         message: `the request body is larger than ${error.limitBytes} bytes`,
@@ -135,7 +149,14 @@ function shortened(text: string): string {
 }
 
 function typeOf(status: number): string {
-  return status === 503 ? 'overloaded_error' : 'invalid_request_error';
+  switch (status) {
+    case 429:
+      return 'rate_limit_error';
+    case 503:
+      return 'overloaded_error';
+    default:
+      return 'invalid_request_error';
+  }
 }
 
 /** docs.anthropic.com/en/api/errors. Its SDKs choose their exception by the status, and people by the type. */
@@ -147,6 +168,8 @@ function anthropicTypeOf(status: number): string {
       return 'not_found_error';
     case 413:
       return 'request_too_large';
+    case 429:
+      return 'rate_limit_error';
     case 503:
       return 'overloaded_error';
     default:

@@ -26,9 +26,10 @@ import type { PromptHistory } from './prompt-history.ts';
 import type { ResponseOwners } from './response-owners.ts';
 import { retriesOf } from './retries.ts';
 import { type PromptMeaning, send } from './sent.ts';
+import type { AreFull } from './shedding.ts';
 import { podWithId } from './strategies/session-affinity.ts';
 
-export type { Answer, Visibility } from '../health/pods-health.ts';
+export type { Answer, Server, Visibility } from '../health/pods-health.ts';
 export { type Session, sessionIdOf } from './policy.ts';
 
 /** Why only the beginning of a body is there: the rest came too slowly, or there was no room for it. */
@@ -48,6 +49,8 @@ export interface RouteRequest extends Bounds {
   /** The `routing-strategy` header; undefined or blank means the configured strategy. */
   readonly strategy: string | undefined;
   readonly session: Session;
+  /** Below 0: it may be dropped when there is too much to do. */
+  readonly priority: number;
   readonly body: Uint8Array;
   readonly extent: BodyExtent;
   /** Whether `answered` of the outcome will be called once the pod has answered. */
@@ -99,11 +102,22 @@ export interface RouteParts {
   /** What a pod's engine last said of its work. */
   readonly engineLoad: (pod: Pod) => EngineLoad;
   readonly load: Load;
-  readonly defaultStrategy: Strategy;
+  /** What becomes of requests that ask for no strategy. `pass`: Envoy's routes decide, where there are any. */
+  readonly defaultStrategy: Strategy | 'pass';
+  /** undefined: no request is dropped. */
+  readonly areFull: AreFull | undefined;
+  /** How many pods besides the pick a decision names. */
+  readonly retries: number;
   /** How long a decision may take; below Envoy's `message_timeout`. */
   readonly deadlineMs: number;
   readonly random?: () => number;
 }
+
+/** The strategy of a request. */
+type Asked =
+  | { readonly kind: 'parsed'; readonly strategy: Strategy }
+  | { readonly kind: 'invalid'; readonly error: { readonly strategy: string; readonly why: string } }
+  | { readonly kind: 'pass' };
 
 /** What the policy can be asked by. */
 type LookupInput =
@@ -127,14 +141,17 @@ export function createRoute(parts: RouteParts): Decide {
     if (parsed.kind === 'invalid') return rejected(parsed.error);
     const prompt = withAdapter(parsed.prompt, registry);
     const { model } = prompt;
+    const asked = strategyFor(request);
+    if (asked.kind === 'pass') return pass(model);
     const before = candidates.allowed(model, request);
     if (before.kind === 'rejected' && before.error.kind !== 'no_ready_pod') return rejected(before.error);
-    const asked = strategyOf(request);
-    if (asked.kind === 'rejected') return rejected(asked.error);
+    if (asked.kind === 'invalid') return rejected({ kind: 'bad_strategy', ...asked.error });
     const { strategy } = asked;
     if (before.kind === 'rejected') return rejected(before.error);
 
     const owner = ownerAmong(before.pods, request, prompt);
+    const destinations = () => (owner ? [owner] : candidates.wellAmong(before.pods, 'unwatched').pods);
+    if (request.priority < 0 && parts.areFull?.(destinations())) return rejected({ kind: 'shed', model });
     const input: LookupInput =
       owner !== undefined
         ? { kind: 'owner', pod: owner }
@@ -156,20 +173,35 @@ export function createRoute(parts: RouteParts): Decide {
     return {
       decision,
       answered(answer) {
-        made?.answered(answer);
-        sent.answered(answer);
+        const server = sent.answered(answer);
+        made?.answered(server);
       },
       readAnswer: made?.readAnswer,
       release: () => sent.release(),
     };
   };
 
-  function strategyOf({ strategy: given }: RouteRequest) {
-    const text = given?.trim();
-    if (!text) return { kind: 'parsed', strategy: parts.defaultStrategy } as const;
-    const parsed = parseStrategy(text);
-    if (parsed.kind === 'parsed') return parsed;
-    return { kind: 'rejected', error: { kind: 'bad_strategy', strategy: text, why: parsed.why } } as const;
+  /**
+   * `pass`: Envoy's routes decide, which they can where there are others than to the pod that is picked, and where the body says for
+   * which model.
+   */
+  function strategyFor({ strategy, unroutable, extent }: RouteRequest): Asked {
+    const text = strategy?.trim();
+    if (text) {
+      const parsed = parseStrategy(text);
+      return parsed.kind === 'parsed'
+        ? parsed
+        : { kind: 'invalid', error: { strategy: text, why: parsed.why } };
+    }
+    if (parts.defaultStrategy !== 'pass') return { kind: 'parsed', strategy: parts.defaultStrategy };
+    const hasRoutes = unroutable !== 'any_pod' && extent !== 'any_pod';
+    return hasRoutes ? { kind: 'pass' } : { kind: 'parsed', strategy: PREFIX_CACHE };
+  }
+
+  /** As far as there are pods for it. Which of them a request's filter allows, Envoy's routes do not ask. */
+  function pass(model: string): RouteOutcome {
+    const allowed = candidates.allowed(model, { labels: undefined, subset: undefined });
+    return allowed.kind === 'rejected' ? rejected(allowed.error) : withoutPod({ kind: 'passed', model });
   }
 
   /** Of the pods that the request may go to and that are well, the one that made the response it names. */
@@ -257,7 +289,7 @@ export function createRoute(parts: RouteParts): Decide {
     const { index } = pick;
     const pod = pods[index]!;
     const others = kind === 'trial' ? candidates.wellAmong(allowed, 'unwatched').pods : pods;
-    const retries = retriesOf(pod, others, load.runningOn(others), random);
+    const retries = retriesOf(pod, others, load.runningOn(others), random, parts.retries);
     const rank = pick.reason === 'prefix_match' ? found?.rankOf(index) : undefined;
     // Envoy sends the header to whoever is tried next as well, and an engine refuses a rank that it does not have.
     const isForAll = rank !== undefined && retries.every(each => each === pod || found!.hasRank(each, rank));
@@ -325,6 +357,7 @@ export function createRoute(parts: RouteParts): Decide {
 
 /** Where nothing is known that a strategy could go by. */
 const LEAST_REQUEST: Strategy = { kind: 'single', name: 'least-request', text: 'least-request' };
+const PREFIX_CACHE: Strategy = { kind: 'single', name: 'prefix-cache', text: 'prefix-cache' };
 
 /** SGLang's `base:adapter`, where that is no model's name. */
 function withAdapter(prompt: PromptRequest, registry: RouteParts['registry']): PromptRequest {
@@ -336,7 +369,7 @@ function withAdapter(prompt: PromptRequest, registry: RouteParts['registry']): P
 }
 
 export function undecided(): RouteOutcome {
-  return outcomeWithoutPod({ kind: 'undecided' });
+  return withoutPod({ kind: 'undecided' });
 }
 
 function whyWithout(error: unknown): WithoutTokens {
@@ -366,9 +399,9 @@ function reasonOf(input: LookupInput, found: PrefixFound | undefined, picked: Re
 }
 
 export function rejected(error: ClientError): RouteOutcome {
-  return outcomeWithoutPod({ kind: 'rejected', error });
+  return withoutPod({ kind: 'rejected', error });
 }
 
-function outcomeWithoutPod(decision: Decision): RouteOutcome {
+function withoutPod(decision: Decision): RouteOutcome {
   return { decision, answered: () => {}, readAnswer: undefined, release: () => {} };
 }

@@ -34,6 +34,7 @@ export function aRequest(given: Partial<RouteRequest> = {}): RouteRequest {
     contentEncoding: undefined,
     strategy: undefined,
     session: NO_SESSION,
+    priority: 0,
     labels: undefined,
     subset: undefined,
     response: 'watched',
@@ -115,6 +116,8 @@ export function observing(): Observing {
         engineLoad: () => UNKNOWN_LOAD,
         load: new Load(),
         defaultStrategy: aStrategy(),
+        areFull: undefined,
+        retries: 2,
         deadlineMs: 60_000,
       }),
     );

@@ -100,6 +100,8 @@ export class RouteBench {
       engineLoad: ({ name }) => this.engineLoads[name] ?? UNKNOWN_LOAD,
       load: this.load,
       defaultStrategy: aStrategy(),
+      areFull: undefined,
+      retries: 2,
       deadlineMs: 60_000,
       ...given,
     });
@@ -116,6 +118,7 @@ export function aRequest(
     contentEncoding: undefined,
     strategy: undefined,
     session: NO_SESSION,
+    priority: 0,
     labels: undefined,
     subset: undefined,
     response: 'watched',

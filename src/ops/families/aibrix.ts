@@ -83,13 +83,13 @@ export const AIBRIX_METRICS: readonly FamilyMetric[] = [
       name: 'gateway_request_total',
       labels: ['model', 'gateway_pod', 'pod_name'],
       mirrors:
-        '`warmroute_decisions_total`, `warmroute_rejections_total`, `warmroute_answers_total` and `warmroute_undecided_total` together',
+        '`warmroute_decisions_total`, `warmroute_rejections_total`, `warmroute_answers_total`, `warmroute_passed_total` and `warmroute_undecided_total` together',
       differs:
         'counted when it is known what becomes of the request; what passes unrouted (`docs/paths.md`) is not',
     },
     ({ instruments, gatewayPod }) => {
-      const { decisions, rejections, answers, undecided } = instruments;
-      const value = [decisions, rejections, answers, undecided].reduce(
+      const { decisions, rejections, answers, undecided, passed } = instruments;
+      const value = [decisions, rejections, answers, undecided, passed].reduce(
         (sum, each) => sum + total(each.values()),
         0,
       );
