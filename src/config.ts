@@ -1,4 +1,5 @@
 import { SETTINGS, type Setting } from './settings/settings.ts';
+import type { TLS_KINDS } from './settings/tls.ts';
 
 type Values = { readonly [Key in keyof typeof SETTINGS]: Value<(typeof SETTINGS)[Key]> };
 /** Only settings without a default can be undefined. */
@@ -10,8 +11,11 @@ export type Mode =
   | { readonly kind: 'remote'; readonly fallback: 'character' | 'tiktoken' }
   | { readonly kind: 'remote_with_events' };
 
+type TlsKind = (typeof TLS_KINDS)[number];
+
 export interface Config extends Values {
   readonly mode: Mode;
+  readonly tls: TlsKind;
 }
 
 /** One setting as it is in force. */
@@ -75,6 +79,8 @@ export function readConfig(environment: Environment): LoadedConfig {
         'blocks are announced in the engines’ tokens, which only the engines’ tokenizer gives. Turn both on, or both off',
     );
   }
+  const tls = settings.tls ?? defaultTls(settings);
+  problems.push(...tlsProblems({ ...settings, tls }));
   if (environment[CLIENT_KEY]) {
     problems.push(
       `${CLIENT_KEY} is set, but client keys are not checked here and every request would pass: let Envoy check them ` +
@@ -82,8 +88,47 @@ export function readConfig(environment: Environment): LoadedConfig {
     );
   }
   if (problems.length > 0) return { kind: 'invalid', problems, podsFile: settings.podsFile };
-  const config = Object.freeze({ ...settings, mode: Object.freeze(modeOf(settings)) });
-  return { kind: 'valid', config, effective };
+  const config = Object.freeze({ ...settings, tls, mode: Object.freeze(modeOf(settings)) });
+  return { kind: 'valid', config, effective: effective.map(each => withDefault(each, SETTINGS.tls, tls)) };
+}
+
+/** Gateways dial the endpoint pickers of an InferencePool by TLS only, and do not verify it. */
+function defaultTls(settings: object): TlsKind {
+  const { discovery = [] } = settings as { readonly discovery?: readonly string[] };
+  return discovery.includes('inference-pool') ? 'self-signed' : 'off';
+}
+
+/** A certificate that is set and not served would leave plain text where TLS was meant. */
+function tlsProblems(
+  config: Pick<Config, 'tls' | 'tlsCertFile' | 'tlsKeyFile' | 'tlsClientCaFile'>,
+): string[] {
+  const name = (key: 'tls' | 'tlsCertFile' | 'tlsKeyFile' | 'tlsClientCaFile') => SETTINGS[key].names[0];
+  const isSet = (key: 'tlsCertFile' | 'tlsKeyFile' | 'tlsClientCaFile') => config[key] !== undefined;
+  const ownFiles = ['tlsCertFile', 'tlsKeyFile'] as const;
+  if (config.tls === 'files') {
+    const missing = ownFiles.filter(key => !isSet(key));
+    return missing.map(key => `${name('tls')} is files: give ${name(key)} the path of a PEM file`);
+  }
+  const idle = config.tls === 'off' ? ([...ownFiles, 'tlsClientCaFile'] as const) : ownFiles;
+  const meant = (key: (typeof idle)[number]) =>
+    key === 'tlsClientCaFile' ? 'self-signed or files' : 'files';
+  return idle
+    .filter(isSet)
+    .map(
+      key =>
+        `${name(key)} is set, but ${name('tls')} is ${config.tls}: set it to ${meant(key)}, or unset ${name(key)}`,
+    );
+}
+
+/** What is in force of a setting whose default depends on others. */
+function withDefault(
+  effective: EffectiveSetting,
+  { names }: Setting<unknown>,
+  value: string,
+): EffectiveSetting {
+  return effective.name === names[0] && effective.source === 'unset'
+    ? { ...effective, value, source: 'default' }
+    : effective;
 }
 
 interface Given {

@@ -12,6 +12,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   slices: [],
   listeners: [],
   warmup: [],
+  addresses: ['settings'],
   settings: ['domain'],
   config: ['settings'],
   'prefix-index': ['domain'],
@@ -23,6 +24,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   routing: ['domain', 'time', 'slots', 'health/pods-health', 'cache', 'prefix-index', 'prompt', 'pods'],
   events: ['domain', 'time', 'slots', 'cache', 'prefix-index', 'prompt/blocks', 'pods'],
   extproc: ['domain', 'routing/route'],
+  tls: ['time', 'extproc/tls-handshakes', 'pods/bounded-read', 'pods/file-watch'],
+  'grpc-ports': ['addresses', 'config', 'settings', 'time', 'extproc', 'ops', 'tls'],
   ops: [
     'domain',
     'time',
@@ -35,6 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'events',
     'extproc',
     'pods',
+    'tls/server-identity',
   ],
   simulator: ['domain'],
   engines: [
@@ -52,6 +56,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'engine-access': ['config', 'settings', 'prompt/engine/http'],
   tokenizing: ['config', 'domain', 'prompt'],
   serve: [
+    'addresses',
+    'grpc-ports',
     'config',
     'settings',
     'domain',
@@ -96,9 +102,11 @@ const ROOMS: Readonly<Record<string, { readonly doorway: string; readonly mayImp
 /** The only places that may import a library. */
 const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   zeromq: ['simulator/events', 'simulator/bound-socket'],
-  '@grpc/grpc-js': ['extproc/server', 'extproc/protos', 'extproc/stream'],
+  '@grpc/grpc-js': ['extproc/grpc-port', 'extproc/health', 'extproc/protos', 'extproc/stream'],
   '@grpc/proto-loader': ['extproc/protos'],
-  'grpc-health-check': ['extproc/server'],
+  'grpc-health-check': ['extproc/health'],
+  pkijs: ['tls/self-signed'],
+  asn1js: ['tls/self-signed'],
   undici: ['prompt/engine/http', 'engine-api/probe'],
   'lru-cache': [
     'prompt/engine/token-cache',
