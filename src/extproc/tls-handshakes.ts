@@ -25,7 +25,7 @@ export interface HandshakeParts {
   readonly onFailed: (failure: HandshakeFailure, socket: TLSSocket) => void;
 }
 
-/** Of gRPC: HTTP/2 alone. */
+/** HTTP/2. A client that offers others only is refused. */
 const PROTOCOL = 'h2';
 
 /** Returns what to do with a TCP connection on which a client has begun to speak TLS. */
@@ -45,12 +45,10 @@ export function tlsHandshakes(parts: HandshakeParts): (socket: Socket) => void {
   server.on('secureConnection', socket => {
     // What goes wrong later shows in the end of its streams.
     socket.on('error', () => {});
-    if (socket.alpnProtocol === PROTOCOL) {
-      onSecure(socket);
-    } else {
-      onFailed({ why: 'handshake', code: 'NO_ALPN_H2' }, socket);
-      socket.destroy();
-    }
+    // Envoy negotiates nothing unless it is told to, and inference gateways do not tell it: kgateway's configuration has no
+    // `alpn_protocols`. Node would speak HTTP/1 then, which nobody does who dials an external processor.
+    if (socket.alpnProtocol === false) socket.alpnProtocol = PROTOCOL;
+    onSecure(socket);
   });
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
     onFailed(failureOf(error, socket), socket);

@@ -7,9 +7,12 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { assert } from 'chai';
 import type { Bootstrap, EnvoyMessage } from '../../demo/envoy.ts';
+import type { Environment } from '../../src/config.ts';
 import { type Authority, createAuthority, type Issued } from '../support/certificates.ts';
+import { withEnvoy } from '../support/envoy.ts';
 import { eventually } from '../support/eventually.ts';
-import { type Fleet, envoyReady, startFleet, withFleet } from '../support/fleet.ts';
+import { envoyReady, type Fleet, startFleet, withFleet } from '../support/fleet.ts';
+import { createLlmClient } from '../support/llm-client.ts';
 import { startProgram } from '../support/program.ts';
 import { startTinyPod, type TinyPod } from '../support/tiny-pod.ts';
 
@@ -48,6 +51,24 @@ function dialledByTls({ ca, client }: Dialling = {}): (bootstrap: Bootstrap) => 
       },
     });
   };
+}
+
+/** Envoy's connections to the router do not get old. */
+function dialledAnew({ static_resources }: Bootstrap): void {
+  const cluster = static_resources.clusters.find(({ name }) => name === ROUTER_CLUSTER);
+  const options = cluster?.typed_extension_protocol_options as Record<string, EnvoyMessage>;
+  const http = options['envoy.extensions.upstreams.http.v3.HttpProtocolOptions'];
+  const common = http?.common_http_protocol_options as EnvoyMessage | undefined;
+  Object.assign(http!, { common_http_protocol_options: { ...common, max_connection_duration: '0.2s' } });
+}
+
+/** The serial number of the certificate that a new connection gets. */
+async function shownTo(port: number): Promise<string> {
+  const socket = connectTls({ port, host: '127.0.0.1', ALPNProtocols: ['h2'], rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  const { serialNumber } = socket.getPeerCertificate();
+  socket.destroy();
+  return serialNumber;
 }
 
 describe('Envoy dials the router by TLS', function () {
@@ -147,22 +168,65 @@ describe('Envoy dials the router by TLS', function () {
     await neverHealthy({ environment: {}, edit: dialledByTls() }, 'tls');
   });
 
-  /** Envoy does not get through, requests go on without the router, and the router says why. */
-  async function neverHealthy(
-    wiring: { readonly environment: Record<string, string>; readonly edit: (bootstrap: Bootstrap) => void },
-    why: string,
-  ): Promise<void> {
-    // Envoy's health check waits for a router of plain text, which the second one is.
-    await withFleet(startFleet({ pods, ...wiring, ...ONE_IS_WELL }), async fleet => {
-      void fleet;
+  interface Wiring {
+    readonly environment: Environment;
+    readonly edit: (bootstrap: Bootstrap) => void;
+  }
+
+  /** Envoy does not get through, requests go on without the router, and the router counts why. */
+  async function neverHealthy({ environment, edit }: Wiring, why: string): Promise<void> {
+    const program = await startProgram({ pods: pods.map(({ pod }) => pod), environment });
+    try {
+      const routers = [`127.0.0.1:${program.grpcPort}`];
+      const addresses = pods.map(({ address }) => address);
+      await withEnvoy({ file: 'warmroute.yaml', routers, pods: addresses, edit }, async envoy => {
+        await eventually(`it is counted: ${why}`, async () => {
+          return (await program.metrics())('warmroute_failed_connections_total', { port: 'grpc', why }) > 0;
+        });
+        const client = createLlmClient(envoy.url, {});
+        const { status, decision } = await client.post('/v1/completions', { model: 'demo', prompt: 'once' });
+        client.close();
+        assert.deepEqual([status, decision], [200, undefined]);
+      });
+    } finally {
+      await program.stop();
+    }
+  }
+
+  /** Requests one after another, on several connections, until told to stop. */
+  function keepAsking(fleet: Fleet) {
+    let asking = true;
+    let answered = 0;
+    let undecided = 0;
+    const statuses = new Set<number>();
+    const askers = Array.from({ length: 4 }, async () => {
+      while (asking) {
+        const { status, decision } = await fleet.post('/v1/completions', { model: 'demo', prompt: 'once' });
+        answered++;
+        statuses.add(status);
+        if (decision === undefined) undecided++;
+      }
     });
-    assert.fail(why);
+    return {
+      get answered() {
+        return answered;
+      },
+      async stop() {
+        asking = false;
+        await Promise.all(askers);
+        return { statuses: [...statuses], undecided };
+      },
+    };
   }
 
   it('while certificates are replaced: no request fails, and bodies go on that were under way', async () => {
     const environment = await mountFirst();
-    const edit = dialledByTls({ ca: authority.ca });
+    const edit = (bootstrap: Bootstrap) => {
+      dialledByTls({ ca: authority.ca })(bootstrap);
+      dialledAnew(bootstrap);
+    };
     await withFleet(startFleet({ file: 'endpoint-picker.yaml', pods, environment, edit }), async fleet => {
+      const handshakes = () => fleet.routerStat('ssl.handshake');
       const generation = await fleet.stream('/v1/chat/completions', CHAT);
       const asking = keepAsking(fleet);
       for (let i = 0; i < 3; i++) {
@@ -171,12 +235,13 @@ describe('Envoy dials the router by TLS', function () {
         await eventually('new connections are shown it', async () => {
           return (await shownTo(fleet.program.grpcPort)) === next.serialNumber;
         });
-        const before = asking.answered;
-        await eventually('requests go on', () => asking.answered > before + 20);
+        const [before, dialled] = [asking.answered, await handshakes()];
+        await eventually('requests go on, on new connections of Envoy’s', async () => {
+          return asking.answered > before + 20 && (await handshakes()) > dialled;
+        });
       }
       const { statuses, undecided } = await asking.stop();
-      assert.deepEqual([...new Set(statuses)], [200]);
-      assert.equal(undecided, 0);
+      assert.deepEqual([statuses, undecided], [[200], 0]);
       finish();
       assert.equal(await generation.text, 'data: {"once":"upon a time"}\n\ndata: [DONE]\n\n');
       for (const counter of ['streams_failed', 'failure_mode_allowed', 'message_timeouts'])
