@@ -45,6 +45,19 @@ export interface GrpcPorts {
   stop(): Promise<void>;
 }
 
+/** What is wrong with the files of TLS. Rejects with the reason of `ending` when that is aborted. */
+export async function tlsProblem(config: Config, ending: AbortSignal): Promise<string | undefined> {
+  if (config.tls === 'off') return undefined;
+  try {
+    const identity = await followIdentity({ source: await identitySource(config), onFact: () => {}, ending });
+    await identity.stop();
+    return undefined;
+  } catch (error) {
+    ending.throwIfAborted();
+    return (error as Error).message;
+  }
+}
+
 /** Rejects when an address cannot be bound, or the certificate cannot be served; then nothing is left. */
 export async function openGrpcPorts(options: GrpcPortsOptions): Promise<GrpcPorts> {
   const { config, report } = options;

@@ -78,7 +78,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'pods',
     'ops',
   ],
-  commands: ['config', 'settings', 'serve', 'pods', 'ops', 'simulator'],
+  commands: ['config', 'settings', 'serve', 'grpc-ports', 'pods', 'ops', 'simulator'],
   main: ['commands'],
 };
 

@@ -73,13 +73,13 @@ describe('TLS on the gRPC port', function () {
       messagesOf(served).filter(message => message.includes('set WARMROUTE_TLS')),
       1,
     );
-    assert.isUndefined(await metric(served, 'warmroute_tls_certificate_expiry_seconds'));
+    assert.isUndefined(await metric(served, 'warmroute_tls_certificate_seconds_left'));
   });
 
   it('is with a certificate of its own making when that is self-signed', async () => {
     const served = await bench.start({ WARMROUTE_TLS: 'self-signed' }, { kind: 'tls' });
     assert.equal((await routed(served.envoy)).reason, 'only_pod');
-    const years = (await metric(served, 'warmroute_tls_certificate_expiry_seconds'))! / (365 * 86_400);
+    const years = (await metric(served, 'warmroute_tls_certificate_seconds_left'))! / (365 * 86_400);
     assert.closeTo(years, 10, 0.1);
 
     const plain = new FakeEnvoy(served.server.grpcPort);

@@ -122,7 +122,7 @@ export function createInstruments(metrics: Metrics) {
       ['outcome'],
     ),
     certificateSeconds: gauge(
-      'warmroute_tls_certificate_expiry_seconds',
+      'warmroute_tls_certificate_seconds_left',
       'Time until the TLS certificate that is served ends; negative afterwards',
     ),
     undecided: counter('warmroute_undecided_total', 'Requests that went on without a pick, by why', ['why']),

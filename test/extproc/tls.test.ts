@@ -294,6 +294,27 @@ describe('The gRPC port with TLS', () => {
       await once(stream, 'data');
       raw.drop();
     });
+
+    it('resumes no session from before the authority was replaced', async () => {
+      const { server } = given();
+      const next = await createAuthority('the next one');
+      const { cert, key } = await authority.issue();
+      const options: ConnectionOptions = { cert, key, maxVersion: 'TLSv1.2' };
+      /** Whether the session of a connection before was resumed, and its own, for the next one. */
+      const dial = async (session?: Buffer) => {
+        const socket = tls(server.port, { ...options, ...(session && { session }) }).on('error', () => {});
+        await once(socket, 'secureConnect');
+        const [isReused, own] = [socket.isSessionReused(), socket.getSession()];
+        socket.destroy();
+        return { isReused, session: own };
+      };
+      const { session } = await dial();
+      assert.isTrue((await dial(session)).isReused, 'before');
+      await issue(authority, next.ca);
+      failures = [];
+      await dial(session).catch(() => {});
+      await eventually('it is refused', () => whys().includes('client_certificate'));
+    });
   });
 });
 

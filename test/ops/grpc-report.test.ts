@@ -56,7 +56,7 @@ describe('the report on the gRPC ports', () => {
       },
     };
     const { identity, serves } = report();
-    assert.deepEqual(await metric('warmroute_tls_certificate_expiry_seconds'), [], 'without TLS');
+    assert.deepEqual(await metric('warmroute_tls_certificate_seconds_left'), [], 'without TLS');
     identity({ kind: 'changed', certificate });
     identity({ kind: 'kept', problem: 'KEY: ENOENT' });
     identity({ kind: 'ends_soon', certificate });
@@ -78,7 +78,7 @@ describe('the report on the gRPC ports', () => {
     ]);
 
     serves({ certificate });
-    const [sample] = await metric('warmroute_tls_certificate_expiry_seconds');
+    const [sample] = await metric('warmroute_tls_certificate_seconds_left');
     const seconds = Number(sample?.split(' ').at(-1));
     assert.closeTo(seconds, (certificate.endsAt - Date.now()) / 1_000, 60);
   });
