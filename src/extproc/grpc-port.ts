@@ -47,7 +47,7 @@ export interface GrpcPort {
 
 /** Rejects when the address cannot be bound. */
 export async function openGrpcPort(options: GrpcPortOptions): Promise<GrpcPort> {
-  // What goes wrong is told by rejections and callbacks; grpc-js would write it to stderr as well.
+  // Failures are reported by rejections and callbacks; grpc-js would write them to stderr as well.
   setLogVerbosity(logVerbosity.NONE);
   const server = new Server({
     'grpc.max_receive_message_length': options.maxMessageBytes,
