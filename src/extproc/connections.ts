@@ -19,7 +19,7 @@ export interface ConnectionLimits {
 /** How HTTP/2 is carried. */
 export type Transport =
   | { readonly kind: 'plain_text' }
-  /** @see {@link ServerIdentity}: whether clients need a certificate is settled by the first one that is asked for. */
+  /** Whether clients need a certificate is settled by the first identity that is asked for. */
   | { readonly kind: 'tls'; readonly identity: () => ServerIdentity };
 
 /** A connection that came to nothing. */
@@ -58,12 +58,20 @@ const PREFACE_BYTES = 24 + 9;
 
 /** Rejects when the address cannot be bound. */
 export async function listenForConnections(parts: ConnectionParts): Promise<Connections> {
-  const { transport, onFailed } = parts;
+  const { transport } = parts;
   const connections = new Map<string, Connection>();
+  let isClosing = false;
   const carry = (connection: Connection | undefined, http2: Socket) => {
-    if (connection === undefined) return;
+    if (connection === undefined) {
+      http2.destroy();
+      return;
+    }
     connection.http2 = http2;
     parts.onConnection(http2);
+  };
+  /** What we end ourselves when we leave is no failure. */
+  const onFailed = (failure: ConnectionFailure) => {
+    if (!isClosing) parts.onFailed(failure);
   };
   const takeTls =
     transport.kind === 'tls'
@@ -76,7 +84,7 @@ export async function listenForConnections(parts: ConnectionParts): Promise<Conn
       : undefined;
 
   const server = createServer({ noDelay: true }, tcp => {
-    // Node destroys it; where HTTP/2 is spoken the end of its streams tells.
+    // Node destroys it, and where HTTP/2 is spoken its streams end.
     tcp.on('error', () => {});
     const name = nameOf(tcp);
     const connection: Connection = { tcp, openedAt: performance.now(), http2: undefined, endedAt: undefined };
@@ -121,6 +129,7 @@ export async function listenForConnections(parts: ConnectionParts): Promise<Conn
     port: (server.address() as AddressInfo).port,
     close: () =>
       new Promise(resolve => {
+        isClosing = true;
         server.close(() => {
           clearInterval(timer);
           resolve();

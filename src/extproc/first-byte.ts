@@ -8,7 +8,7 @@ const HANDSHAKE = 0x16;
 
 /**
  * Calls `onSpoken` when the first byte of a connection is there, and leaves it there. A connection that ends without one is closed, and
- * nothing is said of it: load balancers and port scanners do so.
+ * not reported: load balancers and port scanners do so.
  */
 export function readFirstByte(socket: Socket, onSpoken: (spoken: Spoken) => void): void {
   socket.once('readable', () => {

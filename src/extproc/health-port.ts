@@ -42,7 +42,7 @@ export async function openHealthPort(options: HealthPortOptions): Promise<Health
     port: port.port,
     async stop() {
       const closed = port.close();
-      // Watchers have been told, and may stay for ever.
+      // Watchers know by now, and may stay for ever.
       port.cut();
       await closed;
     },

@@ -26,7 +26,7 @@ export interface ExtProcServerOptions extends Omit<StreamOptions, 'firstMessageM
   readonly idleMs: number;
   readonly maxConnections: number;
   readonly transport: Transport;
-  /** Of this port, and told by `drain`. */
+  /** Served on this port, and NOT_SERVING from `drain` on. */
   readonly health: GrpcHealth;
   /** A connection was refused for `maxConnections`. */
   readonly onRefused: () => void;

@@ -43,7 +43,7 @@ export function tlsHandshakes(parts: HandshakeParts): (socket: Socket) => void {
     handshakeTimeout: maxMs,
   });
   server.on('secureConnection', socket => {
-    // What goes wrong later shows in the end of its streams.
+    // What goes wrong later ends its streams.
     socket.on('error', () => {});
     // Envoy negotiates nothing unless it is told to, and inference gateways do not tell it: kgateway's configuration has no
     // `alpn_protocols`. Node would speak HTTP/1 then, which nobody does who dials an external processor.

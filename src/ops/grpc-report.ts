@@ -5,7 +5,7 @@ import type { Instruments } from './instruments.ts';
 import type { Logger } from './log.ts';
 import { createLogThrottle } from './log-throttle.ts';
 
-/** What the gRPC ports tell, as metrics and log lines. */
+/** What the gRPC ports report, as metrics and log lines. */
 export interface GrpcReport {
   /** A connection beyond the most that there may be. */
   readonly refused: () => void;
@@ -19,7 +19,7 @@ export interface GrpcReport {
 const FAILED: Readonly<Record<ConnectionFailure['why'], string>> = {
   tls: 'a client speaks TLS to the gRPC port, which is plain text: set WARMROUTE_TLS, or have the client speak plain text',
   plain_text:
-    'a client speaks plain text to the gRPC port, which has TLS: have it speak TLS, or set WARMROUTE_TLS=off',
+    'a client speaks plain text to the gRPC port, which has TLS: have it speak TLS, or set WARMROUTE_TLS=off; for probes there is WARMROUTE_HEALTH_ADDRESS',
   no_client_certificate:
     'a client is refused: it has no certificate, and WARMROUTE_TLS_CLIENT_CA_FILE asks for one',
   client_certificate:

@@ -83,6 +83,6 @@ function keyOf(text: string): KeyObject | undefined {
   }
 }
 
-function shown({ serialNumber, subject, validFromDate, validToDate }: X509Certificate): ShownCertificate {
-  return { serialNumber, subject, beginsAt: validFromDate.getTime(), endsAt: validToDate.getTime() };
+function shown({ serialNumber, subject, validFrom, validTo }: X509Certificate): ShownCertificate {
+  return { serialNumber, subject, beginsAt: Date.parse(validFrom), endsAt: Date.parse(validTo) };
 }

@@ -28,9 +28,9 @@ export interface IdentitySource {
 export type IdentityFact =
   /** New connections get it. */
   | { readonly kind: 'changed'; readonly certificate: ShownCertificate }
-  /** The files cannot be used as they are: what was shown before still is. Told once per content. */
+  /** The files cannot be used as they are: what was shown before still is. Reported once per content. */
   | { readonly kind: 'kept'; readonly problem: string }
-  /** Told once per certificate. */
+  /** Reported once per certificate. */
   | { readonly kind: 'ends_soon' | 'ended'; readonly certificate: ShownCertificate };
 
 export interface IdentityOptions {
@@ -60,7 +60,7 @@ const LOOK_EVERY_MS = 60_000;
 const SOON_MS = 7 * 86_400_000;
 const SOON_SHARE = 0.2;
 
-/** Rejects with what is wrong with the files, naming the setting. A certificate that has ended is served, and told of. */
+/** Rejects with what is wrong with the files, naming the setting. A certificate that has ended is served, and reported. */
 export async function followIdentity(options: IdentityOptions): Promise<FollowedIdentity> {
   const {
     source,
@@ -93,13 +93,13 @@ export async function followIdentity(options: IdentityOptions): Promise<Followed
     }
   }
 
-  let told: string | undefined;
+  let reported: string | undefined;
   function look(): void {
     const { certificate } = current;
     const kind = stageOf(certificate, now());
-    const what = `${kind} ${certificate.serialNumber}`;
-    if (kind === 'valid' || told === what) return;
-    told = what;
+    const what = `${kind} ${certificate.serialNumber} ${certificate.endsAt}`;
+    if (kind === 'valid' || reported === what) return;
+    reported = what;
     onFact({ kind, certificate });
   }
 

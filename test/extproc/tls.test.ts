@@ -190,6 +190,7 @@ describe('The gRPC port with TLS', () => {
       call.decide();
       assert.equal((await stream.status).code, 0);
       await drained;
+      assert.deepEqual(failures, [], 'who was ended has not failed');
       envoy.close();
     });
   });

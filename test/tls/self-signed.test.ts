@@ -17,8 +17,8 @@ describe('A self-signed certificate', () => {
     for (const address of names.slice(2)) assert.equal(certificate.checkIP(address), address);
     assert.isUndefined(certificate.checkIP('10.1.2.4'));
     assert.equal(certificate.subject, 'CN=warmroute');
-    assert.isBelow(certificate.validFromDate.getTime(), NOW);
-    assert.equal(certificate.validToDate.getUTCFullYear(), 2036);
+    assert.isBelow(Date.parse(certificate.validFrom), NOW);
+    assert.equal(new Date(certificate.validTo).getUTCFullYear(), 2036);
 
     const checked = checkIdentity({
       cert: { setting: 'CERT', text: cert },
