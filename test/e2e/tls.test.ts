@@ -11,7 +11,7 @@ import type { Environment } from '../../src/config.ts';
 import { type Authority, createAuthority, type Issued } from '../support/certificates.ts';
 import { withEnvoy } from '../support/envoy.ts';
 import { eventually } from '../support/eventually.ts';
-import { envoyReady, type Fleet, startFleet, withFleet } from '../support/fleet.ts';
+import { envoyReady, type Fleet, startFleet, startFleetWithProcess, withFleet } from '../support/fleet.ts';
 import { createLlmClient } from '../support/llm-client.ts';
 import { startProgram } from '../support/program.ts';
 import { startTinyPod, type TinyPod } from '../support/tiny-pod.ts';
@@ -248,6 +248,21 @@ describe('Envoy dials the router by TLS', function () {
         assert.equal(await fleet.filterStat(counter), 0, counter);
       assert.equal(await fleet.routerStat('ssl.connection_error'), 0);
       assert.equal((await fleet.program.metrics())('warmroute_tls_reloads_total', { outcome: 'taken' }), 3);
+    });
+  });
+
+  it('until the router leaves, which fails no request', async () => {
+    const starting = startFleetWithProcess({ pods, environment: SELF_SIGNED, edit: dialledByTls() });
+    await withFleet(starting, async fleet => {
+      const generation = await fleet.stream('/v1/chat/completions', CHAT);
+      const asking = keepAsking(fleet);
+      await eventually('requests go on', () => asking.answered > 20);
+      fleet.program.kill('SIGTERM');
+      assert.deepEqual(await fleet.program.exited, { code: 0, signal: null });
+      const { statuses } = await asking.stop();
+      assert.deepEqual(statuses, [200]);
+      finish();
+      assert.equal(await generation.text, 'data: {"once":"upon a time"}\n\ndata: [DONE]\n\n');
     });
   });
 });
