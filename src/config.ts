@@ -1,5 +1,5 @@
 import { SETTINGS, type Setting } from './settings/settings.ts';
-import type { TLS_KINDS } from './settings/tls.ts';
+import { defaultTls, type TlsKind, tlsProblems } from './settings/tls.ts';
 
 type Values = { readonly [Key in keyof typeof SETTINGS]: Value<(typeof SETTINGS)[Key]> };
 /** Only settings without a default can be undefined. */
@@ -11,11 +11,11 @@ export type Mode =
   | { readonly kind: 'remote'; readonly fallback: 'character' | 'tiktoken' }
   | { readonly kind: 'remote_with_events' };
 
-type TlsKind = (typeof TLS_KINDS)[number];
-
 export interface Config extends Values {
   readonly mode: Mode;
   readonly tls: TlsKind;
+  /** Of requests that ask for none; `pass`: Envoy's routes decide. */
+  readonly defaultStrategy: Values['strategy'] | 'pass';
 }
 
 /** One setting as it is in force. */
@@ -88,36 +88,14 @@ export function readConfig(environment: Environment): LoadedConfig {
     );
   }
   if (problems.length > 0) return { kind: 'invalid', problems, podsFile: settings.podsFile };
-  const config = Object.freeze({ ...settings, tls, mode: Object.freeze(modeOf(settings)) });
+  const isUnset = givenFor(SETTINGS.strategy, environment).length === 0;
+  const config = Object.freeze({
+    ...settings,
+    tls,
+    mode: Object.freeze(modeOf(settings)),
+    defaultStrategy: isUnset && settings.unsetStrategy === 'pass' ? 'pass' : settings.strategy,
+  });
   return { kind: 'valid', config, effective: effective.map(each => withDefault(each, SETTINGS.tls, tls)) };
-}
-
-/** Gateways dial the endpoint pickers of an InferencePool by TLS only, and do not verify it. */
-function defaultTls(settings: object): TlsKind {
-  const { discovery = [] } = settings as { readonly discovery?: readonly string[] };
-  return discovery.includes('inference-pool') ? 'self-signed' : 'off';
-}
-
-/** A certificate that is set and not served would leave plain text where TLS was meant. */
-function tlsProblems(
-  config: Pick<Config, 'tls' | 'tlsCertFile' | 'tlsKeyFile' | 'tlsClientCaFile'>,
-): string[] {
-  const name = (key: 'tls' | 'tlsCertFile' | 'tlsKeyFile' | 'tlsClientCaFile') => SETTINGS[key].names[0];
-  const isSet = (key: 'tlsCertFile' | 'tlsKeyFile' | 'tlsClientCaFile') => config[key] !== undefined;
-  const ownFiles = ['tlsCertFile', 'tlsKeyFile'] as const;
-  if (config.tls === 'files') {
-    const missing = ownFiles.filter(key => !isSet(key));
-    return missing.map(key => `${name('tls')} is files: give ${name(key)} the path of a PEM file`);
-  }
-  const idle = config.tls === 'off' ? ([...ownFiles, 'tlsClientCaFile'] as const) : ownFiles;
-  const meant = (key: (typeof idle)[number]) =>
-    key === 'tlsClientCaFile' ? 'self-signed or files' : 'files';
-  return idle
-    .filter(isSet)
-    .map(
-      key =>
-        `${name(key)} is set, but ${name('tls')} is ${config.tls}: set it to ${meant(key)}, or unset ${name(key)}`,
-    );
 }
 
 /** What is in force of a setting whose default depends on others. */

@@ -125,6 +125,11 @@ export function createInstruments(metrics: Metrics) {
       'warmroute_tls_certificate_seconds_left',
       'Time until the TLS certificate that is served ends; negative afterwards',
     ),
+    passed: counter(
+      'warmroute_passed_total',
+      'Requests left to the routes of Envoy, since none asked for a strategy',
+      ['model'],
+    ),
     undecided: counter('warmroute_undecided_total', 'Requests that went on without a pick, by why', ['why']),
     matchedBlocks: counter(
       'warmroute_matched_blocks_total',

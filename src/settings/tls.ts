@@ -1,14 +1,16 @@
-/** TLS on the gRPC port. */
+/** TLS on the gRPC port, and what of it goes together. */
 import { type Setting, setting } from './setting.ts';
 import { anyText, choice } from './values.ts';
 
-export const TLS_KINDS = ['off', 'self-signed', 'files'] as const;
+const TLS_KINDS = ['off', 'self-signed', 'files'] as const;
+
+export type TlsKind = (typeof TLS_KINDS)[number];
 
 export const TLS = {
   tls: setting(
     'Warmroute',
     ['WARMROUTE_TLS'],
-    // Depends on other settings: config.ts.
+    // Depends on other settings: `defaultTls`.
     undefined,
     'kind',
     choice(TLS_KINDS),
@@ -39,3 +41,37 @@ export const TLS = {
     'With TLS: PEM of authorities. Clients without a certificate of one of them are refused, health checks on the gRPC port among them; for the kubelet’s there is `WARMROUTE_HEALTH_ADDRESS`. Read again when it changes. Unset: clients need no certificate.',
   ),
 } as const satisfies Record<string, Setting<unknown>>;
+
+/** Gateways dial the endpoint pickers of an InferencePool by TLS only, and do not verify it. */
+export function defaultTls(settings: object): TlsKind {
+  const { discovery = [] } = settings as { readonly discovery?: readonly string[] };
+  return discovery.includes('inference-pool') ? 'self-signed' : 'off';
+}
+
+type FileKey = Exclude<keyof typeof TLS, 'tls'>;
+
+const OWN_FILES = ['tlsCertFile', 'tlsKeyFile'] as const;
+
+/**
+ * Files that are missing, and those that are not used: a certificate that is set and not served would leave plain text where TLS was
+ * meant.
+ */
+export function tlsProblems(
+  settings: { readonly tls: TlsKind } & { readonly [Key in FileKey]: string | undefined },
+): string[] {
+  const { tls } = settings;
+  const [kind] = TLS.tls.names;
+  if (tls === 'files') {
+    return OWN_FILES.filter(key => settings[key] === undefined).map(
+      key => `${kind} is files: give ${TLS[key].names[0]} the path of a PEM file`,
+    );
+  }
+  const unused: readonly FileKey[] = tls === 'off' ? [...OWN_FILES, 'tlsClientCaFile'] : OWN_FILES;
+  return unused
+    .filter(key => settings[key] !== undefined)
+    .map(key => {
+      const [name] = TLS[key].names;
+      const meant = key === 'tlsClientCaFile' ? 'self-signed or files' : 'files';
+      return `${name} is set, but ${kind} is ${tls}: set it to ${meant}, or unset ${name}`;
+    });
+}

@@ -5,6 +5,7 @@ import { GrpcHealth, LIVENESS_SERVICES, READINESS_SERVICES } from '../../src/ext
 import { startExtProcServer } from '../../src/extproc/server.ts';
 import { requestBody, requestHeaders } from '../support/envoy-messages.ts';
 import { RawEnvoy } from '../support/fake-envoy.ts';
+import { OPTIONS } from './dialogue.ts';
 import { useServer } from './server-fixture.ts';
 import { toldReply } from './told.ts';
 
@@ -62,13 +63,7 @@ describe('The ext_proc server', () => {
       onFailed: () => {},
       unsaidMode: 'BUFFERED',
       route: route.route,
-      exchange: {
-        ...{ maxBodyBytes: 1, debugHeaders: 'off', targetHeaders: 'off' },
-        ruleOf: () => ({ treatment: 'routed', errors: 'openai' }),
-        models: () => [{ id: 'demo', root: 'demo' }],
-        newRequestId: () => '',
-        watchNext: () => 'unwatched',
-      },
+      exchange: OPTIONS,
       onFact: () => {},
       onUnexpected: () => {},
     }).catch((error: unknown) => error);
