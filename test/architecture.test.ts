@@ -14,6 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   warmup: [],
   strategies: ['domain'],
   settings: ['domain', 'strategies'],
+  addresses: ['settings'],
   config: ['settings'],
   'prefix-index': ['domain'],
   cache: ['domain', 'time', 'prefix-index'],
@@ -34,6 +35,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   events: ['domain', 'time', 'slots', 'cache', 'prefix-index', 'prompt/blocks', 'pods'],
   extproc: ['domain', 'routing/route'],
+  tls: ['time', 'extproc/tls-handshakes', 'pods/bounded-read', 'pods/file-watch'],
+  'grpc-ports': ['addresses', 'config', 'settings', 'time', 'extproc', 'ops', 'tls'],
   ops: [
     'domain',
     'time',
@@ -47,6 +50,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'events',
     'extproc',
     'pods',
+    'tls/server-identity',
   ],
   simulator: ['domain'],
   engines: [
@@ -65,6 +69,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   tokenizing: ['config', 'domain', 'prompt'],
   'engine-loads': ['config', 'engine-api', 'strategies'],
   serve: [
+    'addresses',
+    'grpc-ports',
     'config',
     'settings',
     'domain',
@@ -87,7 +93,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'pods',
     'ops',
   ],
-  commands: ['config', 'settings', 'serve', 'pods', 'ops', 'simulator'],
+  commands: ['config', 'settings', 'serve', 'grpc-ports', 'pods', 'ops', 'simulator'],
   main: ['commands'],
 };
 
@@ -117,9 +123,11 @@ const ROOMS: Readonly<Record<string, { readonly doorway: string; readonly mayImp
 /** The only places that may import a library. */
 const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   zeromq: ['simulator/events', 'simulator/bound-socket'],
-  '@grpc/grpc-js': ['extproc/server', 'extproc/protos', 'extproc/stream'],
+  '@grpc/grpc-js': ['extproc/grpc-port', 'extproc/health', 'extproc/protos', 'extproc/stream'],
   '@grpc/proto-loader': ['extproc/protos'],
-  'grpc-health-check': ['extproc/server'],
+  'grpc-health-check': ['extproc/health'],
+  pkijs: ['tls/self-signed'],
+  asn1js: ['tls/self-signed'],
   undici: ['prompt/engine/http', 'engine-api/probe'],
   'lru-cache': [
     'prompt/engine/token-cache',
