@@ -65,7 +65,7 @@ describe('configuration', () => {
       otlpProtocol: 'grpc',
       serviceName: 'warmroute',
       mode: { kind: 'local', tokenizer: 'character' },
-      defaultStrategy: 'prefix-cache',
+      defaultStrategy: aStrategy(),
     });
   });
 
@@ -111,7 +111,7 @@ describe('configuration', () => {
       aConfig({ WARMROUTE_UNSET_STRATEGY: 'pass', ROUTING_ALGORITHM }).defaultStrategy;
     assert.deepEqual(
       [strategyOf(), strategyOf(''), strategyOf('prefix-cache')],
-      ['pass', 'pass', 'prefix-cache'],
+      ['pass', 'pass', aStrategy()],
     );
   });
 

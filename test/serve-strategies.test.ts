@@ -6,7 +6,7 @@ import { headersSet, requestBody, requestHeaders, responseHeaders } from './supp
 import { eventually } from './support/eventually.ts';
 import { FakeEngine, type PageAnswer } from './support/fake-engine.ts';
 import type { FakeEnvoy } from './support/fake-envoy.ts';
-import { adminPage, MODEL, PROMPT, ServeBench } from './support/serve-bench.ts';
+import { adminPage, MODEL, PROMPT, ServeBench, type Served } from './support/serve-bench.ts';
 
 const QUIET: Environment = { WARMROUTE_HEALTH_INTERVAL_MS: '0', WARMROUTE_METRIC_FAMILIES: 'none' };
 /** As fast as a test can want it. */
@@ -68,25 +68,29 @@ describe('serve() and strategies', function () {
     };
   }
 
-  /** The same, once the engines have been heard. */
-  const heard = (envoy: FakeEnvoy, headers: Readonly<Record<string, string>> = {}) =>
-    eventually('the engines are heard', async () => {
-      const told = await ask(envoy, headers);
-      return told.reason !== 'no_engine_metrics' && told;
+  /** Resolves when each engine has said how busy it is. */
+  const allHeard = ({ server }: Served) =>
+    eventually('all engines are heard', async () => {
+      const pods = await podsShown(server);
+      return pods.length === 3 && pods.every(({ engine }) => engine.kind === 'known');
     });
 
+  async function podsShown(server: Served['server']) {
+    const { text } = await adminPage(server, '/debug/pods');
+    return (JSON.parse(text) as { pods: { pod: string; engine: { kind: string; kvUsage: number } }[] }).pods;
+  }
+
   it('least-kv-cache follows what the engines say, as they say it', async () => {
-    const { envoy, server } = await bench.start({ ...SCRAPING, ROUTING_ALGORITHM: 'least-kv-cache' });
-    assert.deepInclude(await heard(envoy), { target: addressOf(engines[1]!), reason: 'least-kv-cache' });
+    const served = await bench.start({ ...SCRAPING, ROUTING_ALGORITHM: 'least-kv-cache' });
+    const { envoy, server } = served;
+    await allHeard(served);
+    assert.deepInclude(await ask(envoy), { target: addressOf(engines[1]!), reason: 'least-kv-cache' });
     engines[1]!.pages = { '/metrics': page(0.8) };
     await eventually('the emptiest is another one', async () => {
       return (await ask(envoy)).target === addressOf(engines[2]!);
     });
-    const { pods } = JSON.parse((await adminPage(server, '/debug/pods')).text) as {
-      pods: { pod: string; engine: { kind: string; kvUsage: number } }[];
-    };
     assert.deepEqual(
-      pods.map(({ pod, engine }) => [pod, engine.kind, engine.kvUsage]),
+      (await podsShown(server)).map(({ pod, engine }) => [pod, engine.kind, engine.kvUsage]),
       [
         ['pod-0', 'known', 0.9],
         ['pod-1', 'known', 0.8],
@@ -102,12 +106,17 @@ describe('serve() and strategies', function () {
   });
 
   it('begins to read metrics when a request first asks for a strategy that compares them', async () => {
-    const { envoy } = await bench.start(SCRAPING);
+    const served = await bench.start(SCRAPING);
+    const { envoy } = served;
     await ask(envoy);
     for (const { asked } of engines) assert.isEmpty(asked.all);
     const strategy = { 'routing-strategy': 'least-kv-cache' };
     assert.equal((await ask(envoy, strategy)).reason, 'no_engine_metrics');
-    assert.equal((await heard(envoy, strategy)).target, addressOf(engines[1]!));
+    await allHeard(served);
+    assert.deepInclude(await ask(envoy, strategy), {
+      target: addressOf(engines[1]!),
+      reason: 'least-kv-cache',
+    });
   });
 
   it('never reads metrics with WARMROUTE_METRICS_INTERVAL_MS=0, and routes by load, visibly', async () => {
@@ -158,12 +167,13 @@ describe('serve() and strategies', function () {
 
   it('takes weighted lists, from a header as from ROUTING_ALGORITHM, and echoes them as they came', async () => {
     const configured = 'least-kv-cache:3,least-request';
-    const { envoy, server } = await bench.start({ ...SCRAPING, ROUTING_ALGORITHM: configured });
-    const first = await eventually('the engines are heard', async () => {
-      const told = await ask(envoy);
-      return told.target === addressOf(engines[1]!) && told;
+    const served = await bench.start({ ...SCRAPING, ROUTING_ALGORITHM: configured });
+    const { envoy, server } = served;
+    await allHeard(served);
+    const first = await ask(envoy);
+    assert.deepInclude(first, {
+      ...{ target: addressOf(engines[1]!), strategy: configured, reason: 'weighted' },
     });
-    assert.deepInclude(first, { strategy: configured, reason: 'weighted' });
     const given = 'least-gpu-cache: 2 ,prefix-cache:0, least-request';
     const second = await ask(envoy, { 'routing-strategy': given, 'x-warmroute-debug': '1' });
     assert.deepInclude(second, {

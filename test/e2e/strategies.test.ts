@@ -102,8 +102,8 @@ describe('AIBrix’s strategies, through a real Envoy', function () {
           page.json(),
         );
         const { pods } = text as { pods: { engine: { kvUsage?: number } }[] };
-        const usages = pods.map(({ engine }) => engine.kvUsage ?? 0);
-        return usages.filter(usage => usage > 0).length === 2;
+        const usages = pods.map(({ engine }) => engine.kvUsage);
+        return usages.every(usage => usage !== undefined) && usages.filter(usage => usage > 0).length === 2;
       });
       for (let turn = 0; turn < 5; turn++) {
         const { status, decision } = await ask(fleet, '', {}, `${PREFIX} ${turn}`);
