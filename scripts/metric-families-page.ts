@@ -39,7 +39,7 @@ each family out (\`aibrix\`, \`llm-d\`, or \`none\` of them).
   engines count all of these themselves.
 - Where a value is an engine's (queue, running requests, KV-cache usage), each engine's \`/metrics\` is read every 10 s, or as often as
   \`WARMROUTE_METRICS_INTERVAL_MS\` says while decisions are made by it. With that at 0 these have no series.
-- A family adds some series per pod: \`aibrix\` five, and one per publisher for each of twelve \`aibrix_kvcache_zmq_*\`; \`llm-d\` six.`;
+- A family adds some series per pod: \`aibrix\` five, and one per publisher for each of twelve \`aibrix_kvcache_zmq_*\`; \`llm-d\` five.`;
 
 const ABOUT: Readonly<Record<Family, string>> = {
   aibrix: `## AIBrix

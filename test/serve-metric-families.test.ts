@@ -131,7 +131,12 @@ describe('serve() and the metrics of others', function () {
     });
     const attempts = samplesOf(text, 'llm_d_epp_scheduler_attempts_total');
     assert.deepEqual(sumsBy(attempts, 'status'), { success: 6, failure: 0 });
-    assert.deepEqual(samplesOf(text, 'inference_extension_scheduler_attempts_total'), attempts);
+    const before = samplesOf(text, 'inference_extension_scheduler_attempts_total');
+    assert.deepEqual(sumsBy(before, 'pod_name'), sumsBy(attempts, 'endpoint_name'));
+    assert.deepEqual(sumsBy(samplesOf(text, 'inference_pool_per_pod_queue_size'), 'model_server_pod'), {
+      'engine-0': 0,
+      'engine-1': 0,
+    });
     assert.equal(sumOf('llm_d_epp_inflight_requests'), 2);
     assert.equal(sumOf('llm_d_epp_scheduler_e2e_duration_seconds_count'), 6);
     assert.equal(sumOf('llm_d_epp_prefix_indexer_size'), sumOf('warmroute_index_blocks'));

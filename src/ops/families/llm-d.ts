@@ -15,13 +15,21 @@ const metric = (kind: 'counter' | 'gauge', row: Row, read: Read): FamilyMetric =
   source: { kind, read },
 });
 
-/** The same under its old name. `drop`: labels that it did not have. */
+interface OldLabels {
+  /** Labels that it did not have. */
+  readonly without?: readonly string[];
+  /** New name → old name. */
+  readonly renamed?: Readonly<Record<string, string>>;
+}
+
+/** The same under its old name. */
 function formerly(
   name: string,
   { labels, mirrors, source }: FamilyMetric,
-  drop: readonly string[] = [],
+  { without = [], renamed = {} }: OldLabels = {},
 ): FamilyMetric {
-  const kept = labels.filter(label => !drop.includes(label));
+  const oldName = (label: string) => renamed[label] ?? label;
+  const kept = labels.filter(label => !without.includes(label)).map(oldName);
   const row = {
     family: 'llm-d',
     name,
@@ -32,7 +40,11 @@ function formerly(
   if (source.kind !== 'counter' && source.kind !== 'gauge') return { ...row, source };
   const read: Read = sources =>
     Array.from(source.read(sources), ({ labels: all, value }) => ({
-      labels: Object.fromEntries(Object.entries(all).filter(([label]) => !drop.includes(label))),
+      labels: Object.fromEntries(
+        Object.entries(all).flatMap(([label, text]) =>
+          without.includes(label) ? [] : [[oldName(label), text]],
+        ),
+      ),
       value,
     }));
   return { ...row, source: { kind: source.kind, read } };
@@ -200,11 +212,13 @@ const pollErrors = metric(
 
 export const LLM_D_METRICS: readonly FamilyMetric[] = [
   requests,
-  formerly('inference_objective_request_total', requests, ['fairness_id']),
+  formerly('inference_objective_request_total', requests, { without: ['fairness_id'] }),
   errors,
-  formerly('inference_objective_request_error_total', errors, ['fairness_id', 'priority']),
+  formerly('inference_objective_request_error_total', errors, { without: ['fairness_id', 'priority'] }),
   running,
-  formerly('inference_objective_running_requests', running, ['target_model_name', 'fairness_id', 'priority']),
+  formerly('inference_objective_running_requests', running, {
+    without: ['target_model_name', 'fairness_id', 'priority'],
+  }),
   ready,
   formerly('inference_pool_ready_pods', ready),
   ...[kvUsage, queueSize, runningRequests].flatMap(({ mean, deviation }) => [
@@ -213,14 +227,18 @@ export const LLM_D_METRICS: readonly FamilyMetric[] = [
     deviation,
   ]),
   queues,
-  formerly('inference_pool_per_pod_queue_size', queues),
+  formerly('inference_pool_per_pod_queue_size', queues, {
+    renamed: { model_server_endpoint: 'model_server_pod' },
+  }),
   inFlight,
   attempts,
-  formerly('inference_extension_scheduler_attempts_total', attempts),
+  formerly('inference_extension_scheduler_attempts_total', attempts, {
+    renamed: { endpoint_name: 'pod_name' },
+  }),
   duration,
   formerly('inference_extension_scheduler_e2e_duration_seconds', duration),
   indexSize,
-  formerly('inference_extension_prefix_indexer_size', indexSize, ['plugin_name', 'plugin_type']),
+  formerly('inference_extension_prefix_indexer_size', indexSize, { without: ['plugin_name', 'plugin_type'] }),
   pollErrors,
 ];
 
