@@ -28,7 +28,8 @@ class Engine {
 
   constructor(publisher: EventPublisher, seed: number) {
     this.#publisher = publisher;
-    this.#seed = BigInt(seed) << 40n;
+    // No hash is 0, which stands for none.
+    this.#seed = BigInt(seed + 1) << 40n;
   }
 
   publish(): void {

@@ -18,7 +18,7 @@ export class ForkedProgram {
     flags: readonly string[] = [],
   ): Promise<ForkedProgram> {
     const child = fork(program, args, { execArgv: [...flags] });
-    const [{ port }] = (await once(child, 'message')) as [{ readonly port: number }];
+    const { port } = await messageOf<{ readonly port: number }>(child);
     return new ForkedProgram(child, port);
   }
 
@@ -26,15 +26,28 @@ export class ForkedProgram {
     this.#child.send(message);
   }
 
-  /** What it says next. */
-  async answer<T>(): Promise<T> {
-    const [message] = (await once(this.#child, 'message')) as [T];
-    return message;
+  /** What it says next. Rejects if it ends first. */
+  answer<T>(): Promise<T> {
+    return messageOf(this.#child);
   }
 
   async stop(): Promise<void> {
     const gone = once(this.#child, 'exit');
     this.#child.disconnect();
     await gone;
+  }
+}
+
+async function messageOf<T>(child: ChildProcess): Promise<T> {
+  const over = new AbortController();
+  const ended = once(child, 'exit', over).then(([code]) => {
+    throw new Error(`${child.spawnargs.at(-1)} has ended with ${code}`);
+  });
+  try {
+    const [message] = (await Promise.race([once(child, 'message', over), ended])) as [T];
+    return message;
+  } finally {
+    over.abort();
+    ended.catch(() => {});
   }
 }
