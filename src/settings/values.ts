@@ -1,4 +1,7 @@
-/** How the text of a variable is read: one reader per kind of value, and the bounds that several settings share. */
+/**
+ * How the text of a variable is read: one reader per kind of value, and the bounds that several settings share. What a reader's `meta`
+ * says is the JSON schema of the value where it is written in YAML, as in the values of the Helm chart; without it, any text.
+ */
 import { isIPv6 } from 'node:net';
 import { z } from 'zod';
 
@@ -7,7 +10,8 @@ export const wholeNumber = (least: number, most: number) =>
     .string()
     .regex(/^\d+$/, { error: 'must be a whole number', abort: true })
     .transform(Number)
-    .refine(value => value >= least && value <= most, { error: `must be from ${least} to ${most}` });
+    .refine(value => value >= least && value <= most, { error: `must be from ${least} to ${most}` })
+    .meta({ type: 'integer', minimum: least, maximum: most });
 
 /** Timers of Node fire at once when they are set to more. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -28,14 +32,16 @@ export const flag = z
   .string()
   .transform(text => text.toLowerCase())
   .refine(text => ['1', 't', 'true', '0', 'f', 'false'].includes(text), { error: 'must be true or false' })
-  .transform(text => ['1', 't', 'true'].includes(text));
+  .transform(text => ['1', 't', 'true'].includes(text))
+  .meta({ type: 'boolean' });
 
 /** Whole seconds, with or without an `s`: AIBrix documents the second form and reads the first. In milliseconds. */
 export const seconds = z
   .string()
   .regex(/^\d+s?$/, { error: 'must be whole seconds, as 5 or 5s', abort: true })
   .transform(text => 1000 * Number.parseInt(text, 10))
-  .refine(ms => ms > 0 && ms <= MAX_TIMER_MS, { error: 'must be from 1 to 2147483' });
+  .refine(ms => ms > 0 && ms <= MAX_TIMER_MS, { error: 'must be from 1 to 2147483' })
+  .meta({ type: ['integer', 'string'], minimum: 1, pattern: '^[0-9]+s?$' });
 
 /** AIBrix's seeds have 64 bits; ours are the lower 32 of them. */
 export const seed = z
@@ -43,17 +49,22 @@ export const seed = z
   .regex(/^\d+$/, { error: 'must be a whole number', abort: true })
   .transform(BigInt)
   .refine(value => value < 2n ** 64n, { error: 'must be below 2^64' })
-  .transform(value => Number(value & 0xffffffffn));
+  .transform(value => Number(value & 0xffffffffn))
+  .meta({ type: ['integer', 'string'], minimum: 0, pattern: '^[0-9]+$' });
 
-export const url = z.string().refine(text => /^https?:\/\//.test(text) && URL.canParse(text), {
-  error: 'must be an http or https URL',
-});
+export const url = z
+  .string()
+  .refine(text => /^https?:\/\//.test(text) && URL.canParse(text), {
+    error: 'must be an http or https URL',
+  })
+  .meta({ type: 'string', pattern: '^https?://' });
 
 export const urlTemplate = z
   .string()
   .refine(text => /^https?:\/\/.*%s/.test(text) && URL.canParse(text.replace('%s', '127.0.0.1')), {
     error: 'must be an http or https URL with %s for the IP address of the pod',
-  });
+  })
+  .meta({ type: 'string', pattern: '^https?://.*%s' });
 
 /** `host:port`; port 0 lets the system choose. */
 export const address = z
@@ -67,7 +78,8 @@ export const address = z
   })
   .refine(text => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65535, {
     error: 'port must be at most 65535',
-  });
+  })
+  .meta({ type: 'string', pattern: ':[0-9]{1,5}$' });
 
 /** Of ZeroMQ sockets, several with commas; port `*` lets the system choose. */
 export const bindAddresses = z
@@ -76,7 +88,8 @@ export const bindAddresses = z
     /^tcp:\/\/[^\s,]+:(\d+|\*)(,tcp:\/\/[^\s,]+:(\d+|\*))*$/,
     'must be tcp://host:port, several with commas',
   )
-  .transform(text => text.split(','));
+  .transform(text => text.split(','))
+  .meta({ type: 'string', pattern: '^tcp://' });
 
 /** Of a header, in lower case. */
 export const headerName = z
@@ -86,7 +99,7 @@ export const headerName = z
 
 export const anyText = z.string();
 export const choice = <const T extends readonly [string, ...string[]]>(values: T) =>
-  z.string().pipe(z.enum(values, { error: `must be one of ${values.join(', ')}` })) as z.ZodType<
-    T[number],
-    string
-  >;
+  z
+    .string()
+    .pipe(z.enum(values, { error: `must be one of ${values.join(', ')}` }))
+    .meta({ type: 'string', enum: [...values] }) as z.ZodType<T[number], string>;
