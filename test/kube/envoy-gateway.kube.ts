@@ -4,12 +4,15 @@ import { assert } from 'chai';
 import { parse } from 'yaml';
 import { DESTINATION_ENDPOINT, TARGET_POD } from '../../src/extproc/headers.ts';
 import { SETTINGS } from '../../src/settings/settings.ts';
-import { envoyFile } from '../support/envoy.ts';
+import { envoyFile, envoyForTests } from '../support/envoy.ts';
+import { MODEL, startEngineFleet, withFleet } from '../support/fleet.ts';
 import { kubeProgram } from '../support/kube/control-plane.ts';
 import { type ChartValues, helmForTests, run } from '../support/kube/helm.ts';
 import { type Resource, theResource } from '../support/kube/xds.ts';
+import { useXds } from '../support/kube/xds-bootstrap.ts';
 import { type KubernetesObject, objectsIn, objectsOf } from '../support/manifests.ts';
 
+const PREFIX = 'The quick brown fox jumps over the lazy dog and runs into the deep forest. '.repeat(8);
 const EXT_PROC = 'ExternalProcessor';
 const MANAGER = 'HttpConnectionManager';
 const PROTOCOL_OPTIONS = 'HttpProtocolOptions';
@@ -115,18 +118,18 @@ describe('Envoy Gateway translates', function () {
       );
     });
 
-    it('of the router’s cluster: limits, health, and connections that are recycled', () => {
+    it('of the router’s cluster: limits, dead replicas, and connections that are recycled', () => {
       const cluster = theResource('Cluster', xds, 'envoyextensionpolicy/llm/warmroute/extproc/0');
       const wanted = clusterOf(ours, 'warmroute_ext_proc');
       const [limits] = cluster.circuitBreakers.thresholds;
       const [wantedLimits] = wanted.circuit_breakers.thresholds;
       assert.equal(limits.maxRequests, wantedLimits.max_requests);
       assert.equal(limits.maxConnections, wantedLimits.max_connections);
-      const [{ grpcHealthCheck, interval, unhealthyThreshold }] = cluster.healthChecks;
-      assert.equal(grpcHealthCheck.serviceName, wanted.health_checks[0].grpc_health_check.service_name);
-      assert.isBelow(
-        Number.parseFloat(interval) * 1000 * unhealthyThreshold,
-        Number(SETTINGS.drainMs.fallback),
+      // In the name of the cluster: every replica would fail it.
+      assert.notProperty(cluster, 'healthChecks');
+      assert.equal(
+        cluster.outlierDetection.consecutiveGatewayFailure,
+        wanted.outlier_detection.consecutive_gateway_failure,
       );
       assert.deepEqual(cluster.commonLbConfig.healthyPanicThreshold, {}, '0');
       const common = theResource(PROTOCOL_OPTIONS, cluster).commonHttpProtocolOptions;
@@ -154,10 +157,41 @@ describe('Envoy Gateway translates', function () {
     });
   });
 
+  const streamed = { enabled: true, gateway: 'llm', body: 'FullDuplexStreamed', failOpen: false };
+  const ROUTED_BY: Readonly<Record<string, () => Promise<readonly KubernetesObject[]>>> = {
+    'deploy/envoy-gateway': () => objectsOf('deploy/envoy-gateway/policies.yaml'),
+    'streamed bodies': () => policiesFor({ envoyGateway: streamed }),
+  };
+  for (const [what, policies] of Object.entries(ROUTED_BY)) {
+    it(`${what} to what a real Envoy routes by`, async () => {
+      const xds = await translate(await policies());
+      await envoyForTests();
+      await withFleet(startEngineFleet({ edit: bootstrap => useXds(bootstrap, xds) }), async fleet => {
+        const ask = async (prompt: string, headers?: Readonly<Record<string, string>>) => {
+          const body = { model: MODEL, prompt, max_tokens: 4 };
+          const { status, decision } = await fleet.post('/v1/completions', body, headers);
+          assert.equal(status, 200);
+          await fleet.indexed();
+          return decision!;
+        };
+        const { pod, reason } = await ask(PREFIX);
+        assert.equal(reason, 'no_match');
+        assert.include(await ask(`${PREFIX} again`), { pod, reason: 'prefix_match' });
+        // A client's own choice of the pod, and a body beyond Envoy Gateway's usual limit of 32 KiB.
+        const other = fleet.engines.find(({ name }) => name !== pod);
+        const address = other!.url.replace('http://', '');
+        const forged = { 'target-pod': address, 'x-gateway-destination-endpoint': address };
+        const large = `${PREFIX} ${'long '.repeat(10_000)}`;
+        assert.include(await ask(large, forged), { pod, reason: 'prefix_match' });
+        assert.lengthOf(other!.requests, 0);
+      });
+    });
+  }
+
   it('streamed bodies to what envoy/endpoint-picker.yaml says', async () => {
     const config = { WARMROUTE_DECISION_TIMEOUT_MS: 2000 };
-    const envoyGateway = { enabled: true, gateway: 'llm', body: 'FullDuplexStreamed', failOpen: false };
-    const filter = theResource(EXT_PROC, await translate(await policiesFor({ envoyGateway, config })));
+    const policies = await policiesFor({ envoyGateway: streamed, config });
+    const filter = theResource(EXT_PROC, await translate(policies));
     const wanted = theResource(EXT_PROC, parse(await readFile(envoyFile('endpoint-picker.yaml'), 'utf8')));
     assert.deepEqual(filter.processingMode, {
       requestHeaderMode: wanted.processing_mode.request_header_mode,
