@@ -121,6 +121,8 @@ async function isRecognized(
 
 const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
   podsFile: elsewhere('test/main.test.ts'),
+  metricFamilies: elsewhere('test/serve-metric-families.test.ts'),
+  metricsIntervalMs: elsewhere('test/serve-strategies.test.ts'),
   grpcAddress: elsewhere('test/serve-lifecycle.test.ts'),
   healthAddress: elsewhere('test/serve-tls.test.ts'),
   tls: elsewhere('test/serve-tls.test.ts'),
@@ -323,7 +325,7 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
     assert.isFalse(await isRecognized({ AIBRIX_PREFIX_CACHE_BLOCK_NUMBER: '1' }, another));
   }),
 
-  historyMinutes: here('is how long both histories count', async () => {
+  historyMs: here('is how long both histories count', async () => {
     await writePods(2);
     for (const [minutes, reason] of [
       ['20', 'prefix_match'],

@@ -1,4 +1,4 @@
-import { type Config, loadConfig, unknownNames } from '../config.ts';
+import { type Config, loadConfig, namesWithoutEffect, unknownNames } from '../config.ts';
 import { createStdoutLogger, type Logger } from '../ops/log.ts';
 import type { LogOutput } from '../ops/log-output.ts';
 import { DiscoveryError } from '../pods/discovery.ts';
@@ -37,6 +37,12 @@ async function run(
   ending: AbortSignal,
 ): Promise<void> {
   for (const name of unknownNames()) log.warn({ name }, 'there is no such setting: is it misspelt?');
+  const ineffective = namesWithoutEffect();
+  if (ineffective.length > 0)
+    log.warn(
+      { variables: ineffective.map(({ name, why }) => `${name}: ${why}`) },
+      'settings of AIBrix that change nothing here',
+    );
   const parts = { log, logLinesDropped: () => output.dropped, ending };
   const server = await serve(config, parts).catch((error: unknown) => {
     if (ending.aborted && error === ending.reason) return undefined;
