@@ -1,4 +1,7 @@
-/** How the text of a variable is read: one reader per kind of value, and the bounds that several settings share. */
+/**
+ * How the text of a variable is read: one reader per kind of value, and the bounds that several settings share. What a reader's `meta`
+ * says is the JSON schema of the value where it is written in YAML, as in the values of the Helm chart; without it, any text.
+ */
 import { isIPv6 } from 'node:net';
 import { z } from 'zod';
 import type { Strategy } from '../domain.ts';
@@ -9,7 +12,8 @@ export const wholeNumber = (least: number, most: number) =>
     .string()
     .regex(/^\d+$/, { error: 'must be a whole number', abort: true })
     .transform(Number)
-    .refine(value => value >= least && value <= most, { error: `must be from ${least} to ${most}` });
+    .refine(value => value >= least && value <= most, { error: `must be from ${least} to ${most}` })
+    .meta({ type: 'integer', minimum: least, maximum: most });
 
 /** Timers of Node fire at once when they are set to more. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -31,23 +35,31 @@ export const flag = z
   .string()
   .transform(text => text.toLowerCase())
   .refine(text => ['1', 't', 'true', '0', 'f', 'false'].includes(text), { error: 'must be true or false' })
-  .transform(text => ['1', 't', 'true'].includes(text));
+  .transform(text => ['1', 't', 'true'].includes(text))
+  .meta({ type: 'boolean' });
 
 const UNITS_MS = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
 type Unit = keyof typeof UNITS_MS;
-const GO_DURATION = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)/g;
+const UNIT = Object.keys(UNITS_MS).join('|');
+const GO_DURATION = new RegExp(`(\\d+(?:\\.\\d*)?|\\.\\d+)(${UNIT})`, 'g');
 
 /**
  * A span of time: a whole number of `unit`, or as Go's time.ParseDuration reads it, `500ms`, `1.5s`, `1m30s`. AIBrix documents one of
  * the two and reads the other. In milliseconds, at least one. @param most in `unit`
  */
 export const duration = (unit: 's' | 'm', most: number) => {
-  return z.string().transform((text, context): number => {
+  const read = z.string().transform((text, context): number => {
     const ms = /^\d+$/.test(text) ? Number(text) * UNITS_MS[unit] : goDurationMs(text);
     if (ms === undefined) context.addIssue(`must be a time, as 5, 5${unit} or 500ms`);
     else if (ms < 1 || ms > most * UNITS_MS[unit]) context.addIssue(`must be from 1ms to ${most}${unit}`);
     else return Math.round(ms);
     return z.NEVER;
+  });
+  return read.meta({
+    type: ['integer', 'string'],
+    minimum: 1,
+    maximum: most,
+    pattern: `^([0-9.]+(${UNIT})?)+$`,
   });
 };
 
@@ -66,17 +78,22 @@ export const seed = z
   .regex(/^\d+$/, { error: 'must be a whole number', abort: true })
   .transform(BigInt)
   .refine(value => value < 2n ** 64n, { error: 'must be below 2^64' })
-  .transform(value => Number(value & 0xffffffffn));
+  .transform(value => Number(value & 0xffffffffn))
+  .meta({ type: ['integer', 'string'], minimum: 0, pattern: '^[0-9]+$' });
 
-export const url = z.string().refine(text => /^https?:\/\//.test(text) && URL.canParse(text), {
-  error: 'must be an http or https URL',
-});
+export const url = z
+  .string()
+  .refine(text => /^https?:\/\//.test(text) && URL.canParse(text), {
+    error: 'must be an http or https URL',
+  })
+  .meta({ type: 'string', pattern: '^https?://' });
 
 export const urlTemplate = z
   .string()
   .refine(text => /^https?:\/\/.*%s/.test(text) && URL.canParse(text.replace('%s', '127.0.0.1')), {
     error: 'must be an http or https URL with %s for the IP address of the pod',
-  });
+  })
+  .meta({ type: 'string', pattern: '^https?://.*%s' });
 
 /** `host:port`; port 0 lets the system choose. */
 export const address = z
@@ -90,7 +107,8 @@ export const address = z
   })
   .refine(text => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65535, {
     error: 'port must be at most 65535',
-  });
+  })
+  .meta({ type: 'string', pattern: ':[0-9]{1,5}$' });
 
 /** Of ZeroMQ sockets, several with commas; port `*` lets the system choose. */
 export const bindAddresses = z
@@ -99,7 +117,8 @@ export const bindAddresses = z
     /^tcp:\/\/[^\s,]+:(\d+|\*)(,tcp:\/\/[^\s,]+:(\d+|\*))*$/,
     'must be tcp://host:port, several with commas',
   )
-  .transform(text => text.split(','));
+  .transform(text => text.split(','))
+  .meta({ type: 'string', pattern: '^tcp://' });
 
 /** One strategy, or several with weights. */
 export const strategy = z.string().transform((text, context): Strategy => {
@@ -117,10 +136,10 @@ export const headerName = z
 
 export const anyText = z.string();
 export const choice = <const T extends readonly [string, ...string[]]>(values: T) =>
-  z.string().pipe(z.enum(values, { error: `must be one of ${values.join(', ')}` })) as z.ZodType<
-    T[number],
-    string
-  >;
+  z
+    .string()
+    .pipe(z.enum(values, { error: `must be one of ${values.join(', ')}` }))
+    .meta({ type: 'string', enum: [...values] }) as z.ZodType<T[number], string>;
 
 /** Any of them, with commas, or `none`. */
 export const severalOf = <const T extends readonly string[]>(values: T) =>
@@ -129,4 +148,14 @@ export const severalOf = <const T extends readonly string[]>(values: T) =>
     .transform(text => (text === 'none' ? [] : text.split(',').map(each => each.trim())))
     .refine(given => given.every(each => values.includes(each)), {
       error: `must be of ${values.join(', ')}, several with commas, or none`,
-    }) as unknown as z.ZodType<readonly T[number][], string>;
+    })
+    .meta({ type: 'string', pattern: commaSeparated(values, 'none') }) as unknown as z.ZodType<
+    readonly T[number][],
+    string
+  >;
+
+/** What takes some of the words with commas, or another one alone. */
+function commaSeparated(words: readonly string[], alone: string): string {
+  const word = `(${words.join('|')})`;
+  return `^(${alone}|${word}( *, *${word})*)$`;
+}

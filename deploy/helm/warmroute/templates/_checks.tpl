@@ -1,0 +1,31 @@
+{{/* What values.schema.json cannot say. Each message tells what to change. */}}
+{{- define "warmroute.checks" -}}
+{{- $drain := include "warmroute.drainSeconds" . | int -}}
+{{- with .Values.terminationGracePeriodSeconds -}}
+{{- if lt (int .) $drain -}}
+{{- fail (printf "terminationGracePeriodSeconds is %d, but a drain may take %d s (WARMROUTE_DRAIN_MS + WARMROUTE_DRAIN_BODIES_MS, and 10 s to end): unset it, or raise it" (int .) $drain) -}}
+{{- end -}}
+{{- end -}}
+{{- $tls := include "warmroute.tls" . -}}
+{{- $health := include "warmroute.setting" (list . "WARMROUTE_HEALTH_ADDRESS") -}}
+{{- if and (eq .Values.probes.by "grpc") (ne $tls "off") (not $health) -}}
+{{- fail (printf "probes.by is grpc and gRPC is served with TLS (%s), which the kubelet does not speak: set config.WARMROUTE_HEALTH_ADDRESS, or probes.by to http" $tls) -}}
+{{- end -}}
+{{- if and (eq $tls "files") (not (include "warmroute.setting" (list . "WARMROUTE_TLS_CERT_FILE"))) -}}
+{{- fail "config.WARMROUTE_TLS is files, but there are none: set tls.secretName to a Secret of type kubernetes.io/tls" -}}
+{{- end -}}
+{{- if and .Values.tls.secretName (ne $tls "files") -}}
+{{- fail (printf "tls.secretName is set, but config.WARMROUTE_TLS is %s: unset one of them" $tls) -}}
+{{- end -}}
+{{- with .Values.envoyGateway -}}
+{{- if and .enabled .failOpen (eq .body "FullDuplexStreamed") -}}
+{{- fail "envoyGateway.failOpen must be false with envoyGateway.body FullDuplexStreamed: a body that passes through Warmroute cannot go on without it" -}}
+{{- end -}}
+{{- if and .enabled (ne $tls "off") (not .caConfigMap) -}}
+{{- fail (printf "gRPC is served with TLS (%s), but Envoy Gateway dials it in plain text: set envoyGateway.caConfigMap, or config.WARMROUTE_TLS to off" $tls) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
+{{- fail "autoscaling.minReplicas is above autoscaling.maxReplicas" -}}
+{{- end -}}
+{{- end }}
