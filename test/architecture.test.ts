@@ -11,6 +11,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   slots: [],
   slices: [],
   listeners: [],
+  version: [],
   warmup: [],
   settings: ['domain'],
   config: ['settings'],
@@ -37,6 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'pods',
   ],
   simulator: ['domain'],
+  smoke: ['time'],
   engines: [
     'domain',
     'time',
@@ -58,6 +60,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'time',
     'listeners',
     'tokenizing',
+    'version',
     'warmup',
     'engines',
     'engine-access',
@@ -72,7 +75,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'pods',
     'ops',
   ],
-  commands: ['config', 'settings', 'serve', 'pods', 'ops', 'simulator'],
+  commands: ['config', 'settings', 'version', 'serve', 'pods', 'ops', 'simulator', 'smoke'],
   main: ['commands'],
 };
 
@@ -99,7 +102,7 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   '@grpc/grpc-js': ['extproc/server', 'extproc/protos', 'extproc/stream'],
   '@grpc/proto-loader': ['extproc/protos'],
   'grpc-health-check': ['extproc/server'],
-  undici: ['prompt/engine/http', 'engine-api/probe'],
+  undici: ['prompt/engine/http', 'engine-api/probe', 'smoke/client'],
   'lru-cache': [
     'prompt/engine/token-cache',
     'prompt/engine/remote-tokenizer',
@@ -111,7 +114,7 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   'gpt-tokenizer': ['prompt/local-tokenizer', 'simulator/tokenizer'],
   pino: ['ops/log'],
   'prom-client': ['ops/metrics', 'ops/read-metrics', 'ops/exposition'],
-  commander: ['commands/command-line', 'commands/engine'],
+  commander: ['commands/command-line', 'commands/engine', 'commands/smoke'],
   yaml: ['pods/pods-file'],
   zod: [
     'settings/setting',

@@ -4,6 +4,7 @@ import type { LogOutput } from '../ops/log-output.ts';
 import { DiscoveryError } from '../pods/discovery.ts';
 import { serve } from '../serve.ts';
 import { SETTINGS } from '../settings/settings.ts';
+import { VERSION } from '../version.ts';
 import { CommandError } from './command-error.ts';
 import { untilAborted } from './signals.ts';
 
@@ -46,7 +47,10 @@ async function run(
     log.info({ signal: ending.reason }, 'stopped before it was ready');
     return;
   }
-  log.info({ grpcPort: server.grpcPort, adminPort: server.adminPort, mode: config.mode.kind }, 'ready');
+  log.info(
+    { version: VERSION, grpcPort: server.grpcPort, adminPort: server.adminPort, mode: config.mode.kind },
+    'ready',
+  );
   const signal = await untilAborted(ending);
   log.info({ signal, drainMs: config.drainMs }, 'draining');
   await server.stop();
