@@ -11,6 +11,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   slots: [],
   slices: [],
   listeners: [],
+  aside: ['time'],
   version: [],
   warmup: [],
   settings: ['domain'],
@@ -18,7 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'prefix-index': ['domain'],
   cache: ['domain', 'time', 'prefix-index'],
   prompt: ['domain', 'time'],
-  pods: ['domain', 'time', 'slots'],
+  pods: ['domain', 'time', 'slots', 'aside'],
   health: ['domain', 'time'],
   'engine-api': ['domain', 'time', 'health/pods-health'],
   routing: ['domain', 'time', 'slots', 'health/pods-health', 'cache', 'prefix-index', 'prompt', 'pods'],
@@ -39,6 +40,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   simulator: ['domain'],
   smoke: ['time'],
+  migration: ['aside', 'settings'],
   engines: [
     'domain',
     'time',
@@ -75,7 +77,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'pods',
     'ops',
   ],
-  commands: ['config', 'settings', 'version', 'serve', 'pods', 'ops', 'simulator', 'smoke'],
+  commands: ['config', 'settings', 'version', 'serve', 'pods', 'ops', 'simulator', 'smoke', 'migration'],
   main: ['commands'],
 };
 
@@ -114,8 +116,8 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   'gpt-tokenizer': ['prompt/local-tokenizer', 'simulator/tokenizer'],
   pino: ['ops/log'],
   'prom-client': ['ops/metrics', 'ops/read-metrics', 'ops/exposition'],
-  commander: ['commands/command-line', 'commands/engine', 'commands/smoke'],
-  yaml: ['pods/pods-file'],
+  commander: ['commands/command-line', 'commands/engine', 'commands/smoke', 'commands/migrate-from-aibrix'],
+  yaml: ['pods/pods-file', 'migration/manifests', 'migration/report'],
   zod: [
     'settings/setting',
     'settings/values',

@@ -4,6 +4,7 @@ import { checkConfigCommand } from './check-config.ts';
 import { CommandError } from './command-error.ts';
 import { endSoon } from './end-process.ts';
 import { addEngineCommand } from './engine.ts';
+import { addMigrateCommand } from './migrate-from-aibrix.ts';
 import { serveCommand } from './serve.ts';
 import { settingsHelp } from './settings-help.ts';
 import { addSmokeCommand } from './smoke.ts';
@@ -27,6 +28,7 @@ export async function runCommandLine(ending: AbortSignal): Promise<void> {
     .action(() => checkConfigCommand(ending));
   addEngineCommand(program, ending);
   addSmokeCommand(program, ending);
+  addMigrateCommand(program, ending);
 
   try {
     await program.parseAsync();
