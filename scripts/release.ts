@@ -30,7 +30,8 @@ if (problems.length > 0) {
 } else {
   const work = await mkdtemp(join(tmpdir(), 'warmroute-release-'));
   try {
-    await release(join(work, 'clone'));
+    // npm's bill of materials calls the package by its folder.
+    await release(join(work, 'warmroute'));
   } finally {
     await rm(work, { recursive: true, force: true });
   }

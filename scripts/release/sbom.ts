@@ -63,7 +63,7 @@ export function imageSbom(
 
 /** Debian's packages in an image that is here. */
 export async function debianPackages(folder: string, image: string): Promise<readonly Component[]> {
-  const format = '${Package}\\t${Version}\\t${Architecture}\\n';
+  const format = `${['Package', 'Version', 'Architecture'].map(field => `\${${field}}`).join('\\t')}\\n`;
   const lines = await run(
     folder,
     'docker',
