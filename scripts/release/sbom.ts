@@ -18,18 +18,35 @@ export interface Component {
   readonly name: string;
   readonly version: string;
   readonly purl?: string;
+  readonly properties?: readonly Property[];
   readonly [name: string]: unknown;
+}
+
+interface Property {
+  readonly name: string;
+  readonly value: string;
 }
 
 /** What the package needs when it runs, by the lock file. */
 export async function packageSbom(folder: string): Promise<Sbom> {
-  const text = await run(
-    folder,
-    ...(['npm', 'sbom', '--package-lock-only', '--omit', 'dev', '--sbom-format', 'cyclonedx'] as const),
-    ...(['--sbom-type', 'application'] as const),
+  const format = ['--sbom-format', 'cyclonedx', '--sbom-type', 'application'];
+  return withoutDevelopment(
+    JSON.parse(await run(folder, 'npm', 'sbom', '--package-lock-only', ...format)) as Sbom,
   );
-  return JSON.parse(text) as Sbom;
 }
+
+/** npm's own `--omit dev` also leaves out what both the program and one of its tools need. */
+export function withoutDevelopment(sbom: Sbom): Sbom {
+  const components = sbom.components.filter(({ properties }) => !properties?.some(isDevelopment));
+  const refs = new Set([sbom.metadata.component, ...components].map(each => each['bom-ref']));
+  const dependencies = sbom.dependencies
+    .filter(({ ref }) => refs.has(ref))
+    .map(({ ref, dependsOn }) => ({ ref, dependsOn: dependsOn.filter(each => refs.has(each)) }));
+  return { ...sbom, components, dependencies };
+}
+
+const isDevelopment = ({ name, value }: Property) =>
+  name === 'cdx:npm:package:development' && value === 'true';
 
 /** The program and what is beneath it in the image: Node, and Debian's packages. */
 export function imageSbom(
