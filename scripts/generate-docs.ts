@@ -152,7 +152,7 @@ The log goes to standard output, one JSON object a line. When that is full, not 
 further lines are dropped and counted (\`warmroute_log_lines_dropped_total\`), and when it takes lines again one of them says how many
 were dropped. Of more than 20 pods that join or leave at once the log has their numbers; their names are at level \`debug\`.
 
-| told by | the process |
+| signal | the process |
 | --- | --- |
 | SIGTERM or SIGINT while it starts | ends at once, exit code 0 |
 | SIGTERM or SIGINT while it serves | drains (\`WARMROUTE_DRAIN_MS\`), exit code 0 |

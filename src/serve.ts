@@ -122,7 +122,7 @@ export async function serve(
     };
     const observed = createObserver({ tracer: telemetry.tracer, instruments, log, usesKvEvents });
 
-    const registry = new PodRegistry(unexpected('the other parts were told of the change'));
+    const registry = new PodRegistry(unexpected('the other parts got the change'));
     const hasher = new BlockHasher(config.hashSeed ?? randomInt(0x100000000));
     const cache = createCacheState({
       capacityBytes: config.indexCapacityBytes,
@@ -275,7 +275,7 @@ export async function serve(
         },
       },
     ];
-    const lives = new PodLives(registry, keepers, unexpected('the other parts are told of the change'));
+    const lives = new PodLives(registry, keepers, unexpected('the other parts get the change'));
     stops.push(() => lives.stop());
     const sources = new PodSources(registry);
     const discovery = await followPodsFile({

@@ -9,7 +9,7 @@ import { serveCommand } from './serve.ts';
 import { settingsHelp } from './settings-help.ts';
 import { addSmokeCommand } from './smoke.ts';
 
-/** Runs what the command line says. `ending` is aborted when the process is told to end. */
+/** Runs what the command line says. `ending` is aborted when the process gets a signal to end. */
 export async function runCommandLine(ending: AbortSignal): Promise<void> {
   const program = new Command('warmroute')
     .description(

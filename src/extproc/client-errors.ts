@@ -1,8 +1,9 @@
 import { ANY_MODEL, type ClientError, type ErrorShape } from '../domain.ts';
+import type { WireStatusCode } from './wire.ts';
 
 /** An HTTP answer made by the router itself. */
 export interface OwnAnswer {
-  readonly status: number;
+  readonly status: WireStatusCode;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
   /** Shows up as Envoy's `%RESPONSE_CODE_DETAILS%`. */
@@ -17,7 +18,7 @@ export interface ErrorAudience {
 }
 
 interface Described {
-  readonly status: number;
+  readonly status: WireStatusCode;
   readonly message: string;
   readonly code: string | null;
   readonly param: string | null;

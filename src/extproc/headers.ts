@@ -51,7 +51,7 @@ export const FORGEABLE: readonly string[] = [
 ];
 
 /**
- * Envoy's own, which an ORIGINAL_DST cluster dials that is not told another name. Envoy lets an external processor change `x-envoy-*`
+ * Envoy's own, which an ORIGINAL_DST cluster dials unless it is configured with another name. Envoy lets an external processor change `x-envoy-*`
  * only where `mutation_rules` allow it, counts what it refuses, and may answer 500: it is removed where a client has sent it.
  */
 export const ORIGINAL_DST_HOST = 'x-envoy-original-dst-host';
@@ -62,7 +62,7 @@ export type Headers = ReadonlyMap<string, string>;
 export function readHeaders(message: WireHttpHeaders): Headers {
   const headers = new Map<string, string>();
   for (const { key, raw_value, value } of message.headers?.headers ?? []) {
-    const name = key.toLowerCase();
+    const name = key?.toLowerCase() ?? '';
     if (!headers.has(name)) headers.set(name, raw_value?.length ? raw_value.toString('utf8') : (value ?? ''));
   }
   return headers;

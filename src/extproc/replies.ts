@@ -48,7 +48,7 @@ export function neutral(phase: Phase): WireResponse {
   return NEUTRAL[phase];
 }
 
-/** What may be told of a decision to more than the pod that it names. */
+/** What of a decision others than the pod that it names may see. */
 export interface Disclosure {
   /** Whether the router's word about pods and their caches may be seen: in headers that are asked for, and in metadata. */
   readonly debugHeaders: 'allowed' | 'off';
@@ -65,11 +65,11 @@ export interface MutationOptions {
 }
 
 /** In the namespace `warmroute`: what the route configuration of Envoy sets `x-target-pod` by. */
-const SHOW_TARGET: WireStruct['fields'] = { target_headers: { stringValue: 'warmroute' } };
+const SHOW_TARGET: NonNullable<WireStruct['fields']> = { target_headers: { stringValue: 'warmroute' } };
 
 /**
  * Header mutation, route refresh and metadata in one message: Envoy ignores `clear_route_cache` without a mutation. The reason is
- * always told: it is for the operator's access log, and says nothing of who asked what.
+ * always there: it is for the operator's access log, and says nothing of who asked what.
  */
 export function mutationOf(decision: RoutedDecision, { requestId, disclosure }: MutationOptions): Mutation {
   const endpoint = endpointOf(decision.pod);
@@ -118,7 +118,7 @@ export interface RequestHeadersOptions {
   readonly targetHeaders: Disclosure['targetHeaders'];
 }
 
-/** The reply to most requests' headers. Requests that are not routed get no other, so whether the pod may be told is in it, too. */
+/** The reply to most requests' headers. Requests that are not routed get no other, so whether the pod may be shown is in it, too. */
 const NOTHING_FORGED: Readonly<Record<Disclosure['targetHeaders'], WireResponse>> = {
   off: Object.freeze(headersReply({ forged: name.FORGEABLE, targetHeaders: 'off' })),
   warmroute: Object.freeze(headersReply({ forged: name.FORGEABLE, targetHeaders: 'warmroute' })),
@@ -219,6 +219,6 @@ function setHeader(key: string, value: string) {
 /** For Envoys that do not know `append_action`. */
 const DO_NOT_APPEND = Object.freeze({ value: false });
 
-function struct(fields: WireStruct['fields']): { structValue: WireStruct } {
+function struct(fields: NonNullable<WireStruct['fields']>): { structValue: WireStruct } {
   return { structValue: { fields } };
 }

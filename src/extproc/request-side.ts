@@ -48,7 +48,7 @@ export interface ExchangeOptions extends reply.Disclosure {
   readonly maxBodyBytes: number;
   /** What to do with requests to a path. */
   readonly ruleOf: (path: string) => PathRule;
-  /** What clients may ask for, in order: who asks for the list, or for something else, is told. */
+  /** What clients may ask for, in order: the answer to who asks for the list, or for something else. */
   readonly models: () => readonly ModelEntry[];
   /** Whether to ask for the response of the request that is coming in, where Envoy does not show it anyway. */
   readonly watchNext: () => Visibility;

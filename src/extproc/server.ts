@@ -84,7 +84,7 @@ export async function startExtProcServer(options: ExtProcServerOptions): Promise
     options.exchange.maxBodyBytes + MESSAGE_OVERHEAD_BYTES,
   );
   const patience = options.patience ?? PATIENCE;
-  // What goes wrong is told by rejections and callbacks; grpc-js would write it to stderr as well.
+  // Failures are reported by rejections and callbacks; grpc-js would write it to stderr as well.
   setLogVerbosity(logVerbosity.NONE);
   const server = new Server({
     'grpc.max_receive_message_length': maxMessage,

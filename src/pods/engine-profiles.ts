@@ -32,10 +32,8 @@ interface Followed {
 }
 
 const NO_PAGES: Pages = { version: undefined, models: undefined, sources: undefined, serverInfo: undefined };
-/** It need not be asked. */
-const NOT_ASKED: Page = { status: 404, body: undefined };
 
-/** Asks each engine who it is when it joins, when it has started anew, and now and then. */
+/** Asks each engine who it is when it joins, when it has restarted, and now and then. */
 export class EngineProfiles {
   readonly #options: EngineProfilesOptions;
   readonly #followed = new Map<string, Followed>();
@@ -65,7 +63,7 @@ export class EngineProfiles {
     this.#followed.get(pod)?.pause.abort();
   }
 
-  /** Nothing is told of this pod after this is called. */
+  /** Nothing is reported of this pod after this is called. */
   async leave(pod: string): Promise<void> {
     const followed = this.#followed.get(pod);
     if (followed === undefined) return;
@@ -93,7 +91,7 @@ export class EngineProfiles {
         sources: pages.sources ?? last.sources,
         serverInfo: pages.serverInfo ?? last.serverInfo,
       };
-      const answers = Object.values(pages).filter(page => page !== undefined && page !== NOT_ASKED);
+      const answers = Object.values(pages).filter(page => page !== undefined);
       const profile = readProfile(followed.pages);
       if (answers.length > 0 && JSON.stringify(profile) !== JSON.stringify(followed.profile)) {
         followed.profile = profile;
@@ -110,10 +108,11 @@ export class EngineProfiles {
     const { signal } = followed.leaving;
     try {
       return await this.#options.slots.run(signal, async () => {
-        const [version, models, [sources, serverInfo]] = await Promise.all([
+        const [version, models, sources, serverInfo] = await Promise.all([
           this.#ask(pod, PROFILE_PAGES.version, followed),
           this.#ask(pod, PROFILE_PAGES.models, followed),
-          this.#askForSources(pod, followed),
+          this.#ask(pod, PROFILE_PAGES.sources, followed),
+          this.#ask(pod, PROFILE_PAGES.serverInfo, followed),
         ]);
         return { version, models, sources, serverInfo };
       });
@@ -121,12 +120,6 @@ export class EngineProfiles {
       if (!signal.aborted) throw error;
     }
     return undefined;
-  }
-
-  async #askForSources(pod: Pod, followed: Followed): Promise<[Page, Page]> {
-    const sources = await this.#ask(pod, PROFILE_PAGES.sources, followed);
-    const isAbsent = sources !== undefined && sources.status !== 200;
-    return [sources, isAbsent ? await this.#ask(pod, PROFILE_PAGES.serverInfo, followed) : NOT_ASKED];
   }
 
   /** undefined: no answer. An engine that is starting, or too busy, has none to give. */

@@ -24,7 +24,7 @@ export const REQUESTS = {
     'BUFFERED',
     'mode',
     choice(['BUFFERED', 'FULL_DUPLEX_STREAMED']),
-    'How proxies send bodies that do not say so (no `protocol_config`): Envoy before 1.34, and others. `FULL_DUPLEX_STREAMED` for inference gateways among them: it is what the endpoint picker protocol asks for, and cannot be told from `BUFFERED` before the headers must be answered.',
+    'How proxies send bodies that do not say so (no `protocol_config`): Envoy before 1.34, and others. `FULL_DUPLEX_STREAMED` for inference gateways among them: it is what the endpoint picker protocol asks for, and cannot be distinguished from `BUFFERED` before the headers must be answered.',
   ),
   maxBodyBytes: setting(
     'Warmroute',

@@ -2,6 +2,7 @@ import { assert } from 'chai';
 import type { ClientError } from '../../src/domain.ts';
 import { answerTo } from '../../src/extproc/client-errors.ts';
 import { immediate } from '../../src/extproc/replies.ts';
+import { headersSet } from '../support/envoy-messages.ts';
 
 interface Row {
   readonly error: ClientError;
@@ -144,8 +145,7 @@ describe('A client error', () => {
       );
       const named = model.length > 256 ? `${model.slice(0, 256)}…` : model;
       assert.equal(JSON.parse(String(sent!.body)).error.message, `The model \`${named}\` does not exist.`);
-      const header = sent!.headers.set_headers?.find(one => one.header.key === 'x-error-no-model-backends');
-      assert.equal(String(header!.header.raw_value), value);
+      assert.equal(headersSet(sent!.headers).get('x-error-no-model-backends'), value);
     });
   }
 });

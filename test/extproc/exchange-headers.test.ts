@@ -3,9 +3,14 @@ import { FORGEABLE } from '../../src/extproc/headers.ts';
 import type { ExchangeOptions } from '../../src/extproc/request-side.ts';
 import type { RouteRequest } from '../../src/routing/route.ts';
 import { aPod, aRoutedDecision } from '../support/builders.ts';
-import { CHAT_PATH, requestBody, requestHeaders, responseHeaders } from '../support/envoy-messages.ts';
+import {
+  CHAT_PATH,
+  headersSet,
+  requestBody,
+  requestHeaders,
+  responseHeaders,
+} from '../support/envoy-messages.ts';
 import { anExchange, happen, PICK } from './dialogue.ts';
-import { headersSet } from './told.ts';
 
 type HeadersGiven = Readonly<Record<string, string>>;
 

@@ -130,8 +130,8 @@ describe('A reply', () => {
     const decision = aRoutedDecision({ pod: aPod({ name: 'engine-6', ip: 'fd00::1', port: 9000 }) });
     const mutation = reply.mutationOf(decision, { requestId: 'request-1', disclosure: DISCLOSES_ALL });
     const told = mutation.response.header_mutation!.set_headers!.map(({ header }) => [
-      header.key,
-      String(header.raw_value),
+      header!.key,
+      String(header!.raw_value),
     ]);
     assert.deepEqual(Object.fromEntries(told), {
       'target-pod': '[fd00::1]:9000',
@@ -228,11 +228,11 @@ describe('An echoed body', () => {
         (size, end, phase) => {
           const body = Buffer.alloc(size, 'the quick brown fox');
           const replies = reply.streamedBody(phase, body, end);
-          const chunks = replies.map(one => one[phase]!.response!.body_mutation!.streamed_response);
-          assert.isTrue(Buffer.concat(chunks.map(chunk => chunk.body)).equals(body));
+          const chunks = replies.map(one => one[phase]!.response!.body_mutation!.streamed_response!);
+          assert.isTrue(Buffer.concat(chunks.map(chunk => chunk.body!)).equals(body));
           assert.lengthOf(chunks, Math.max(1, Math.ceil(size / 62_000)));
           for (const [i, chunk] of chunks.entries()) {
-            assert.isAtMost(chunk.body.length, 62_000);
+            assert.isAtMost(chunk.body!.length, 62_000);
             assert.equal(chunk.end_of_stream, end === 'end_of_stream' && i === chunks.length - 1);
           }
         },

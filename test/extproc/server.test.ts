@@ -116,9 +116,9 @@ describe('The ext_proc server', () => {
     assert.equal(toldReply(await stream.reply()), 'request_headers pick');
     const echoed: Buffer[] = [];
     for (let ended = false; !ended; ) {
-      const chunk = (await stream.reply()).request_body!.response!.body_mutation!.streamed_response;
-      echoed.push(chunk.body);
-      ended = chunk.end_of_stream;
+      const chunk = (await stream.reply()).request_body!.response!.body_mutation!.streamed_response!;
+      echoed.push(chunk.body!);
+      ended = chunk.end_of_stream === true;
     }
     assert.isTrue(body.equals(Buffer.concat(echoed)));
     await stream.halfClose();

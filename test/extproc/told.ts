@@ -2,7 +2,8 @@
 import { assert } from 'chai';
 import { FORGEABLE, TARGET_POD } from '../../src/extproc/headers.ts';
 import type { Action } from '../../src/extproc/request-side.ts';
-import type { WireHeaderMutation, WireResponse } from '../../src/extproc/wire.ts';
+import type { WireResponse } from '../../src/extproc/wire.ts';
+import { headersSet } from '../support/envoy-messages.ts';
 
 export function told(action: Action): string {
   switch (action.kind) {
@@ -30,7 +31,7 @@ export function toldReply(reply: WireResponse): string {
   const { dynamic_metadata, mode_override, immediate_response } = reply;
   const [kind, ...others] = Object.keys(reply).filter(key => /^(request|response|immediate)_/.test(key));
   assert.isEmpty(others);
-  if (immediate_response) return `immediate ${immediate_response.status.code}`;
+  if (immediate_response) return `immediate ${immediate_response.status?.code}`;
   const words = [kind];
   const common = reply.request_headers?.response ?? reply.request_body?.response;
   const picked = kind?.startsWith('request_') === true && headersSet(common?.header_mutation).has(TARGET_POD);
@@ -43,16 +44,9 @@ export function toldReply(reply: WireResponse): string {
   if (mode_override) {
     const { request_body_mode, response_body_mode, response_header_mode = 'as configured' } = mode_override;
     const body = response_body_mode === 'NONE' ? '' : `, body ${response_body_mode}`;
-    words.push('override', request_body_mode, `(response headers ${response_header_mode}${body})`);
+    words.push('override', String(request_body_mode), `(response headers ${response_header_mode}${body})`);
   }
   const echo = (reply.request_body ?? reply.response_body)?.response?.body_mutation?.streamed_response;
-  if (echo) words.push(JSON.stringify(echo.body.toString()), ...(echo.end_of_stream ? ['end'] : []));
+  if (echo) words.push(JSON.stringify(String(echo.body)), ...(echo.end_of_stream ? ['end'] : []));
   return words.join(' ');
-}
-
-/** Name → value of the headers that a mutation sets. */
-export function headersSet(mutation: WireHeaderMutation | undefined): Map<string, string> {
-  return new Map(
-    (mutation?.set_headers ?? []).map(({ header }) => [header.key, header.raw_value.toString()]),
-  );
 }

@@ -53,8 +53,8 @@ describe('observed decisions', () => {
     });
 
     it('count the matched blocks by where they are', async () => {
-      const elsewhere = { cpu: 2, storage: 1 };
-      const metric = await metricsAfter(aDecision({ matchedBlocks: 7, totalBlocks: 8, elsewhere }));
+      const offGpu = { cpu: 2, storage: 1 };
+      const metric = await metricsAfter(aDecision({ matchedBlocks: 7, totalBlocks: 8, offGpu }));
       assert.sameMembers(metric('warmroute_matched_blocks_total'), [
         'warmroute_matched_blocks_total{model="demo",tier="gpu"} 4',
         'warmroute_matched_blocks_total{model="demo",tier="cpu"} 2',

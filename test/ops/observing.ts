@@ -51,7 +51,7 @@ export const aDecision = (given: Partial<RoutedDecision> = {}): RoutedDecision =
     withoutTokens: undefined,
     matchedBlocks: 1,
     totalBlocks: 2,
-    elsewhere: { cpu: 0, storage: 0 },
+    offGpu: { cpu: 0, storage: 0 },
   },
   ...given,
 });
@@ -64,7 +64,7 @@ export const deciding =
 export const lookup: PrefixLookup = (_tokens, _context, pods) => ({
   matchedBlocks: Uint32Array.from(pods, pod => (pod === PODS[1] ? 3 : 0)),
   totalBlocks: Uint32Array.from(pods, () => 4),
-  elsewhere: undefined,
+  offGpu: undefined,
   rankOf: () => undefined,
   hasRank: () => false,
   chainsFor: () => [],

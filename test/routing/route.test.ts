@@ -25,14 +25,14 @@ describe('a route', () => {
       model: 'demo',
       matchedBlocks: 7,
       totalBlocks: 10,
-      elsewhere: { cpu: 0, storage: 0 },
+      offGpu: { cpu: 0, storage: 0 },
     });
   });
 
   it('says how much of what the pod holds is not on its GPU', async () => {
-    bench.elsewhere = { a: { cpu: 9, storage: 9 }, b: { cpu: 2, storage: 1 } };
-    const { pod, matchedBlocks, elsewhere } = routed(await bench.route(aRequest(), NEVER));
-    assert.deepEqual([pod, matchedBlocks, elsewhere], [b, 7, { cpu: 2, storage: 1 }]);
+    bench.offGpu = { a: { cpu: 9, storage: 9 }, b: { cpu: 2, storage: 1 } };
+    const { pod, matchedBlocks, offGpu } = routed(await bench.route(aRequest(), NEVER));
+    assert.deepEqual([pod, matchedBlocks, offGpu], [b, 7, { cpu: 2, storage: 1 }]);
   });
 
   it('names the data-parallel rank that holds it, of a pod that is picked for that', async () => {

@@ -7,7 +7,7 @@ import type { Environment } from '../../src/config.ts';
 import { type RunningServer, serve } from '../../src/serve.ts';
 import { type SimulatedEngine, startEngine } from '../../src/simulator/engine.ts';
 import { aConfig, type LogLine, recordingLog } from './builders.ts';
-import { requestBody, requestHeaders } from './envoy-messages.ts';
+import { headersSet, requestBody, requestHeaders } from './envoy-messages.ts';
 import { eventually } from './eventually.ts';
 import { FakeEnvoy } from './fake-envoy.ts';
 import { type AnswerRequest, answerBytes, type FakeTokenizer, startFakeTokenizer } from './fake-tokenizer.ts';
@@ -142,9 +142,9 @@ export async function decisionOn(
   stream.send(requestBody(JSON.stringify({ model: MODEL, ...body }), 'end'));
   const reply = await stream.reply();
   await stream.halfClose();
-  const set = reply.request_body?.response?.header_mutation?.set_headers ?? [];
-  const header = (name: string) => set.find(each => each.header.key === name)?.header.raw_value.toString();
-  const fields = (reply.dynamic_metadata?.fields.warmroute as Metadata | undefined)?.structValue.fields;
+  const set = headersSet(reply.request_body?.response?.header_mutation);
+  const header = (name: string) => set.get(name);
+  const fields = (reply.dynamic_metadata?.fields?.warmroute as Metadata | undefined)?.structValue.fields;
   return {
     target: header('target-pod'),
     rank: header('x-data-parallel-rank'),
