@@ -23,7 +23,11 @@ const { values: flags, positionals } = parseArgs({
 const here = process.cwd();
 const [version = ''] = positionals;
 
-const problems = await problemsBefore(here, version);
+const engine = await works('docker', 'info');
+const helm = await works('helm', 'version', '--short');
+const problems = [...(await problemsBefore(here, version))];
+if (flags.publish && !engine) problems.push('no Docker engine answers: the image cannot be built');
+if (flags.publish && !helm) problems.push('there is no helm: the chart cannot be packed');
 if (problems.length > 0) {
   for (const problem of problems) console.error(`release: ${problem}`);
   process.exitCode = 1;
@@ -98,7 +102,7 @@ async function makeArtifacts(clone: string, notes: string): Promise<Publication>
   const { repository } = await readPackage(clone);
   const image = `ghcr.io/${repositoryName(repository.url).toLowerCase()}`;
   const imageArguments = await describeImage(clone);
-  if (await works('docker', 'info')) {
+  if (engine) {
     const local = `warmroute:${version}`;
     await run(clone, 'docker', 'build', '--quiet', ...imageArguments, '--tag', local, '.');
     done(`image ${local}`);
@@ -106,8 +110,6 @@ async function makeArtifacts(clone: string, notes: string): Promise<Publication>
       'image',
       imageSbom(ofPackage, image, await debianPackages(clone, local), await nodeOf(clone, local)),
     );
-  } else if (flags.publish) {
-    throw new Error('no Docker engine answers: the image cannot be built');
   } else {
     console.log('SKIPPED the image and its bill of materials: no Docker engine answers');
   }
@@ -118,7 +120,7 @@ async function makeArtifacts(clone: string, notes: string): Promise<Publication>
 
 /** Where the packed chart is, which has the name of npm's package; undefined: there is no Helm. */
 async function packChart(clone: string): Promise<string | undefined> {
-  if (!(await works('helm', 'version', '--short'))) {
+  if (!helm) {
     console.log('SKIPPED the chart: there is no helm');
     return undefined;
   }

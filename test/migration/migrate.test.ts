@@ -480,6 +480,19 @@ describe('migrate-from-aibrix', () => {
     });
   });
 
+  it('says in any case what docs/migrating-from-aibrix.md has reasons for', () => {
+    const page = readFileSync(new URL('../../docs/migrating-from-aibrix.md', import.meta.url), 'utf8');
+    const namesIn = (heading: string) => {
+      const section = page.split(/^## /m).find(each => each.startsWith(heading)) ?? '';
+      const cells = Array.from(section.matchAll(/^\| ([^|]+) \|/gm), ([, cell]) => cell!);
+      return cells.filter(cell => cell !== 'what' && cell !== '---');
+    };
+    const names = (weight: Finding['weight']) =>
+      ALWAYS.filter(each => each.weight === weight).map(({ about }) => about);
+    assert.sameMembers(namesIn('What differs'), names('differs'));
+    assert.sameMembers(namesIn('What is not taken over'), names('dropped'));
+  });
+
   describe('prints', () => {
     const text = migrationReport(migrated(fixture('core'), fixture('engines')));
 

@@ -188,6 +188,10 @@ describe('npm run release, in a clone', function () {
     };
     assert.equal(failed.code, 1);
     assert.match(failed.stderr, /^release: there is a tag/m);
+    const unpublished = (await release('88.0.0', '--publish').catch((error: unknown) => error)) as {
+      stderr: string;
+    };
+    assert.match(unpublished.stderr, /^release: no Docker engine answers/m);
     await rm(join(clone, 'stray'));
     await git('tag', '--delete', 'v88.0.0');
     await git('config', 'remote.origin.url', PROJECT);
