@@ -6,7 +6,7 @@ export const PATHS: Readonly<Record<Api, string>> = {
   completions: '/v1/completions',
 };
 
-/** Some twelve tokens each: together several blocks of any engine, and little beside what models take. */
+/** Some eleven tokens each: together several blocks of any engine, and little beside what models take. */
 const SENTENCES = 80;
 const MAX_ANSWER_TOKENS = 8;
 
@@ -15,10 +15,9 @@ const MAX_ANSWER_TOKENS = 8;
  * @param topic makes the prefix one that nobody has asked before
  */
 export function promptPair(api: Api, model: string, topic: string): readonly [object, object] {
-  const prefix = Array.from(
-    { length: SENTENCES },
-    (_, i) => `Rule ${i + 1} of the record ${topic} is kept.`,
-  ).join(' ');
+  // What is first makes all that follows another prefix: blocks are chained.
+  const rules = Array.from({ length: SENTENCES }, (_, i) => `Rule ${i + 1} is kept as it was written down.`);
+  const prefix = [`This is the record ${topic}.`, ...rules].join(' ');
   const ask = (question: string) => ({
     model,
     max_tokens: MAX_ANSWER_TOKENS,
