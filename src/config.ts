@@ -12,6 +12,8 @@ export type Mode =
 
 export interface Config extends Values {
   readonly mode: Mode;
+  /** Of requests that ask for none; `pass`: Envoy's routes decide. */
+  readonly defaultStrategy: Values['strategy'] | 'pass';
 }
 
 /** One setting as it is in force. */
@@ -82,7 +84,12 @@ export function readConfig(environment: Environment): LoadedConfig {
     );
   }
   if (problems.length > 0) return { kind: 'invalid', problems, podsFile: settings.podsFile };
-  const config = Object.freeze({ ...settings, mode: Object.freeze(modeOf(settings)) });
+  const isUnset = givenFor(SETTINGS.strategy, environment).length === 0;
+  const config = Object.freeze({
+    ...settings,
+    mode: Object.freeze(modeOf(settings)),
+    defaultStrategy: isUnset && settings.unsetStrategy === 'pass' ? 'pass' : settings.strategy,
+  });
   return { kind: 'valid', config, effective };
 }
 

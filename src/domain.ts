@@ -269,7 +269,10 @@ export interface RoutedDecision {
   readonly pod: Pod;
   /** Which data-parallel rank behind the pod's address holds the prompt; undefined: the engine may choose. */
   readonly rank: number | undefined;
-  /** Where the request may go next if the pod does not answer it, in this order; the pod itself where there is no other. */
+  /**
+   * Where the request may go next if the pod does not answer it, in this order: two at least, those there are again where there are
+   * fewer.
+   */
   readonly retries: readonly Pod[];
   readonly strategy: Strategy;
   readonly reason: Reason;
@@ -292,7 +295,13 @@ export interface NoDecision {
   readonly kind: 'undecided';
 }
 
-export type Decision = RoutedDecision | RejectedDecision | NoDecision;
+/** Nobody asked for a strategy, and none is configured: Envoy's own routes decide, by the model. */
+export interface PassedDecision {
+  readonly kind: 'passed';
+  readonly model: string;
+}
+
+export type Decision = RoutedDecision | RejectedDecision | NoDecision | PassedDecision;
 
 /**
  * Every failure that a client may learn of; the only errors that leave the program towards a client. Whatever
@@ -309,4 +318,6 @@ export type ClientError =
   | { readonly kind: 'bad_filter'; readonly reason: string }
   /** An endpoint of the engines that clients may not use. */
   | { readonly kind: 'path_refused'; readonly path: string }
-  | { readonly kind: 'body_too_large'; readonly limitBytes: number };
+  | { readonly kind: 'body_too_large'; readonly limitBytes: number }
+  /** The request may be dropped, and every pod that it could go to has enough to do. */
+  | { readonly kind: 'shed'; readonly model: string };

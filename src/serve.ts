@@ -49,7 +49,9 @@ import { createPrefixLookup } from './routing/prefix-lookup.ts';
 import { PromptHistory } from './routing/prompt-history.ts';
 import { withReadableBody } from './routing/readable-body.ts';
 import { ResponseOwners } from './routing/response-owners.ts';
+import { retriesFor } from './routing/retries.ts';
 import { createRoute } from './routing/route.ts';
+import { type AreFull, createShedding } from './routing/shedding.ts';
 import { SETTINGS, type Setting } from './settings/settings.ts';
 import { monotonicClock } from './time.ts';
 import { blockSizes, createTokenizer, maxBlocksPerPrompt } from './tokenizing.ts';
@@ -243,7 +245,9 @@ export async function serve(
       policies: observed.policies(policies(config)),
       confirmations,
       load,
-      defaultStrategy: config.strategy,
+      defaultStrategy: config.defaultStrategy,
+      areFull: sheddingFor(config, load),
+      retries: retriesFor(config.fallbackEndpoints),
       deadlineMs: config.decisionTimeoutMs,
     });
     const route = withAnyPod(
@@ -333,6 +337,9 @@ export async function serve(
           debugHeaders: config.debugHeaders ? 'allowed' : 'off',
           targetHeaders: config.targetHeaders,
           ruleOf: pathRules(config.allowedPaths, () => responses.followsAny),
+          destinationEndpoints: config.fallbackEndpoints,
+          priorityHeader: config.priorityHeader,
+          serverOf: (picked, servedBy) => health.serverOf(picked, servedBy),
           models: () => registry.models(),
           watchNext: () => health.watchNext(),
           newRequestId: randomUUID,
@@ -374,6 +381,11 @@ export async function serve(
       },
     };
   }
+}
+
+/** undefined: no request is dropped. */
+function sheddingFor({ shedQueue: queue }: Config, load: Load): AreFull | undefined {
+  return queue === undefined ? undefined : createShedding({ queue, queueOf: pod => load.running(pod) });
 }
 
 /** undefined: no pod is asked how it is. */

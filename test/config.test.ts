@@ -26,6 +26,9 @@ describe('configuration', () => {
       logLevel: 'info',
       allowedPaths: 'public',
       unsaidBodyMode: 'BUFFERED',
+      unsetStrategy: 'route',
+      fallbackEndpoints: 1,
+      priorityHeader: 'x-gateway-inference-priority',
       maxBodyBytes: 32 * 1024 * 1024,
       bodyTimeoutMs: 30_000,
       maxBufferedBytes: 256 * 1024 * 1024,
@@ -59,7 +62,17 @@ describe('configuration', () => {
       otlpProtocol: 'grpc',
       serviceName: 'warmroute',
       mode: { kind: 'local', tokenizer: 'character' },
+      defaultStrategy: 'prefix-cache',
     });
+  });
+
+  it('leaves requests without a strategy to Envoy only where none is configured', () => {
+    const strategyOf = (ROUTING_ALGORITHM?: string) =>
+      aConfig({ WARMROUTE_UNSET_STRATEGY: 'pass', ROUTING_ALGORITHM }).defaultStrategy;
+    assert.deepEqual(
+      [strategyOf(), strategyOf(''), strategyOf('prefix-cache')],
+      ['pass', 'pass', 'prefix-cache'],
+    );
   });
 
   it('refuses AIBrix’s client key, which is not checked here, without repeating it', () => {
@@ -225,6 +238,7 @@ describe('configuration', () => {
       ['WARMROUTE_PODS_FILE', '/etc/warmroute/pods.yaml', 'podsFile', '/etc/warmroute/pods.yaml'],
       ['WARMROUTE_ENGINE_API_KEY_FILE', '/run/secrets/key', 'engineApiKeyFile', '/run/secrets/key'],
       ['WARMROUTE_ENGINE_CA_FILE', '/etc/ca.pem', 'engineCaFile', '/etc/ca.pem'],
+      ['WARMROUTE_PRIORITY_HEADER', 'X-Priority', 'priorityHeader', 'x-priority'],
     ];
     for (const [name, text, key, value] of good) {
       it(`${name}=${text} is good`, () => assert.equal(aConfig({ [name]: text })[key], value));
@@ -256,6 +270,10 @@ describe('configuration', () => {
       ['WARMROUTE_LOG_LEVEL', 'trace', 'must be one of debug, info, warn, error'],
       ['WARMROUTE_ALLOWED_PATHS', 'all', 'must be one of public, engine_internal'],
       ['WARMROUTE_UNSAID_BODY_MODE', 'STREAMED', 'must be one of BUFFERED, FULL_DUPLEX_STREAMED'],
+      ['WARMROUTE_UNSET_STRATEGY', 'random', 'must be one of route, pass'],
+      ['WARMROUTE_FALLBACK_ENDPOINTS', '9', 'must be from 1 to 8'],
+      ['WARMROUTE_SHED_QUEUE', '0', 'must be from 1 to 1000000'],
+      ['WARMROUTE_PRIORITY_HEADER', 'x priority', 'must be the name of a header'],
       ['WARMROUTE_MAX_BODY_BYTES', '1023', 'must be from 1024 to 1073741824'],
       ['WARMROUTE_BODY_TIMEOUT_MS', '0', 'must be from 1 to 2147483647'],
       ['WARMROUTE_MAX_BUFFERED_BYTES', '1023', 'must be from 1024 to 1099511627776'],

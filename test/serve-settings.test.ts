@@ -147,6 +147,10 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
 
   allowedPaths: elsewhere('test/serve-paths.test.ts'),
   unsaidBodyMode: elsewhere('test/serve-paths.test.ts'),
+  unsetStrategy: elsewhere('test/e2e/aibrix-routes.test.ts'),
+  fallbackEndpoints: elsewhere('test/e2e/fallback-endpoints.test.ts'),
+  shedQueue: elsewhere('test/e2e/shedding.test.ts'),
+  priorityHeader: elsewhere('test/e2e/shedding.test.ts'),
   maxBodyBytes: elsewhere('test/e2e/body-limits.test.ts'),
   bodyTimeoutMs: elsewhere('test/e2e/stalled-bodies.test.ts'),
   maxBufferedBytes: elsewhere('test/e2e/stalled-bodies.test.ts'),

@@ -111,6 +111,11 @@ export function createInstruments(metrics: Metrics) {
       'warmroute_refused_connections_total',
       'gRPC connections refused, as there were too many',
     ),
+    passed: counter(
+      'warmroute_passed_total',
+      'Requests left to the routes of Envoy, since none asked for a strategy',
+      ['model'],
+    ),
     undecided: counter('warmroute_undecided_total', 'Requests that went on without a pick, by why', ['why']),
     matchedBlocks: counter(
       'warmroute_matched_blocks_total',

@@ -161,6 +161,9 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
             throttle.info(kind, { ...ids, path: request.path, error: kind }, 'request rejected');
           } else if (decision.kind === 'undecided') {
             span.setAttribute('warmroute.reason', request.extent);
+          } else if (decision.kind === 'passed') {
+            instruments.passed.add(1, { model: decision.model });
+            span.setAttributes({ 'gen_ai.request.model': decision.model, 'warmroute.reason': 'passed' });
           } else {
             recordDecision(decision);
             if (decision.strategy === 'prefix-cache') {

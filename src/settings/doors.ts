@@ -49,7 +49,7 @@ export const DOORS = {
     'off',
     'headers',
     choice(['off', 'warmroute', 'aibrix']),
-    'By which response headers clients learn the pod. `warmroute`: `x-target-pod`, the address of the pod that served, set by Envoy (`envoy/`). `aibrix`: `target-pod` (name) and `target-pod-ip`, the pick, where Envoy shows the response headers to the router. Off: addresses of pods are nobody else’s business.',
+    'By which response headers clients learn the pod. `warmroute`: `x-target-pod`, the address of the pod that served, set by Envoy (`envoy/`), or by the router where a gateway tells it who served. `aibrix`: `target-pod` (name) and `target-pod-ip`, the pick, where Envoy shows the response headers to the router. Off: addresses of pods are nobody else’s business.',
   ),
   logLevel: setting(
     'Warmroute',

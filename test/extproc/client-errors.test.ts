@@ -57,6 +57,18 @@ const ROWS: readonly Row[] = [
     },
   },
   {
+    error: { kind: 'shed', model: 'demo' },
+    status: 429,
+    headers: { 'x-llm-d-request-dropped-reason': 'rejected-saturated', 'retry-after': '10' },
+    body: {
+      message:
+        'all pods for model demo are busy, and the priority of the request allows to drop it: try again later',
+      type: 'rate_limit_error',
+      code: 'rate_limit_exceeded',
+      param: null,
+    },
+  },
+  {
     error: { kind: 'path_refused', path: '/v1/load_lora_adapter' },
     status: 403,
     headers: {},
@@ -85,6 +97,7 @@ const ANTHROPIC_TYPES: Readonly<Record<number, string>> = {
   403: 'permission_error',
   404: 'not_found_error',
   413: 'request_too_large',
+  429: 'rate_limit_error',
   503: 'overloaded_error',
 };
 

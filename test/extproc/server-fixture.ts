@@ -5,8 +5,8 @@ import {
   type ExtProcServerOptions,
   startExtProcServer,
 } from '../../src/extproc/server.ts';
-import { CHAT_PATH } from '../support/envoy-messages.ts';
 import { FakeEnvoy } from '../support/fake-envoy.ts';
+import { OPTIONS } from './dialogue.ts';
 import { FakeRoute } from './fake-route.ts';
 
 /** A server with a route that the test controls, and an Envoy on it; made for each test, and gone after it. */
@@ -42,13 +42,9 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
       route: route.route,
       unsaidMode: 'BUFFERED',
       exchange: {
+        ...OPTIONS,
         maxBodyBytes: 8 * 1024 * 1024,
         debugHeaders: 'off',
-        targetHeaders: 'off',
-        ruleOf: path => ({ treatment: path === CHAT_PATH ? 'routed' : 'passed_on', errors: 'openai' }),
-        models: () => [{ id: 'demo', root: 'demo' }],
-        watchNext: () => 'unwatched',
-        newRequestId: () => 'made-up',
       },
       onFact: fact => facts.push(fact),
       onUnexpected: error => {

@@ -4,6 +4,7 @@ import { assert } from 'chai';
 import { LIVENESS_SERVICES, READINESS_SERVICES, startExtProcServer } from '../../src/extproc/server.ts';
 import { requestBody, requestHeaders } from '../support/envoy-messages.ts';
 import { RawEnvoy } from '../support/fake-envoy.ts';
+import { OPTIONS } from './dialogue.ts';
 import { useServer } from './server-fixture.ts';
 import { toldReply } from './told.ts';
 
@@ -58,13 +59,7 @@ describe('The ext_proc server', () => {
       onRefused: () => {},
       unsaidMode: 'BUFFERED',
       route: route.route,
-      exchange: {
-        ...{ maxBodyBytes: 1, debugHeaders: 'off', targetHeaders: 'off' },
-        ruleOf: () => ({ treatment: 'routed', errors: 'openai' }),
-        models: () => [{ id: 'demo', root: 'demo' }],
-        newRequestId: () => '',
-        watchNext: () => 'unwatched',
-      },
+      exchange: OPTIONS,
       onFact: () => {},
       onUnexpected: () => {},
     }).catch((error: unknown) => error);

@@ -113,6 +113,12 @@ describe('observed decisions', () => {
       assert.notInclude(await observed.telemetry.scrape(), SECRET);
     });
 
+    it('count what is left to Envoy’s routes', async () => {
+      const metric = await metricsAfter({ kind: 'passed', model: 'demo' });
+      assert.deepEqual(metric('warmroute_passed_total'), ['warmroute_passed_total{model="demo"} 1']);
+      assert.isEmpty(metric('warmroute_decisions_total'));
+    });
+
     it('time each stage', async () => {
       await observed.route()(aRequest(), never);
       const text = await observed.telemetry.scrape();

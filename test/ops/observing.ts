@@ -25,6 +25,7 @@ export function aRequest(given: Partial<RouteRequest> = {}): RouteRequest {
     contentType: 'application/json',
     contentEncoding: undefined,
     strategy: undefined,
+    priority: 0,
     labels: undefined,
     subset: undefined,
     response: 'watched',
@@ -105,6 +106,8 @@ export function observing(): Observing {
         policies: observer.policies(policies({ imbalanceRequests: 8, standardDeviationFactor: 1 })),
         load: new Load(),
         defaultStrategy: 'prefix-cache',
+        areFull: undefined,
+        retries: 2,
         deadlineMs: 60_000,
       }),
     );

@@ -97,6 +97,8 @@ export class RouteBench {
       policies: policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
       load: this.load,
       defaultStrategy: 'prefix-cache',
+      areFull: undefined,
+      retries: 2,
       deadlineMs: 60_000,
       ...given,
     });
@@ -112,6 +114,7 @@ export function aRequest(
     contentType: 'application/json',
     contentEncoding: undefined,
     strategy: undefined,
+    priority: 0,
     labels: undefined,
     subset: undefined,
     response: 'watched',
