@@ -1,5 +1,6 @@
 /** The composition root of `warmroute serve`: every part is made, joined and stopped here. */
 import { randomInt, randomUUID } from 'node:crypto';
+import { binding, hostAndPort } from './addresses.ts';
 import { type CacheState, createCacheState } from './cache/cache-state.ts';
 import type { Config } from './config.ts';
 import { endpointOf } from './domain.ts';
@@ -8,12 +9,13 @@ import { HealthPoller, type HealthPollerOptions } from './engine-api/health-poll
 import { Engines } from './engines/engines.ts';
 import { type PodKeeper, PodLives } from './engines/pod-lives.ts';
 import { EventFeed, type FeedFact, type PublisherReport } from './events/event-feed.ts';
-import { startExtProcServer } from './extproc/server.ts';
+import { openGrpcPorts } from './grpc-ports.ts';
 import { PodsHealth } from './health/pods-health.ts';
 import { Listeners } from './listeners.ts';
 import { startAdmin } from './ops/admin.ts';
 import { reportConfirmations } from './ops/confirmation-report.ts';
 import { reportFeed, reportRejectedMessages } from './ops/feed-report.ts';
+import { reportGrpc } from './ops/grpc-report.ts';
 import { reportHealth, reportPort } from './ops/health-report.ts';
 import { createInstruments } from './ops/instruments.ts';
 import type { Logger } from './ops/log.ts';
@@ -26,7 +28,6 @@ import {
   reportDoor,
   reportLog,
   reportPods,
-  reportRefusals,
   reportState,
   reportUnfollowed,
 } from './ops/reports.ts';
@@ -52,7 +53,7 @@ import { ResponseOwners } from './routing/response-owners.ts';
 import { retriesFor } from './routing/retries.ts';
 import { createRoute } from './routing/route.ts';
 import { type AreFull, createShedding } from './routing/shedding.ts';
-import { SETTINGS, type Setting } from './settings/settings.ts';
+import { SETTINGS } from './settings/settings.ts';
 import { monotonicClock } from './time.ts';
 import { blockSizes, createTokenizer, maxBlocksPerPrompt } from './tokenizing.ts';
 import { VERSION } from './version.ts';
@@ -72,6 +73,8 @@ export interface ServeParts {
 
 export interface RunningServer {
   readonly grpcPort: number;
+  /** undefined where health has no port of its own. */
+  readonly healthPort: number | undefined;
   readonly adminPort: number;
   /** What is believed about the engines' caches; for tests. */
   readonly cache: CacheState;
@@ -318,11 +321,9 @@ export async function serve(
     stops.push(() => admin.stop());
     parts.ending?.throwIfAborted();
 
-    const grpc = await binding(
-      SETTINGS.grpcAddress,
-      startExtProcServer({
-        ...hostAndPort(config.grpcAddress),
-        maxMessageBytes: config.grpcMaxMessageBytes,
+    const grpc = await openGrpcPorts({
+      config,
+      extProc: {
         route: observed.route(route),
         unsaidMode: config.unsaidBodyMode,
         bodyDeadlineMs: {
@@ -330,8 +331,6 @@ export async function serve(
           FULL_DUPLEX_STREAMED: config.bodyTimeoutMs,
         },
         maxBufferedBytes: config.maxBufferedBytes,
-        idleMs: config.grpcIdleMs,
-        maxConnections: config.grpcMaxConnections,
         exchange: {
           maxBodyBytes: config.maxBodyBytes,
           debugHeaders: config.debugHeaders ? 'allowed' : 'off',
@@ -345,11 +344,12 @@ export async function serve(
           newRequestId: randomUUID,
         },
         onFact: reportDoor(instruments, log),
-        onRefused: reportRefusals(instruments, log),
         onUnexpected: unexpected('the request went on unrouted'),
-      }),
-    );
-    stops.push(() => grpc.drain(config.drainMs, config.drainBodiesMs));
+      },
+      report: reportGrpc(instruments, log),
+      ending: parts.ending,
+    });
+    stops.push(() => grpc.stop());
     showHealth = () => grpc.setReadiness(registry.ready && warmup.isOver ? 'SERVING' : 'NOT_SERVING');
     showHealth();
     reportLog(instruments, parts.logLinesDropped);
@@ -362,7 +362,7 @@ export async function serve(
       health,
       portsOf: pod => engines.portsOf(pod),
       responses,
-      grpc,
+      grpc: grpc.extProc,
       publishers: () => feed.snapshot(),
       usesKvEvents,
     });
@@ -370,7 +370,8 @@ export async function serve(
 
     let stopped: Promise<void> | undefined;
     return {
-      grpcPort: grpc.port,
+      grpcPort: grpc.extProc.port,
+      healthPort: grpc.healthPort,
       adminPort: admin.port,
       cache,
       publishers: () => feed.snapshot(),
@@ -402,13 +403,6 @@ function hearInterruption(confirmations: Confirmations, fact: FeedFact): void {
   else if (fact.kind === 'link' && fact.event === 'connected') confirmations.resumed(pod, rank);
 }
 
-/** A port that is taken is the operator's to free: the message says which setting chose it. */
-function binding<T>({ names }: Pick<Setting<unknown>, 'names'>, starting: Promise<T>): Promise<T> {
-  return starting.catch((error: Error) => {
-    throw new Error(`cannot listen on ${names[0]}: ${error.message}`, { cause: error });
-  });
-}
-
 function readiness(
   phase: 'starting' | 'serving' | 'stopping',
   registry: PodRegistry,
@@ -426,9 +420,4 @@ function traceSink(config: Config): TraceSink {
   return config.otlpEndpoint === undefined
     ? { kind: 'none' }
     : { kind: 'otlp', protocol: config.otlpProtocol };
-}
-
-function hostAndPort(address: string): { host: string; port: number } {
-  const colon = address.lastIndexOf(':');
-  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) };
 }

@@ -14,6 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   aside: ['time'],
   version: [],
   warmup: [],
+  addresses: ['settings'],
   settings: ['domain'],
   config: ['settings'],
   'prefix-index': ['domain'],
@@ -25,6 +26,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   routing: ['domain', 'time', 'slots', 'health/pods-health', 'cache', 'prefix-index', 'prompt', 'pods'],
   events: ['domain', 'time', 'slots', 'cache', 'prefix-index', 'prompt/blocks', 'pods'],
   extproc: ['domain', 'routing/route'],
+  tls: ['time', 'extproc/tls-handshakes', 'pods/bounded-read', 'pods/file-watch'],
+  'grpc-ports': ['addresses', 'config', 'settings', 'time', 'extproc', 'ops', 'tls'],
   ops: [
     'domain',
     'time',
@@ -37,6 +40,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'events',
     'extproc',
     'pods',
+    'tls/server-identity',
   ],
   simulator: ['domain'],
   smoke: ['time'],
@@ -56,6 +60,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'engine-access': ['config', 'settings', 'prompt/engine/http'],
   tokenizing: ['config', 'domain', 'prompt'],
   serve: [
+    'addresses',
+    'grpc-ports',
     'config',
     'settings',
     'domain',
@@ -77,7 +83,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'pods',
     'ops',
   ],
-  commands: ['config', 'settings', 'version', 'serve', 'pods', 'ops', 'simulator', 'smoke', 'migration'],
+  commands: [
+    'config',
+    'settings',
+    'version',
+    'serve',
+    'grpc-ports',
+    'pods',
+    'ops',
+    'simulator',
+    'smoke',
+    'migration',
+  ],
   main: ['commands'],
 };
 
@@ -101,9 +118,11 @@ const ROOMS: Readonly<Record<string, { readonly doorway: string; readonly mayImp
 /** The only places that may import a library. */
 const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   zeromq: ['simulator/events', 'simulator/bound-socket'],
-  '@grpc/grpc-js': ['extproc/server', 'extproc/protos', 'extproc/stream'],
+  '@grpc/grpc-js': ['extproc/grpc-port', 'extproc/health', 'extproc/protos', 'extproc/stream'],
   '@grpc/proto-loader': ['extproc/protos'],
-  'grpc-health-check': ['extproc/server'],
+  'grpc-health-check': ['extproc/health'],
+  pkijs: ['tls/self-signed'],
+  asn1js: ['tls/self-signed'],
   undici: ['prompt/engine/http', 'engine-api/probe', 'smoke/client'],
   'lru-cache': [
     'prompt/engine/token-cache',

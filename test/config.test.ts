@@ -19,6 +19,7 @@ describe('configuration', () => {
   it('is valid without any variable, with these defaults', () => {
     assert.deepEqual({ ...aConfig() } as object, {
       grpcAddress: '0.0.0.0:50052',
+      tls: 'off',
       adminAddress: '0.0.0.0:8080',
       adminDebug: false,
       debugHeaders: false,
@@ -63,6 +64,43 @@ describe('configuration', () => {
       serviceName: 'warmroute',
       mode: { kind: 'local', tokenizer: 'character' },
       defaultStrategy: 'prefix-cache',
+    });
+  });
+
+  describe('of TLS', () => {
+    const FILES = { WARMROUTE_TLS_CERT_FILE: '/tls/tls.crt', WARMROUTE_TLS_KEY_FILE: '/tls/tls.key' };
+    const CA = { WARMROUTE_TLS_CLIENT_CA_FILE: '/tls/ca.crt' };
+
+    it('is complete, or refused', () => {
+      for (const environment of [
+        { WARMROUTE_TLS: 'files', ...FILES },
+        { WARMROUTE_TLS: 'files', ...FILES, ...CA },
+        { WARMROUTE_TLS: 'self-signed', ...CA },
+      ])
+        assert.deepEqual(problemsOf(environment), []);
+      assert.deepEqual(problemsOf({ WARMROUTE_TLS: 'files' }), [
+        'WARMROUTE_TLS is files: give WARMROUTE_TLS_CERT_FILE the path of a PEM file',
+        'WARMROUTE_TLS is files: give WARMROUTE_TLS_KEY_FILE the path of a PEM file',
+      ]);
+    });
+
+    it('is not left out where files are set for it', () => {
+      const [cert, key, ca, ...more] = problemsOf({ ...FILES, ...CA });
+      assert.isEmpty(more);
+      assert.match(
+        cert!,
+        /^WARMROUTE_TLS_CERT_FILE is set, but WARMROUTE_TLS is off: set it to files, or unset/,
+      );
+      assert.match(key!, /^WARMROUTE_TLS_KEY_FILE is set, but/);
+      assert.match(ca!, /^WARMROUTE_TLS_CLIENT_CA_FILE is set, .*: set it to self-signed or files, or unset/);
+      const ofBoth = problemsOf({ WARMROUTE_TLS: 'self-signed', ...FILES, ...CA });
+      assert.lengthOf(ofBoth, 2);
+    });
+
+    it('is shown with its default, which depends on other settings', () => {
+      const loaded = readConfig({});
+      assert(loaded.kind === 'valid');
+      assert.deepInclude(loaded.effective, { name: 'WARMROUTE_TLS', value: 'off', source: 'default' });
     });
   });
 
@@ -262,6 +300,8 @@ describe('configuration', () => {
       ['WARMROUTE_GRPC_ADDRESS', ':50052', host],
       ['WARMROUTE_GRPC_ADDRESS', '::1:50052', host],
       ['WARMROUTE_GRPC_ADDRESS', '[pod]:1', 'the host in brackets must be an IPv6 address'],
+      ['WARMROUTE_HEALTH_ADDRESS', '9003', host],
+      ['WARMROUTE_TLS', 'on', 'must be one of off, self-signed, files'],
       ['WARMROUTE_ADMIN_ADDRESS', '0.0.0.0:65536', 'port must be at most 65535'],
       ['WARMROUTE_ADMIN_ADDRESS', '0.0.0.0:', host],
       ['WARMROUTE_DEBUG_HEADERS', 'yes', flag],
@@ -336,7 +376,8 @@ describe('configuration', () => {
 
     it('that can be wrong are all in the table above', () => {
       const files = ['WARMROUTE_PODS_FILE', 'WARMROUTE_ENGINE_API_KEY_FILE', 'WARMROUTE_ENGINE_CA_FILE'];
-      const free = [...files, 'WARMROUTE_KV_EVENTS_TOPIC', 'OTEL_SERVICE_NAME'];
+      const tls = ['WARMROUTE_TLS_CERT_FILE', 'WARMROUTE_TLS_KEY_FILE', 'WARMROUTE_TLS_CLIENT_CA_FILE'];
+      const free = [...files, ...tls, 'WARMROUTE_KV_EVENTS_TOPIC', 'OTEL_SERVICE_NAME'];
       const names = Object.values<Setting<unknown>>(SETTINGS).flatMap(setting => setting.names);
       assert.sameMembers([...new Set([...bad.map(([name]) => name), ...free])], names);
     });

@@ -122,6 +122,11 @@ async function isRecognized(
 const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
   podsFile: elsewhere('test/main.test.ts'),
   grpcAddress: elsewhere('test/serve-lifecycle.test.ts'),
+  healthAddress: elsewhere('test/serve-tls.test.ts'),
+  tls: elsewhere('test/serve-tls.test.ts'),
+  tlsCertFile: elsewhere('test/serve-tls.test.ts'),
+  tlsKeyFile: elsewhere('test/serve-tls.test.ts'),
+  tlsClientCaFile: elsewhere('test/serve-tls.test.ts'),
   adminAddress: elsewhere('test/serve-lifecycle.test.ts'),
   adminDebug: elsewhere('test/serve.test.ts'),
   debugHeaders: elsewhere('test/e2e/target-headers.test.ts'),

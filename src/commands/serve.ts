@@ -47,8 +47,9 @@ async function run(
     log.info({ signal: ending.reason }, 'stopped before it was ready');
     return;
   }
+  const { grpcPort, healthPort, adminPort } = server;
   log.info(
-    { version: VERSION, grpcPort: server.grpcPort, adminPort: server.adminPort, mode: config.mode.kind },
+    { version: VERSION, grpcPort, healthPort, adminPort, mode: config.mode.kind, tls: config.tls },
     'ready',
   );
   const signal = await untilAborted(ending);

@@ -19,6 +19,14 @@ export const DOORS = {
     address,
     'Where Envoy reaches the external processor. Port 0: any free one; the ready log line names it.',
   ),
+  healthAddress: setting(
+    'Warmroute',
+    ['WARMROUTE_HEALTH_ADDRESS'],
+    undefined,
+    'host:port',
+    address,
+    'gRPC health once more, on a port of its own that is always plain text: the kubelet’s probes know no TLS. Endpoint pickers have it on 9003. Unset: health is on the gRPC port alone.',
+  ),
   adminAddress: setting(
     'Warmroute',
     ['WARMROUTE_ADMIN_ADDRESS'],
