@@ -13,6 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   listeners: [],
   aside: ['time'],
   version: [],
+  printable: [],
   warmup: [],
   addresses: ['settings'],
   settings: ['domain'],
@@ -43,8 +44,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'tls/server-identity',
   ],
   simulator: ['domain'],
-  smoke: ['time'],
-  migration: ['aside', 'settings'],
+  smoke: ['time', 'printable'],
+  migration: ['aside', 'printable', 'settings'],
   engines: [
     'domain',
     'time',

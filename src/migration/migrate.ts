@@ -1,7 +1,8 @@
 /** From the manifests of a deployment of AIBrix to Warmroute's values, and all that will differ. */
 import { SETTINGS } from '../settings/settings.ts';
 import { ALWAYS } from './always.ts';
-import { type CacheSource, readEngines } from './engines.ts';
+import type { CacheSource } from './engine-events.ts';
+import { readEngines } from './engines.ts';
 import { readEnvoy } from './envoy.ts';
 import { type Finding, finding } from './finding.ts';
 import { findGateway, type Gateway } from './gateway.ts';

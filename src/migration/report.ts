@@ -1,4 +1,5 @@
 import { stringify } from 'yaml';
+import { printable } from '../printable.ts';
 import type { Finding } from './finding.ts';
 import type { Migration } from './migrate.ts';
 
@@ -49,10 +50,4 @@ function wrapped(text: string): string[] {
     line += line === '' ? word : ` ${word}`;
   }
   return [...lines, line];
-}
-
-/** Nothing of what was read may end the comment that it is in. */
-function printable(line: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-  return line.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ');
 }

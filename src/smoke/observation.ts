@@ -1,5 +1,5 @@
+import { printable } from '../printable.ts';
 import type { GatewayAnswer } from './client.ts';
-import { printable } from './printable.ts';
 
 /** What one answer tells of who served it, and of what was cached. Undefined is what it does not tell. */
 export interface Observation {

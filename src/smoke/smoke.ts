@@ -1,5 +1,6 @@
 /** `warmroute smoke`: asks a gateway from outside whether the second of two prompts with one prefix is served warm. */
 import { randomUUID } from 'node:crypto';
+import { printable } from '../printable.ts';
 import { deadlineAfter, monotonicClock, realSleep, type Sleep } from '../time.ts';
 import {
   AnswerTooLong,
@@ -9,7 +10,6 @@ import {
   type Trust,
 } from './client.ts';
 import { memberOf, type Observation, observationOf } from './observation.ts';
-import { printable } from './printable.ts';
 import { type Api, PATHS, promptPair } from './prompts.ts';
 import { SmokeFailure } from './smoke-failure.ts';
 import { type Verdict, verdictOf } from './verdict.ts';
