@@ -22,7 +22,7 @@ export const ALWAYS: readonly Finding[] = [
   finding('dropped', 'GPU optimizer', 'it gets no traces and profiles of requests'),
   finding('differs', 'prompts that cannot be tokenized', 'are routed by load; AIBrix answers 503'),
   finding('differs', 'unknown models', 'are answered 404, as engines do; AIBrix answers 400'),
-  finding('differs', 'unknown paths', 'are passed on; AIBrix answers 501'),
+  finding('differs', 'unknown paths', 'go on by the gateway’s routes; AIBrix answers 501'),
   finding('differs', 'paths that change one engine', 'are answered 403 (WARMROUTE_ALLOWED_PATHS)'),
   finding('differs', 'errors of engines', 'reach the client as they are; AIBrix rewrites them'),
   finding(

@@ -10,8 +10,6 @@ export interface ChartValues {
   readonly findings: readonly Finding[];
 }
 
-/** What Envoy holds of a body where no policy says it: Envoy Gateway's own default. */
-const DEFAULT_BUFFER_BYTES = 32_768;
 const MIN_REPLICAS = 2;
 /** What the chart's default has room for; see its `resources`. */
 const MIN_MEMORY_BYTES = 2 ** 31;
@@ -26,16 +24,11 @@ export function chartValues(
 ): ChartValues {
   const { podSpec, replicas, variablesFrom } = gateway;
   const findings: Finding[] = [];
-  const bodyBytes = maxBodyBytes ?? DEFAULT_BUFFER_BYTES;
-  findings.push(
-    finding(
-      'kept',
-      'WARMROUTE_MAX_BODY_BYTES',
-      maxBodyBytes === undefined
-        ? `no ClientTrafficPolicy is given: ${DEFAULT_BUFFER_BYTES} bytes, Envoy Gateway’s default, is what Envoy holds of a body`
-        : 'as bufferLimit of the ClientTrafficPolicy',
-    ),
-  );
+  const bodyLimit =
+    maxBodyBytes === undefined
+      ? 'no ClientTrafficPolicy is given: Envoy’s own limit counts'
+      : 'as bufferLimit of the ClientTrafficPolicy';
+  findings.push(finding('kept', 'WARMROUTE_MAX_BODY_BYTES', bodyLimit));
   if (replicas < MIN_REPLICAS) {
     findings.push(
       finding(
@@ -70,7 +63,7 @@ export function chartValues(
       WARMROUTE_KUBERNETES_NAMESPACES: '*',
       ...(!taken.config.has(SETTINGS.strategy.names[0]) && { WARMROUTE_UNSET_STRATEGY: 'pass' }),
       WARMROUTE_TARGET_HEADERS: 'aibrix',
-      WARMROUTE_MAX_BODY_BYTES: bodyBytes,
+      ...(maxBodyBytes !== undefined && { WARMROUTE_MAX_BODY_BYTES: maxBodyBytes }),
       ...modeOf(taken.config),
     },
     replicaCount: Math.max(MIN_REPLICAS, replicas),

@@ -214,9 +214,11 @@ describe('deploy/aibrix, on a real API server', function () {
         assert.deepEqual(migrated.migration.swap, { service: 'aibrix-gateway-plugins', file: swap });
         const { config } = migrated.migration.values as { config: Record<string, unknown> };
         const { config: shipped } = parse(await readFile(deployFile('values.yaml'), 'utf8')) as {
-          config: object;
+          config: Record<string, unknown>;
         };
-        assert.include(config, { ...shipped, WARMROUTE_MAX_BODY_BYTES: 32768 });
+        // Without the ClientTrafficPolicy there is no limit to take over.
+        const { WARMROUTE_MAX_BODY_BYTES: _, ...rest } = shipped;
+        assert.include(config, rest);
       });
     });
   }

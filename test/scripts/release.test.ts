@@ -163,6 +163,13 @@ describe('npm run release, in a clone', function () {
     await symlink(join(PROJECT, 'node_modules'), join(clone, 'node_modules'));
     await git('config', 'user.name', 'Tester');
     await git('config', 'user.email', 'tester@example.com');
+    const changelog = join(clone, 'CHANGELOG.md');
+    const text = await readFile(changelog, 'utf8');
+    // Right after a release nothing is unreleased.
+    if (!/^## Unreleased$/m.test(text)) {
+      await writeFile(changelog, text.replace(/^## /m, '## Unreleased\n\n- Something.\n\n## '));
+      await git('commit', '--quiet', '--all', '--message', 'Something');
+    }
     // No engine answers: an image takes minutes.
     const programs = join(folder, 'programs');
     await mkdir(programs);
