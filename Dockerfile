@@ -33,3 +33,18 @@ HEALTHCHECK --interval=5s --timeout=3s --start-period=20s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8080/healthz').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "dist/main.js"]
 CMD ["serve"]
+# Said by `npm run release`: docs/releasing.md.
+ARG VERSION=dev
+ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
+ARG SOURCE=https://github.com/warmroute/warmroute
+LABEL org.opencontainers.image.title="warmroute" \
+  org.opencontainers.image.description="Envoy external processor that routes every LLM request to the engine pod whose KV cache already holds its prefix" \
+  org.opencontainers.image.licenses="Apache-2.0" \
+  org.opencontainers.image.url="$SOURCE" \
+  org.opencontainers.image.source="$SOURCE" \
+  org.opencontainers.image.documentation="$SOURCE/tree/main/docs" \
+  org.opencontainers.image.version="$VERSION" \
+  org.opencontainers.image.revision="$REVISION" \
+  org.opencontainers.image.created="$CREATED" \
+  org.opencontainers.image.base.name="docker.io/library/node:24-bookworm-slim"

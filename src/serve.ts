@@ -27,6 +27,7 @@ import { createObserver } from './ops/observed.ts';
 import { createPodLog } from './ops/pod-log.ts';
 import {
   forgetUnservedModels,
+  reportBuild,
   reportDoor,
   reportLog,
   reportPods,
@@ -60,6 +61,7 @@ import { SETTINGS } from './settings/settings.ts';
 import { asksFor } from './strategies.ts';
 import { monotonicClock } from './time.ts';
 import { blockSizes, createTokenizer, maxBlocksPerPrompt } from './tokenizing.ts';
+import { VERSION } from './version.ts';
 import { Warmup } from './warmup.ts';
 
 export interface ServeParts {
@@ -310,6 +312,7 @@ export async function serve(
         debug: config.adminDebug ? 'everyone' : 'loopback',
         metrics: (_, response) => metrics.answer(response),
         isReady: () => readiness(phase, registry, warmup, feed),
+        version: VERSION,
         models: () => registry.models(),
         publishers: () => [
           ...engines.snapshot(),
@@ -363,6 +366,7 @@ export async function serve(
     showHealth = () => grpc.setReadiness(registry.ready && warmup.isOver ? 'SERVING' : 'NOT_SERVING');
     showHealth();
     reportLog(instruments, parts.logLinesDropped);
+    reportBuild(metrics, VERSION);
     reportUnfollowed(instruments, feed);
     reportState(metrics, instruments, {
       cache,

@@ -47,7 +47,7 @@ describe('warmroute', function () {
     it('names the commands', async () => {
       const { code, stdout } = await runCli(['--help']);
       assert.equal(code, 0);
-      for (const command of ['serve', 'check-config', 'engine'])
+      for (const command of ['serve', 'check-config', 'smoke', 'migrate-from-aibrix', 'engine'])
         assert.match(stdout, new RegExp(`^  ${command} `, 'm'));
     });
 

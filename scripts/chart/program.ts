@@ -1,7 +1,7 @@
 /** What the chart knows of the program: its settings, and the headers that no client may send. */
 import { DEBUG, FORGEABLE, ORIGINAL_DST_HOST, REQUEST_ID } from '../../src/extproc/headers.ts';
 import { SETTINGS, type Setting, WITHOUT_EFFECT } from '../../src/settings/settings.ts';
-import type { Schema } from './schema.ts';
+import { type Schema, strict } from './schema.ts';
 
 const settings = Object.values<Setting<unknown>>(SETTINGS);
 
@@ -21,18 +21,24 @@ export function generatedJson(): string {
 }
 
 /** The schema of `config`: one property per name of a setting, of the kind that its reader takes; null leaves it unset. */
-export function settingSchemas(): Readonly<Record<string, Schema>> {
+export function configSchema(): Schema {
   const known = settings.flatMap(({ names, purpose, read }) =>
     names.map(name => [
       name,
       { description: purpose, ...nullable((read.meta() ?? { type: 'string' }) as Schema) },
     ]),
   );
-  const accepted = WITHOUT_EFFECT.map(({ name, why }) => [
+  const accepted = WITHOUT_EFFECT.map(({ name, why }): [string, Schema] => [
     name,
     { description: `Without effect: ${why}.`, type: ['string', 'integer', 'boolean', 'null'] },
   ]);
-  return Object.fromEntries([...known, ...accepted]) as Record<string, Schema>;
+  const [families, names] = [true, false].map(isFamily =>
+    accepted.filter(([name]) => name.endsWith('*') === isFamily),
+  );
+  return {
+    ...strict(Object.fromEntries([...known, ...names!]) as Record<string, Schema>),
+    patternProperties: Object.fromEntries(families!.map(([name, each]) => [`^${name.slice(0, -1)}`, each])),
+  };
 }
 
 function nullable({ type, enum: values, ...rest }: Schema): Schema {

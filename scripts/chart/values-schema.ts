@@ -2,7 +2,7 @@
  * The schema of the chart's values. Descriptions come from the comments in values.yaml. Warmroute's own settings keep their names there:
  * a second vocabulary would have to be learned, kept complete, and told apart.
  */
-import { json, settingSchemas } from './program.ts';
+import { configSchema, json } from './program.ts';
 import {
   choice,
   flag,
@@ -21,7 +21,7 @@ import type { Described } from './values.ts';
 const duration: Schema = { type: 'string', pattern: '^[0-9]+(ms|s|m|h)$' };
 
 const VALUES: Readonly<Record<string, Schema>> = {
-  config: strict(settingSchemas()),
+  config: configSchema(),
   pods: kubernetesList,
   image: strict({
     repository: { type: 'string', minLength: 1 },

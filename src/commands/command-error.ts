@@ -2,9 +2,11 @@
 export class CommandError extends Error {
   override readonly name = 'CommandError';
   readonly problems: readonly string[];
+  readonly exitCode: number;
 
-  constructor(problems: readonly string[]) {
+  constructor(problems: readonly string[], exitCode = 1) {
     super(problems.join('\n'));
     this.problems = problems;
+    this.exitCode = exitCode;
   }
 }

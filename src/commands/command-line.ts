@@ -1,16 +1,21 @@
 import { Command } from 'commander';
+import { VERSION } from '../version.ts';
 import { checkConfigCommand } from './check-config.ts';
 import { CommandError } from './command-error.ts';
 import { endSoon } from './end-process.ts';
 import { addEngineCommand } from './engine.ts';
+import { addMigrateCommand } from './migrate-from-aibrix.ts';
 import { serveCommand } from './serve.ts';
 import { settingsHelp } from './settings-help.ts';
+import { addSmokeCommand } from './smoke.ts';
 
 /** Runs what the command line says. `ending` is aborted when the process gets a signal to end. */
 export async function runCommandLine(ending: AbortSignal): Promise<void> {
-  const program = new Command('warmroute').description(
-    'Routes every LLM request to the engine pod whose KV cache already holds its prefix (Envoy external processor).',
-  );
+  const program = new Command('warmroute')
+    .description(
+      'Routes every LLM request to the engine pod whose KV cache already holds its prefix (Envoy external processor).',
+    )
+    .version(VERSION);
   program
     .command('serve')
     .description('Run the external processor; configured by environment variables')
@@ -22,6 +27,8 @@ export async function runCommandLine(ending: AbortSignal): Promise<void> {
     .addHelpText('after', settingsHelp)
     .action(() => checkConfigCommand(ending));
   addEngineCommand(program, ending);
+  addSmokeCommand(program, ending);
+  addMigrateCommand(program, ending);
 
   try {
     await program.parseAsync();
@@ -33,6 +40,6 @@ export async function runCommandLine(ending: AbortSignal): Promise<void> {
         ? error.problems
         : [error instanceof Error ? error.message : String(error)];
     for (const problem of problems) console.error(`warmroute: ${problem}`);
-    endSoon(1);
+    endSoon(error instanceof CommandError ? error.exitCode : 1);
   }
 }

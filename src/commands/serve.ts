@@ -4,6 +4,7 @@ import type { LogOutput } from '../ops/log-output.ts';
 import { DiscoveryError } from '../pods/discovery.ts';
 import { serve } from '../serve.ts';
 import { SETTINGS } from '../settings/settings.ts';
+import { VERSION } from '../version.ts';
 import { CommandError } from './command-error.ts';
 import { untilAborted } from './signals.ts';
 
@@ -53,7 +54,10 @@ async function run(
     return;
   }
   const { grpcPort, healthPort, adminPort } = server;
-  log.info({ grpcPort, healthPort, adminPort, mode: config.mode.kind, tls: config.tls }, 'ready');
+  log.info(
+    { version: VERSION, grpcPort, healthPort, adminPort, mode: config.mode.kind, tls: config.tls },
+    'ready',
+  );
   const signal = await untilAborted(ending);
   log.info({ signal, drainMs: config.drainMs }, 'draining');
   await server.stop();

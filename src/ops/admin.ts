@@ -7,11 +7,13 @@ export interface AdminOptions {
   readonly host: string;
   /** 0 for any free port. */
   readonly port: number;
-  /** Who may see more than `/metrics`, `/healthz` and `/readyz`: clients on this host, or all that reach the port. */
+  /** Who may see more than `/metrics`, `/version`, `/healthz` and `/readyz`: clients on this host, or all that reach the port. */
   readonly debug: 'loopback' | 'everyone';
   /** Answers /metrics in full. */
   readonly metrics: Page;
   readonly isReady: () => { readonly ready: boolean; readonly why: string };
+  /** Of this program; `/version` shows it. */
+  readonly version: string;
   /** Every model name that can be asked for and the base model behind it. */
   readonly models: () => readonly { readonly id: string; readonly root: string }[];
   /** What `/debug/publishers` shows: anything that is JSON. */
@@ -45,19 +47,29 @@ const LIMITS = {
   maxWaiting: 8,
 } as const;
 /** For scrapers and probes on other hosts: they name no prompt, no tenant and no address. */
-const FOR_THE_NETWORK: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
+const FOR_THE_NETWORK: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics', '/version']);
 const LOOPBACK_ONLY =
   'only served to clients on the same host; set WARMROUTE_ADMIN_DEBUG=true to serve it to all that reach this port';
 
 /**
  * The operator's HTTP door: `/healthz` (the process runs), `/readyz` (200, or 503 while requests should go to another replica, and
- * why), `/metrics`, `/debug/pods` (each pod: health and why, requests in flight, seen and failed, ports), `/debug/publishers`
+ * why), `/metrics`, `/version`, `/debug/pods` (each pod: health and why, requests in flight, seen and failed, ports), `/debug/publishers`
  * (each event stream: state, sequence, lag, blocks, last errors), and `/v1/models` in OpenAI's list format. The latter three are
  * for clients on this host unless `debug` says otherwise. Clients that do not read, or open many connections, cost nobody else.
  * Rejects with the system's error if it cannot listen.
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
-  const { metrics, isReady, models, publishers, pods, debug, now = Date.now, stopGraceMs = 1000 } = options;
+  const {
+    metrics,
+    isReady,
+    version,
+    models,
+    publishers,
+    pods,
+    debug,
+    now = Date.now,
+    stopGraceMs = 1000,
+  } = options;
   // OpenAI clients require a creation time; ours is the same for all models while the process lives.
   const created = Math.floor(now() / 1000);
 
@@ -71,6 +83,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
       },
     ],
     ['/metrics', metrics],
+    ['/version', (_, response) => sendJson(response, 200, { version })],
     ['/debug/pods', (_, response) => sendJson(response, 200, { pods: pods() })],
     ['/debug/publishers', (_, response) => sendJson(response, 200, { publishers: publishers() })],
     [

@@ -44,6 +44,17 @@ export function reportPods(instruments: Instruments, log: Logger) {
   };
 }
 
+/** Which program this is, as a series that is always 1: dashboards join by it. */
+export function reportBuild(metrics: Metrics, version: string): void {
+  const labels = { version, node: process.versions.node };
+  metrics
+    .gauge<'version' | 'node'>('warmroute_build_info', 'The version of Warmroute and of Node. Always 1.', [
+      'version',
+      'node',
+    ])
+    .onScrape(set => set(1, labels));
+}
+
 /** Counted at the scrape. */
 export function reportLog(instruments: Instruments, dropped: () => number = () => 0): void {
   instruments.logLinesDropped.onScrape(set => set(dropped()));

@@ -1,6 +1,4 @@
-import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
-import { deadlineAfter } from '../time.ts';
+import { type AsideBounds, AsideError, workAside, workerBeside } from '../aside.ts';
 import { type ParsedPodsFile, parsePodsFile } from './pods-file.ts';
 
 /**
@@ -9,17 +7,9 @@ import { type ParsedPodsFile, parsePodsFile } from './pods-file.ts';
  */
 const MAX_CHARACTERS_AT_ONCE = 4 << 10;
 /** 20,000 pods take two seconds and 500 MB. A file within the bounds of length may be made to take 15 times as much. */
-const DEFAULT_BOUNDS: ParseBounds = { timeoutMs: 15_000, maxHeapMb: 768 };
+const DEFAULT_BOUNDS: AsideBounds = { timeoutMs: 15_000, maxHeapMb: 768 };
 
-interface ParseBounds {
-  readonly timeoutMs: number;
-  readonly maxHeapMb: number;
-}
-
-/** `.ts` in development, `.js` when built. */
-const WORKER = new URL(`./pods-file-worker${extname(import.meta.url)}`, import.meta.url);
-
-const TOO_LATE = new Error('too late');
+const WORKER = workerBeside(import.meta.url, 'pods-file-worker');
 
 /**
  * As `parsePodsFile`, on a thread of its own unless that is quick: a thousand pods would stop the event loop for 150 ms. Bounded in
@@ -28,24 +18,15 @@ const TOO_LATE = new Error('too late');
 export async function parsePodsFileAside(
   text: string,
   signal: AbortSignal,
-  bounds: ParseBounds = DEFAULT_BOUNDS,
+  bounds: AsideBounds = DEFAULT_BOUNDS,
 ): Promise<ParsedPodsFile> {
   signal.throwIfAborted();
   if (text.length <= MAX_CHARACTERS_AT_ONCE && isJson(text)) return parsePodsFile(text);
-  const deadline = deadlineAfter(bounds.timeoutMs, signal, TOO_LATE);
-  let worker: Worker | undefined;
   try {
-    worker = new Worker(WORKER, {
-      workerData: text,
-      resourceLimits: { maxOldGenerationSizeMb: bounds.maxHeapMb },
-    });
-    return await deadline.race(answerOf(worker));
+    return await workAside<ParsedPodsFile>(WORKER, text, signal, bounds);
   } catch (error) {
-    signal.throwIfAborted();
-    return { kind: 'invalid', problems: [{ place: 'file', reason: whyNot(error, bounds) }] };
-  } finally {
-    deadline.clear();
-    await worker?.terminate();
+    if (!(error instanceof AsideError)) throw error;
+    return { kind: 'invalid', problems: [{ place: 'file', reason: error.message }] };
   }
 }
 
@@ -56,19 +37,4 @@ function isJson(text: string): boolean {
   } catch {
     return false;
   }
-}
-
-function answerOf(worker: Worker): Promise<ParsedPodsFile> {
-  return new Promise((resolve, reject) => {
-    worker.once('message', resolve);
-    worker.once('error', reject);
-    worker.once('exit', () => reject(new Error('it ended without an answer')));
-  });
-}
-
-function whyNot(error: unknown, { timeoutMs, maxHeapMb }: ParseBounds): string {
-  if (error === TOO_LATE) return `takes more than ${timeoutMs / 1_000} s to parse; make it simpler`;
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ERR_WORKER_OUT_OF_MEMORY') return `takes more than ${maxHeapMb} MB to parse; make it simpler`;
-  return `cannot be parsed: ${message}`;
 }

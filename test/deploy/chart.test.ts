@@ -49,8 +49,13 @@ describe('the Helm chart', () => {
     assert.isFalse(config?.additionalProperties);
     assert.sameMembers(Object.keys(config?.properties ?? {}), [
       ...settings.flatMap(({ names }) => names),
-      ...WITHOUT_EFFECT.map(({ name }) => name),
+      ...WITHOUT_EFFECT.map(({ name }) => name).filter(name => !name.endsWith('*')),
     ]);
+    const families = WITHOUT_EFFECT.filter(({ name }) => name.endsWith('*'));
+    assert.sameMembers(
+      Object.keys(config?.patternProperties ?? {}),
+      families.map(({ name }) => `^${name.slice(0, -1)}`),
+    );
   });
 
   it('asks in templates for settings that exist', async () => {

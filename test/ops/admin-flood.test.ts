@@ -23,6 +23,7 @@ describe('300 clients that ask for the metrics 50 times in advance and read noth
     const counter = metrics.counter('warmroute_test_total', 'of tests', ['pod']);
     for (let i = 0; i < SERIES; i++) counter.add(i, { pod: `vllm-llama-70b-7c9d8f6b5-${i}` });
     admin = await startAdmin({
+      version: '1.2.3',
       ...{
         host: '127.0.0.1',
         port: 0,

@@ -17,6 +17,7 @@ describe('startAdmin', () => {
       debug: 'loopback',
       metrics: (_, response) => void response.writeHead(200, { 'content-type': 'text/plain' }).end('up 1\n'),
       isReady: () => ({ ready: true, why: 'ready' }),
+      version: '1.2.3',
       models: () => [],
       pods: () => [{ pod: 'engine-0', health: 'healthy' }],
       publishers: () => [{ pod: 'engine-0', state: 'live' }],
@@ -58,6 +59,12 @@ describe('startAdmin', () => {
     assert.equal(after.headers['content-type'], 'application/json');
   });
 
+  it('says its version', async () => {
+    await start();
+    const { status, body } = await ask('/version');
+    assert.deepEqual([status, JSON.parse(body)], [200, { version: '1.2.3' }]);
+  });
+
   it('hands /metrics on, with its query', async () => {
     await start({ metrics: (incoming, response) => void response.end(incoming.url) });
     const { status, body } = await ask('/metrics?name=up');
@@ -83,7 +90,7 @@ describe('startAdmin', () => {
     });
   });
 
-  for (const path of ['/healthz', '/readyz', '/metrics', '/v1/models']) {
+  for (const path of ['/healthz', '/readyz', '/metrics', '/version', '/v1/models']) {
     it(`answers HEAD ${path} like GET, without the content`, async () => {
       await start();
       const [get, head] = [await ask(path), await ask(path, { method: 'HEAD' })];
@@ -191,7 +198,7 @@ describe('startAdmin', () => {
       });
     }
 
-    for (const path of ['/healthz', '/readyz', '/metrics']) {
+    for (const path of ['/healthz', '/readyz', '/metrics', '/version']) {
       it(`${path} is not`, async () => {
         await start();
         assert.equal((await ask(path, elsewhere)).status, 200);
@@ -242,6 +249,7 @@ describe('startAdmin', () => {
       debug: 'loopback',
       metrics: () => {},
       isReady: () => ({ ready: true, why: '' }),
+      version: '1.2.3',
       models: () => [],
       pods: () => [],
       publishers: () => [{ pod: 'engine-0', state: 'live' }],

@@ -2,6 +2,7 @@ import { assert } from 'chai';
 import type { PublisherReport } from '../../src/events/event-feed.ts';
 import {
   forgetUnservedModels,
+  reportBuild,
   reportDoor,
   reportLog,
   reportPods,
@@ -38,6 +39,13 @@ describe('reports of the parts', () => {
 
   const levels = () => logged.lines.map((line: LogLine) => line.level);
   const metric = async (name: string) => samplesOf(name, await telemetry.scrape());
+
+  it('of the build are one series, which is 1', async () => {
+    reportBuild(telemetry.metrics, '1.2.3');
+    assert.deepEqual(await metric('warmroute_build_info'), [
+      `warmroute_build_info{version="1.2.3",node="${process.versions.node}"} 1`,
+    ]);
+  });
 
   describe('of the discovery', () => {
     const problems: DiscoveryProblem[] = [

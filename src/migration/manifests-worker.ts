@@ -1,0 +1,5 @@
+/** Reads manifests on a thread of its own; see `readManifestsAside`. Elsewhere it does nothing. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { readManifests } from './manifests.ts';
+
+parentPort?.postMessage(readManifests(workerData as string));

@@ -1,0 +1,84 @@
+/** HTTP to a gateway, as one of its clients. The only place of the smoke check that knows undici. */
+import { Agent } from 'undici';
+
+/** How the gateway's certificate is checked. `any`: not at all. */
+export type Trust =
+  | { readonly kind: 'system' }
+  | { readonly kind: 'ca'; readonly pem: string }
+  | { readonly kind: 'any' };
+
+export interface GatewayAnswer {
+  readonly status: number;
+  readonly header: (name: string) => string | undefined;
+  readonly text: string;
+}
+
+export interface GatewayClient {
+  /**
+   * @param body sent as JSON by POST; undefined: GET
+   * @throws the system's error, the reason of `signal`, or AnswerTooLong
+   */
+  ask(path: string, body: object | undefined, signal: AbortSignal): Promise<GatewayAnswer>;
+  close(): Promise<void>;
+}
+
+export interface GatewayClientOptions {
+  /** With or without a path, to which paths are appended. */
+  readonly base: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly trust: Trust;
+}
+
+/** Answers to what is asked here have a few kilobytes. */
+const MAX_ANSWER_BYTES = 1 << 20;
+
+export class AnswerTooLong extends Error {
+  override readonly name = 'AnswerTooLong';
+}
+
+export function createGatewayClient({ base, headers, trust }: GatewayClientOptions): GatewayClient {
+  const agent = new Agent({
+    // The caller's signal bounds the whole call.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: {
+      ...(trust.kind === 'ca' && { ca: trust.pem }),
+      ...(trust.kind === 'any' && { rejectUnauthorized: false }),
+    },
+  });
+  const prefix = base.pathname.replace(/\/+$/, '');
+  return {
+    async ask(path, body, signal) {
+      const response = await agent.request({
+        origin: base.origin,
+        path: prefix + path,
+        signal,
+        ...(body === undefined
+          ? { method: 'GET', headers }
+          : {
+              method: 'POST',
+              headers: { 'content-type': 'application/json', ...headers },
+              body: JSON.stringify(body),
+            }),
+      });
+      return {
+        status: response.statusCode,
+        header: name => response.headers[name]?.toString(),
+        text: await readBounded(response.body),
+      };
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+async function readBounded(body: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    length += chunk.length;
+    if (length > MAX_ANSWER_BYTES)
+      throw new AnswerTooLong(`the answer is longer than ${MAX_ANSWER_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
