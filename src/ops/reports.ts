@@ -1,6 +1,7 @@
 /** What the parts report, as metrics and log lines. */
 
 import type { CacheState } from '../cache/cache-state.ts';
+import { ANY_MODEL } from '../domain.ts';
 import type { WatchedPort } from '../engine-api/port-watch.ts';
 import type { EventFeed, PublisherReport } from '../events/event-feed.ts';
 import type { DoorFact } from '../extproc/exchange.ts';
@@ -87,7 +88,7 @@ export function reportState(metrics: Metrics, instruments: Instruments, state: R
   instruments.indexRuns.onScrape(set => set(cache.index.runs));
   instruments.indexBytes.onScrape(set => set(cache.index.bytes));
   instruments.indexEvicted.onScrape(set => set(cache.index.evicted));
-  instruments.pods.onScrape(set => set(registry.pods().length));
+  instruments.pods.onScrape(set => set(registry.serving(ANY_MODEL).length));
   instruments.rememberedResponses.onScrape(set => set(responses.size));
   instruments.streams.onScrape(set => set(grpc.openStreams));
   instruments.bufferedBytes.onScrape(set => set(grpc.bufferedBytes));

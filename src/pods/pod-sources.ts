@@ -1,3 +1,4 @@
+import type { Pod } from '../domain.ts';
 import type { PodRegistry } from './registry.ts';
 import type { PodEntry } from './spec.ts';
 
@@ -42,9 +43,12 @@ export class PodSources {
     const taken = new Set(first.flatMap(namesOf));
     for (const entries of others) {
       for (const entry of entries) {
-        const pods = entry.pods.filter(({ name, ip, port }) => !taken.has(name) && !taken.has(at(ip, port)));
-        if (pods.length < entry.pods.length && pods.length === 0) continue;
-        merged.push({ ...entry, pods });
+        const ours = ({ name, ip, port }: Pod) => !taken.has(name) && !taken.has(at(ip, port));
+        const { pods, resting = [] } = entry;
+        const kept = { pods: pods.filter(ours), resting: resting.filter(ours) };
+        const [had, has] = [pods.length + resting.length, kept.pods.length + kept.resting.length];
+        if (has === had) merged.push(entry);
+        else if (has > 0) merged.push({ ...entry, ...kept });
       }
       for (const name of entries.flatMap(namesOf)) taken.add(name);
     }
@@ -52,8 +56,8 @@ export class PodSources {
   }
 }
 
-function namesOf({ pods }: PodEntry): string[] {
-  return pods.flatMap(({ name, ip, port }) => [name, at(ip, port)]);
+function namesOf({ pods, resting = [] }: PodEntry): string[] {
+  return [...pods, ...resting].flatMap(({ name, ip, port }) => [name, at(ip, port)]);
 }
 
 /** No pod is called so: names have no blanks. */
