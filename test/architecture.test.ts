@@ -18,6 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cache: ['domain', 'time', 'prefix-index'],
   prompt: ['domain', 'time'],
   pods: ['domain', 'time', 'slots', 'kubernetes'],
+  kubernetes: ['time'],
   health: ['domain', 'time'],
   'engine-api': ['domain', 'time', 'health/pods-health'],
   routing: ['domain', 'time', 'slots', 'health/pods-health', 'cache', 'prefix-index', 'prompt', 'pods'],

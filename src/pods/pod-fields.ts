@@ -34,10 +34,12 @@ const integer = (min: number, max: number) =>
   );
 
 const port = integer(1, 65535);
+export const ranks = integer(1, MAX_RANKS);
 
-const publishersSchema = z
+/** Where events are published, and replays given: rank r on `port + r`, and on `replayPort + r`. */
+export const publishersSchema = z
   .strictObject(
-    { port, replayPort: port.optional(), ranks: integer(1, MAX_RANKS).default(1) },
+    { port, replayPort: port.optional(), ranks: ranks.default(1) },
     must('must be "auto", or have port and, optionally, replayPort and ranks'),
   )
   .superRefine(({ port, replayPort, ranks }, context) => {
