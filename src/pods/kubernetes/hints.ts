@@ -122,22 +122,24 @@ class Said {
 }
 
 function kvEventsOf(said: Said): KvEventSource {
-  const { first } = { first: said.first.bind(said) };
-  const kind = first([ANNOTATIONS.kvEvents], text =>
-    text === 'none' || text === 'auto' || text === 'zmq' ? { data: text } : unreadable('must be none, auto or zmq'),
+  const kind = said.first([ANNOTATIONS.kvEvents], text =>
+    text === 'none' || text === 'auto' || text === 'zmq'
+      ? { data: text }
+      : unreadable('must be none, auto or zmq'),
   );
   if (kind === 'none' || kind === 'auto') return { kind };
   const given = {
-    port: first([ANNOTATIONS.kvEventsPort], portIn),
-    replayPort: first([ANNOTATIONS.replayPort], portIn),
-    ranks: first([ANNOTATIONS.ranks], text => ranksSchema.safeParse(numberIn(text))),
+    port: said.first([ANNOTATIONS.kvEventsPort], portIn),
+    replayPort: said.first([ANNOTATIONS.replayPort], portIn),
+    ranks: said.first([ANNOTATIONS.ranks], text => ranksSchema.safeParse(numberIn(text))),
   };
   if (Object.values(given).some(value => value !== undefined)) {
     const { data, error } = publishersSchema.safeParse({ ...given, port: given.port ?? EVENTS_PORT });
     if (data !== undefined) return data;
-    for (const { path, message } of error.issues) said.bad(KEY_OF[String(path[0])] ?? ANNOTATIONS.kvEvents, message);
+    for (const { path, message } of error.issues)
+      said.bad(KEY_OF[String(path[0])] ?? ANNOTATIONS.kvEvents, message);
   } else if (kind === 'zmq') return USUAL_EVENTS;
-  const isOn = first([AIBRIX.kvEvents], text =>
+  const isOn = said.first([AIBRIX.kvEvents], text =>
     text === 'true' || text === 'false' ? { data: text === 'true' } : unreadable('must be true or false'),
   );
   if (isOn === undefined) return { kind: 'auto' };

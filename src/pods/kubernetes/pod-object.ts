@@ -12,8 +12,8 @@ export interface ContainerObject {
 
 /** What is kept of a Pod of the Kubernetes API (core/v1): a few hundred bytes of some ten thousand. */
 export interface PodObject {
-  readonly namespace: string;
-  readonly name: string;
+  /** `namespace/name`: what the pod is called everywhere here, as in AIBrix. */
+  readonly key: string;
   /** Another one if a pod of the same name is made again. */
   readonly uid: string;
   readonly createdAt: string;
@@ -91,8 +91,7 @@ export function readPod(raw: unknown): PodObject | undefined {
     start: starts.get(name) ?? '',
   }));
   return {
-    namespace: metadata.namespace,
-    name: metadata.name,
+    key: `${metadata.namespace}/${metadata.name}`,
     uid: metadata.uid,
     createdAt: metadata.creationTimestamp ?? '',
     labels: Object.fromEntries(Object.entries(metadata.labels ?? {}).slice(0, MAX_LABELS)),
