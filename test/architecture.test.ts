@@ -100,7 +100,7 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   '@grpc/grpc-js': ['extproc/server', 'extproc/protos', 'extproc/stream'],
   '@grpc/proto-loader': ['extproc/protos'],
   'grpc-health-check': ['extproc/server'],
-  undici: ['prompt/engine/http', 'engine-api/probe'],
+  undici: ['prompt/engine/http', 'engine-api/probe', 'kubernetes/client'],
   'lru-cache': [
     'prompt/engine/token-cache',
     'prompt/engine/remote-tokenizer',
@@ -113,7 +113,7 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   pino: ['ops/log'],
   'prom-client': ['ops/metrics', 'ops/read-metrics', 'ops/exposition'],
   commander: ['commands/command-line', 'commands/engine'],
-  yaml: ['pods/pods-file'],
+  yaml: ['pods/pods-file', 'kubernetes/kubeconfig'],
   zod: [
     'settings/setting',
     'settings/values',
@@ -123,6 +123,8 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
     'pods/kubernetes/pool-object',
     'pods/engine-profile',
     'prompt/engine/answers',
+    'kubernetes/kubeconfig',
+    'kubernetes/exec-plugin',
   ],
   '@opentelemetry/api': ['ops/telemetry', 'ops/observed'],
   '@opentelemetry/core': ['ops/observed'],

@@ -8,6 +8,8 @@ export type RelistReason =
   | 'list_expired'
   /** An event that could not be read: what it told is not known. */
   | 'malformed'
+  /** The API server does not take the watch as it is asked for. */
+  | 'refused'
   /** Watches that are accepted and then say nothing, not even a bookmark. */
   | 'silent';
 
@@ -30,5 +32,5 @@ export type ReflectorFact =
     }
   /** A function of the caller's threw; the reflector goes on. */
   | { readonly kind: 'handler_failed'; readonly handler: 'project' | 'onChange'; readonly message: string }
-  /** An answer, an event or a bookmark came. At most once a second. */
+  /** An answer, an event or a bookmark came, or a watch was accepted. */
   | { readonly kind: 'sign_of_life' };
