@@ -7,7 +7,7 @@ import {
   reportPods,
   reportState,
 } from '../../src/ops/reports.ts';
-import type { DiscoveryProblem } from '../../src/pods/discovery.ts';
+import type { DiscoveryProblem } from '../../src/pods/problem.ts';
 import { PodRegistry } from '../../src/pods/registry.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
 import { Load } from '../../src/routing/load.ts';

@@ -1,4 +1,6 @@
+import { coalesced } from '../../coalesced.ts';
 import type { Pod } from '../../domain.ts';
+import { monotonicClock } from '../../time.ts';
 import type { EngineProfile } from '../engine-profile.ts';
 import { EngineProfiles, type EngineProfilesOptions } from '../engine-profiles.ts';
 
@@ -7,18 +9,20 @@ export type EngineNames = NonNullable<EngineProfile['models']>;
 
 export interface NamesOfEnginesOptions
   extends Pick<EngineProfilesOptions, 'get' | 'refreshMs' | 'slots' | 'sleep' | 'random'> {
-  /** Some engine has answered for the first time, or otherwise than before. */
+  /** Engines have answered for the first time, or otherwise than before: at most once in 50 ms, as many change at once at the start. */
   readonly onChange: () => void;
 }
 
 /** Of one page. An engine that is busy with a long prompt may take this long for anything. */
 const PAGE_TIMEOUT_MS = 5_000;
 const RETRY_MS = 500;
+const TELL_EVERY_MS = 50;
 
 /** Asks engines for the names that they serve (`GET /v1/models`), now and then: LoRA adapters come and go. */
 export class NamesOfEngines {
   readonly #profiles: EngineProfiles;
   readonly #followed = new Map<string, Pod>();
+  readonly #stopping = new AbortController();
   #leaving: Promise<unknown> = Promise.resolve();
 
   constructor({ onChange, ...options }: NamesOfEnginesOptions) {
@@ -27,7 +31,11 @@ export class NamesOfEngines {
       pages: ['models'],
       timeoutMs: PAGE_TIMEOUT_MS,
       retryMs: Math.min(RETRY_MS, options.refreshMs),
-      onProfile: onChange,
+      onProfile: coalesced({
+        ...{ everyMs: TELL_EVERY_MS, now: monotonicClock, sleep: options.sleep },
+        signal: this.#stopping.signal,
+        task: onChange,
+      }),
     });
   }
 
@@ -54,6 +62,7 @@ export class NamesOfEngines {
   }
 
   async stop(): Promise<void> {
+    this.#stopping.abort();
     this.#followed.clear();
     await Promise.all([this.#leaving, this.#profiles.stop()]);
   }

@@ -36,7 +36,7 @@ export function podsByLabel(options: PodsByLabelOptions): KubernetesSource {
   );
   return {
     get missing() {
-      const unlisted = namespaces.filter((_, at) => !reflectors[at]!.hasListed);
+      const unlisted = namespaces.filter(namespace => !listed.has(namespace));
       return unlisted.length === 0
         ? undefined
         : `the pods of namespace ${unlisted.join(', ')} are not listed yet`;

@@ -52,7 +52,7 @@ export class PodsOfPool implements KubernetesSource {
 
   get missing(): string | undefined {
     const pool = `the InferencePool ${this.#options.namespace}/${this.#options.name}`;
-    if (!this.#reflector.hasListed) return `${pool} is not read yet`;
+    if (this.#told === undefined) return `${pool} is not read yet`;
     if (this.#pool === undefined) return `${pool} does not exist`;
     return this.#selected === undefined ? `the pods of ${pool} are not listed yet` : undefined;
   }
