@@ -314,6 +314,29 @@ describe('pods from Kubernetes', function () {
       await eventually('two watches are left', () => cluster.api.openWatches.length === 2);
     });
 
+    it('are those of the last selector until those of the next are listed', async () => {
+      const [first, second] = await twoEngines();
+      cluster.put(first, { labels: { app: 'blue', 'model.aibrix.ai/name': MODEL } });
+      cluster.put(second, { labels: { app: 'green', 'model.aibrix.ai/name': MODEL } });
+      cluster.putPool({ app: 'blue' }, [first.httpPort]);
+      const served = await cluster.start(OF_POOL);
+      await knows(served, 'default/engine-0');
+      cluster.api.fault = ({ query }) =>
+        query.get('labelSelector') === 'app=green' ? { kind: 'hang' } : undefined;
+      const listed = cluster.api.count('list');
+      cluster.putPool({ app: 'green' }, [first.httpPort]);
+      await eventually('the next are asked for', () => cluster.api.count('list') > listed);
+      assert.deepInclude(await isReady(served), { ready: true });
+      await knows(served, 'default/engine-0');
+      cluster.putPool({ app: 'blue' }, [first.httpPort]);
+      cluster.api.fault = () => undefined;
+      cluster.put(
+        { ...first, name: 'more' },
+        { ip: '127.0.0.2', labels: { app: 'blue', 'model.aibrix.ai/name': MODEL } },
+      );
+      await knows(served, 'default/engine-0', 'default/more');
+    });
+
     it('are none as long as there is no pool, which is said once', async () => {
       const [first] = await twoEngines();
       const served = await cluster.start(OF_POOL);
