@@ -90,12 +90,15 @@ class HttpKubeClient implements KubeClient {
   }
 
   async *watch(path: string, query: Query, signal: AbortSignal): AsyncGenerator<WatchEvent> {
+    let body: Body | undefined;
     try {
-      const body = await this.#open(path, { ...query, watch: true }, signal);
+      body = await this.#open(path, { ...query, watch: true }, signal);
       yield { type: 'OPENED' };
       yield* readWatchEvents(body, this.#maxEventBytes);
     } catch (error) {
       throw this.#errorOf(error, signal);
+    } finally {
+      body?.on('error', ignoreEnd).destroy();
     }
   }
 
@@ -111,7 +114,7 @@ class HttpKubeClient implements KubeClient {
     let answer = await this.#ask(target, signal);
     if (answer.statusCode === 401) {
       // A token may have been replaced since it was read, and what a plugin said may have been withdrawn.
-      answer.body.destroy();
+      await readStatus(answer.body);
       this.#credentials.refused();
       answer = await this.#ask(target, signal);
     }
@@ -170,6 +173,9 @@ class HttpKubeClient implements KubeClient {
     );
   }
 }
+
+/** undici tells of the end of a body also who ended it. */
+function ignoreEnd(): void {}
 
 function createAgent({ ca, cert, key, serverName, serverCertificate }: TlsAccess): Agent {
   return new Agent({
