@@ -107,7 +107,7 @@ export class Reflector<T> {
     while (!signal.aborted) {
       const waitMs = this.#version === undefined ? await this.#list() : await this.#watch(this.#version);
       // Rejects when it is stopped.
-      if (waitMs > 0) await sleep(waitMs, signal).catch(() => {});
+      if (waitMs > 0 && !signal.aborted) await sleep(waitMs, signal).catch(() => {});
     }
   }
 

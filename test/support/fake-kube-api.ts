@@ -69,6 +69,8 @@ export class FakeKubeApi {
   fault: (request: KubeRequest) => Fault | undefined = () => undefined;
   /** What tokens may do; undefined: nobody needs one. */
   tokens: Map<string, 'allowed' | 'forbidden'> | undefined;
+  /** Objects of a page, however many are asked for. */
+  maxPage = Number.POSITIVE_INFINITY;
   /** How a version is refused that is too old for a watch. */
   expiry: 'error_event' | 'status' = 'error_event';
   readonly #store = new FakeKubeStore(change => this.#changed(change));
@@ -252,7 +254,7 @@ export class FakeKubeApi {
     const matches = selectorOf(target, query);
     const all = this.#store.at(resource, revision).filter(matches);
     const start = token?.start ?? 0;
-    const limit = Number(query.get('limit') ?? 0) || all.length;
+    const limit = Math.min(this.maxPage, Number(query.get('limit') ?? 0) || all.length);
     const items = all.slice(start, start + limit);
     const left = all.length - start - items.length;
     const metadata = {
@@ -296,8 +298,7 @@ export class FakeWatch {
   readonly #response: ServerResponse;
   readonly #matches: (object: KubeObject) => boolean;
   #isOpen = true;
-  /** Told nothing any more, as if the API server hung. */
-  isMute = false;
+  #last = '';
 
   constructor(target: Target, query: URLSearchParams, response: ServerResponse) {
     this.path = `${target.namespace ?? '*'}/${target.resource.plural}`;
@@ -316,7 +317,7 @@ export class FakeWatch {
 
   /** One that leaves the selector is told as deleted, one that comes into it as added. */
   tell({ resource, revision, before, after }: Change): void {
-    if (resource !== this.#target.resource || this.isMute) return;
+    if (resource !== this.#target.resource) return;
     const was = before !== undefined && this.#matches(before);
     const is = after !== undefined && this.#matches(after);
     if (is) this.send(was ? 'MODIFIED' : 'ADDED', after);
@@ -329,14 +330,20 @@ export class FakeWatch {
   }
 
   bookmark(revision: number): void {
-    if (this.query.get('allowWatchBookmarks') !== 'true' || this.isMute) return;
+    if (this.query.get('allowWatchBookmarks') !== 'true') return;
     const { resource } = this.#target;
     const metadata = { resourceVersion: String(revision) };
     this.send('BOOKMARK', { kind: resource.kind, apiVersion: apiVersionOf(resource), metadata });
   }
 
   send(type: string, object: unknown): void {
-    this.write(`${JSON.stringify({ type, object })}\n`);
+    this.#last = `${JSON.stringify({ type, object })}\n`;
+    this.write(this.#last);
+  }
+
+  /** The last event once more. */
+  repeat(): void {
+    this.write(this.#last);
   }
 
   /** Bytes as they are, in a chunk of their own. */
