@@ -3,8 +3,10 @@ import { assert } from 'chai';
 import type { SimulatedEngine } from '../../src/simulator/engine.ts';
 import { eventually } from '../support/eventually.ts';
 import type { ProgramProcess } from '../support/program.ts';
-import { adminPage, KubeWorld, knows } from './world/world.ts';
+import { adminPage, KubeWorld, knows, knowsWithin } from './world/world.ts';
 
+/** The API server sends a bookmark every minute. */
+const SILENCE_MS = 90_000;
 const GRANTED = ['get', 'list', 'watch'];
 
 const isReady = async (program: ProgramProcess) =>
@@ -72,7 +74,7 @@ describe('A real API server', function () {
     const program = await router();
     world.wire.freeze();
     const next = await putNext();
-    await knows(program, engine.name, next.name);
+    await knowsWithin(SILENCE_MS + 60_000, program, engine.name, next.name);
   });
 
   it('that has forgotten what happened meanwhile (410): all is listed again', async () => {

@@ -206,7 +206,15 @@ export class KubeWorld {
 }
 
 /** Waits until a router knows exactly these pods; one that rests has ` rests` behind its name. */
-export async function knows(router: ProgramProcess, ...names: readonly string[]): Promise<void> {
+export function knows(router: ProgramProcess, ...names: readonly string[]): Promise<void> {
+  return knowsWithin(60_000, router, ...names);
+}
+
+export async function knowsWithin(
+  timeoutMs: number,
+  router: ProgramProcess,
+  ...names: readonly string[]
+): Promise<void> {
   let known: readonly string[] = [];
   const wanted = names.map(name => `${NAMESPACE}/${name}`);
   await eventually(
@@ -216,7 +224,7 @@ export async function knows(router: ProgramProcess, ...names: readonly string[])
       known = pods.map(({ pod, rests }) => (rests ? `${pod} rests` : pod));
       return known.join() === wanted.join();
     },
-    60_000,
+    timeoutMs,
   ).catch(error => {
     throw new Error(`${error.message}: ${wanted}, but ${known}`);
   });
