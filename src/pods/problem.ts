@@ -1,6 +1,6 @@
 import type { AliasConflict } from './alias-conflicts.ts';
 import type { UnresolvedHost } from './host-names.ts';
-import type { PodProblem } from './kubernetes/engine-pods.ts';
+import type { PodProblem } from './kubernetes/pod-problem.ts';
 import type { PodsFileProblem } from './pods-file.ts';
 import type { ReservedAddress } from './reserved-address.ts';
 

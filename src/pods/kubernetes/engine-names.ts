@@ -44,6 +44,7 @@ export class NamesOfEngines {
     const wanted = new Map(pods.map(pod => [pod.name, pod]));
     for (const [name, pod] of this.#followed) {
       const next = wanted.get(name);
+      if (next === pod) continue;
       if (next?.ip === pod.ip && next.port === pod.port && next.incarnation === pod.incarnation) continue;
       this.#followed.delete(name);
       this.#leaving = Promise.all([this.#leaving, this.#profiles.leave(name)]);

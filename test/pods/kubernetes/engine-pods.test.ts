@@ -1,8 +1,10 @@
 import { assert } from 'chai';
 import type { Pod } from '../../../src/domain.ts';
 import type { EngineNames } from '../../../src/pods/kubernetes/engine-names.ts';
-import { type EndpointPorts, EnginePods, type PodProblem } from '../../../src/pods/kubernetes/engine-pods.ts';
+import { EnginePods } from '../../../src/pods/kubernetes/engine-pods.ts';
+import type { EndpointPorts } from '../../../src/pods/kubernetes/engines-in-pod.ts';
 import { type PodObject, readPod } from '../../../src/pods/kubernetes/pod-object.ts';
+import type { PodProblem } from '../../../src/pods/kubernetes/pod-problem.ts';
 import { PodSources } from '../../../src/pods/pod-sources.ts';
 import { PodRegistry } from '../../../src/pods/registry.ts';
 import { type KubePodOptions, kubePod } from '../../support/kube-pods.ts';
