@@ -377,14 +377,24 @@ describe('the reflector', () => {
       assert.equal(api.count('list'), 2);
     });
 
-    it('after two watches that said nothing at all', async () => {
+    it('after three watches that the API server failed to begin', async () => {
+      api.fault = ({ kind }) =>
+        kind === 'watch' && api.count('list') === 1 ? { kind: 'status', code: 500 } : undefined;
+      const { fact } = start();
+      for (const times of [1, 2, 4]) await pass(times * FIRST_WAIT_MS);
+      assert.equal((await fact('relist')).reason, 'refused');
+      await fact('watching');
+      assert.deepEqual([api.count('list'), api.count('watch')], [2, 4]);
+    });
+
+    it('after three watches that said nothing at all', async () => {
       const { fact } = await watching();
-      for (let i = 0; i < 2; i++) {
+      for (let i = 0; i < 3; i++) {
         clock.advance(ANSWER_MS);
         await clock.sleeps.until(ms => ms > ANSWER_MS);
         clock.advance(SILENCE_MS);
         assert.equal((await fact('watch_ended')).why, 'silent');
-        if (i === 0) await fact('watching');
+        if (i < 2) await fact('watching');
       }
       assert.equal((await fact('relist')).reason, 'silent');
       await fact('watching');
