@@ -1,7 +1,8 @@
 /** The composition root of `warmroute serve`: every part is made, joined and stopped here. */
 import { randomInt, randomUUID } from 'node:crypto';
 import { type CacheState, createCacheState } from './cache/cache-state.ts';
-import type { Config } from './config.ts';
+import { type Config, type Environment, processEnvironment } from './config.ts';
+import { startDiscovery } from './discovering.ts';
 import { endpointOf } from './domain.ts';
 import { readEngineAccess } from './engine-access.ts';
 import { HealthPoller, type HealthPollerOptions } from './engine-api/health-poller.ts';
@@ -28,11 +29,10 @@ import {
   reportRefusals,
   reportState,
   reportUnfollowed,
+  reportWaiting,
 } from './ops/reports.ts';
 import { exporterFor, startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { reportTokenizer } from './ops/tokenizer-report.ts';
-import { followPodsFile } from './pods/discovery.ts';
-import { PodSources } from './pods/pod-sources.ts';
 import { PodRegistry } from './pods/registry.ts';
 import { BlockHasher } from './prompt/blocks.ts';
 import { modelAtStart } from './prompt/model-at-start.ts';
@@ -64,6 +64,8 @@ export interface ServeParts {
   readonly logLinesDropped?: () => number;
   /** Ends the start: `serve` rejects with its reason, and nothing is left. Without effect afterwards. */
   readonly ending?: AbortSignal;
+  /** What leads to the Kubernetes API. Default: the process's. */
+  readonly environment?: Environment;
 }
 
 export interface RunningServer {
@@ -77,11 +79,8 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-/** Starts the server. Rejects when the pods file cannot be used or an address cannot be bound; then nothing is left. */
-export async function serve(
-  config: Config & { readonly podsFile: string },
-  parts: ServeParts,
-): Promise<RunningServer> {
+/** Starts the server. Rejects when pods cannot be known or an address cannot be bound; then nothing is left. */
+export async function serve(config: Config, parts: ServeParts): Promise<RunningServer> {
   const { log } = parts;
   const stops: (() => unknown)[] = [];
   let phase: 'starting' | 'serving' | 'stopping' = 'starting';
@@ -275,13 +274,12 @@ export async function serve(
     ];
     const lives = new PodLives(registry, keepers, unexpected('the other parts are told of the change'));
     stops.push(() => lives.stop());
-    const sources = new PodSources(registry);
-    const discovery = await followPodsFile({
-      path: config.podsFile,
-      sink: sources.add(),
-      resolveEveryMs: config.dnsRefreshMs,
+    const discovery = await startDiscovery(config, {
+      ...{ registry, scheme, access, environment: parts.environment ?? processEnvironment() },
       ...(parts.ending && { ending: parts.ending }),
       ...reportPods(instruments, log),
+      onWatchFact: () => {},
+      onProgress: () => showHealth(),
     });
     stops.push(() => discovery.stop());
 
@@ -291,7 +289,7 @@ export async function serve(
         ...hostAndPort(config.adminAddress),
         debug: config.adminDebug ? 'everyone' : 'loopback',
         metrics: (_, response) => metrics.answer(response),
-        isReady: () => readiness(phase, registry, warmup, feed),
+        isReady: () => readiness(phase, discovery.missing, registry, warmup, feed),
         models: () => registry.models(),
         publishers: () => [
           ...engines.snapshot(),
@@ -300,6 +298,7 @@ export async function serve(
         pods: () =>
           registry.pods().map(pod => ({
             ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model },
+            ...(registry.rests(pod.name) && { rests: true }),
             ...health.reportOf(pod),
             inFlight: load.running(pod),
             tokenizer: tokenizerReport.stateOf(pod.name),
@@ -340,10 +339,14 @@ export async function serve(
       }),
     );
     stops.push(() => grpc.drain(config.drainMs, config.drainBodiesMs));
-    showHealth = () => grpc.setReadiness(registry.ready && warmup.isOver ? 'SERVING' : 'NOT_SERVING');
+    showHealth = () => {
+      const isReady = registry.ready && warmup.isOver && discovery.missing === undefined;
+      grpc.setReadiness(isReady ? 'SERVING' : 'NOT_SERVING');
+    };
     showHealth();
     reportLog(instruments, parts.logLinesDropped);
     reportUnfollowed(instruments, feed);
+    reportWaiting(instruments, discovery);
     reportState(metrics, instruments, {
       cache,
       registry,
@@ -395,11 +398,13 @@ function binding<T>({ names }: Pick<Setting<unknown>, 'names'>, starting: Promis
 
 function readiness(
   phase: 'starting' | 'serving' | 'stopping',
+  missing: string | undefined,
   registry: PodRegistry,
   warmup: Warmup,
   feed: EventFeed,
 ) {
   if (phase !== 'serving') return { ready: false, why: phase };
+  if (missing !== undefined) return { ready: false, why: missing };
   if (!registry.ready) return { ready: false, why: 'no pod is known' };
   if (warmup.isOver) return { ready: true, why: 'ok' };
   const { settled, publishers } = feed.progress;

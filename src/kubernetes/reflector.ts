@@ -1,8 +1,8 @@
+import { coalesced } from '../coalesced.ts';
 import { Backoff, type Clock, monotonicClock, realSleep, type Sleep } from '../time.ts';
 import { versionOf } from './api-object.ts';
 import { listPages, type Requests, watchFrom } from './bounded-requests.ts';
 import type { KubeClient } from './client.ts';
-import { coalesced } from './coalesced.ts';
 import { KubernetesError } from './kubernetes-error.ts';
 import { ObjectSet } from './object-set.ts';
 import type { ReflectorFact, RelistReason } from './reflector-fact.ts';

@@ -210,6 +210,10 @@ export function createInstruments(metrics: Metrics) {
     ),
     inFlight: gauge('warmroute_requests_in_flight', 'Requests in flight per pod', ['pod']),
     pods: gauge('warmroute_ready_pods', 'Ready pods'),
+    unnamedPods: gauge(
+      'warmroute_unnamed_pods',
+      'Ready pods without requests, as neither they nor their engines have said which model they serve',
+    ),
     rememberedResponses: gauge(
       'warmroute_remembered_responses',
       'Responses of /v1/responses of which it is remembered who made them',

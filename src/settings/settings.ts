@@ -3,6 +3,7 @@
  * table. Names that start with AIBRIX_, and ROUTING_ALGORITHM, are AIBrix's own and mean what they mean there.
  */
 import { AIBRIX } from './aibrix.ts';
+import { DISCOVERY } from './discovery.ts';
 import { DOORS } from './doors.ts';
 import { ENGINES } from './engines.ts';
 import { OPENTELEMETRY } from './opentelemetry.ts';
@@ -13,6 +14,7 @@ export { WITHOUT_EFFECT } from './aibrix.ts';
 export type { Setting } from './setting.ts';
 
 export const SETTINGS = {
+  ...DISCOVERY,
   ...DOORS,
   ...REQUESTS,
   ...ENGINES,

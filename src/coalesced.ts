@@ -1,4 +1,4 @@
-import type { Clock, Sleep } from '../time.ts';
+import type { Clock, Sleep } from './time.ts';
 
 export interface CoalescedOptions {
   readonly everyMs: number;
