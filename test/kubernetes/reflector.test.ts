@@ -107,30 +107,30 @@ describe('the reflector', () => {
     });
 
     it('in pages, whose objects come into force together', async () => {
-      for (let i = 0; i < 1_200; i++) pod(`pod-${i}`);
+      for (let i = 0; i < 240; i++) pod(`pod-${i}`);
       const { fact, sets } = start();
       const listed = await fact('listed');
-      assert.deepInclude(listed, { objects: 1_200, pages: 3 });
-      assert.equal((await sets.next()).size, 1_200);
+      assert.deepInclude(listed, { objects: 240, pages: 3 });
+      assert.equal((await sets.next()).size, 240);
       assert.equal(sets.all.length, 1);
       assert.deepEqual(
         api.requests.all.filter(({ kind }) => kind !== 'watch').map(({ query }) => query.get('limit')),
-        ['500', '500', '500'],
+        ['100', '100', '100'],
       );
     });
 
     it('and shows no list that is not complete', async () => {
-      for (let i = 0; i < 600; i++) pod(`pod-${i}`);
+      for (let i = 0; i < 200; i++) pod(`pod-${i}`);
       const { fact, sets } = start();
       failOnce('page', { kind: 'reset' });
       await fact('failed');
       assert.lengthOf(sets.all, 0);
       await pass(FIRST_WAIT_MS);
-      assert.equal((await sets.next()).size, 600);
+      assert.equal((await sets.next()).size, 200);
     });
 
     it('from the start when a continue token has expired', async () => {
-      for (let i = 0; i < 600; i++) pod(`pod-${i}`);
+      for (let i = 0; i < 200; i++) pod(`pod-${i}`);
       api.fault = ({ kind }) => {
         if (kind === 'page' && api.count('page') === 1) api.compact();
         return undefined;
@@ -138,7 +138,7 @@ describe('the reflector', () => {
       const { fact, sets } = start();
       assert.equal((await fact('relist')).reason, 'list_expired');
       await pass(FIRST_WAIT_MS);
-      assert.equal((await sets.next()).size, 600);
+      assert.equal((await sets.next()).size, 200);
     });
   });
 
@@ -405,7 +405,7 @@ describe('the reflector', () => {
   describe('is not held up', () => {
     for (const kind of ['list', 'page', 'watch'] as const) {
       it(`by a ${kind} without an answer`, async () => {
-        for (let i = 0; i < 501; i++) pod(`pod-${i}`);
+        for (let i = 0; i < 101; i++) pod(`pod-${i}`);
         failOnce(kind, { kind: 'hang' });
         const { fact } = start();
         await api.requests.until(request => request.kind === kind);
@@ -553,7 +553,7 @@ describe('the reflector', () => {
 
     for (const kind of ['list', 'page', 'watch'] as const) {
       it(`while a ${kind} is not answered`, async () => {
-        for (let i = 0; i < 501; i++) pod(`pod-${i}`);
+        for (let i = 0; i < 101; i++) pod(`pod-${i}`);
         failOnce(kind, { kind: 'hang' });
         const reflected = start();
         await api.requests.until(request => request.kind === kind);
