@@ -19,6 +19,7 @@ import { reportFeed, reportRejectedMessages } from './ops/feed-report.ts';
 import { reportGrpc } from './ops/grpc-report.ts';
 import { reportHealth, reportPort } from './ops/health-report.ts';
 import { createInstruments } from './ops/instruments.ts';
+import { reportKubernetes } from './ops/kubernetes-report.ts';
 import type { Logger } from './ops/log.ts';
 import { createMetrics } from './ops/metrics.ts';
 import { createObserver } from './ops/observed.ts';
@@ -285,7 +286,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       ...{ registry, scheme, access, environment: parts.environment ?? processEnvironment() },
       ...(parts.ending && { ending: parts.ending }),
       ...reportPods(instruments, log),
-      onWatchFact: () => {},
+      onWatchFact: reportKubernetes(instruments, log),
       onProgress: () => showHealth(),
     });
     stops.push(() => discovery.stop());

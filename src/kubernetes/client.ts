@@ -143,7 +143,7 @@ class HttpKubeClient implements KubeClient {
     this.#closing.signal.throwIfAborted();
     if (this.#current !== undefined && isDeepStrictEqual(this.#current.tls, tls)) return this.#current.agent;
     this.#retire();
-    const agent = createAgent(tls);
+    const agent = createAgent(tls, this.#closing.signal);
     this.#current = { tls, agent };
     return agent;
   }
@@ -177,7 +177,10 @@ class HttpKubeClient implements KubeClient {
 /** undici tells of the end of a body also who ended it. */
 function ignoreEnd(): void {}
 
-function createAgent({ ca, cert, key, serverName, serverCertificate }: TlsAccess): Agent {
+function createAgent(
+  { ca, cert, key, serverName, serverCertificate }: TlsAccess,
+  closing: AbortSignal,
+): Agent {
   return new Agent({
     pipelining: 1,
     allowH2: false,
@@ -191,6 +194,8 @@ function createAgent({ ca, cert, key, serverName, serverCertificate }: TlsAccess
       ...(serverName !== undefined && { servername: serverName }),
       rejectUnauthorized: serverCertificate === 'verified',
       timeout: CONNECT_MS,
+      // Ends also what has no connection yet, of which undici waits for the end.
+      signal: closing,
     },
   });
 }

@@ -8,7 +8,7 @@ export type RelistReason =
   | 'list_expired'
   /** An event that could not be read: what it told is not known. */
   | 'malformed'
-  /** The API server does not take the watch as it is asked for. */
+  /** The API server does not take the watch as it is asked for, or fails again and again. */
   | 'refused'
   /** Watches that are accepted and then say nothing, not even a bookmark. */
   | 'silent';

@@ -36,8 +36,11 @@ const PUBLISH_EVERY_MS = 50;
 /** Of a watch that shows that all is well. One that ends sooner is resumed after a wait. */
 const STEADY_MS = 5_000;
 const BACKOFF = { firstMs: 500, maxMs: 30_000, jitter: 1 } as const;
-/** In a row, until what is behind them is doubted. */
-const MAX_SILENT_WATCHES = 2;
+/**
+ * Watches in a row that are accepted and say nothing, or that the API server fails to begin, until all is listed again: after etcd was
+ * restored from a backup, or behind another API server, nothing ever happens after the version that we have.
+ */
+const MAX_FRUITLESS_WATCHES = 3;
 
 /**
  * Keeps a copy of the objects of one path of the API, by one list and then one watch, and goes on whatever happens. Our own since the
@@ -56,7 +59,7 @@ export class Reflector<T> {
   #hasListed = false;
   #lastSignOfLifeMs: number | undefined;
   /** In a row. */
-  #silentWatches = 0;
+  #fruitlessWatches = 0;
 
   constructor(options: ReflectorOptions<T>) {
     const {
@@ -162,6 +165,7 @@ export class Reflector<T> {
     if (failure.kind === 'expired') return this.#relist('expired');
     // Asked in the same way again, the answer would be the same.
     if (failure.kind === 'malformed' || failure.kind === 'refused') this.#forget(failure.kind);
+    if (failure.kind === 'server_error') this.#fruitless('refused');
     return this.#failed('watch', failure);
   }
 
@@ -175,7 +179,7 @@ export class Reflector<T> {
       this.#publish();
     }
     this.#version = version;
-    this.#silentWatches = 0;
+    this.#fruitlessWatches = 0;
     this.#backoff.reset();
   }
 
@@ -188,8 +192,12 @@ export class Reflector<T> {
 
   #silent(): number {
     this.#tell({ kind: 'watch_ended', why: 'silent' });
-    if (++this.#silentWatches >= MAX_SILENT_WATCHES) this.#forget('silent');
+    this.#fruitless('silent');
     return 0;
+  }
+
+  #fruitless(reason: RelistReason): void {
+    if (++this.#fruitlessWatches >= MAX_FRUITLESS_WATCHES) this.#forget(reason);
   }
 
   #relist(reason: RelistReason): number {
@@ -199,7 +207,7 @@ export class Reflector<T> {
 
   #forget(reason: RelistReason): void {
     this.#version = undefined;
-    this.#silentWatches = 0;
+    this.#fruitlessWatches = 0;
     this.#tell({ kind: 'relist', reason });
   }
 

@@ -223,6 +223,21 @@ export function createInstruments(metrics: Metrics) {
       'Problems with the pods file or host names, by kind',
       ['kind'],
     ),
+    kubernetesSilence: gauge(
+      'warmroute_kubernetes_silence_seconds',
+      'Time since a watch of the Kubernetes API was last heard; above 90 something is wrong',
+      ['source'],
+    ),
+    kubernetesRelists: counter(
+      'warmroute_kubernetes_relists_total',
+      'Times that everything was listed again, by why',
+      ['source', 'reason'],
+    ),
+    kubernetesErrors: counter(
+      'warmroute_kubernetes_errors_total',
+      'Lists and watches of the Kubernetes API that failed, by how',
+      ['source', 'error'],
+    ),
     unexpected: counter(
       'warmroute_unexpected_errors_total',
       'Errors that should never happen; the request went on unrouted',

@@ -107,30 +107,30 @@ describe('the reflector', () => {
     });
 
     it('in pages, whose objects come into force together', async () => {
-      for (let i = 0; i < 1_200; i++) pod(`pod-${i}`);
+      for (let i = 0; i < 240; i++) pod(`pod-${i}`);
       const { fact, sets } = start();
       const listed = await fact('listed');
-      assert.deepInclude(listed, { objects: 1_200, pages: 3 });
-      assert.equal((await sets.next()).size, 1_200);
+      assert.deepInclude(listed, { objects: 240, pages: 3 });
+      assert.equal((await sets.next()).size, 240);
       assert.equal(sets.all.length, 1);
       assert.deepEqual(
         api.requests.all.filter(({ kind }) => kind !== 'watch').map(({ query }) => query.get('limit')),
-        ['500', '500', '500'],
+        ['100', '100', '100'],
       );
     });
 
     it('and shows no list that is not complete', async () => {
-      for (let i = 0; i < 600; i++) pod(`pod-${i}`);
+      for (let i = 0; i < 200; i++) pod(`pod-${i}`);
       const { fact, sets } = start();
       failOnce('page', { kind: 'reset' });
       await fact('failed');
       assert.lengthOf(sets.all, 0);
       await pass(FIRST_WAIT_MS);
-      assert.equal((await sets.next()).size, 600);
+      assert.equal((await sets.next()).size, 200);
     });
 
     it('from the start when a continue token has expired', async () => {
-      for (let i = 0; i < 600; i++) pod(`pod-${i}`);
+      for (let i = 0; i < 200; i++) pod(`pod-${i}`);
       api.fault = ({ kind }) => {
         if (kind === 'page' && api.count('page') === 1) api.compact();
         return undefined;
@@ -138,7 +138,7 @@ describe('the reflector', () => {
       const { fact, sets } = start();
       assert.equal((await fact('relist')).reason, 'list_expired');
       await pass(FIRST_WAIT_MS);
-      assert.equal((await sets.next()).size, 600);
+      assert.equal((await sets.next()).size, 200);
     });
   });
 
@@ -377,14 +377,24 @@ describe('the reflector', () => {
       assert.equal(api.count('list'), 2);
     });
 
-    it('after two watches that said nothing at all', async () => {
+    it('after three watches that the API server failed to begin', async () => {
+      api.fault = ({ kind }) =>
+        kind === 'watch' && api.count('list') === 1 ? { kind: 'status', code: 500 } : undefined;
+      const { fact } = start();
+      for (const times of [1, 2, 4]) await pass(times * FIRST_WAIT_MS);
+      assert.equal((await fact('relist')).reason, 'refused');
+      await fact('watching');
+      assert.deepEqual([api.count('list'), api.count('watch')], [2, 4]);
+    });
+
+    it('after three watches that said nothing at all', async () => {
       const { fact } = await watching();
-      for (let i = 0; i < 2; i++) {
+      for (let i = 0; i < 3; i++) {
         clock.advance(ANSWER_MS);
         await clock.sleeps.until(ms => ms > ANSWER_MS);
         clock.advance(SILENCE_MS);
         assert.equal((await fact('watch_ended')).why, 'silent');
-        if (i === 0) await fact('watching');
+        if (i < 2) await fact('watching');
       }
       assert.equal((await fact('relist')).reason, 'silent');
       await fact('watching');
@@ -395,7 +405,7 @@ describe('the reflector', () => {
   describe('is not held up', () => {
     for (const kind of ['list', 'page', 'watch'] as const) {
       it(`by a ${kind} without an answer`, async () => {
-        for (let i = 0; i < 501; i++) pod(`pod-${i}`);
+        for (let i = 0; i < 101; i++) pod(`pod-${i}`);
         failOnce(kind, { kind: 'hang' });
         const { fact } = start();
         await api.requests.until(request => request.kind === kind);
@@ -543,7 +553,7 @@ describe('the reflector', () => {
 
     for (const kind of ['list', 'page', 'watch'] as const) {
       it(`while a ${kind} is not answered`, async () => {
-        for (let i = 0; i < 501; i++) pod(`pod-${i}`);
+        for (let i = 0; i < 101; i++) pod(`pod-${i}`);
         failOnce(kind, { kind: 'hang' });
         const reflected = start();
         await api.requests.until(request => request.kind === kind);

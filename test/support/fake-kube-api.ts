@@ -200,19 +200,7 @@ export class FakeKubeApi {
     const right = this.tokens.get(request.headers.authorization?.replace(/^Bearer /, '') ?? '');
     if (right === 'allowed') return true;
     if (right === undefined) refuse(response, 401, 'Unauthorized', 'Unauthorized');
-    else {
-      const { plural, root } = target?.resource ?? { plural: '', root: '' };
-      const group = root.split('/')[2] ?? '';
-      const where =
-        target?.namespace === undefined ? 'at the cluster scope' : `in the namespace "${target.namespace}"`;
-      refuse(
-        response,
-        403,
-        'Forbidden',
-        `${plural}${group && root.startsWith('/apis/') ? `.${group}` : ''} is forbidden: User "system:serviceaccount:default:warmroute" cannot list resource "${plural}" in API group "${root.startsWith('/apis/') ? group : ''}" ${where}`,
-        { kind: plural, ...(root.startsWith('/apis/') && { group }) },
-      );
-    }
+    else forbid(response, target);
     return false;
   }
 
@@ -248,7 +236,9 @@ export class FakeKubeApi {
     const token = readToken(query.get('continue'));
     const revision = token?.revision ?? this.#store.revision;
     if (token !== undefined && this.#store.hasForgotten(revision)) {
-      refuse(response, 410, 'Expired', CONTINUE_TOO_OLD);
+      const inconsistent = writeToken({ revision: -1, start: token.start });
+      const status = statusOf(410, 'Expired', CONTINUE_TOO_OLD);
+      json(response, 410).end(JSON.stringify({ ...status, metadata: { continue: inconsistent } }));
       return;
     }
     const matches = selectorOf(target, query);
@@ -258,6 +248,7 @@ export class FakeKubeApi {
     const items = all.slice(start, start + limit);
     const left = all.length - start - items.length;
     const metadata = {
+      ...(resource.isCustom && { continue: '' }),
       resourceVersion: String(revision),
       ...(left > 0 && { continue: writeToken({ revision, start: start + limit }) }),
       ...(left > 0 && !query.has('labelSelector') && { remainingItemCount: left }),
@@ -376,7 +367,10 @@ interface Target {
 }
 
 const CONTINUE_TOO_OLD =
-  'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.';
+  'The provided continue parameter is too old to display a consistent list result. You can start a new list without ' +
+  'the continue parameter, or use the continue token in this response to retrieve the remainder of the results. ' +
+  'Continuing with the provided token results in an inconsistent list - objects that were created, modified, or ' +
+  'deleted between the time the first chunk was returned and now may show up in the list.';
 
 function selectorOf({ namespace }: Target, query: URLSearchParams): (object: KubeObject) => boolean {
   const labels = labelSelectorOf(query);
@@ -412,6 +406,17 @@ function json(response: ServerResponse, status: number): ServerResponse {
 
 function refuse(response: ServerResponse, code: number, reason: string, message: string, details = {}): void {
   json(response, code).end(JSON.stringify(statusOf(code, reason, message, details)));
+}
+
+function forbid(response: ServerResponse, target: Target | undefined): void {
+  const { plural = '', isCustom = false, root = '' } = target?.resource ?? {};
+  const group = isCustom ? root.split('/')[2]! : '';
+  const where =
+    target?.namespace === undefined ? 'at the cluster scope' : `in the namespace "${target.namespace}"`;
+  const message =
+    `${plural}${group && `.${group}`} is forbidden: User "system:serviceaccount:recorded:warmroute" cannot list ` +
+    `resource "${plural}" in API group "${group}" ${where}`;
+  refuse(response, 403, 'Forbidden', message, { ...(isCustom && { group }), kind: plural });
 }
 
 function statusOf(code: number, reason: string, message: string, details: object = {}): object {
