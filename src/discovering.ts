@@ -116,7 +116,7 @@ export interface Discovery {
   /** What is not known yet, in words; undefined: every source has told all that it knew at first. */
   readonly missing: string | undefined;
   /** Ready pods of which it is not known which model they serve. */
-  readonly waiting: number;
+  readonly unnamed: number;
   /** Afterwards no timer, watcher or connection is left, and the registry stays as it is. */
   stop(): Promise<void>;
 }
@@ -167,8 +167,8 @@ export async function startDiscovery(config: Config, parts: DiscoveryParts): Pro
     get missing() {
       return followed.map(({ missing }) => missing).find(missing => missing !== undefined);
     },
-    get waiting() {
-      return pods.reduce((sum, { waiting }) => sum + waiting, 0);
+    get unnamed() {
+      return pods.reduce((sum, { unnamed }) => sum + unnamed, 0);
     },
     stop,
   };

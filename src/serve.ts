@@ -31,7 +31,7 @@ import {
   reportPods,
   reportState,
   reportUnfollowed,
-  reportWaiting,
+  reportUnnamed,
 } from './ops/reports.ts';
 import { exporterFor, startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { reportTokenizer } from './ops/tokenizer-report.ts';
@@ -306,7 +306,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
         pods: () =>
           registry.pods().map(pod => ({
             ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model },
-            ...(registry.rests(pod.name) && { rests: true }),
+            ...(registry.isUnready(pod.name) && { unready: true }),
             ...health.reportOf(pod),
             inFlight: load.running(pod),
             tokenizer: tokenizerReport.stateOf(pod.name),
@@ -354,7 +354,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     showHealth();
     reportLog(instruments, parts.logLinesDropped);
     reportUnfollowed(instruments, feed);
-    reportWaiting(instruments, discovery);
+    reportUnnamed(instruments, discovery);
     reportState(metrics, instruments, {
       cache,
       registry,

@@ -152,14 +152,14 @@ describe('a thousand pods that come and go', function () {
   const expected = () =>
     [...pods.values()]
       .filter(({ state, wasReady }) => state === 'ready' || (state === 'unready' && wasReady))
-      .map(({ name, state }) => `default/${name}${state === 'ready' ? '' : ' rests'}`)
+      .map(({ name, state }) => `default/${name}${state === 'ready' ? '' : ' unready'}`)
       .sort();
 
   async function known({ server }: Served): Promise<string[]> {
     const page = JSON.parse((await adminPage(server, '/debug/pods')).text) as {
-      pods: { pod: string; rests?: true }[];
+      pods: { pod: string; unready?: true }[];
     };
-    return page.pods.map(({ pod, rests }) => `${pod}${rests ? ' rests' : ''}`).sort();
+    return page.pods.map(({ pod, unready }) => `${pod}${unready ? ' unready' : ''}`).sort();
   }
 
   const isSame = async (served: Served) => (await known(served)).join() === expected().join();
@@ -204,7 +204,7 @@ describe('a thousand pods that come and go', function () {
     await eventually('the last changes are seen', () => isSame(served));
     assert.deepEqual([cluster.api.count('list'), cluster.api.count('watch')], [1, 1]);
 
-    const here = new Set((await known(served)).map(name => name.replace(/ rests$/, '')));
+    const here = new Set((await known(served)).map(name => name.replace(/ unready$/, '')));
     assert.sameMembers(
       server.publishers().map(({ pod }) => pod),
       [...here],

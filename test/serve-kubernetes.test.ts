@@ -22,7 +22,7 @@ interface ShownPod {
   readonly pod: string;
   readonly endpoint: string;
   readonly model: string;
-  readonly rests?: true;
+  readonly unready?: true;
   readonly inFlight: number;
 }
 
@@ -30,11 +30,11 @@ async function shownPods({ server }: Served): Promise<readonly ShownPod[]> {
   return (JSON.parse((await adminPage(server, '/debug/pods')).text) as { pods: ShownPod[] }).pods;
 }
 
-/** Waits until exactly these pods are known; one that rests has ` rests` behind its name. */
+/** Waits until exactly these pods are known; an unready one has ` unready` behind its name. */
 async function knows(served: Served, ...names: readonly string[]): Promise<void> {
   let known: readonly string[] = [];
   await eventually(`known is ${names}`, async () => {
-    known = (await shownPods(served)).map(({ pod, rests }) => (rests ? `${pod} rests` : pod));
+    known = (await shownPods(served)).map(({ pod, unready }) => (unready ? `${pod} unready` : pod));
     return known.join() === names.join();
   }).catch(error => {
     throw new Error(`${error.message}, but ${known}`);
@@ -133,7 +133,10 @@ describe('pods from Kubernetes', function () {
       assert.isString((await routed(served.envoy)).target);
       assert.lengthOf(await shownPods(served), 2);
       const { text } = await adminPage(served.server, '/metrics');
-      assert.match(text, /^warmroute_kubernetes_errors_total\{source="default\/pods",error="unavailable"\} \d/m);
+      assert.match(
+        text,
+        /^warmroute_kubernetes_errors_total\{source="default\/pods",error="unavailable"\} \d/m,
+      );
       assert.match(text, /^warmroute_kubernetes_silence_seconds\{source="default\/pods"\} \d/m);
       assert.equal(times(served, /^the Kubernetes API does not answer as it should/), 1);
     });
@@ -194,7 +197,7 @@ describe('pods from Kubernetes', function () {
       await knows(served, 'default/engine-0', 'default/engine-1');
       await isHeld(served, warm);
       cluster.put(warm, { ready: false });
-      await knows(served, 'default/engine-0', 'default/engine-1 rests');
+      await knows(served, 'default/engine-0', 'default/engine-1 unready');
       assert.deepInclude(await routed(served.envoy), { target: addressOf(other), reason: 'only_pod' });
       cluster.put(warm);
       await knows(served, 'default/engine-0', 'default/engine-1');

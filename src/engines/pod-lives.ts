@@ -8,8 +8,8 @@ export interface PodKeeper {
   /** Nothing of it may be left afterwards. */
   left?(pod: Pod): void;
   /** It is not picked for the time being, or is again. */
-  rests?(pod: Pod): void;
-  resumed?(pod: Pod): void;
+  becameUnready?(pod: Pod): void;
+  becameReady?(pod: Pod): void;
   /** Once per change of the registry, after all of it. */
   changed?(): void;
 }
@@ -36,8 +36,8 @@ export class PodLives {
     this.#unsubscribe = registry.subscribe({
       joined: pod => this.#tell(keepers, keeper => keeper.joined?.(pod)),
       left: pod => this.#tell(reversed, keeper => keeper.left?.(pod)),
-      rests: pod => this.#tell(keepers, keeper => keeper.rests?.(pod)),
-      resumed: pod => this.#tell(keepers, keeper => keeper.resumed?.(pod)),
+      becameUnready: pod => this.#tell(keepers, keeper => keeper.becameUnready?.(pod)),
+      becameReady: pod => this.#tell(keepers, keeper => keeper.becameReady?.(pod)),
       changed: () => this.#tell(keepers, keeper => keeper.changed?.()),
     });
   }

@@ -7,8 +7,8 @@ const MAX_LINES = 20;
 
 const SAID = {
   left: 'pod left',
-  rests: 'pod is not ready: it gets no requests, and what it holds is remembered',
-  resumed: 'pod is ready again',
+  unready: 'pod is not ready: it gets no requests, and what it holds is remembered',
+  ready: 'pod is ready again',
   joined: 'pod joined',
 } as const;
 
@@ -18,17 +18,17 @@ export function createPodLog(log: Logger): PodListener {
   const note = (what: keyof typeof SAID) => (pod: Pod) => void changes.push({ what, pod });
   return {
     left: note('left'),
-    rests: note('rests'),
-    resumed: note('resumed'),
+    becameUnready: note('unready'),
+    becameReady: note('ready'),
     joined: note('joined'),
     changed() {
       const isMany = changes.length > MAX_LINES;
       if (isMany) {
         const count = (wanted: string) => changes.filter(({ what }) => what === wanted).length;
         const counts = { joined: count('joined'), left: count('left') };
-        const standing = { rest: count('rests'), resumed: count('resumed') };
-        const isStanding = standing.rest + standing.resumed > 0;
-        log.info({ ...counts, ...(isStanding && standing) }, 'pods joined and left');
+        const readiness = { unready: count('unready'), readyAgain: count('ready') };
+        const isAny = readiness.unready + readiness.readyAgain > 0;
+        log.info({ ...counts, ...(isAny && readiness) }, 'pods joined and left');
       }
       const level = isMany ? 'debug' : 'info';
       for (const { what, pod } of changes) log[level](fieldsOf(pod), SAID[what]);

@@ -69,8 +69,8 @@ export function reportUnfollowed(instruments: Instruments, feed: Pick<EventFeed,
 }
 
 /** Counted at the scrape. */
-export function reportWaiting(instruments: Instruments, discovery: { readonly waiting: number }): void {
-  instruments.unnamedPods.onScrape(set => set(discovery.waiting));
+export function reportUnnamed(instruments: Instruments, discovery: { readonly unnamed: number }): void {
+  instruments.unnamedPods.onScrape(set => set(discovery.unnamed));
 }
 
 export interface ReportedState {

@@ -10,13 +10,23 @@ export interface AliasConflict {
 
 /**
  * Requests for one name go to pods of one model: another one would see other tokens, and give other answers. So a name belongs to the
- * model that is called so, else to that of the first entry with the alias; other entries are without it.
+ * model that is called so, else to the one that has had it, else to that of the first entry with the alias; other entries are
+ * without it.
+ * @param before whose each name was, as it was returned the last time: nobody takes over a name that is served
  */
-export function withoutForeignAliases(entries: readonly PodEntry[]): {
+export function withoutForeignAliases(
+  entries: readonly PodEntry[],
+  before: ReadonlyMap<string, string>,
+): {
   readonly entries: readonly PodEntry[];
   readonly conflicts: readonly AliasConflict[];
+  /** By name, the model that it stands for. */
+  readonly roots: ReadonlyMap<string, string>;
 } {
   const roots = new Map(entries.map(({ spec: { model } }) => [model, model]));
+  for (const { spec } of entries)
+    for (const alias of spec.aliases)
+      if (before.get(alias) === spec.model && !roots.has(alias)) roots.set(alias, spec.model);
   const conflicts = new Map<string, AliasConflict>();
   const ours = entries.map(entry => {
     const { model } = entry.spec;
@@ -38,10 +48,10 @@ export function withoutForeignAliases(entries: readonly PodEntry[]): {
     return {
       spec: cut(entry.spec),
       pods: entry.pods.map(cut),
-      ...(entry.resting && { resting: entry.resting.map(cut) }),
+      ...(entry.unready && { unready: entry.unready.map(cut) }),
     };
   });
   return conflicts.size === 0
-    ? { entries, conflicts: [] }
-    : { entries: ours, conflicts: [...conflicts.values()] };
+    ? { entries, conflicts: [], roots }
+    : { entries: ours, conflicts: [...conflicts.values()], roots };
 }

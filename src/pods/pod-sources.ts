@@ -18,6 +18,8 @@ export class PodSources {
   readonly #known: (readonly PodEntry[])[] = [];
   /** Those that were told, as long as they last. */
   #conflicts = new Set<string>();
+  /** By name, the model that it stands for. */
+  #roots: ReadonlyMap<string, string> = new Map();
 
   /** @param onConflict an alias that models of two pods have, told when it begins: the pods of one of them are without it */
   constructor(
@@ -46,7 +48,8 @@ export class PodSources {
   }
 
   #withoutConflicts(all: readonly PodEntry[]): readonly PodEntry[] {
-    const { entries, conflicts } = withoutForeignAliases(all);
+    const { entries, conflicts, roots } = withoutForeignAliases(all, this.#roots);
+    this.#roots = roots;
     const told = this.#conflicts;
     this.#conflicts = new Set(conflicts.map(({ alias, other }) => JSON.stringify([alias, other])));
     for (const conflict of conflicts)
@@ -62,9 +65,9 @@ export class PodSources {
     for (const entries of others) {
       for (const entry of entries) {
         const ours = ({ name, ip, port }: Pod) => !taken.has(name) && !taken.has(at(ip, port));
-        const { pods, resting = [] } = entry;
-        const kept = { pods: pods.filter(ours), resting: resting.filter(ours) };
-        const [had, has] = [pods.length + resting.length, kept.pods.length + kept.resting.length];
+        const { pods, unready = [] } = entry;
+        const kept = { pods: pods.filter(ours), unready: unready.filter(ours) };
+        const [had, has] = [pods.length + unready.length, kept.pods.length + kept.unready.length];
         if (has === had) merged.push(entry);
         else if (has > 0) merged.push({ ...entry, ...kept });
       }
@@ -74,8 +77,8 @@ export class PodSources {
   }
 }
 
-function namesOf({ pods, resting = [] }: PodEntry): string[] {
-  return [...pods, ...resting].flatMap(({ name, ip, port }) => [name, at(ip, port)]);
+function namesOf({ pods, unready = [] }: PodEntry): string[] {
+  return [...pods, ...unready].flatMap(({ name, ip, port }) => [name, at(ip, port)]);
 }
 
 /** No pod is called so: names have no blanks. */

@@ -10,9 +10,9 @@ export interface PodListener {
   joined(pod: Pod): void;
   left(pod: Pod): void;
   /** It is not picked for the time being; nothing that is kept of it goes. */
-  rests?(pod: Pod): void;
+  becameUnready?(pod: Pod): void;
   /** It is picked again. */
-  resumed?(pod: Pod): void;
+  becameReady?(pod: Pod): void;
   /** Once per change of anything, after all `left` and `joined` of it. */
   changed?(): void;
 }
@@ -23,7 +23,7 @@ const NO_PODS: readonly Pod[] = Object.freeze([]);
 export class PodRegistry {
   #entries: readonly PodEntry[] = [];
   #pods: readonly Pod[] = NO_PODS;
-  #resting: ReadonlySet<string> = new Set();
+  #unready: ReadonlySet<string> = new Set();
   #ready: readonly Pod[] = NO_PODS;
   /** A name known only from entries without pods has an empty list. */
   #serving: ReadonlyMap<string, readonly Pod[]> = new Map();
@@ -58,14 +58,14 @@ export class PodRegistry {
     return this.#onlyModel;
   }
 
-  /** All pods, ordered by name, those that rest among them. */
+  /** All pods, ordered by name, unready ones among them. */
   pods(): readonly Pod[] {
     return this.#pods;
   }
 
   /** Whether the pod is known, and not picked for the time being. */
-  rests(pod: string): boolean {
-    return this.#resting.has(pod);
+  isUnready(pod: string): boolean {
+    return this.#unready.has(pod);
   }
 
   /** Whether there is a pod to send anything to. */
@@ -81,9 +81,9 @@ export class PodRegistry {
     if (isDeepStrictEqual(entries, this.#entries)) return;
     const before = new Map(this.#pods.map(pod => [pod.name, pod]));
     const joined: Pod[] = [];
-    const changedStanding: Pod[] = [];
+    const changedReadiness: Pod[] = [];
     const after = new Map<string, Pod>();
-    const resting = new Set<string>();
+    const unready = new Set<string>();
     const take = (pod: Pod) => {
       if (after.has(pod.name)) throw new Error(`two pods are named ${JSON.stringify(pod.name)}`);
       const old = before.get(pod.name);
@@ -93,17 +93,17 @@ export class PodRegistry {
         return;
       }
       before.delete(pod.name);
-      if (this.#resting.has(pod.name) !== resting.has(pod.name)) changedStanding.push(pod);
+      if (this.#unready.has(pod.name) !== unready.has(pod.name)) changedReadiness.push(pod);
     };
     for (const entry of entries) {
-      for (const pod of entry.resting ?? []) {
-        resting.add(pod.name);
+      for (const pod of entry.unready ?? []) {
+        unready.add(pod.name);
         take(pod);
       }
       for (const pod of entry.pods) take(pod);
     }
     const left = [...before.values()];
-    this.#rebuild(entries, [...after.values()].sort(byName), resting);
+    this.#rebuild(entries, [...after.values()].sort(byName), unready);
 
     const listeners = [...this.#listeners];
     const tell = (pods: readonly Pod[], what: (listener: PodListener, pod: Pod) => void) => {
@@ -111,8 +111,8 @@ export class PodRegistry {
     };
     tell(left, (listener, pod) => listener.left(pod));
     tell(joined.sort(byName), (listener, pod) => listener.joined(pod));
-    tell(changedStanding.sort(byName), (listener, pod) =>
-      resting.has(pod.name) ? listener.rests?.(pod) : listener.resumed?.(pod),
+    tell(changedReadiness.sort(byName), (listener, pod) =>
+      unready.has(pod.name) ? listener.becameUnready?.(pod) : listener.becameReady?.(pod),
     );
     for (const listener of listeners) this.#guard(() => listener.changed?.());
   }
@@ -123,8 +123,8 @@ export class PodRegistry {
     const own: PodListener = {
       joined: pod => listener.joined(pod),
       left: pod => listener.left(pod),
-      rests: pod => listener.rests?.(pod),
-      resumed: pod => listener.resumed?.(pod),
+      becameUnready: pod => listener.becameUnready?.(pod),
+      becameReady: pod => listener.becameReady?.(pod),
       changed: () => listener.changed?.(),
     };
     this.#listeners.add(own);
@@ -140,19 +140,19 @@ export class PodRegistry {
     }
   }
 
-  #rebuild(entries: readonly PodEntry[], pods: readonly Pod[], resting: ReadonlySet<string>): void {
+  #rebuild(entries: readonly PodEntry[], pods: readonly Pod[], unready: ReadonlySet<string>): void {
     const roots = new Map(entries.map(({ spec }) => [spec.model, spec.model]));
     for (const { spec } of entries) {
       for (const alias of spec.aliases) if (!roots.has(alias)) roots.set(alias, spec.model);
     }
     const serving = new Map<string, Pod[]>([...roots.keys()].map(id => [id, []]));
-    const ready = resting.size === 0 ? pods : pods.filter(({ name }) => !resting.has(name));
+    const ready = unready.size === 0 ? pods : pods.filter(({ name }) => !unready.has(name));
     for (const pod of ready) {
       for (const id of new Set([pod.model, ...pod.aliases])) serving.get(id)?.push(pod);
     }
     this.#entries = entries;
     this.#pods = pods;
-    this.#resting = resting;
+    this.#unready = unready;
     this.#ready = ready;
     this.#serving = serving;
     const isUniform = ready.length > 0 && [...serving.values()].every(each => each.length === ready.length);

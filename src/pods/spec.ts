@@ -18,7 +18,7 @@ export interface PodEntry {
   readonly spec: PodSpec;
   readonly pods: readonly Pod[];
   /** Pods that are not to be picked now, and may be soon: what they hold is followed all the while. Default: none. */
-  readonly resting?: readonly Pod[];
+  readonly unready?: readonly Pod[];
 }
 
 /**

@@ -90,8 +90,8 @@ describe('Pods of a real cluster', function () {
     const names = all.map(({ name }) => name).sort();
 
     await world.put(warm, { ready: false });
-    await knows(router, ...names.map(name => (name === warm.name ? `${name} rests` : name)));
-    assert.equal(await served(client), addressOf(other));
+    await knows(router, ...names.map(name => (name === warm.name ? `${name} unready` : name)));
+    assert.equal(await served(client, 'another prompt'), addressOf(other));
     await world.put(warm);
     await knows(router, ...names);
     assert.include((await ask(client)).decision, { pod: `llm/${warm.name}`, reason: 'prefix_match' });

@@ -62,13 +62,13 @@ describe('pods of several sources', () => {
     assert.isTrue(registry.knows('other'));
   });
 
-  it('are one where one source says that the pod rests', () => {
+  it('are one where one source says that the pod is not ready', () => {
     const [file, cluster] = [sources.add(), sources.add()];
     const { pods, ...rest } = entry('a', ['10.0.0.1']);
-    file.replace([{ ...rest, pods: [], resting: pods }]);
+    file.replace([{ ...rest, pods: [], unready: pods }]);
     cluster.replace([entry('b', ['10.0.0.1']), entry('c', ['10.0.0.2'])]);
     assert.deepEqual(known(), ['a demo', 'c demo']);
-    assert.isTrue(registry.rests('a'));
+    assert.isTrue(registry.isUnready('a'));
   });
 
   it('share an alias only if they have one model, which is told once', () => {
@@ -84,6 +84,8 @@ describe('pods of several sources', () => {
       { alias: 'n', model: 'n', other: 'm' },
       { alias: 'sql', model: 'm', other: 'n' },
     ]);
+    file!.replace([aliased('0', '10.0.0.4', 'o', 'sql'), a, b]);
+    assert.deepEqual(serving('sql'), ['a'], 'whoever has a name keeps it');
     cluster!.replace([]);
     file!.replace([b]);
     assert.deepEqual(serving('sql'), ['b']);

@@ -173,30 +173,30 @@ describe('PodRegistry', () => {
     assert.deepEqual(registry.serving('lora')[0]?.labels, { zone: 'b' });
   });
 
-  it('keeps a pod that rests, and gives it no requests', () => {
+  it('keeps a pod that is not ready any more, and gives it no requests', () => {
     const registry = new PodRegistry();
     const [serving, other] = [entry('a'), entry('b', { aliases: ['lora'] })];
-    const resting = { ...other, pods: [], resting: other.pods };
+    const unready = { ...other, pods: [], unready: other.pods };
     registry.replace([serving, other]);
     assert.isUndefined(registry.onlyModel);
     const changes: string[] = [];
     registry.subscribe({
       joined: () => {},
       left: pod => changes.push(`left ${pod.name}`),
-      rests: pod => changes.push(`rests ${pod.name}`),
-      resumed: pod => changes.push(`resumed ${pod.name}`),
+      becameUnready: pod => changes.push(`unready ${pod.name}`),
+      becameReady: pod => changes.push(`ready ${pod.name}`),
     });
-    registry.replace([serving, resting]);
+    registry.replace([serving, unready]);
     assert.deepEqual(names(registry.pods()), ['a', 'b']);
-    assert.deepEqual([registry.rests('a'), registry.rests('b')], [false, true]);
+    assert.deepEqual([registry.isUnready('a'), registry.isUnready('b')], [false, true]);
     assert.deepEqual(names(registry.serving('base')), ['a']);
     assert.deepEqual(names(registry.serving(ANY_MODEL)), ['a']);
     assert.deepEqual([registry.knows('lora'), names(registry.serving('lora'))], [true, []]);
-    registry.replace([resting]);
+    registry.replace([unready]);
     assert.isFalse(registry.ready);
     registry.replace([other]);
     assert.deepEqual(names(registry.serving('lora')), ['b']);
-    assert.deepEqual(changes, ['rests b', 'left a', 'resumed b']);
+    assert.deepEqual(changes, ['unready b', 'left a', 'ready b']);
   });
 
   it('refuses two pods of one name and keeps what it has', () => {

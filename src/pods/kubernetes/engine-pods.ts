@@ -30,7 +30,7 @@ interface Known extends EnginesInPod {
 
 /**
  * Makes pods of Pods: keeps a sink equal to the engines that are ready, or may soon be it again. A pod that is not ready any more
- * rests: it is not picked, and what it holds is remembered. One that is being deleted is gone. Another uid, another start of the
+ * is kept as unready: it is not picked, and what it holds is remembered. One that is being deleted is gone. Another uid, another start of the
  * engine's container, or another address is another engine.
  */
 export class EnginePods {
@@ -43,15 +43,15 @@ export class EnginePods {
     Engine,
     { readonly served: Served; readonly entry: PodEntry | undefined }
   >();
-  #waiting = 0;
+  #unnamed = 0;
 
   constructor(options: EnginePodsOptions) {
     this.#options = options;
   }
 
   /** Ready pods of which it is not known which model they serve. */
-  get waiting(): number {
-    return this.#waiting;
+  get unnamed(): number {
+    return this.#unnamed;
   }
 
   /** These are all Pods there are now. */
@@ -69,7 +69,7 @@ export class EnginePods {
     const known = [...this.#known.values()];
     const engines = this.#withOwnAddresses(known.flatMap(each => each.engines));
     names.follow(engines.filter(({ standing }) => standing !== 'starting').map(({ pod }) => pod));
-    this.#waiting = 0;
+    this.#unnamed = 0;
     const entries = engines.flatMap(engine => this.#entryOf(engine) ?? []);
     sink.replace([...entries, ...known.flatMap(({ expected }) => expected ?? [])]);
   }
@@ -112,7 +112,7 @@ export class EnginePods {
       this.#entries.set(engine, { served, entry });
       if (made.problem !== undefined) this.#tell(made.problem);
     }
-    if (entry === undefined && engine.standing === 'ready') this.#waiting++;
+    if (entry === undefined && engine.standing === 'ready') this.#unnamed++;
     return entry;
   }
 

@@ -17,7 +17,7 @@ export interface Engine {
   /** All that is known of it before it has said what it serves: its model is ''. */
   readonly pod: Pod;
   /** `starting`: this incarnation was never ready yet. */
-  readonly standing: 'ready' | 'resting' | 'starting';
+  readonly standing: 'ready' | 'unready' | 'starting';
 }
 
 /** What an engine has said that it serves; `none`: it answers, and does not say; undefined: it has not answered. */
@@ -37,7 +37,7 @@ const MAX_NAME_CHARACTERS = 512;
 const MAX_TOLD = 10;
 const MAX_PORT = 65_535;
 
-/** @param before what was in it so far; whoever was ready rests when it is not */
+/** @param before what was in it so far; whoever was ready is `unready` when it is not */
 export function enginesIn(object: PodObject, ports: EndpointPorts, before: readonly Engine[]): EnginesInPod {
   const { ip, key, labels } = object;
   const { hints, problems: bad } = readHints(object);
@@ -59,7 +59,7 @@ export function enginesIn(object: PodObject, ports: EndpointPorts, before: reado
     const kvEvents = eventsOf(hints.kvEvents, at, numbers.length);
     const pod = { name, ip, port, model: '', aliases: [], incarnation, labels, kvEvents };
     const wasReady = before.some(other => other.standing !== 'starting' && isSame(other.pod, pod));
-    const standing = object.condition === 'ready' ? 'ready' : wasReady ? 'resting' : 'starting';
+    const standing = object.condition === 'ready' ? 'ready' : wasReady ? 'unready' : 'starting';
     return { object, hints, pod, standing };
   });
   return { engines, problems, expected: undefined };
@@ -85,7 +85,7 @@ export function entryOf(
     entry: {
       spec: { ...shared, address },
       pods: standing === 'ready' ? [whole] : [],
-      ...(standing === 'resting' && { resting: [whole] }),
+      ...(standing === 'unready' && { unready: [whole] }),
     },
     problem: isServed
       ? undefined

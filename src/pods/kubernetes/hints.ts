@@ -65,29 +65,29 @@ export function readHints(pod: PodObject): {
   readonly hints: PodHints;
   readonly problems: readonly HintProblem[];
 } {
-  const said = new Said(pod);
+  const metadata = new MetadataReader(pod);
   return {
     hints: {
       // Labels cannot have a `/`; AIBrix takes names that do from an annotation.
-      model: said.first([ANNOTATIONS.model, AIBRIX.model], text => POD_FIELDS.model.safeParse(text)),
+      model: metadata.first([ANNOTATIONS.model, AIBRIX.model], text => POD_FIELDS.model.safeParse(text)),
       aliases: [
-        ...(said.first([ANNOTATIONS.aliases], listed) ?? []),
-        ...(said.first([AIBRIX.adapter], listed) ?? []),
+        ...(metadata.first([ANNOTATIONS.aliases], listed) ?? []),
+        ...(metadata.first([AIBRIX.adapter], listed) ?? []),
       ],
-      port: said.first([ANNOTATIONS.port, AIBRIX.port], portIn) ?? DEFAULT_PORT,
-      kvEvents: kvEventsOf(said),
-      container: said.first([ANNOTATIONS.container], text =>
+      port: metadata.first([ANNOTATIONS.port, AIBRIX.port], portIn) ?? DEFAULT_PORT,
+      kvEvents: kvEventsOf(metadata),
+      container: metadata.first([ANNOTATIONS.container], text =>
         pod.containers.some(({ name }) => name === text)
           ? { data: text }
           : unreadable('the pod has no container of this name'),
       ),
     },
-    problems: said.problems,
+    problems: metadata.problems,
   };
 }
 
 /** Reads labels and annotations, and keeps what is wrong with them. */
-class Said {
+class MetadataReader {
   readonly problems: HintProblem[] = [];
   readonly #pod: PodObject;
 
@@ -121,25 +121,25 @@ class Said {
   }
 }
 
-function kvEventsOf(said: Said): KvEventSource {
-  const kind = said.first([ANNOTATIONS.kvEvents], text =>
+function kvEventsOf(metadata: MetadataReader): KvEventSource {
+  const kind = metadata.first([ANNOTATIONS.kvEvents], text =>
     text === 'none' || text === 'auto' || text === 'zmq'
       ? { data: text }
       : unreadable('must be none, auto or zmq'),
   );
   if (kind === 'none' || kind === 'auto') return { kind };
   const given = {
-    port: said.first([ANNOTATIONS.kvEventsPort], portIn),
-    replayPort: said.first([ANNOTATIONS.replayPort], portIn),
-    ranks: said.first([ANNOTATIONS.ranks], text => ranksSchema.safeParse(numberIn(text))),
+    port: metadata.first([ANNOTATIONS.kvEventsPort], portIn),
+    replayPort: metadata.first([ANNOTATIONS.replayPort], portIn),
+    ranks: metadata.first([ANNOTATIONS.ranks], text => ranksSchema.safeParse(numberIn(text))),
   };
   if (Object.values(given).some(value => value !== undefined)) {
     const { data, error } = publishersSchema.safeParse({ ...given, port: given.port ?? EVENTS_PORT });
     if (data !== undefined) return data;
     for (const { path, message } of error.issues)
-      said.bad(KEY_OF[String(path[0])] ?? ANNOTATIONS.kvEvents, message);
+      metadata.bad(KEY_OF[String(path[0])] ?? ANNOTATIONS.kvEvents, message);
   } else if (kind === 'zmq') return USUAL_EVENTS;
-  const isOn = said.first([AIBRIX.kvEvents], text =>
+  const isOn = metadata.first([AIBRIX.kvEvents], text =>
     text === 'true' || text === 'false' ? { data: text === 'true' } : unreadable('must be true or false'),
   );
   if (isOn === undefined) return { kind: 'auto' };

@@ -22,7 +22,7 @@ const TOKEN_SECONDS = 3_600;
 
 export interface ShownPod {
   readonly pod: string;
-  readonly rests?: true;
+  readonly unready?: true;
 }
 
 export class KubeWorld {
@@ -205,7 +205,7 @@ export class KubeWorld {
   }
 }
 
-/** Waits until a router knows exactly these pods; one that rests has ` rests` behind its name. */
+/** Waits until a router knows exactly these pods; an unready one has ` unready` behind its name. */
 export function knows(router: ProgramProcess, ...names: readonly string[]): Promise<void> {
   return knowsWithin(60_000, router, ...names);
 }
@@ -221,7 +221,7 @@ export async function knowsWithin(
     'the pods are known',
     async () => {
       const { pods } = (await adminPage(router, '/debug/pods')) as { pods: readonly ShownPod[] };
-      known = pods.map(({ pod, rests }) => (rests ? `${pod} rests` : pod));
+      known = pods.map(({ pod, unready }) => (unready ? `${pod} unready` : pod));
       return known.join() === wanted.join();
     },
     timeoutMs,

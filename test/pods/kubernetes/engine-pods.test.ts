@@ -46,7 +46,8 @@ describe('pods of Pods', () => {
   const update = (objects: readonly PodObject[], ports: EndpointPorts = 'own') => pods.update(objects, ports);
   const serving = (model = 'base') =>
     registry.serving(model).map(({ name, ip, port }) => `${name} ${ip}:${port}`);
-  const known = () => registry.pods().map(({ name }) => (registry.rests(name) ? `${name} rests` : name));
+  const known = () =>
+    registry.pods().map(({ name }) => (registry.isUnready(name) ? `${name} unready` : name));
 
   it('are called namespace/name, and serve when they are ready', () => {
     update([object({ namespace: 'llm' }), object({ name: 'b', ip: '10.0.0.2', ready: false })]);
@@ -64,11 +65,11 @@ describe('pods of Pods', () => {
     assert.isEmpty(known());
   });
 
-  it('rest while they are not ready any more, and lose nothing', () => {
+  it('are unready while they are not ready any more, and lose nothing', () => {
     update([object()]);
     changes.take();
     update([object({ ready: false })]);
-    assert.deepEqual(known(), ['default/a rests']);
+    assert.deepEqual(known(), ['default/a unready']);
     assert.isTrue(registry.knows('base'));
     assert.isFalse(registry.ready);
     update([object()]);
@@ -157,7 +158,7 @@ describe('pods of Pods', () => {
   });
 
   describe('and what their engines say', () => {
-    it('is asked of those that are ready, or rest', () => {
+    it('is asked of those that are ready, or were', () => {
       update([object(), object({ name: 'b', ip: '10.0.0.2', ready: false })]);
       assert.deepEqual(
         followed.map(({ name }) => name),
@@ -175,10 +176,10 @@ describe('pods of Pods', () => {
     it('is their model where nothing else says it', () => {
       update([object({ labels: {} })]);
       assert.isEmpty(known());
-      assert.equal(pods.waiting, 1);
+      assert.equal(pods.unnamed, 1);
       names.set('default/a', { names: ['org/base', 'short'], adapters: ['sql'] });
       pods.publish();
-      assert.equal(pods.waiting, 0);
+      assert.equal(pods.unnamed, 0);
       assert.deepInclude(registry.pods()[0], { model: 'org/base', aliases: ['short', 'sql'] });
     });
 
@@ -203,7 +204,7 @@ describe('pods of Pods', () => {
         { kind: 'model_not_served', pod: 'default/a', model: 'base', served: ['other'] },
         { kind: 'no_model', pod: 'default/b' },
       ]);
-      assert.equal(pods.waiting, 1);
+      assert.equal(pods.unnamed, 1);
     });
 
     it('is a guest’s word: names are bounded', () => {
