@@ -57,7 +57,7 @@ export async function connectKubernetes(options: ConnectOptions): Promise<KubeCl
     ? undefined
     : await serviceAccount(environment, serviceAccountDirectory);
   const credentials = mounted ?? (await kubeconfig(environment));
-  await credentials.read();
+  await credentials.read(new AbortController().signal);
   return new HttpKubeClient(credentials, options);
 }
 
@@ -124,7 +124,7 @@ class HttpKubeClient implements KubeClient {
   }
 
   async #ask(target: string, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    const { authorization, tls } = await untilAborted(this.#credentials.read(), signal);
+    const { authorization, tls } = await untilAborted(this.#credentials.read(signal), signal);
     const { origin, pathname, search } = new URL(this.#credentials.server + target);
     const headers = {
       accept: 'application/json',
