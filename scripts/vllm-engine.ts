@@ -18,7 +18,7 @@ export function parsePorts(text: string): EnginePorts {
 
 const START_TIMEOUT_MS = 300_000;
 
-/** A vLLM that runs: ours, when it was started by a command, and then it can be started anew. */
+/** A vLLM that runs: ours, when it was started by a command, and then it can be restarted. */
 export class Engine {
   readonly ports: EnginePorts;
   readonly #command: string | undefined;

@@ -1,4 +1,5 @@
 import { SETTINGS, type Setting } from './settings/settings.ts';
+import { defaultTls, type TlsKind, tlsProblems } from './settings/tls.ts';
 
 type Values = { readonly [Key in keyof typeof SETTINGS]: Value<(typeof SETTINGS)[Key]> };
 /** Only settings without a default can be undefined. */
@@ -12,6 +13,9 @@ export type Mode =
 
 export interface Config extends Values {
   readonly mode: Mode;
+  readonly tls: TlsKind;
+  /** Of requests that ask for none; `pass`: Envoy's routes decide. */
+  readonly defaultStrategy: Values['strategy'] | 'pass';
 }
 
 /** One setting as it is in force. */
@@ -80,6 +84,8 @@ export function readConfig(environment: Environment): LoadedConfig {
         'blocks are announced in the engines’ tokens, which only the engines’ tokenizer gives. Turn both on, or both off',
     );
   }
+  const tls = settings.tls ?? defaultTls(settings);
+  problems.push(...tlsProblems({ ...settings, tls }));
   if (environment[CLIENT_KEY]) {
     problems.push(
       `${CLIENT_KEY} is set, but client keys are not checked here and every request would pass: let Envoy check them ` +
@@ -87,8 +93,25 @@ export function readConfig(environment: Environment): LoadedConfig {
     );
   }
   if (problems.length > 0) return { kind: 'invalid', problems, podsFile: settings.podsFile };
-  const config = Object.freeze({ ...settings, mode: Object.freeze(modeOf(settings)) });
-  return { kind: 'valid', config, effective };
+  const isUnset = givenFor(SETTINGS.strategy, environment).length === 0;
+  const config = Object.freeze({
+    ...settings,
+    tls,
+    mode: Object.freeze(modeOf(settings)),
+    defaultStrategy: isUnset && settings.unsetStrategy === 'pass' ? 'pass' : settings.strategy,
+  });
+  return { kind: 'valid', config, effective: effective.map(each => withDefault(each, SETTINGS.tls, tls)) };
+}
+
+/** What is in force of a setting whose default depends on others. */
+function withDefault(
+  effective: EffectiveSetting,
+  { names }: Setting<unknown>,
+  value: string,
+): EffectiveSetting {
+  return effective.name === names[0] && effective.source === 'unset'
+    ? { ...effective, value, source: 'default' }
+    : effective;
 }
 
 interface Given {

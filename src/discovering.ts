@@ -174,7 +174,8 @@ export async function startDiscovery(config: Config, parts: DiscoveryParts): Pro
   };
 
   async function openCluster() {
-    const client = await connectKubernetes({ environment: parts.environment });
+    // A plugin may take long to give credentials.
+    const client = await orEnd(connectKubernetes({ environment: parts.environment }), parts.ending);
     stops.push(() => client.close());
     const http = createEngineHttp({
       ...{ maxConnectionsPerPod: 1, maxResponseBytes: MAX_PAGE_BYTES, access: parts.access },
@@ -230,4 +231,14 @@ export async function startDiscovery(config: Config, parts: DiscoveryParts): Pro
       },
     });
   }
+}
+
+/** Settles as `work`; rejects as soon as `ending` is aborted. */
+function orEnd<T>(work: Promise<T>, ending: AbortSignal | undefined): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const end = () => reject(ending!.reason);
+    if (ending?.aborted) end();
+    ending?.addEventListener('abort', end, { once: true });
+    work.then(resolve, reject).finally(() => ending?.removeEventListener('abort', end));
+  });
 }

@@ -35,6 +35,12 @@ export interface KvPublisher {
 /** What an engine means by having cleared its cache: what is on its GPU, or in all its tiers. */
 export type ClearScope = 'gpu' | 'everything';
 
+/**
+ * How much of a prefix that it holds an engine uses again. vLLM that speculates from the model's hidden states (EAGLE, MTP) computes the
+ * last block again, unless its blocks' hashes cover the tokens after them (`SpeculativeConfig.use_eagle_block_drop`).
+ */
+export type PrefixReuse = 'whole_prefix' | 'all_but_last_block';
+
 /** One engine replica as the router sees it: an OpenAI API at `ip:port`. Immutable; a change makes a new Pod. */
 export interface Pod {
   /** Unique among the known pods. */
@@ -134,7 +140,7 @@ export interface BlockChain {
   readonly lanes: BlockLanes;
 }
 
-/** 64 bits as two unsigned 32-bit lanes. What it is a hash of is told by its brand: hashes of different kinds never compare. */
+/** 64 bits as two unsigned 32-bit lanes. Its brand says what it is a hash of: hashes of different kinds never compare. */
 export interface Hash64 {
   readonly hi: number;
   readonly lo: number;
@@ -257,15 +263,18 @@ export type WithoutTokens =
   | 'deadline';
 
 /**
- * A pod for one request. `matchedBlocks` of `totalBlocks` full prompt blocks are held by it, `elsewhere` so many of them not on
- * its GPU.
+ * A pod for one request. `matchedBlocks` of `totalBlocks` full prompt blocks are held by it, `offGpu` of them not on its
+ * GPU.
  */
 export interface RoutedDecision {
   readonly kind: 'routed';
   readonly pod: Pod;
   /** Which data-parallel rank behind the pod's address holds the prompt; undefined: the engine may choose. */
   readonly rank: number | undefined;
-  /** Where the request may go next if the pod does not answer it, in this order; the pod itself where there is no other. */
+  /**
+   * Where the request may go next if the pod does not answer it, in this order: two at least, those there are again where there are
+   * fewer.
+   */
   readonly retries: readonly Pod[];
   readonly strategy: Strategy;
   readonly reason: Reason;
@@ -274,7 +283,7 @@ export interface RoutedDecision {
   readonly model: string;
   readonly matchedBlocks: number;
   readonly totalBlocks: number;
-  readonly elsewhere: { readonly cpu: number; readonly storage: number };
+  readonly offGpu: { readonly cpu: number; readonly storage: number };
 }
 
 /** The request cannot be served: the client's own mistake, or no pod is there. */
@@ -288,10 +297,16 @@ export interface NoDecision {
   readonly kind: 'undecided';
 }
 
-export type Decision = RoutedDecision | RejectedDecision | NoDecision;
+/** Nobody asked for a strategy, and none is configured: Envoy's own routes decide, by the model. */
+export interface PassedDecision {
+  readonly kind: 'passed';
+  readonly model: string;
+}
+
+export type Decision = RoutedDecision | RejectedDecision | NoDecision | PassedDecision;
 
 /**
- * Everything that a client may be told went wrong; the only errors that leave the program towards a client. Whatever
+ * Every failure that a client may learn of; the only errors that leave the program towards a client. Whatever
  * else fails is counted and the request is routed by load.
  */
 export type ClientError =
@@ -305,4 +320,6 @@ export type ClientError =
   | { readonly kind: 'bad_filter'; readonly reason: string }
   /** An endpoint of the engines that clients may not use. */
   | { readonly kind: 'path_refused'; readonly path: string }
-  | { readonly kind: 'body_too_large'; readonly limitBytes: number };
+  | { readonly kind: 'body_too_large'; readonly limitBytes: number }
+  /** The request may be dropped, and every pod that it could go to has enough to do. */
+  | { readonly kind: 'shed'; readonly model: string };

@@ -1,4 +1,4 @@
-/** Who is told of facts: parts are joined by adding themselves, when they are there. */
+/** Listeners of facts: parts add themselves when they exist. */
 export class Listeners<Fact> {
   readonly #all: ((fact: Fact) => void)[] = [];
 

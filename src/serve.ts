@@ -1,5 +1,6 @@
 /** The composition root of `warmroute serve`: every part is made, joined and stopped here. */
 import { randomInt, randomUUID } from 'node:crypto';
+import { binding, hostAndPort } from './addresses.ts';
 import { type CacheState, createCacheState } from './cache/cache-state.ts';
 import { type Config, type Environment, processEnvironment } from './config.ts';
 import { startDiscovery } from './discovering.ts';
@@ -9,12 +10,13 @@ import { HealthPoller, type HealthPollerOptions } from './engine-api/health-poll
 import { Engines } from './engines/engines.ts';
 import { type PodKeeper, PodLives } from './engines/pod-lives.ts';
 import { EventFeed, type FeedFact, type PublisherReport } from './events/event-feed.ts';
-import { startExtProcServer } from './extproc/server.ts';
+import { openGrpcPorts } from './grpc-ports.ts';
 import { PodsHealth } from './health/pods-health.ts';
 import { Listeners } from './listeners.ts';
 import { startAdmin } from './ops/admin.ts';
 import { reportConfirmations } from './ops/confirmation-report.ts';
 import { reportFeed, reportRejectedMessages } from './ops/feed-report.ts';
+import { reportGrpc } from './ops/grpc-report.ts';
 import { reportHealth, reportPort } from './ops/health-report.ts';
 import { createInstruments } from './ops/instruments.ts';
 import { reportKubernetes } from './ops/kubernetes-report.ts';
@@ -27,7 +29,6 @@ import {
   reportDoor,
   reportLog,
   reportPods,
-  reportRefusals,
   reportState,
   reportUnfollowed,
   reportWaiting,
@@ -49,8 +50,10 @@ import { createPrefixLookup } from './routing/prefix-lookup.ts';
 import { PromptHistory } from './routing/prompt-history.ts';
 import { withReadableBody } from './routing/readable-body.ts';
 import { ResponseOwners } from './routing/response-owners.ts';
+import { retriesFor } from './routing/retries.ts';
 import { createRoute } from './routing/route.ts';
-import { SETTINGS, type Setting } from './settings/settings.ts';
+import { type AreFull, createShedding } from './routing/shedding.ts';
+import { SETTINGS } from './settings/settings.ts';
 import { monotonicClock } from './time.ts';
 import { blockSizes, createTokenizer, maxBlocksPerPrompt } from './tokenizing.ts';
 import { Warmup } from './warmup.ts';
@@ -71,6 +74,8 @@ export interface ServeParts {
 
 export interface RunningServer {
   readonly grpcPort: number;
+  /** undefined where health has no port of its own. */
+  readonly healthPort: number | undefined;
   readonly adminPort: number;
   /** What is believed about the engines' caches; for tests. */
   readonly cache: CacheState;
@@ -120,7 +125,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     };
     const observed = createObserver({ tracer: telemetry.tracer, instruments, log, usesKvEvents });
 
-    const registry = new PodRegistry(unexpected('the other parts were told of the change'));
+    const registry = new PodRegistry(unexpected('the other parts got the change'));
     const hasher = new BlockHasher(config.hashSeed ?? randomInt(0x100000000));
     const cache = createCacheState({
       capacityBytes: config.indexCapacityBytes,
@@ -241,7 +246,9 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       policies: observed.policies(policies(config)),
       confirmations,
       load,
-      defaultStrategy: config.strategy,
+      defaultStrategy: config.defaultStrategy,
+      areFull: sheddingFor(config, load),
+      retries: retriesFor(config.fallbackEndpoints),
       deadlineMs: config.decisionTimeoutMs,
     });
     const route = withAnyPod(
@@ -273,7 +280,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
         },
       },
     ];
-    const lives = new PodLives(registry, keepers, unexpected('the other parts are told of the change'));
+    const lives = new PodLives(registry, keepers, unexpected('the other parts get the change'));
     stops.push(() => lives.stop());
     const discovery = await startDiscovery(config, {
       ...{ registry, scheme, access, environment: parts.environment ?? processEnvironment() },
@@ -311,11 +318,9 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     stops.push(() => admin.stop());
     parts.ending?.throwIfAborted();
 
-    const grpc = await binding(
-      SETTINGS.grpcAddress,
-      startExtProcServer({
-        ...hostAndPort(config.grpcAddress),
-        maxMessageBytes: config.grpcMaxMessageBytes,
+    const grpc = await openGrpcPorts({
+      config,
+      extProc: {
         route: observed.route(route),
         unsaidMode: config.unsaidBodyMode,
         bodyDeadlineMs: {
@@ -323,23 +328,25 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
           FULL_DUPLEX_STREAMED: config.bodyTimeoutMs,
         },
         maxBufferedBytes: config.maxBufferedBytes,
-        idleMs: config.grpcIdleMs,
-        maxConnections: config.grpcMaxConnections,
         exchange: {
           maxBodyBytes: config.maxBodyBytes,
           debugHeaders: config.debugHeaders ? 'allowed' : 'off',
           targetHeaders: config.targetHeaders,
           ruleOf: pathRules(config.allowedPaths, () => responses.followsAny),
+          destinationEndpoints: config.fallbackEndpoints,
+          priorityHeader: config.priorityHeader,
+          serverOf: (picked, servedBy) => health.serverOf(picked, servedBy),
           models: () => registry.models(),
           watchNext: () => health.watchNext(),
           newRequestId: randomUUID,
         },
         onFact: reportDoor(instruments, log),
-        onRefused: reportRefusals(instruments, log),
         onUnexpected: unexpected('the request went on unrouted'),
-      }),
-    );
-    stops.push(() => grpc.drain(config.drainMs, config.drainBodiesMs));
+      },
+      report: reportGrpc(instruments, log),
+      ending: parts.ending,
+    });
+    stops.push(() => grpc.stop());
     showHealth = () => {
       const isReady = registry.ready && warmup.isOver && discovery.missing === undefined;
       grpc.setReadiness(isReady ? 'SERVING' : 'NOT_SERVING');
@@ -355,7 +362,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       health,
       portsOf: pod => engines.portsOf(pod),
       responses,
-      grpc,
+      grpc: grpc.extProc,
       publishers: () => feed.snapshot(),
       usesKvEvents,
     });
@@ -363,7 +370,8 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
 
     let stopped: Promise<void> | undefined;
     return {
-      grpcPort: grpc.port,
+      grpcPort: grpc.extProc.port,
+      healthPort: grpc.healthPort,
       adminPort: admin.port,
       cache,
       publishers: () => feed.snapshot(),
@@ -374,6 +382,11 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       },
     };
   }
+}
+
+/** undefined: no request is dropped. */
+function sheddingFor({ shedQueue: queue }: Config, load: Load): AreFull | undefined {
+  return queue === undefined ? undefined : createShedding({ queue, queueOf: pod => load.running(pod) });
 }
 
 /** undefined: no pod is asked how it is. */
@@ -388,13 +401,6 @@ function hearInterruption(confirmations: Confirmations, fact: FeedFact): void {
     confirmations.interrupted(pod);
   else if (fact.kind === 'link' && fact.event === 'lost') confirmations.broke(pod, rank);
   else if (fact.kind === 'link' && fact.event === 'connected') confirmations.resumed(pod, rank);
-}
-
-/** A port that is taken is the operator's to free: the message says which setting chose it. */
-function binding<T>({ names }: Pick<Setting<unknown>, 'names'>, starting: Promise<T>): Promise<T> {
-  return starting.catch((error: Error) => {
-    throw new Error(`cannot listen on ${names[0]}: ${error.message}`, { cause: error });
-  });
 }
 
 function readiness(
@@ -416,9 +422,4 @@ function traceSink(config: Config): TraceSink {
   return config.otlpEndpoint === undefined
     ? { kind: 'none' }
     : { kind: 'otlp', protocol: config.otlpProtocol };
-}
-
-function hostAndPort(address: string): { host: string; port: number } {
-  const colon = address.lastIndexOf(':');
-  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) };
 }

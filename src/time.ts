@@ -137,7 +137,7 @@ export class Breaker {
     return this.#state;
   }
 
-  /** undefined: the call may not be made. Otherwise to be told, once, how the call ended. */
+  /** undefined: the call may not be made. Otherwise to be called, once, with how the call ended. */
   admit(): ((outcome: CallOutcome) => void) | undefined {
     const { halfOpenAfterMs, now } = this.#options;
     if (this.#state === 'half_open') return undefined;

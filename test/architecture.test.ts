@@ -13,6 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   slices: [],
   listeners: [],
   warmup: [],
+  addresses: ['settings'],
   settings: ['domain'],
   config: ['settings'],
   'prefix-index': ['domain'],
@@ -25,6 +26,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   routing: ['domain', 'time', 'slots', 'health/pods-health', 'cache', 'prefix-index', 'prompt', 'pods'],
   events: ['domain', 'time', 'slots', 'cache', 'prefix-index', 'prompt/blocks', 'pods'],
   extproc: ['domain', 'routing/route'],
+  tls: ['time', 'extproc/tls-handshakes', 'pods/bounded-read', 'pods/file-watch'],
+  'grpc-ports': ['addresses', 'config', 'settings', 'time', 'extproc', 'ops', 'tls'],
   ops: [
     'domain',
     'time',
@@ -37,6 +40,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'events',
     'extproc',
     'pods',
+    'tls/server-identity',
     'kubernetes/kubernetes',
   ],
   simulator: ['domain'],
@@ -66,6 +70,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   tokenizing: ['config', 'domain', 'prompt'],
   serve: [
+    'addresses',
+    'grpc-ports',
     'config',
     'settings',
     'domain',
@@ -87,7 +93,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'pods',
     'ops',
   ],
-  commands: ['config', 'settings', 'serve', 'discovering', 'kubernetes', 'pods', 'ops', 'simulator'],
+  commands: [
+    ...['config', 'settings', 'serve', 'discovering', 'grpc-ports', 'kubernetes', 'pods', 'ops'],
+    'simulator',
+  ],
   main: ['commands'],
 };
 
@@ -112,9 +121,11 @@ const ROOMS: Readonly<Record<string, { readonly doorway: string; readonly mayImp
 /** The only places that may import a library. */
 const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   zeromq: ['simulator/events', 'simulator/bound-socket'],
-  '@grpc/grpc-js': ['extproc/server', 'extproc/protos', 'extproc/stream'],
+  '@grpc/grpc-js': ['extproc/grpc-port', 'extproc/health', 'extproc/protos', 'extproc/stream'],
   '@grpc/proto-loader': ['extproc/protos'],
-  'grpc-health-check': ['extproc/server'],
+  'grpc-health-check': ['extproc/health'],
+  pkijs: ['tls/self-signed'],
+  asn1js: ['tls/self-signed'],
   undici: ['prompt/engine/http', 'engine-api/probe', 'kubernetes/client'],
   'lru-cache': [
     'prompt/engine/token-cache',
@@ -151,10 +162,11 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
 };
 
 const SRC = fileURLToPath(new URL('../src/', import.meta.url));
+const BENCH = fileURLToPath(new URL('../bench/', import.meta.url));
 const BUILT_IN = new Set(builtinModules);
 
 interface Module {
-  /** Relative to `src/`, without extension. */
+  /** Relative to its folder, `src/` or another, without extension. */
   readonly name: string;
   readonly part: string;
   readonly source: string;
@@ -162,17 +174,26 @@ interface Module {
   readonly libraries: readonly string[];
 }
 
-const modules: readonly Module[] = globSync('**/*.ts', { cwd: SRC }).sort().map(readModule);
+/** Types alone, which refer to each other as the definitions do. */
+const GENERATED = 'extproc/messages/';
 
-function readModule(file: string): Module {
-  const source = readFileSync(resolve(SRC, file), 'utf8');
+const modules = modulesIn(SRC).filter(({ name }) => !name.startsWith(GENERATED));
+
+function modulesIn(folder: string): Module[] {
+  return globSync('**/*.ts', { cwd: folder })
+    .sort()
+    .map(file => readModule(folder, file));
+}
+
+function readModule(folder: string, file: string): Module {
+  const source = readFileSync(resolve(folder, file), 'utf8');
   const specifiers = [...source.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g)].map(match => match[1]!);
   const local = specifiers.filter(specifier => specifier.startsWith('.'));
   return {
     name: nameOf(file),
     part: partOf(nameOf(file)),
     source,
-    imports: local.map(specifier => nameOf(relative(SRC, resolve(SRC, dirname(file), specifier)))),
+    imports: local.map(specifier => nameOf(relative(folder, resolve(folder, dirname(file), specifier)))),
     libraries: specifiers
       .filter(specifier => !specifier.startsWith('.') && !isBuiltIn(specifier))
       .map(packageOf),
@@ -233,6 +254,14 @@ describe('The architecture', () => {
     });
   }
 
+  it('names the generated messages in one place', () => {
+    const users = modules.filter(({ imports }) => imports.some(target => target.startsWith(GENERATED)));
+    assert.deepEqual(
+      users.map(({ name }) => name),
+      ['extproc/wire'],
+    );
+  });
+
   it('gives each library one doorway', () => {
     const users = new Map<string, Set<string>>();
     for (const { name, libraries } of modules) {
@@ -248,14 +277,35 @@ describe('The architecture', () => {
   });
 
   it('has no cycles', () => {
-    const byName = new Map(modules.map(module => [module.name, module]));
-    const done = new Set<string>();
-    const visit = (name: string, path: readonly string[]): void => {
-      assert.notInclude(path, name, `cycle: ${[...path, name].join(' → ')}`);
-      if (done.has(name)) return;
-      for (const target of byName.get(name)?.imports ?? []) visit(target, [...path, name]);
-      done.add(name);
-    };
-    for (const { name } of modules) visit(name, []);
+    assertNoCycles(new Map(modules.map(({ name, imports }) => [name, imports])));
   });
 });
+
+describe('The benchmarks', () => {
+  const benches = modulesIn(BENCH);
+
+  it('have no cycles', () => {
+    assertNoCycles(new Map(benches.map(({ name, imports }) => [name, imports])));
+  });
+
+  it('have no folders that import each other', () => {
+    const folders = new Map<string, Set<string>>();
+    for (const { name, imports } of benches) {
+      const own = dirname(name);
+      const others = imports.map(target => dirname(target)).filter(target => target !== own);
+      folders.set(own, new Set([...(folders.get(own) ?? []), ...others]));
+    }
+    assertNoCycles(folders);
+  });
+});
+
+function assertNoCycles(imports: ReadonlyMap<string, Iterable<string>>): void {
+  const done = new Set<string>();
+  const visit = (name: string, path: readonly string[]): void => {
+    assert.notInclude(path, name, `cycle: ${[...path, name].join(' → ')}`);
+    if (done.has(name)) return;
+    for (const target of imports.get(name) ?? []) visit(target, [...path, name]);
+    done.add(name);
+  };
+  for (const name of imports.keys()) visit(name, []);
+}

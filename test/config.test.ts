@@ -19,6 +19,7 @@ describe('configuration', () => {
   it('is valid without any variable, with these defaults', () => {
     assert.deepEqual({ ...aConfig() } as object, {
       grpcAddress: '0.0.0.0:50052',
+      tls: 'off',
       adminAddress: '0.0.0.0:8080',
       adminDebug: false,
       debugHeaders: false,
@@ -26,6 +27,9 @@ describe('configuration', () => {
       logLevel: 'info',
       allowedPaths: 'public',
       unsaidBodyMode: 'BUFFERED',
+      unsetStrategy: 'route',
+      fallbackEndpoints: 1,
+      priorityHeader: 'x-gateway-inference-priority',
       maxBodyBytes: 32 * 1024 * 1024,
       bodyTimeoutMs: 30_000,
       maxBufferedBytes: 256 * 1024 * 1024,
@@ -61,7 +65,54 @@ describe('configuration', () => {
       otlpProtocol: 'grpc',
       serviceName: 'warmroute',
       mode: { kind: 'local', tokenizer: 'character' },
+      defaultStrategy: 'prefix-cache',
     });
+  });
+
+  describe('of TLS', () => {
+    const FILES = { WARMROUTE_TLS_CERT_FILE: '/tls/tls.crt', WARMROUTE_TLS_KEY_FILE: '/tls/tls.key' };
+    const CA = { WARMROUTE_TLS_CLIENT_CA_FILE: '/tls/ca.crt' };
+
+    it('is complete, or refused', () => {
+      for (const environment of [
+        { WARMROUTE_TLS: 'files', ...FILES },
+        { WARMROUTE_TLS: 'files', ...FILES, ...CA },
+        { WARMROUTE_TLS: 'self-signed', ...CA },
+      ])
+        assert.deepEqual(problemsOf(environment), []);
+      assert.deepEqual(problemsOf({ WARMROUTE_TLS: 'files' }), [
+        'WARMROUTE_TLS is files: give WARMROUTE_TLS_CERT_FILE the path of a PEM file',
+        'WARMROUTE_TLS is files: give WARMROUTE_TLS_KEY_FILE the path of a PEM file',
+      ]);
+    });
+
+    it('is not left out where files are set for it', () => {
+      const [cert, key, ca, ...more] = problemsOf({ ...FILES, ...CA });
+      assert.isEmpty(more);
+      assert.match(
+        cert!,
+        /^WARMROUTE_TLS_CERT_FILE is set, but WARMROUTE_TLS is off: set it to files, or unset/,
+      );
+      assert.match(key!, /^WARMROUTE_TLS_KEY_FILE is set, but/);
+      assert.match(ca!, /^WARMROUTE_TLS_CLIENT_CA_FILE is set, .*: set it to self-signed or files, or unset/);
+      const ofBoth = problemsOf({ WARMROUTE_TLS: 'self-signed', ...FILES, ...CA });
+      assert.lengthOf(ofBoth, 2);
+    });
+
+    it('is shown with its default, which depends on other settings', () => {
+      const loaded = readConfig({});
+      assert(loaded.kind === 'valid');
+      assert.deepInclude(loaded.effective, { name: 'WARMROUTE_TLS', value: 'off', source: 'default' });
+    });
+  });
+
+  it('leaves requests without a strategy to Envoy only where none is configured', () => {
+    const strategyOf = (ROUTING_ALGORITHM?: string) =>
+      aConfig({ WARMROUTE_UNSET_STRATEGY: 'pass', ROUTING_ALGORITHM }).defaultStrategy;
+    assert.deepEqual(
+      [strategyOf(), strategyOf(''), strategyOf('prefix-cache')],
+      ['pass', 'pass', 'prefix-cache'],
+    );
   });
 
   it('refuses AIBrix’s client key, which is not checked here, without repeating it', () => {
@@ -227,6 +278,7 @@ describe('configuration', () => {
       ['WARMROUTE_PODS_FILE', '/etc/warmroute/pods.yaml', 'podsFile', '/etc/warmroute/pods.yaml'],
       ['WARMROUTE_ENGINE_API_KEY_FILE', '/run/secrets/key', 'engineApiKeyFile', '/run/secrets/key'],
       ['WARMROUTE_ENGINE_CA_FILE', '/etc/ca.pem', 'engineCaFile', '/etc/ca.pem'],
+      ['WARMROUTE_PRIORITY_HEADER', 'X-Priority', 'priorityHeader', 'x-priority'],
     ];
     it('are lists and names of Kubernetes', () => {
       const config = aConfig({
@@ -277,6 +329,8 @@ describe('configuration', () => {
       ['WARMROUTE_GRPC_ADDRESS', ':50052', host],
       ['WARMROUTE_GRPC_ADDRESS', '::1:50052', host],
       ['WARMROUTE_GRPC_ADDRESS', '[pod]:1', 'the host in brackets must be an IPv6 address'],
+      ['WARMROUTE_HEALTH_ADDRESS', '9003', host],
+      ['WARMROUTE_TLS', 'on', 'must be one of off, self-signed, files'],
       ['WARMROUTE_ADMIN_ADDRESS', '0.0.0.0:65536', 'port must be at most 65535'],
       ['WARMROUTE_ADMIN_ADDRESS', '0.0.0.0:', host],
       ['WARMROUTE_DEBUG_HEADERS', 'yes', flag],
@@ -285,6 +339,10 @@ describe('configuration', () => {
       ['WARMROUTE_LOG_LEVEL', 'trace', 'must be one of debug, info, warn, error'],
       ['WARMROUTE_ALLOWED_PATHS', 'all', 'must be one of public, engine_internal'],
       ['WARMROUTE_UNSAID_BODY_MODE', 'STREAMED', 'must be one of BUFFERED, FULL_DUPLEX_STREAMED'],
+      ['WARMROUTE_UNSET_STRATEGY', 'random', 'must be one of route, pass'],
+      ['WARMROUTE_FALLBACK_ENDPOINTS', '9', 'must be from 1 to 8'],
+      ['WARMROUTE_SHED_QUEUE', '0', 'must be from 1 to 1000000'],
+      ['WARMROUTE_PRIORITY_HEADER', 'x priority', 'must be the name of a header'],
       ['WARMROUTE_MAX_BODY_BYTES', '1023', 'must be from 1024 to 1073741824'],
       ['WARMROUTE_BODY_TIMEOUT_MS', '0', 'must be from 1 to 2147483647'],
       ['WARMROUTE_MAX_BUFFERED_BYTES', '1023', 'must be from 1024 to 1099511627776'],
@@ -348,7 +406,8 @@ describe('configuration', () => {
     it('that can be wrong are all in the table above', () => {
       const files = ['WARMROUTE_PODS_FILE', 'WARMROUTE_ENGINE_API_KEY_FILE', 'WARMROUTE_ENGINE_CA_FILE'];
       const texts = ['WARMROUTE_KV_EVENTS_TOPIC', 'WARMROUTE_KUBERNETES_SELECTOR', 'OTEL_SERVICE_NAME'];
-      const free = [...files, ...texts];
+      const tls = ['WARMROUTE_TLS_CERT_FILE', 'WARMROUTE_TLS_KEY_FILE', 'WARMROUTE_TLS_CLIENT_CA_FILE'];
+      const free = [...files, ...tls, ...texts];
       const names = Object.values<Setting<unknown>>(SETTINGS).flatMap(setting => setting.names);
       assert.sameMembers([...new Set([...bad.map(([name]) => name), ...free])], names);
     });

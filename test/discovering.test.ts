@@ -2,6 +2,7 @@ import { assert } from 'chai';
 import { type DiscoveryPlan, DiscoveryPlanError, planDiscovery, startDiscovery } from '../src/discovering.ts';
 import { PodRegistry } from '../src/pods/registry.ts';
 import { aConfig } from './support/builders.ts';
+import { kubeconfigText, kubeFolder } from './support/kube-access.ts';
 
 const plan = (environment: Record<string, string>): DiscoveryPlan => planDiscovery(aConfig(environment));
 
@@ -55,13 +56,15 @@ describe('where pods are known from', () => {
     });
   }
 
-  it('is not started where it is not clear', async () => {
+  /** What a start ends with that is not to succeed. */
+  async function errorOf(environment: Record<string, string>, ending?: AbortSignal): Promise<unknown> {
     const unused = () => assert.fail();
-    const error = await startDiscovery(aConfig(), {
+    const started = startDiscovery(aConfig(environment), {
       registry: new PodRegistry(),
       scheme: 'http',
       access: { apiKey: undefined, ca: undefined },
-      environment: {},
+      environment,
+      ...(ending && { ending }),
       ...{
         onProblem: unused,
         onReload: unused,
@@ -69,7 +72,37 @@ describe('where pods are known from', () => {
         onPoolFound: unused,
         onProgress: unused,
       },
-    }).catch((error: unknown) => error);
-    assert.instanceOf(error, DiscoveryPlanError);
+    });
+    return started.catch((error: unknown) => error);
+  }
+
+  it('is not started where it is not clear', async () => {
+    assert.instanceOf(await errorOf({}), DiscoveryPlanError);
+  });
+
+  it('is not waited for by an end that comes before the credentials', async () => {
+    const folder = await kubeFolder();
+    const exec = {
+      apiVersion: 'client.authentication.k8s.io/v1',
+      command: 'sleep',
+      args: ['1'],
+      interactiveMode: 'Never',
+    };
+    const text = kubeconfigText({ server: 'https://127.0.0.1:1', user: { exec } });
+    const environment = {
+      ...process.env,
+      WARMROUTE_DISCOVERY: 'kubernetes',
+      KUBECONFIG: await folder.write('config', text),
+    };
+    const reason = new Error('SIGTERM');
+    assert.strictEqual(
+      await errorOf(environment as Record<string, string>, AbortSignal.abort(reason)),
+      reason,
+    );
+    const ending = new AbortController();
+    const error = errorOf(environment as Record<string, string>, ending.signal);
+    ending.abort(reason);
+    assert.strictEqual(await error, reason);
+    await folder.remove();
   });
 });

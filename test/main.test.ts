@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { assert } from 'chai';
 import { SETTINGS, type Setting, WITHOUT_EFFECT } from '../src/settings/settings.ts';
 import { type RunningCli, runCli, startCli } from './support/cli.ts';
@@ -146,6 +147,21 @@ describe('warmroute', function () {
       const { code, stderr } = await runCli(['check-config'], { WARMROUTE_PODS_FILE: path });
       assert.equal(code, 0);
       assert.equal(stderr, 'warmroute: no engine can be there: a at 169.254.169.254 (a metadata service)\n');
+    });
+
+    it('finds a mistake in the files of TLS, and none where they are right', async () => {
+      const tls = (name: string) => fileURLToPath(new URL(`fixtures/tls/${name}`, import.meta.url));
+      const environment = (key: string) => ({
+        WARMROUTE_PODS_FILE: podsFile,
+        WARMROUTE_TLS: 'files',
+        WARMROUTE_TLS_CERT_FILE: tls('engine.pem'),
+        WARMROUTE_TLS_KEY_FILE: tls(key),
+      });
+      const wrong = await runCli(['check-config'], environment('ca.pem'));
+      assert.equal(wrong.code, 1);
+      assert.match(wrong.stderr, /^warmroute: WARMROUTE_TLS_KEY_FILE: there is no PEM private key .*\n$/);
+      const right = await runCli(['check-config'], environment('engine.key.pem'));
+      assert.deepInclude(right, { code: 0, stderr: '' });
     });
 
     it('finds a mistake in the pods file alone', async () => {

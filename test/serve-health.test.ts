@@ -80,11 +80,11 @@ describe('serve() with pods that fail', function () {
       await stream.reply();
     }
     await stream.halfClose();
-    const told = dynamic_metadata?.fields.warmroute as unknown as Told | undefined;
+    const told = dynamic_metadata?.fields?.warmroute as unknown as Told | undefined;
     return {
       pod: told?.structValue.fields.pod.stringValue,
       reason: told?.structValue.fields.decision.stringValue,
-      status: immediate_response?.status.code as unknown,
+      status: immediate_response?.status?.code as unknown,
       isWatched: first.mode_override?.response_header_mode === 'SEND',
     };
   }

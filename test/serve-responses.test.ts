@@ -1,6 +1,12 @@
 import { assert } from 'chai';
 import { type SimulatedEngine, startEngine } from '../src/simulator/engine.ts';
-import { requestBody, requestHeaders, responseBody, responseHeaders } from './support/envoy-messages.ts';
+import {
+  headersSet,
+  requestBody,
+  requestHeaders,
+  responseBody,
+  responseHeaders,
+} from './support/envoy-messages.ts';
 import { eventually } from './support/eventually.ts';
 import type { FakeEnvoy } from './support/fake-envoy.ts';
 import { addressOf, adminPage, decisionOn, MODEL, ServeBench } from './support/serve-bench.ts';
@@ -13,12 +19,12 @@ async function make(envoy: FakeEnvoy, id: string, body: object = {}) {
   const stream = envoy.open().send(requestHeaders({ headers: { ':path': PATH } }));
   await stream.reply();
   stream.send(requestBody(JSON.stringify({ model: MODEL, ...INPUT, ...body }), 'end'));
-  const set = (await stream.reply()).request_body?.response?.header_mutation?.set_headers ?? [];
+  const set = (await stream.reply()).request_body?.response?.header_mutation;
   const { mode_override } = await stream.send(responseHeaders()).reply();
   const isAsked = mode_override?.response_body_mode === 'STREAMED';
   if (isAsked) await stream.send(responseBody(JSON.stringify({ id }), 'end')).reply();
   await stream.halfClose();
-  const target = set.find(({ header }) => header.key === 'target-pod')?.header.raw_value.toString();
+  const target = headersSet(set).get('target-pod');
   return { target, isAsked };
 }
 
@@ -28,8 +34,7 @@ async function shown(envoy: FakeEnvoy, id: string) {
   const stream = envoy.open().send(requestHeaders({ headers, endOfStream: true }));
   const { request_headers } = await stream.reply();
   await stream.halfClose();
-  const set = request_headers?.response?.header_mutation?.set_headers ?? [];
-  return set.find(({ header }) => header.key === 'target-pod')?.header.raw_value.toString();
+  return headersSet(request_headers?.response?.header_mutation).get('target-pod');
 }
 
 describe('serve() and responses that engines keep', function () {

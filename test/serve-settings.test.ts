@@ -127,6 +127,11 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
   inferencePool: elsewhere('test/serve-kubernetes.test.ts', 'OF_POOL'),
   modelsRefreshMs: elsewhere('test/serve-kubernetes.test.ts'),
   grpcAddress: elsewhere('test/serve-lifecycle.test.ts'),
+  healthAddress: elsewhere('test/serve-tls.test.ts'),
+  tls: elsewhere('test/serve-tls.test.ts'),
+  tlsCertFile: elsewhere('test/serve-tls.test.ts'),
+  tlsKeyFile: elsewhere('test/serve-tls.test.ts'),
+  tlsClientCaFile: elsewhere('test/serve-tls.test.ts'),
   adminAddress: elsewhere('test/serve-lifecycle.test.ts'),
   adminDebug: elsewhere('test/serve.test.ts'),
   debugHeaders: elsewhere('test/e2e/target-headers.test.ts'),
@@ -152,6 +157,10 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
 
   allowedPaths: elsewhere('test/serve-paths.test.ts'),
   unsaidBodyMode: elsewhere('test/serve-paths.test.ts'),
+  unsetStrategy: elsewhere('test/e2e/aibrix-routes.test.ts'),
+  fallbackEndpoints: elsewhere('test/e2e/fallback-endpoints.test.ts'),
+  shedQueue: elsewhere('test/e2e/shedding.test.ts'),
+  priorityHeader: elsewhere('test/e2e/shedding.test.ts'),
   maxBodyBytes: elsewhere('test/e2e/body-limits.test.ts'),
   bodyTimeoutMs: elsewhere('test/e2e/stalled-bodies.test.ts'),
   maxBufferedBytes: elsewhere('test/e2e/stalled-bodies.test.ts'),
@@ -406,7 +415,7 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
       return stream.send(requestBody(Buffer.alloc(2 ** 21, ' '), 'end'));
     };
     const { immediate_response } = await (await sent('4194304')).reply();
-    assert.equal(String(immediate_response?.status.code), 'PayloadTooLarge');
+    assert.equal(String(immediate_response?.status?.code), 'PayloadTooLarge');
     assert.equal((await (await sent('1')).status).code, Status.RESOURCE_EXHAUSTED);
   }),
 

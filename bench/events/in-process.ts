@@ -27,7 +27,7 @@ export class InProcess {
   #sequence = 0;
   #batches = 0;
 
-  /** @param report is told all that happens */
+  /** @param report gets all that happens */
   constructor({ fill }: Workload, report: (fact: FeedFact) => void = () => {}) {
     this.#publisher = new Publisher({
       feed: new RankIngest({ pod: POD, rank: 0, model: 'demo', cache: this.#cache, hasher: HASHER }),

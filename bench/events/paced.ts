@@ -4,8 +4,9 @@
  *
  *   node bench/events/paced.ts
  */
-import { BareSubscriber } from '../baselines/bare-subscriber.ts';
+
 import { median, percentile } from '../support/stats.ts';
+import { BareSubscriber } from './bare-subscriber.ts';
 import { Receiver } from './receiver.ts';
 import { type Receiving, type Run, Session } from './session.ts';
 import { createWorkload, type Workload } from './workload.ts';
@@ -27,7 +28,7 @@ const PACES = [50_000, 100_000, 1_000, 2_000] as const;
 const ROUND_SECONDS = 4;
 const ROUNDS = 3;
 const WARM_UP_BATCHES = 7_000;
-/** Of the pace; below it is another load than the one that is told. */
+/** Of the pace; below it is another load than the one that is stated. */
 const KEPT = 0.95;
 
 const own = await measure(port => new Receiver(port));

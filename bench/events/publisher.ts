@@ -1,4 +1,4 @@
-/** In a process of its own: publishes a workload as an engine does, whenever it is told to. Its argument is the encoding. */
+/** In a process of its own: publishes a workload as an engine does, on request. Its argument is the encoding. */
 import { setImmediate } from 'node:timers/promises';
 import { XPublisher } from 'zeromq';
 import { sequenceFrame } from '../../src/events/wire/sequence.ts';

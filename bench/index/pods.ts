@@ -10,7 +10,8 @@ import { START } from '../../src/prefix-index/prefix-index.ts';
 import { settledBytes } from '../support/memory.ts';
 import { splitmix64, U64 } from '../support/splitmix.ts';
 import { BLOCK_SIZE_TOKENS } from '../support/trace.ts';
-import { type BenchIndex, createIndex } from './create-index.ts';
+import type { BenchIndex } from './bench-index.ts';
+import { createIndex } from './create-index.ts';
 
 const { values } = parseArgs({
   options: {

@@ -12,7 +12,8 @@ import { START } from '../../src/prefix-index/prefix-index.ts';
 import { settledBytes } from '../support/memory.ts';
 import { microseconds } from '../support/stats.ts';
 import { chainAt, holderOf, loadTrace, type Trace } from '../support/trace.ts';
-import { type BenchIndex, createIndex } from './create-index.ts';
+import type { BenchIndex } from './bench-index.ts';
+import { createIndex } from './create-index.ts';
 
 const { values } = parseArgs({
   options: {

@@ -120,6 +120,8 @@ const route = createRoute({
   policies: policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
   load: new Load(),
   defaultStrategy: 'prefix-cache',
+  areFull: undefined,
+  retries: 2,
   deadlineMs: 2_000,
 });
 const NO_BYTES = new Uint8Array();
@@ -141,6 +143,7 @@ async function decideAll(rounds: number): Promise<Float64Array> {
         contentType: undefined,
         contentEncoding: undefined,
         strategy: undefined,
+        priority: 0,
         body: NO_BYTES,
       },
       ...{ labels: undefined, subset: undefined, response: 'unwatched' as const },

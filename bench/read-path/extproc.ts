@@ -26,9 +26,10 @@ const streams = Number(values.streams);
 
 const servers = new Map<string, ForkedServer | PeerServer>([
   ['warmroute', await ForkedServer.start(new URL('./warmroute-server.ts', import.meta.url))],
-  ['bare', await ForkedServer.start(new URL('../baselines/bare-server.ts', import.meta.url))],
+  ['bare', await ForkedServer.start(new URL('./bare-server.ts', import.meta.url))],
 ]);
-if (values.peer !== undefined) servers.set('peer', await PeerServer.start(values.peer));
+if (values.peer !== undefined)
+  servers.set('peer', await PeerServer.start(values.peer, `127.0.0.1:${WARM_POD}`));
 
 const rounds = new Map<string, number[]>();
 for (let round = -WARM_UP_ROUNDS; round < Number(values.rounds); round++) {
@@ -67,7 +68,7 @@ async function oneRequest(envoy: FakeEnvoy): Promise<void> {
   await stream.reply();
   const reply = await stream.send(requestBody(body, 'end')).reply();
   const set = reply.request_body?.response?.header_mutation?.set_headers ?? [];
-  const target = set.find(({ header }) => header.key === 'target-pod')?.header.raw_value.toString();
+  const target = set.find(({ header }) => header?.key === 'target-pod')?.header?.raw_value?.toString();
   if (target !== `127.0.0.1:${WARM_POD}`) throw new Error(`sent to ${target}, not to the warm pod`);
   await stream.halfClose();
 }

@@ -10,21 +10,29 @@ const TIMEOUT_MS = 240_000;
 /** What baselines take that keep an object a block. */
 const HEAP_MEGABYTES = 8_000;
 
-/**
- * @param file below `bench/`
- * @param flags of node
- */
+/** How node is started. */
+export interface NodeOptions {
+  readonly flags?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** @param file below `bench/` */
 export async function runOwn<T>(
   file: string,
   args: readonly string[] = [],
-  flags: readonly string[] = [],
+  { flags = [], env = {} }: NodeOptions = {},
 ): Promise<T> {
   const program = fileURLToPath(new URL(`../${file}`, import.meta.url));
   const all = ['--expose-gc', `--max-old-space-size=${HEAP_MEGABYTES}`, ...flags];
-  return runProgram<T>(process.execPath, [...all, program, ...args]);
+  return runProgram<T>(process.execPath, [...all, program, ...args], env);
 }
 
-export async function runProgram<T>(program: string, args: readonly string[]): Promise<T> {
-  const { stdout } = await run(program, args, { timeout: TIMEOUT_MS, maxBuffer: 1 << 24 });
+export async function runProgram<T>(
+  program: string,
+  args: readonly string[],
+  env: NodeOptions['env'] = {},
+): Promise<T> {
+  const options = { timeout: TIMEOUT_MS, maxBuffer: 1 << 24, env: { ...process.env, ...env } };
+  const { stdout } = await run(program, args, options);
   return JSON.parse(stdout.trim().split('\n').at(-1)!) as T;
 }

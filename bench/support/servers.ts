@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
-import { WARM_POD } from '../read-path/extproc-request.ts';
 import { ForkedProgram } from './forked-program.ts';
 
 type FromServer = { readonly port: number } | { readonly cpuMicroseconds: number };
@@ -47,7 +46,7 @@ export class ForkedServer {
   }
 }
 
-/** A program that takes `floor -addr HOST:PORT`, stays the process that it was started as, and answers as ours does. */
+/** A program that takes `floor -addr HOST:PORT -target HOST:PORT`, stays the process that it was started as, and answers as ours does. */
 export class PeerServer {
   readonly port: number;
   readonly #child: ChildProcess;
@@ -57,9 +56,10 @@ export class PeerServer {
     this.port = port;
   }
 
-  static async start(program: string): Promise<PeerServer> {
+  /** @param target `host:port` of the pod that it always picks */
+  static async start(program: string, target: string): Promise<PeerServer> {
     const port = await freePort();
-    const args = ['floor', '-addr', `127.0.0.1:${port}`, '-target', `127.0.0.1:${WARM_POD}`, '-parse', 'any'];
+    const args = ['floor', '-addr', `127.0.0.1:${port}`, '-target', target, '-parse', 'any'];
     const child = spawn(program, args, { stdio: 'ignore' });
     while (!(await accepts(port))) {
       if (child.exitCode !== null) throw new Error(`${program} has ended with ${child.exitCode}`);

@@ -43,6 +43,7 @@ export function createCacheState(options: CacheStateOptions): CacheState {
     purge(pod) {
       history.forget(pod);
       catalog.forgetServed(pod);
+      catalog.setReuse(pod, 'whole_prefix');
       for (const holder of holders.of(pod)) {
         index.clear(holder);
         catalog.forget(holder);

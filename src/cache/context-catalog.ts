@@ -1,4 +1,4 @@
-import type { BlockForm, HolderId } from '../domain.ts';
+import type { BlockForm, HolderId, PrefixReuse } from '../domain.ts';
 
 /** Names that an engine serves: LoRA adapters, and names of its base model. */
 export interface ServedNames {
@@ -34,6 +34,8 @@ export class ContextCatalog {
   readonly #adapters = new Map<string, Set<HolderId>>();
   /** Pod → what its engine says that it serves. */
   readonly #served = new Map<string, ServedNames>();
+  /** Pods whose engines compute the last block of a held prefix again. */
+  readonly #dropsLastBlock = new Set<string>();
   readonly #servedAdapters = new Counts();
   readonly #servedBaseNames = new Counts();
 
@@ -71,6 +73,16 @@ export class ContextCatalog {
     this.#served.set(pod, served);
     this.#servedAdapters.add(served.adapters);
     this.#servedBaseNames.add(served.baseNames);
+  }
+
+  setReuse(pod: string, reuse: PrefixReuse): void {
+    if (reuse === 'whole_prefix') this.#dropsLastBlock.delete(pod);
+    else this.#dropsLastBlock.add(pod);
+  }
+
+  /** Pods whose engines use all but the last block of a prefix again. */
+  get dropsLastBlock(): ReadonlySet<string> {
+    return this.#dropsLastBlock;
   }
 
   forgetServed(pod: string): void {

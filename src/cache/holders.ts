@@ -4,7 +4,7 @@ import type { HolderId } from '../domain.ts';
 export type Part =
   /** What a rank has on its GPU, of the KV-cache group that carries prefixes. */
   | { readonly kind: 'gpu'; readonly rank: number }
-  /** What it has elsewhere, and what it has anywhere. */
+  /** What it has off the GPU, and what it has anywhere. */
   | { readonly kind: 'cpu' | 'storage' | 'anywhere'; readonly rank: number }
   /**
    * What it has on its GPU of a secondary KV-cache group: whole cells (`GroupNeed`), and cells of which it has the end that a window
@@ -56,14 +56,14 @@ export interface GroupNeed {
   readonly before: HolderId | undefined;
 }
 
-/** What these hold is told from them alone, unless they are part of a multiPart. */
+/** What these hold is known from them alone, unless they are part of a multiPart. */
 const STAND_ALONE: ReadonlySet<Part['kind']> = new Set<Part['kind']>(['gpu', 'expected']);
 const NOWHERE = -1;
 
 /** Gives out holder ids: small integers, a freed one is used again. Whoever frees one clears it in the index first. */
 export class Holders {
   readonly #holders: (Holder | undefined)[] = [];
-  /** By holder: the slot of its pod, if what it holds is told from it alone. */
+  /** By holder: the slot of its pod, if what it holds is known from it alone. */
   readonly #standAlone: number[] = [];
   /** By holder: its data-parallel rank, if it is what that has on its GPU. */
   readonly #ranks: number[] = [];
@@ -94,7 +94,7 @@ export class Holders {
     return this.#holders[id];
   }
 
-  /** The slot of a holder's pod; -1 if what it holds is told together with others (`multiParts`), or it is none. */
+  /** The slot of a holder's pod; -1 if what it holds is known only together with others (`multiParts`), or it is none. */
   slotOfLone(id: HolderId): number {
     return this.#standAlone[id] ?? NOWHERE;
   }
@@ -140,7 +140,7 @@ export class Holders {
     this.#freeSlots.push(slot);
   }
 
-  /** From now on, what the rank holds is told from all these parts; from what is on its GPU alone if there are no others. */
+  /** From now on, what the rank holds is known from all these parts; from what is on its GPU alone if there are no others. */
   compose(multiPart: MultiPart): void {
     const { gpu, slot, tiers, hybrid } = multiPart;
     const isLone = tiers === undefined && hybrid === undefined;

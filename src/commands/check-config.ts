@@ -1,5 +1,6 @@
 import { loadConfig, unknownNames } from '../config.ts';
 import { planDiscovery } from '../discovering.ts';
+import { tlsProblem } from '../grpc-ports.ts';
 import { checkPodsFile } from '../pods/discovery.ts';
 import { describeProblem } from '../pods/problem.ts';
 import { CommandError } from './command-error.ts';
@@ -19,6 +20,8 @@ export async function checkConfigCommand(ending: AbortSignal): Promise<void> {
     if (podsProblem?.kind === 'reserved_address') console.error(`warmroute: ${describeProblem(podsProblem)}`);
     else if (podsProblem) problems.push(describeProblem(podsProblem));
   }
+  const problem = loaded.kind === 'valid' ? await tlsProblem(loaded.config, ending) : undefined;
+  if (problem !== undefined) problems.push(problem);
   if (loaded.kind === 'invalid' || problems.length > 0) throw new CommandError(problems);
   const width = Math.max(...loaded.effective.map(({ name }) => name.length));
   for (const { name, value, source } of loaded.effective) {

@@ -6,7 +6,7 @@ import { addEngineCommand } from './engine.ts';
 import { serveCommand } from './serve.ts';
 import { settingsHelp } from './settings-help.ts';
 
-/** Runs what the command line says. `ending` is aborted when the process is told to end. */
+/** Runs what the command line says. `ending` is aborted when the process gets a signal to end. */
 export async function runCommandLine(ending: AbortSignal): Promise<void> {
   const program = new Command('warmroute').description(
     'Routes every LLM request to the engine pod whose KV cache already holds its prefix (Envoy external processor).',

@@ -40,7 +40,8 @@ async function run(config: Config, log: Logger, output: LogOutput, ending: Abort
     log.info({ signal: ending.reason }, 'stopped before it was ready');
     return;
   }
-  log.info({ grpcPort: server.grpcPort, adminPort: server.adminPort, mode: config.mode.kind }, 'ready');
+  const { grpcPort, healthPort, adminPort } = server;
+  log.info({ grpcPort, healthPort, adminPort, mode: config.mode.kind, tls: config.tls }, 'ready');
   const signal = await untilAborted(ending);
   log.info({ signal, drainMs: config.drainMs }, 'draining');
   await server.stop();

@@ -22,7 +22,7 @@ export interface HealthPollerOptions {
 
 /** A question costs some 150 µs of processor time: at 250 a second all pods together take a few per cent of one core. */
 const MS_PER_POD = 4;
-/** Long enough for an engine that is busy with a long prompt, short enough to be told of two that failed within 10 s. */
+/** Long enough for an engine that is busy with a long prompt, short enough for two failures within 10 s. */
 const TIMEOUT_MS = 2_000;
 /** After a question without an answer the next one comes sooner: one may be chance. */
 const AGAIN_MS = 500;
@@ -67,7 +67,7 @@ export class HealthPoller {
     this.#followed.set(pod.name, followed);
   }
 
-  /** Nothing is told of this pod after this is called. */
+  /** Nothing is reported of this pod after this is called. */
   leave(pod: string): void {
     this.#followed.get(pod)?.leaving.abort();
     this.#followed.delete(pod);

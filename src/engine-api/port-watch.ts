@@ -78,7 +78,7 @@ export class PortWatch {
     return this.#followed.get(pod)?.ports.map(({ state }) => state) ?? [];
   }
 
-  /** Nothing is told of this pod after this is called. */
+  /** Nothing is reported of this pod after this is called. */
   leave(pod: string): void {
     this.#followed.get(pod)?.leaving.abort();
     this.#followed.delete(pod);

@@ -129,7 +129,7 @@ export class Engines {
 
   /**
    * A new connection, or a new sequence, may be a new process. Where an engine says itself where it publishes, that may be
-   * elsewhere after a connection was lost.
+   * another port after a connection was lost.
    */
   hear(fact: FeedFact): void {
     const isAsked = this.#known.get(fact.pod)?.pod.kvEvents.kind === 'auto';
@@ -172,6 +172,7 @@ export class Engines {
     if (pod.kvEvents.kind === 'auto' && events?.kind === 'on') this.#followAs(pod, events.publishers);
     if (models !== undefined)
       cache.catalog.setServed(pod.name, { adapters: models.adapters, baseNames: models.names });
+    cache.catalog.setReuse(pod.name, profile.reuse);
 
     const limits = this.#limitsOf(pod, profile);
     const said = JSON.stringify([version, limits]);
@@ -182,7 +183,7 @@ export class Engines {
     else log.warn(fields, 'engine, with limits');
   }
 
-  /** Where an engine says that it publishes, which may be elsewhere after it has started anew. */
+  /** Where an engine says that it publishes, which may be other ports after a restart. */
   #followAs(pod: Pod, publishers: readonly KvPublisher[]): void {
     const { cache, feed } = this.#parts;
     const known = this.#known.get(pod.name)!;

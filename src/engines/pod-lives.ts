@@ -15,7 +15,7 @@ export interface PodKeeper {
 }
 
 /**
- * The one owner of a pod's life: it alone listens to the registry. Who keeps something of a pod is told in the order given when it
+ * The one owner of a pod's life: it alone listens to the registry. Keepers are called in the order given when it
  * joins, and in the reverse order when it leaves, so that whoever builds on another is gone before that one. In slices: a rollout of
  * a thousand pods is too much for one turn of the event loop.
  */
@@ -24,7 +24,7 @@ export class PodLives {
   readonly #unsubscribe: () => void;
   readonly #onUnexpected: (error: unknown) => void;
 
-  /** @param onUnexpected what a keeper threw; the others are told all the same */
+  /** @param onUnexpected what a keeper threw; the others are called all the same */
   constructor(
     registry: Pick<PodRegistry, 'subscribe'>,
     keepers: readonly PodKeeper[],

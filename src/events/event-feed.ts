@@ -61,7 +61,7 @@ export type EventFeedMode =
   | { readonly kind: 'dial' }
   /**
    * `tcp://*:5557`, or one such address per data-parallel rank: vLLM adds the rank to the port that it connects to, too. On a
-   * single address ranks are told apart by what their batches say.
+   * single address ranks are distinguished by what their batches say.
    */
   | { readonly kind: 'bind'; readonly addresses: readonly string[] };
 

@@ -12,7 +12,7 @@ export type PublisherFact =
       readonly kind: 'applied';
       readonly event: KvEvent['kind'];
       readonly outcome: Applied['kind'];
-      /** Those of one batch are told of together. */
+      /** Those of one batch are reported together. */
       readonly events: number;
       /** Stored, held aside, or held no longer. */
       readonly blocks: number;
@@ -22,7 +22,7 @@ export type PublisherFact =
   | { readonly kind: 'skipped_event'; readonly why: SkippedKind }
   /** `not_applied`: a fault of ours. */
   | { readonly kind: 'malformed_message'; readonly why: UnreadableMessage | 'not_applied' | MalformedKind }
-  /** What the holder holds is learned anew. */
+  /** What the holder holds is relearned. */
   | { readonly kind: 'forgotten'; readonly why: ForgetReason }
   | {
       readonly kind: 'batch';

@@ -117,7 +117,7 @@ export class StreamDriver {
     if (needless !== undefined && isFollowing(state) && state.last !== needless) onRelease(needless);
     let applied: BatchApplied | undefined;
     for (const effect of effects) {
-      // Whoever is told a fact may stop us.
+      // A listener of facts may stop us.
       if (stopping.aborted) return undefined;
       applied = this.#carryOut(effect);
     }

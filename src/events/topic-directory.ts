@@ -1,6 +1,6 @@
 import { endpointOf, type Pod } from '../domain.ts';
 
-/** `kv@<pod>@<model>`: what vLLM is told to publish under, by convention. The pod is its name, its address or `ip:port`. */
+/** `kv@<pod>@<model>`: the topic that vLLM is configured with, by convention. The pod is its name, its address or `ip:port`. */
 const TOPIC = /^kv@([^@]+)@/;
 
 /** Finds what is kept of a pod by the topic that its engine publishes under. */

@@ -1,8 +1,9 @@
 import { ANY_MODEL, type ClientError, type ErrorShape } from '../domain.ts';
+import type { WireStatusCode } from './wire.ts';
 
 /** An HTTP answer made by the router itself. */
 export interface OwnAnswer {
-  readonly status: number;
+  readonly status: WireStatusCode;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
   /** Shows up as Envoy's `%RESPONSE_CODE_DETAILS%`. */
@@ -17,7 +18,7 @@ export interface ErrorAudience {
 }
 
 interface Described {
-  readonly status: number;
+  readonly status: WireStatusCode;
   readonly message: string;
   readonly code: string | null;
   readonly param: string | null;
@@ -109,6 +110,20 @@ function describe(error: ClientError, models: readonly string[]): Described {
         param: null,
         headers: {},
       };
+    case 'shed':
+      return {
+        status: 429,
+        message:
+          `all pods${error.model === ANY_MODEL ? '' : ` for model ${shortened(error.model)}`} are busy, ` +
+          'and the priority of the request allows to drop it: try again later',
+        code: 'rate_limit_exceeded',
+        param: null,
+        // llm-d's word for it.
+        headers: {
+          'x-llm-d-request-dropped-reason': 'rejected-saturated',
+          'retry-after': String(RETRY_AFTER_SECONDS),
+        },
+      };
     case 'body_too_large':
       return {
         status: 413,
@@ -133,7 +148,14 @@ function shortened(text: string): string {
 }
 
 function typeOf(status: number): string {
-  return status === 503 ? 'overloaded_error' : 'invalid_request_error';
+  switch (status) {
+    case 429:
+      return 'rate_limit_error';
+    case 503:
+      return 'overloaded_error';
+    default:
+      return 'invalid_request_error';
+  }
 }
 
 /** docs.anthropic.com/en/api/errors. Its SDKs choose their exception by the status, and people by the type. */
@@ -145,6 +167,8 @@ function anthropicTypeOf(status: number): string {
       return 'not_found_error';
     case 413:
       return 'request_too_large';
+    case 429:
+      return 'rate_limit_error';
     case 503:
       return 'overloaded_error';
     default:

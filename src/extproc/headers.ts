@@ -5,16 +5,24 @@ import type { WireHttpHeaders } from './wire.ts';
 export const TARGET_POD = 'target-pod';
 /** Response: `ip:port`. */
 export const TARGET_POD_IP = 'target-pod-ip';
+/** Response: `ip:port` of the pod that served, which our Envoys set themselves. */
+export const X_TARGET_POD = 'x-target-pod';
 /** The Gateway API inference extension's name for the pick, also a key of the `envoy.lb` metadata. */
 export const DESTINATION_ENDPOINT = 'x-gateway-destination-endpoint';
 /** Request: which of the data-parallel ranks behind one address is to take it. vLLM and SGLang honour it. */
 export const DATA_PARALLEL_RANK = 'x-data-parallel-rank';
+/**
+ * Request: the strategy that the client asks for; then the one that a pod was picked by. Response: the latter. AIBrix's contract, whose
+ * routes send what has it to `target-pod`: it is on its way to a pod only together with that.
+ */
 export const ROUTING_STRATEGY = 'routing-strategy';
+/** Request: the model, by which AIBrix's routes choose a service where no pod is picked. */
+export const MODEL = 'model';
 /** Request: a label selector that the pod must match. AIBrix's contract. */
 export const EXTERNAL_FILTER = 'external-filter';
 /** `ip:port` of the pod that answered, which may be one of the retries: an attribute of the response (`response_attributes`). */
 export const UPSTREAM_ADDRESS = 'upstream.address';
-/** The inference extension's name for the same, a key of the `envoy.lb` metadata. */
+/** The inference extension's name for the same, a key of the `envoy.lb` metadata of a response. */
 export const DESTINATION_SERVED = 'x-gateway-destination-endpoint-served';
 /** Its name for the pods that a request may go to: a namespace of metadata, and the key in it. */
 export const SUBSET_NAMESPACE = 'envoy.lb.subset_hint';
@@ -51,10 +59,19 @@ export const FORGEABLE: readonly string[] = [
 ];
 
 /**
- * Envoy's own, which an ORIGINAL_DST cluster dials that is not told another name. Envoy lets an external processor change `x-envoy-*`
+ * Envoy's own, which an ORIGINAL_DST cluster dials unless it is configured with another name. Envoy lets an external processor change `x-envoy-*`
  * only where `mutation_rules` allow it, counts what it refuses, and may answer 500: it is removed where a client has sent it.
  */
 export const ORIGINAL_DST_HOST = 'x-envoy-original-dst-host';
+
+/**
+ * What has to go from a request with these headers. `routing-strategy` is read and taken away: what goes on without a pick would else be
+ * caught by a route that needs one. A pick writes it again.
+ */
+export function removedFrom(headers: Headers): readonly string[] {
+  const others = [ORIGINAL_DST_HOST, ROUTING_STRATEGY].filter(each => headers.has(each));
+  return others.length === 0 ? FORGEABLE : [...FORGEABLE, ...others];
+}
 
 /** Lower-case name → first value. */
 export type Headers = ReadonlyMap<string, string>;
@@ -62,7 +79,7 @@ export type Headers = ReadonlyMap<string, string>;
 export function readHeaders(message: WireHttpHeaders): Headers {
   const headers = new Map<string, string>();
   for (const { key, raw_value, value } of message.headers?.headers ?? []) {
-    const name = key.toLowerCase();
+    const name = key?.toLowerCase() ?? '';
     if (!headers.has(name)) headers.set(name, raw_value?.length ? raw_value.toString('utf8') : (value ?? ''));
   }
   return headers;

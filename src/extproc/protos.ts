@@ -5,6 +5,12 @@ import type { WireRequest, WireResponse } from './wire.ts';
 
 /** The vendored definitions; beside `src/` in a checkout and beside `dist/` in the package. */
 export const PROTO_FOLDER = fileURLToPath(new URL('../../protos/', import.meta.url));
+export const EXT_PROC_PROTO = 'envoy/service/ext_proc/v3/external_processor.proto';
+/**
+ * How messages are read and written; `npm run generate` makes their types by the same. `defaults` stays off: absent fields cost
+ * nothing and say more.
+ */
+export const LOAD_OPTIONS = { keepCase: true, longs: String, enums: String, oneofs: true } as const;
 export const EXTERNAL_PROCESSOR = 'envoy.service.ext_proc.v3.ExternalProcessor';
 
 export interface ExternalProcessorService extends ServiceDefinition {
@@ -16,16 +22,9 @@ export interface ExternalProcessorService extends ServiceDefinition {
   };
 }
 
-/** The service definition. `defaults` stays off: absent fields cost nothing and say more. */
+/** The service definition. */
 export function loadExternalProcessor(): ExternalProcessorService {
-  const definition = loadSync('envoy/service/ext_proc/v3/external_processor.proto', {
-    includeDirs: [PROTO_FOLDER],
-    keepCase: true,
-    longs: String,
-    enums: String,
-    oneofs: true,
-    defaults: false,
-  });
+  const definition = loadSync(EXT_PROC_PROTO, { ...LOAD_OPTIONS, includeDirs: [PROTO_FOLDER] });
   let node: unknown = loadPackageDefinition(definition);
   for (const part of EXTERNAL_PROCESSOR.split('.')) node = (node as Record<string, unknown>)[part];
   const { service } = node as { service: ExternalProcessorService };

@@ -12,8 +12,8 @@
  * In the other modes the body never comes, or comes when the upstream is already chosen. Then Envoy is asked to buffer it
  * (`mode_override`), and where it does not allow that, the request goes on without a decision.
  */
-import type { ClientError, Decision, ErrorShape, ModelEntry, PathRule } from '../domain.ts';
-import type { Answer, BodyExtent, CutShort, RouteRequest, Visibility } from '../routing/route.ts';
+import type { ClientError, Decision, Endpoint, ErrorShape, ModelEntry, PathRule, Pod } from '../domain.ts';
+import type { Answer, BodyExtent, CutShort, RouteRequest, Server, Visibility } from '../routing/route.ts';
 import type { BodyLease } from './body-memory.ts';
 import { GatheredBody } from './gathered-body.ts';
 import * as name from './headers.ts';
@@ -48,7 +48,13 @@ export interface ExchangeOptions extends reply.Disclosure {
   readonly maxBodyBytes: number;
   /** What to do with requests to a path. */
   readonly ruleOf: (path: string) => PathRule;
-  /** What clients may ask for, in order: who asks for the list, or for something else, is told. */
+  /** How many pods the endpoint picker's header and metadata name at most, the pick included. */
+  readonly destinationEndpoints: number;
+  /** The header by which a client says how much its request matters, in lower case. */
+  readonly priorityHeader: string;
+  /** Who has answered in the place of the pick, or that pod itself; `servedBy` as the gateway says. */
+  readonly serverOf: (picked: Pod, servedBy: Endpoint | undefined) => Server;
+  /** What clients may ask for, in order: the answer to who asks for the list, or for something else. */
   readonly models: () => readonly ModelEntry[];
   /** Whether to ask for the response of the request that is coming in, where Envoy does not show it anyway. */
   readonly watchNext: () => Visibility;
@@ -148,11 +154,12 @@ export class RequestSide {
     if (this.#state.at !== 'deciding') return [];
     const { owed, extent } = this.#state;
     if (decision.kind === 'rejected') return this.#reject(decision.error, owed);
-    if (decision.kind === 'routed')
-      return this.#settle(
-        owed,
-        reply.mutationOf(decision, { requestId: this.requestId, disclosure: this.#options }),
-      );
+    if (decision.kind === 'passed') return this.#settle(owed, reply.passMutation(decision));
+    if (decision.kind === 'routed') {
+      const { destinationEndpoints } = this.#options;
+      const told = { requestId: this.requestId, disclosure: this.#options, destinationEndpoints };
+      return this.#settle(owed, reply.mutationOf(decision, told));
+    }
     if (extent === 'late_body' || extent === 'buffers_full')
       this.#facts.push({ kind: 'undecided', why: extent });
     return this.#settle(owed, undefined);
@@ -173,7 +180,7 @@ export class RequestSide {
   #open({ headers, subset, endOfStream }: Extract<RequestMessage, { kind: 'request_headers' }>): Action[] {
     this.requestId = name.headerValue(headers.get(name.X_REQUEST_ID) ?? '') || this.#options.newRequestId();
     this.wantsDebug = this.#options.debugHeaders === 'allowed' && headers.get(name.DEBUG) === '1';
-    if (headers.has(name.ORIGINAL_DST_HOST)) this.#forged = [...name.FORGEABLE, name.ORIGINAL_DST_HOST];
+    this.#forged = name.removedFrom(headers);
     const path = (headers.get(':path') ?? '').split('?', 1)[0]!;
     const rule = this.#options.ruleOf(path);
     const { treatment } = rule;
@@ -195,6 +202,7 @@ export class RequestSide {
       contentType: headers.get('content-type'),
       contentEncoding: headers.get('content-encoding'),
       strategy: headers.get(name.ROUTING_STRATEGY),
+      priority: priorityIn(headers.get(this.#options.priorityHeader)),
       labels: headers.get(name.EXTERNAL_FILTER),
       subset,
       response: isRouted || isNamed || this.#echoes ? this.#responseOf(treatment) : 'unwatched',
@@ -368,6 +376,11 @@ function send(wire: WireResponse): Action {
 
 function endOf(ended: boolean) {
   return ended ? 'end_of_stream' : 'more_follows';
+}
+
+/** What is no whole number is the usual priority. */
+function priorityIn(text: string | undefined): number {
+  return text !== undefined && /^-?\d{1,10}$/.test(text.trim()) ? Number(text) : 0;
 }
 
 function traceOf(headers: name.Headers): Record<string, string> {

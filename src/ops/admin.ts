@@ -44,13 +44,13 @@ const LIMITS = {
   /** No client that we know sends requests before it has its answer. */
   maxWaiting: 8,
 } as const;
-/** Scraped and probed from elsewhere: they name no prompt, no tenant and no address. */
+/** For scrapers and probes on other hosts: they name no prompt, no tenant and no address. */
 const FOR_THE_NETWORK: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
 const LOOPBACK_ONLY =
   'only served to clients on the same host; set WARMROUTE_ADMIN_DEBUG=true to serve it to all that reach this port';
 
 /**
- * The operator's HTTP door: `/healthz` (the process runs), `/readyz` (200, or 503 while requests should go elsewhere, and
+ * The operator's HTTP door: `/healthz` (the process runs), `/readyz` (200, or 503 while requests should go to another replica, and
  * why), `/metrics`, `/debug/pods` (each pod: health and why, requests in flight, seen and failed, ports), `/debug/publishers`
  * (each event stream: state, sequence, lag, blocks, last errors), and `/v1/models` in OpenAI's list format. The latter three are
  * for clients on this host unless `debug` says otherwise. Clients that do not read, or open many connections, cost nobody else.

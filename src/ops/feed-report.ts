@@ -103,7 +103,7 @@ export function reportFeed(
         throttle.warn(
           `${fact.kind} ${rank} ${fact.why}`,
           { pod, rank, why: fact.why },
-          'the event stream broke: what this holder holds is learned anew',
+          'the event stream broke: what this holder holds is relearned',
         );
         break;
       case 'batch':

@@ -52,7 +52,7 @@ export function reportPort(log: Logger): (pod: Pod, port: WatchedPort) => void {
 
 const MEANS: Readonly<Record<WatchedPort['what'], string>> = {
   events: 'event port does not answer: the pod counts as holding nothing',
-  replay: 'replay port does not answer: after a lost message the pod is forgotten and learned anew',
+  replay: 'replay port does not answer: after a lost message the pod is forgotten and relearned',
 };
 
 function fieldsOf({ name, ip, port }: Pod) {

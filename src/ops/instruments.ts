@@ -111,6 +111,25 @@ export function createInstruments(metrics: Metrics) {
       'warmroute_refused_connections_total',
       'gRPC connections refused, as there were too many',
     ),
+    failedConnections: counter(
+      'warmroute_failed_connections_total',
+      'Connections to the gRPC ports that came to nothing, by port and why: the wrong protocol, a failed TLS handshake',
+      ['port', 'why'],
+    ),
+    certificateReloads: counter(
+      'warmroute_tls_reloads_total',
+      'Times that the TLS files had changed, by whether they were taken or what was before was kept',
+      ['outcome'],
+    ),
+    certificateSeconds: gauge(
+      'warmroute_tls_certificate_seconds_left',
+      'Time until the TLS certificate that is served ends; negative afterwards',
+    ),
+    passed: counter(
+      'warmroute_passed_total',
+      'Requests left to the routes of Envoy, since none asked for a strategy',
+      ['model'],
+    ),
     undecided: counter('warmroute_undecided_total', 'Requests that went on without a pick, by why', ['why']),
     matchedBlocks: counter(
       'warmroute_matched_blocks_total',

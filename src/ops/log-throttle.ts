@@ -6,14 +6,18 @@ export interface LogThrottle {
   info(kind: string, fields: LogFields, message: string): void;
   warn(kind: string, fields: LogFields, message: string): void;
   error(kind: string, fields: LogFields, message: string): void;
+  /** What this kind was about is over: its next line is written at once. */
+  over(kind: string): void;
 }
+
+type Level = 'info' | 'warn' | 'error';
 
 interface Throttled {
   writtenAt: number;
   leftOut: number;
 }
 
-/** What kinds beyond the most that are told apart share. */
+/** Shared by the kinds beyond `maxKinds`. */
 const OTHERS = 'others';
 
 /**
@@ -21,21 +25,21 @@ const OTHERS = 'others';
  * since.
  */
 export function createLogThrottle(
-  log: Pick<Logger, keyof LogThrottle>,
+  log: Pick<Logger, Level>,
   {
     everyMs = 10_000,
     maxKinds = 1_000,
     now = monotonicClock,
   }: {
     readonly everyMs?: number;
-    /** Told apart; further ones are throttled together. */
+    /** Further ones are throttled together. */
     readonly maxKinds?: number;
     readonly now?: Clock;
   } = {},
 ): LogThrottle {
   const kinds = new Map<string, Throttled>();
 
-  function at(level: keyof LogThrottle) {
+  function at(level: Level) {
     return (given: string, fields: LogFields, message: string): void => {
       const kind = kinds.has(given) || kinds.size < maxKinds ? given : OTHERS;
       const state = kinds.get(kind);
@@ -48,5 +52,5 @@ export function createLogThrottle(
     };
   }
 
-  return { info: at('info'), warn: at('warn'), error: at('error') };
+  return { info: at('info'), warn: at('warn'), error: at('error'), over: kind => void kinds.delete(kind) };
 }

@@ -84,11 +84,11 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
   const throttle = createLogThrottle(log);
 
   function recordDecision(decision: RoutedDecision): void {
-    const { model, strategy, reason, withoutTokens, matchedBlocks, totalBlocks, elsewhere } = decision;
+    const { model, strategy, reason, withoutTokens, matchedBlocks, totalBlocks, offGpu } = decision;
     if (reason === 'cancelled') return;
     instruments.decisions.add(1, { model, strategy, reason });
     if (withoutTokens !== undefined) instruments.withoutTokens.add(1, { model, why: withoutTokens });
-    const { cpu, storage } = elsewhere;
+    const { cpu, storage } = offGpu;
     recordMatched(model, 'gpu', matchedBlocks - cpu - storage);
     recordMatched(model, 'cpu', cpu);
     recordMatched(model, 'storage', storage);
@@ -161,6 +161,9 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
             throttle.info(kind, { ...ids, path: request.path, error: kind }, 'request rejected');
           } else if (decision.kind === 'undecided') {
             span.setAttribute('warmroute.reason', request.extent);
+          } else if (decision.kind === 'passed') {
+            instruments.passed.add(1, { model: decision.model });
+            span.setAttributes({ 'gen_ai.request.model': decision.model, 'warmroute.reason': 'passed' });
           } else {
             recordDecision(decision);
             if (decision.strategy === 'prefix-cache') {
@@ -252,8 +255,8 @@ function attributesOf(decision: RoutedDecision): Attributes {
     ...(decision.withoutTokens && { 'warmroute.without_tokens': decision.withoutTokens }),
     'warmroute.matched_blocks': decision.matchedBlocks,
     'warmroute.total_blocks': decision.totalBlocks,
-    'warmroute.matched_blocks.cpu': decision.elsewhere.cpu,
-    'warmroute.matched_blocks.storage': decision.elsewhere.storage,
+    'warmroute.matched_blocks.cpu': decision.offGpu.cpu,
+    'warmroute.matched_blocks.storage': decision.offGpu.storage,
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * Metrics whose values are kept elsewhere. prom-client checks and joins the labels of every value that it is given: on the request
+ * Metrics whose values the program keeps itself. prom-client checks and joins the labels of every value that it is given: on the request
  * path, and at a scrape all in one go, which for a thousand pods takes longer than a request may wait.
  */
 import {
@@ -17,7 +17,7 @@ export interface Value<Label extends string> {
   readonly value: number;
 }
 
-/** A counter whose values are read elsewhere at a scrape. */
+/** A counter whose values are read at a scrape. */
 export class ReadCounter<Label extends string> extends Counter<Label> {
   readonly #read: () => Value<Label>[];
 
@@ -31,7 +31,7 @@ export class ReadCounter<Label extends string> extends Counter<Label> {
   }
 }
 
-/** A gauge whose values are read elsewhere at a scrape. */
+/** A gauge whose values are read at a scrape. */
 export class ReadGauge<Label extends string> extends Gauge<Label> {
   readonly #read: () => Value<Label>[];
 
@@ -81,7 +81,7 @@ export class Distribution<Label extends string> {
   }
 }
 
-/** A histogram whose series are kept elsewhere. */
+/** A histogram whose series the program keeps itself. */
 export class ReadHistogram<Label extends string> extends Histogram<Label> {
   readonly #name: string;
   readonly #read: () => Iterable<Distribution<Label>>;

@@ -2,7 +2,7 @@
 import type { TokenizeFact } from '../prompt/engine/remote-tokenizer.ts';
 import type { Instruments } from './instruments.ts';
 import type { Logger } from './log.ts';
-import { createLogThrottle } from './log-throttle.ts';
+import { createLogThrottle, type LogThrottle } from './log-throttle.ts';
 
 type Call = Extract<TokenizeFact, { readonly kind: 'call' }>;
 
@@ -32,7 +32,8 @@ interface Known {
   /** As many as there are paths with prompts. */
   readonly noFormFor: Set<string>;
   isAsked: boolean;
-  isUnauthorized: boolean;
+  /** For what is said once of a pod. */
+  readonly once: LogThrottle;
 }
 
 export function reportTokenizer(
@@ -50,12 +51,13 @@ export function reportTokenizer(
     known.isAsked = true;
     // Who was cancelled has not shown anything.
     if (outcome !== 'outrun' && outcome !== 'aborted') known.lastCall = { route, outcome };
-    if (outcome === 'unauthorized' && !known.isUnauthorized)
-      log.warn(
+    if (outcome === 'tokens') known.once.over('unauthorized');
+    if (outcome === 'unauthorized')
+      known.once.warn(
+        outcome,
         { pod: pod.name, route },
         'this engine wants an API key to tokenize: give it in WARMROUTE_ENGINE_API_KEY_FILE, or prompts that have no other form are routed by their history',
       );
-    if (outcome === 'unauthorized' || outcome === 'tokens') known.isUnauthorized = outcome === 'unauthorized';
   }
 
   return {
@@ -76,9 +78,10 @@ export function reportTokenizer(
         case 'no_form': {
           instruments.tokenizeCalls.add(1, { kind: fact.kind, route: undefined });
           const known = pods.get(fact.pod.name);
-          if (known === undefined || known.noFormFor.has(fact.path)) break;
+          if (known === undefined) break;
           known.noFormFor.add(fact.path);
-          log.warn(
+          known.once.warn(
+            fact.path,
             { pod: fact.pod.name, path: fact.path },
             'this pod cannot tokenize such requests, so they are routed by their history: have it render (vLLM: --enable-scale-out)',
           );
@@ -105,8 +108,8 @@ export function reportTokenizer(
 
     joined(pod) {
       pods.set(pod, {
-        ...{ circuit: 'closed', lastCall: undefined, noFormFor: new Set<string>() },
-        ...{ isAsked: false, isUnauthorized: false },
+        ...{ circuit: 'closed', lastCall: undefined, noFormFor: new Set<string>(), isAsked: false },
+        once: createLogThrottle(log, { everyMs: Number.POSITIVE_INFINITY }),
       });
     },
 

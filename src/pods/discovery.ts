@@ -81,13 +81,13 @@ export async function followPodsFile(options: PodsFileOptions): Promise<PodsFile
     },
   });
 
-  /** Those that were told since the file changed. */
-  const told = new Set<string>();
+  /** Those that were reported since the file changed. */
+  const reported = new Set<string>();
 
   function tellReserved(addresses: readonly OwnedAddress[]): void {
-    const findings = reservedAmong(addresses).filter(({ of, address }) => !told.has(`${of} ${address}`));
+    const findings = reservedAmong(addresses).filter(({ of, address }) => !reported.has(`${of} ${address}`));
     if (findings.length === 0) return;
-    for (const { of, address } of findings) told.add(`${of} ${address}`);
+    for (const { of, address } of findings) reported.add(`${of} ${address}`);
     onProblem({ kind: 'reserved_address', findings });
   }
 
@@ -100,7 +100,7 @@ export async function followPodsFile(options: PodsFileOptions): Promise<PodsFile
 
   function adopt(next: readonly PodSpec[]): Promise<void> {
     specs = next;
-    told.clear();
+    reported.clear();
     tellReserved(literalsOf(next));
     hosts.follow(new Set(next.map(spec => spec.address).filter(address => !isIP(address))));
     publish();

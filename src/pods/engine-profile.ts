@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type ClearScope, type KvPublisher, MAX_RANKS } from '../domain.ts';
+import { type ClearScope, type KvPublisher, MAX_RANKS, type PrefixReuse } from '../domain.ts';
 
 /** What an engine says of itself over HTTP. Whatever it does not serve is undefined: other engines have other pages. */
 export interface EngineProfile {
@@ -7,6 +7,7 @@ export interface EngineProfile {
   /** What it serves now: LoRA adapters, and names of its base model. */
   readonly models: { readonly adapters: readonly string[]; readonly names: readonly string[] } | undefined;
   readonly events: EventSources | undefined;
+  readonly reuse: PrefixReuse;
 }
 
 /** Where it publishes, by its own account (`GET /kv_event_sources`, vLLM 0.31; `GET /server_info`, SGLang). */
@@ -22,8 +23,8 @@ export const PROFILE_PAGES = {
   version: '/version',
   models: '/v1/models',
   sources: '/kv_event_sources',
-  /** Asked where there is no `sources`. */
-  serverInfo: '/server_info',
+  /** SGLang's, and vLLM's in development mode, which needs the parameter. */
+  serverInfo: '/server_info?config_format=json',
 } as const;
 
 export type Pages = Readonly<Record<keyof typeof PROFILE_PAGES, Page>>;
@@ -55,10 +56,21 @@ const serverInfoSchema = z.object({
     .nullable(),
 });
 
+/** vLLM's, of whose configuration it shows all. */
+const speculationSchema = z.object({
+  vllm_config: z.object({
+    speculative_config: z.object({
+      method: z.enum(['eagle', 'eagle3', 'mtp', 'dflash', 'dspark']),
+      disable_eagle_block_drop: z.literal(false).nullish(),
+    }),
+  }),
+});
+
 export function readProfile(pages: Pages): EngineProfile {
   const models = bodyOf(pages.models, modelsSchema);
   const sources = bodyOf(pages.sources, sourcesSchema);
   const info = bodyOf(pages.serverInfo, serverInfoSchema);
+  const speculation = bodyOf(pages.serverInfo, speculationSchema);
   return {
     version: bodyOf(pages.version, versionSchema)?.version,
     models: models && {
@@ -66,6 +78,7 @@ export function readProfile(pages: Pages): EngineProfile {
       names: models.data.filter(({ parent }) => parent == null).map(({ id }) => id),
     },
     events: sources ? eventsOf(sources) : info && eventsIn(info),
+    reuse: speculation ? 'all_but_last_block' : 'whole_prefix',
   };
 }
 
@@ -102,7 +115,7 @@ function boundPort(endpoint: string): number | undefined {
 }
 
 /**
- * Whether a clear ends what is off the GPU, too. vLLM's resets left that alone until they could be told to take it along (#27170), and
+ * Whether a clear ends what is off the GPU, too. vLLM's resets left that alone until an option took it along (#27170), and
  * since then events do not say which it was. SGLang's always empty its host tiers. Where it is not known, less is claimed.
  */
 export function clearScopeOf(profile: EngineProfile | undefined): ClearScope {
@@ -173,7 +186,7 @@ export function limitsOf(
   }
   if (!wanted.replayed || publishers.some(({ replayPort }) => replayPort === undefined)) {
     const means =
-      'lost messages cannot be asked for again: after a gap or a restart its blocks are learned anew';
+      'lost messages cannot be asked for again: after a gap or a restart its blocks are relearned';
     limits.push({ what: 'no_replay', means });
   }
   const minor = minorOf(version);

@@ -40,10 +40,10 @@ interface Followed {
 const MS_PER_POD = 20;
 
 const NO_PAGES: Pages = { version: undefined, models: undefined, sources: undefined, serverInfo: undefined };
-/** It need not be asked. */
+/** It is not wanted. */
 const NOT_ASKED: Page = { status: 404, body: undefined };
 
-/** Asks each engine who it is when it joins, when it has started anew, and now and then. */
+/** Asks each engine who it is when it joins, when it has restarted, and now and then. */
 export class EngineProfiles {
   readonly #options: EngineProfilesOptions;
   readonly #followed = new Map<string, Followed>();
@@ -73,7 +73,7 @@ export class EngineProfiles {
     this.#followed.get(pod)?.pause.abort();
   }
 
-  /** Nothing is told of this pod after this is called. */
+  /** Nothing is reported of this pod after this is called. */
   async leave(pod: string): Promise<void> {
     const followed = this.#followed.get(pod);
     if (followed === undefined) return;
@@ -123,10 +123,11 @@ export class EngineProfiles {
     const { signal } = followed.leaving;
     try {
       return await this.#options.slots.run(signal, async () => {
-        const [version, models, [sources, serverInfo]] = await Promise.all([
+        const [version, models, sources, serverInfo] = await Promise.all([
           this.#ask(pod, 'version', followed),
           this.#ask(pod, 'models', followed),
-          this.#askForSources(pod, followed),
+          this.#ask(pod, 'sources', followed),
+          this.#ask(pod, 'serverInfo', followed),
         ]);
         return { version, models, sources, serverInfo };
       });
@@ -134,12 +135,6 @@ export class EngineProfiles {
       if (!signal.aborted) throw error;
     }
     return undefined;
-  }
-
-  async #askForSources(pod: Pod, followed: Followed): Promise<[Page, Page]> {
-    const sources = await this.#ask(pod, 'sources', followed);
-    const isAbsent = sources !== undefined && sources.status !== 200;
-    return [sources, isAbsent ? await this.#ask(pod, 'serverInfo', followed) : NOT_ASKED];
   }
 
   /** undefined: no answer. An engine that is starting, or too busy, has none to give. */

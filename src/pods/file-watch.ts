@@ -27,7 +27,7 @@ export interface FileWatch {
 /**
  * Follows a file's content, however it changes: written in place, replaced by rename, removed, or behind symbolic links
  * that are swapped (Kubernetes replaces a mounted ConfigMap by renaming `..data` beside it). The directory is watched
- * for speed and the content polled for certainty: a watch sees nothing when a link leads elsewhere, on network file
+ * for speed and the content polled for certainty: a watch sees nothing when a link points to another file, on network file
  * systems, after the directory itself was replaced, or when the system is out of watches.
  */
 export function watchFile(options: FileWatchOptions): FileWatch {

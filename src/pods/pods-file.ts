@@ -64,7 +64,7 @@ const TOO_DEEP: readonly PodsFileProblem[] = [{ place: 'file', reason: 'is neste
 function parseYaml(text: string): { value: unknown; problems: readonly PodsFileProblem[] } {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  // Not the cause, but what follows from it, is told after this one, a thousand times.
+  // Not the cause, but what follows from it, is reported after this one, a thousand times.
   if (document.errors.some(({ message }) => STACK_EXCEEDED.test(message)))
     return { value: undefined, problems: TOO_DEEP };
   const problems = document.errors.map(error => {

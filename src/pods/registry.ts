@@ -3,8 +3,8 @@ import { ANY_MODEL, type ModelEntry, type Pod } from '../domain.ts';
 import type { PodEntry } from './spec.ts';
 
 /**
- * Told of every change after the registry shows it. Listeners must not call `replace`; what one throws keeps no other from being
- * told. Pods should be told apart by name: one whose labels or aliases alone changed gets a new object without leaving.
+ * Called on every change after the registry shows it. Listeners must not call `replace`; what one throws keeps no other from being
+ * called. Pods should be distinguished by name: one whose labels or aliases alone changed gets a new object without leaving.
  */
 export interface PodListener {
   joined(pod: Pod): void;
@@ -32,7 +32,7 @@ export class PodRegistry {
   readonly #listeners = new Set<PodListener>();
   readonly #onUnexpected: (error: unknown) => void;
 
-  /** @param onUnexpected what a listener threw; by default it is thrown on, when all others have been told */
+  /** @param onUnexpected what a listener threw; by default it is thrown on, when all others have been called */
   constructor(onUnexpected: (error: unknown) => void = throwLater) {
     this.#onUnexpected = onUnexpected;
   }

@@ -72,7 +72,7 @@ export class EngineHashes {
 
   /**
    * Blocks that were not there before have these hashes, from the `from`-th on. Returns the positions of those that cannot be
-   * told from others by theirs, as it stands for too many blocks already.
+   * distinguished from others by theirs, as it stands for too many blocks already.
    */
   announceNew(first: number, count: number, lanes: EngineLanes, from: number): readonly number[] {
     const { engines } = this.#arena;
@@ -88,7 +88,7 @@ export class EngineHashes {
     return refused ?? NONE;
   }
 
-  /** A holder announces blocks that others hold already. false: it cannot be told which they are, by at least one of these hashes. */
+  /** A holder announces blocks that others hold already. false: at least one of these hashes does not identify its block. */
   announce(holder: number, first: number, count: number, lanes: EngineLanes, from: number): boolean {
     const { engines } = this.#arena;
     for (let i = 0; i < count; i++) {

@@ -1,6 +1,6 @@
 /**
  * Per holder, where its blocks were put: extents of positions, so that all it holds is found without looking at what others
- * hold. Nothing is crossed out when a block goes; a list that has grown to twice of what is held is made anew, some extents at
+ * hold. Nothing is crossed out when a block goes; a list that has grown to twice of what is held is rebuilt, some extents at
  * a time: until all are taken out of the old list, it has both.
  */
 import type { BuddyAllocator } from './memory/buddy-allocator.ts';
@@ -15,7 +15,7 @@ export class HolderExtents {
   readonly #heap: BuddyAllocator;
   /** By holder: the newest piece of its list, blocks held, and blocks in that list. */
   readonly #newest: Uint32Array;
-  /** By holder: the newest piece of the list that was there before, while it is made anew. */
+  /** By holder: the newest piece of the list that was there before, while it is rebuilt. */
   readonly #old: Uint32Array;
   readonly #held: Uint32Array;
   readonly #listed: Uint32Array;
@@ -33,7 +33,7 @@ export class HolderExtents {
     return this.#held[holder]!;
   }
 
-  /** Whether its list should be made anew. */
+  /** Whether its list should be rebuilt. */
   isStale(holder: number): boolean {
     return this.#listed[holder]! > 2 * this.#held[holder]! + 256 && !this.isMadeAnew(holder);
   }

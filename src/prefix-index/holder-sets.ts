@@ -5,7 +5,7 @@
  *   up to 16            in a piece of the heap, ascending
  *   more                as a bitmap in a piece of the heap
  *
- * A hash of each set is kept beside it, so that sets which differ are told apart at once.
+ * A hash of each set is kept beside it, so that sets which differ are distinguished at once.
  */
 
 import type { BuddyAllocator } from './memory/buddy-allocator.ts';

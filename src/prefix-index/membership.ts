@@ -22,7 +22,7 @@ export class Membership {
   readonly #engineHashes: EngineHashes;
   readonly #holderExtents: HolderExtents;
   readonly #copies: Copies;
-  /** By holder whose list is made anew: from where to where the new one has blocks. */
+  /** By holder whose list is rebuilt: from where to where the new one has blocks. */
   readonly #relisted = new Map<number, Map<number, number>>();
   #entries = 0;
   #mayHaveHoles = false;

@@ -9,7 +9,7 @@ import type { RunMap } from './run-map.ts';
  * What a prompt was found to be: runs, one behind the other, and how many of the prompt's blocks have been covered behind each.
  * Belongs to the index, and is valid until the next look-up or change.
  *
- * Who stands where is told only when asked. A run's holders hold the prompt up to there if they are holders of all runs before.
+ * Who stands where is computed only when asked. A run's holders hold the prompt up to there if they are holders of all runs before.
  */
 export class Path implements Found {
   readonly #runMap: Pick<RunMap, 'offset'>;

@@ -12,8 +12,8 @@ export interface JsonError {
 export function placeOf(refused: unknown, text: string): JsonError | undefined {
   const { message } = refused as Error;
   // The end is what tells it from a message that quotes the text.
-  const told = / in JSON at position (\d+) \(line (\d+) column (\d+)\)$/.exec(message);
-  const [position, line, column] = told?.slice(1).map(Number) ?? [];
+  const found = / in JSON at position (\d+) \(line (\d+) column (\d+)\)$/.exec(message);
+  const [position, line, column] = found?.slice(1).map(Number) ?? [];
   if (position === undefined || line === undefined || column === undefined) return undefined;
   return {
     position,

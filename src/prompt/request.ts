@@ -77,7 +77,7 @@ export function parsePrompt(
   const bare = cleanPath(path);
   const read = Object.hasOwn(READERS, bare) ? READERS[bare as PromptPath] : readNothing;
   try {
-    // Only the endpoints that take files take forms; elsewhere the engines answer a form with an error.
+    // Only the endpoints that take files take forms; at others the engines answer a form with an error.
     if (read === readNothing && contentType !== undefined && isMultipart(contentType)) {
       const model = modelOfForm(contentType, raw, defaultModel);
       return prompt({ ...promptWithout(bare, model), raw });
@@ -260,7 +260,7 @@ function readGenerate(body: Body): PromptContent {
 
 /**
  * The text that local tokenizers see, joined as AIBrix joins it: the contents of all messages with a blank between,
- * structured content as JSON (written anew, so the client's white space does not count), without roles and tools.
+ * structured content as JSON (serialized again, so the client's white space does not count), without roles and tools.
  * '' for prompts of token ids and for none.
  */
 export function promptText({ content, body }: PromptRequest): string {

@@ -71,7 +71,7 @@ const GRACE_MS = 2_000;
 const MAX_PENDING = 512;
 /** Hashes that are kept of one prompt; those of which more is announced already are not judged. */
 const MAX_BLOCKS = 2_048;
-/** Pairs of model and endpoint that are told apart; further ones are not judged. */
+/** Pairs of model and endpoint that are counted each; further ones are not judged. */
 const MAX_SUBJECTS = 1_024;
 /** Between two prompts of one model and endpoint: a hundred a second tell as much as thousands. */
 const SPACING_MS = 10;

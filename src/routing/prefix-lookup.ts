@@ -10,7 +10,7 @@ export interface PrefixFound {
   /** The prompt's full blocks, in the same size. */
   readonly totalBlocks: Uint32Array;
   /** Of the matched blocks those that are not on the GPU; undefined if all are. */
-  readonly elsewhere: { readonly cpu: Uint32Array; readonly storage: Uint32Array } | undefined;
+  readonly offGpu: { readonly cpu: Uint32Array; readonly storage: Uint32Array } | undefined;
   /**
    * Which of the data-parallel ranks behind the address of pod `i` is known to hold the most, as the engine has announced;
    * undefined where there is only one, or none holds anything.
@@ -132,12 +132,12 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
   return (tokens, prompt, pods) => {
     const list = listOf(pods);
     const cuts = new Map<string, Cut[]>();
-    const all: BlockChain[] = [];
+    const all: Cut[] = [];
     const { matchedBlocks, matchedTokens, totalBlocks, ranks } = list;
     ranks?.best.fill(-1);
     ranks?.tokens.fill(0);
     for (const each of [matchedBlocks, matchedTokens, totalBlocks]) each.fill(0);
-    let elsewhere: { cpu: Uint32Array; storage: Uint32Array } | undefined;
+    let offGpu: { cpu: Uint32Array; storage: Uint32Array } | undefined;
 
     history.expire();
     for (const cacheModel of cacheModels(prompt, list)) {
@@ -147,20 +147,21 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
         chain: cut(tokens, context, form),
       }));
       cuts.set(cacheModel, ofModel);
-      for (const { chain } of ofModel) all.push(chain);
+      all.push(...ofModel);
     }
-    for (const chain of all) look(chain);
-    if (all.length === 1) totalBlocks.fill(all[0]!.length);
+    for (const each of all) look(each);
+    if (all.length === 1) totalBlocks.fill(all[0]!.chain.length);
     else {
       for (let i = 0; i < pods.length; i++) {
         if (matchedBlocks[i] === 0) totalBlocks[i] = chainsOf(pods[i]!)[0]?.length ?? 0;
       }
     }
 
-    function look(chain: BlockChain): void {
+    function look(cut: Cut): void {
+      const { chain } = cut;
       const found = index.find(chain);
       found.forEachLayer((depth, ids, from, to) => {
-        for (let i = from; i < to; i++) take(holders.slotOfLone(ids[i] as HolderId), depth, chain);
+        for (let i = from; i < to; i++) take(holders.slotOfLone(ids[i] as HolderId), depth, cut);
         if (ranks === undefined) return;
         for (let i = from; i < to; i++) {
           const id = ids[i] as HolderId;
@@ -171,22 +172,25 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
         if (!found.depthOf(multiPart.tiers?.anywhere ?? multiPart.gpu)) continue;
         const { depth, cpu, storage } = multiPartMatch(found, multiPart);
         takeRank(multiPart.slot, holders.rankOf(multiPart.gpu), depth, chain);
-        const at = take(multiPart.slot, depth, chain);
-        if (at === undefined || (elsewhere === undefined && cpu + storage === 0)) continue;
-        elsewhere ??= { cpu: new Uint32Array(pods.length), storage: new Uint32Array(pods.length) };
-        elsewhere.cpu[at] = cpu;
-        elsewhere.storage[at] = storage;
+        const at = take(multiPart.slot, depth, cut);
+        if (at === undefined || (offGpu === undefined && cpu + storage === 0)) continue;
+        offGpu ??= { cpu: new Uint32Array(pods.length), storage: new Uint32Array(pods.length) };
+        offGpu.cpu[at] = Math.min(cpu, matchedBlocks[at]!);
+        offGpu.storage[at] = Math.min(storage, matchedBlocks[at]! - offGpu.cpu[at]!);
       }
     }
 
     /** The pod's place in the list, if this is the most of it so far. */
-    function take(slot: number, depth: number, chain: BlockChain): number | undefined {
+    function take(slot: number, held: number, { chain, form }: Cut): number | undefined {
       const at = list.bySlot[slot] ?? -1;
-      if (at < 0 || depth * chain.blockSizeTokens <= matchedTokens[at]!) return undefined;
+      if (at < 0) return undefined;
+      const isDropped = form.lookaheadTokens === 0 && catalog.dropsLastBlock.has(pods[at]!.name);
+      const depth = isDropped ? held - 1 : held;
+      if (depth * chain.blockSizeTokens <= matchedTokens[at]!) return undefined;
       matchedTokens[at] = depth * chain.blockSizeTokens;
       matchedBlocks[at] = depth;
       totalBlocks[at] = chain.length;
-      if (elsewhere !== undefined) elsewhere.cpu[at] = elsewhere.storage[at] = 0;
+      if (offGpu !== undefined) offGpu.cpu[at] = offGpu.storage[at] = 0;
       return at;
     }
 
@@ -218,7 +222,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     return {
       matchedBlocks,
       totalBlocks,
-      elsewhere,
+      offGpu,
       rankOf: i => {
         const rank = ranks?.best[i] ?? -1;
         return rank >= 0 && hasRanks(pods[i]!) ? rank : undefined;

@@ -16,7 +16,7 @@ export interface ResponseOwnersOptions {
 /** Of ids: those of vLLM have 37 characters, OpenAI's 53. Clients may choose their own, and name any. */
 const MAX_ID_LENGTH = 256;
 const MANY_STREAMED = 16;
-/** It may be started anew with other settings. */
+/** It may be restarted with other settings. */
 const KEEPS_NONE_MS = 600_000;
 
 /** One stay of a pod. What another one made at the same address, before or after it, is not there. */

@@ -24,8 +24,9 @@ import type { PromptHistory } from './prompt-history.ts';
 import type { ResponseOwners } from './response-owners.ts';
 import { retriesOf } from './retries.ts';
 import { type PromptMeaning, send } from './sent.ts';
+import type { AreFull } from './shedding.ts';
 
-export type { Answer, Visibility } from '../health/pods-health.ts';
+export type { Answer, Server, Visibility } from '../health/pods-health.ts';
 
 /** Why only the beginning of a body is there: the rest came too slowly, or there was no room for it. */
 export type CutShort = 'late_body' | 'buffers_full';
@@ -43,6 +44,8 @@ export interface RouteRequest extends Bounds {
   readonly contentEncoding: string | undefined;
   /** The `routing-strategy` header; undefined or blank means the configured strategy. */
   readonly strategy: string | undefined;
+  /** Below 0: it may be dropped when there is too much to do. */
+  readonly priority: number;
   readonly body: Uint8Array;
   readonly extent: BodyExtent;
   /** Whether `answered` of the outcome will be called once the pod has answered. */
@@ -92,7 +95,12 @@ export interface RouteParts {
   readonly responses: ResponseOwners;
   readonly policies: Readonly<Record<Strategy, Policy>>;
   readonly load: Load;
-  readonly defaultStrategy: Strategy;
+  /** What becomes of requests that ask for no strategy. `pass`: Envoy's routes decide, where there are any. */
+  readonly defaultStrategy: Strategy | 'pass';
+  /** undefined: no request is dropped. */
+  readonly areFull: AreFull | undefined;
+  /** How many pods besides the pick a decision names. */
+  readonly retries: number;
   /** How long a decision may take; below Envoy's `message_timeout`. */
   readonly deadlineMs: number;
   readonly random?: () => number;
@@ -120,14 +128,17 @@ export function createRoute(parts: RouteParts): Decide {
     if (parsed.kind === 'invalid') return rejected(parsed.error);
     const prompt = withAdapter(parsed.prompt, registry);
     const { model } = prompt;
+    const wanted = strategyFor(request);
+    if (wanted === undefined) return pass(model);
     const before = candidates.allowed(model, request);
     if (before.kind === 'rejected' && before.error.kind !== 'no_ready_pod') return rejected(before.error);
-    const wanted = request.strategy?.trim() || parts.defaultStrategy;
     const strategy = STRATEGIES.find(name => name === wanted);
     if (strategy === undefined) return rejected({ kind: 'bad_strategy', strategy: wanted });
     if (before.kind === 'rejected') return rejected(before.error);
 
     const owner = ownerAmong(before.pods, request, prompt);
+    const destinations = () => (owner ? [owner] : candidates.wellAmong(before.pods, 'unwatched').pods);
+    if (request.priority < 0 && parts.areFull?.(destinations())) return rejected({ kind: 'shed', model });
     const input: LookupInput =
       owner !== undefined
         ? { kind: 'owner', pod: owner }
@@ -149,13 +160,30 @@ export function createRoute(parts: RouteParts): Decide {
     return {
       decision,
       answered(answer) {
-        made?.answered(answer);
-        sent.answered(answer);
+        const server = sent.answered(answer);
+        made?.answered(server);
       },
       readAnswer: made?.readAnswer,
       release: () => sent.release(),
     };
   };
+
+  /**
+   * By its name, which the client may have made up. undefined: Envoy's routes decide, which they can where there are others than to the pod
+   * that is picked, and where the body says for which model.
+   */
+  function strategyFor({ strategy, unroutable, extent }: RouteRequest): string | undefined {
+    const asked = strategy?.trim();
+    if (asked) return asked;
+    if (parts.defaultStrategy !== 'pass') return parts.defaultStrategy;
+    return unroutable === 'any_pod' || extent === 'any_pod' ? 'prefix-cache' : undefined;
+  }
+
+  /** As far as there are pods for it. Which of them a request's filter allows, Envoy's routes do not ask. */
+  function pass(model: string): RouteOutcome {
+    const allowed = candidates.allowed(model, { labels: undefined, subset: undefined });
+    return allowed.kind === 'rejected' ? rejected(allowed.error) : withoutPod({ kind: 'passed', model });
+  }
 
   /** Of the pods that the request may go to and that are well, the one that made the response it names. */
   function ownerAmong(
@@ -236,7 +264,7 @@ export function createRoute(parts: RouteParts): Decide {
     const { index } = pick;
     const pod = pods[index]!;
     const others = kind === 'trial' ? candidates.wellAmong(allowed, 'unwatched').pods : pods;
-    const retries = retriesOf(pod, others, load.runningOn(others), random);
+    const retries = retriesOf(pod, others, load.runningOn(others), random, parts.retries);
     const rank = pick.reason === 'prefix_match' ? found?.rankOf(index) : undefined;
     // Envoy sends the header to whoever is tried next as well, and an engine refuses a rank that it does not have.
     const isForAll = rank !== undefined && retries.every(each => each === pod || found!.hasRank(each, rank));
@@ -252,7 +280,7 @@ export function createRoute(parts: RouteParts): Decide {
       // Blocks of a KV cache: what is recognized of a prompt without tokens is none.
       matchedBlocks: found?.matchedBlocks[index] ?? 0,
       totalBlocks: found?.totalBlocks[index] ?? 0,
-      elsewhere: { cpu: found?.elsewhere?.cpu[index] ?? 0, storage: found?.elsewhere?.storage[index] ?? 0 },
+      offGpu: { cpu: found?.offGpu?.cpu[index] ?? 0, storage: found?.offGpu?.storage[index] ?? 0 },
     };
     return { decision, found };
   }
@@ -304,7 +332,7 @@ function withAdapter(prompt: PromptRequest, registry: RouteParts['registry']): P
 }
 
 export function undecided(): RouteOutcome {
-  return outcomeWithoutPod({ kind: 'undecided' });
+  return withoutPod({ kind: 'undecided' });
 }
 
 function whyWithout(error: unknown): WithoutTokens {
@@ -333,9 +361,9 @@ function reasonOf(input: LookupInput, found: PrefixFound | undefined, picked: Re
 }
 
 export function rejected(error: ClientError): RouteOutcome {
-  return outcomeWithoutPod({ kind: 'rejected', error });
+  return withoutPod({ kind: 'rejected', error });
 }
 
-function outcomeWithoutPod(decision: Decision): RouteOutcome {
+function withoutPod(decision: Decision): RouteOutcome {
   return { decision, answered: () => {}, readAnswer: undefined, release: () => {} };
 }

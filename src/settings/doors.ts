@@ -11,6 +11,14 @@ export const DOORS = {
     address,
     'Where Envoy reaches the external processor. Port 0: any free one; the ready log line names it.',
   ),
+  healthAddress: setting(
+    'Warmroute',
+    ['WARMROUTE_HEALTH_ADDRESS'],
+    undefined,
+    'host:port',
+    address,
+    'gRPC health once more, on a port of its own that is always plain text: the kubelet’s probes know no TLS. Endpoint pickers have it on 9003. Unset: health is on the gRPC port alone.',
+  ),
   adminAddress: setting(
     'Warmroute',
     ['WARMROUTE_ADMIN_ADDRESS'],
@@ -41,7 +49,7 @@ export const DOORS = {
     'off',
     'headers',
     choice(['off', 'warmroute', 'aibrix']),
-    'By which response headers clients learn the pod. `warmroute`: `x-target-pod`, the address of the pod that served, set by Envoy (`envoy/`). `aibrix`: `target-pod` (name) and `target-pod-ip`, the pick, where Envoy shows the response headers to the router. Off: addresses of pods are nobody else’s business.',
+    'By which response headers clients learn the pod. `warmroute`: `x-target-pod`, the address of the pod that served, set by Envoy (`envoy/`), or by the router where a gateway tells it who served. `aibrix`: `target-pod` (name) and `target-pod-ip`, the pick, where Envoy shows the response headers to the router. Off: addresses of pods are nobody else’s business.',
   ),
   logLevel: setting(
     'Warmroute',

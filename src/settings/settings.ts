@@ -9,6 +9,7 @@ import { ENGINES } from './engines.ts';
 import { OPENTELEMETRY } from './opentelemetry.ts';
 import { REQUESTS } from './requests.ts';
 import type { Setting } from './setting.ts';
+import { TLS } from './tls.ts';
 
 export { WITHOUT_EFFECT } from './aibrix.ts';
 export type { Setting } from './setting.ts';
@@ -16,6 +17,7 @@ export type { Setting } from './setting.ts';
 export const SETTINGS = {
   ...DISCOVERY,
   ...DOORS,
+  ...TLS,
   ...REQUESTS,
   ...ENGINES,
   ...AIBRIX,

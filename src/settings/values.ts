@@ -78,6 +78,12 @@ export const bindAddresses = z
   )
   .transform(text => text.split(','));
 
+/** Of a header, in lower case. */
+export const headerName = z
+  .string()
+  .regex(/^[\w!#$%&'*+.^`|~-]+$/, { error: 'must be the name of a header', abort: true })
+  .transform(text => text.toLowerCase());
+
 export const anyText = z.string();
 export const choice = <const T extends readonly [string, ...string[]]>(values: T) =>
   z.string().pipe(z.enum(values, { error: `must be one of ${values.join(', ')}` })) as z.ZodType<

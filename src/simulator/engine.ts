@@ -40,7 +40,7 @@ export interface SimulatedEngine {
   kill(): Promise<void>;
 }
 
-/** What `startEngine` uses where it is told nothing else; version, render and seed follow the event encoding. */
+/** What `startEngine` uses by default; version, render and seed follow the event encoding. */
 export const DEFAULT_ENGINE_OPTIONS = {
   name: 'engine',
   host: '127.0.0.1',

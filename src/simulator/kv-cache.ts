@@ -1,6 +1,6 @@
 /**
  * A paged KV cache that behaves like vLLM's block pool: full blocks only, prefix reuse, lazy eviction. Pure: no I/O, no
- * clock. Whatever it does is also told as events, in order.
+ * clock. Whatever it does is also announced as events, in order.
  */
 import { type CacheContext, type ChainNode, chainNode, prefixOf } from './block-hash.ts';
 import { FreeQueue } from './free-queue.ts';

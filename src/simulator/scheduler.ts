@@ -34,7 +34,7 @@ export interface GenerationRequest {
   readonly onToken?: (token: number, finishReason: FinishReason | undefined) => void;
 }
 
-/** As clients are told it. */
+/** As clients see it. */
 export type FinishReason = Exclude<Ending, 'abort'>;
 
 export interface Generation {

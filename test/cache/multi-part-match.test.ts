@@ -15,7 +15,7 @@ type Held = readonly number[];
 interface Case {
   readonly gpu: Held;
   /** undefined: on the GPU only. */
-  readonly elsewhere?: { readonly cpu: Held; readonly storage: Held } | undefined;
+  readonly offGpu?: { readonly cpu: Held; readonly storage: Held } | undefined;
   /** Of each secondary group what it holds and what it needs. */
   readonly groups?: readonly Group[];
 }
@@ -36,7 +36,7 @@ const TIERS = { cpu: holder(1), storage: holder(2), anywhere: holder(3) };
 const SOMEBODY_ELSE = holder(9);
 
 /** What a rank that holds just this would reuse of a prompt of ten blocks. */
-function depthOf({ gpu, elsewhere, groups = [] }: Case) {
+function depthOf({ gpu, offGpu, groups = [] }: Case) {
   const index = new RunIndex({ capacityBytes: 1 << 20, maxHolders: 16 });
   const chain = chainOf(Array.from({ length: LENGTH }, (_, i) => i));
   const engineHashes = engineHashesOf(chain);
@@ -48,10 +48,10 @@ function depthOf({ gpu, elsewhere, groups = [] }: Case) {
     for (const position of positions) index.storeAt(by, places[position]!, undefined);
   };
   hold(GPU, gpu);
-  if (elsewhere !== undefined) {
-    hold(TIERS.cpu, elsewhere.cpu);
-    hold(TIERS.storage, elsewhere.storage);
-    hold(TIERS.anywhere, [...new Set([...gpu, ...elsewhere.cpu, ...elsewhere.storage])]);
+  if (offGpu !== undefined) {
+    hold(TIERS.cpu, offGpu.cpu);
+    hold(TIERS.storage, offGpu.storage);
+    hold(TIERS.anywhere, [...new Set([...gpu, ...offGpu.cpu, ...offGpu.storage])]);
   }
   const needs = groups.map(({ held, ends, blocks, cellBlocks = 1 }, i) => {
     const [whole, before] = [holder(4 + i), ends && holder(10 + i)];
@@ -62,18 +62,18 @@ function depthOf({ gpu, elsewhere, groups = [] }: Case) {
   index.clear(SOMEBODY_ELSE);
   const hybrid = { alignBlocks: alignOf(groups), needs };
   const multiPart: MultiPart = {
-    ...{ slot: 0, gpu: GPU, tiers: elsewhere && TIERS },
+    ...{ slot: 0, gpu: GPU, tiers: offGpu && TIERS },
     hybrid: groups.length === 0 ? undefined : hybrid,
   };
   return multiPartMatch(index.find(chain), multiPart);
 }
 
 /** The same, block by block. */
-function naive({ gpu, elsewhere, groups = [] }: Case) {
+function naive({ gpu, offGpu, groups = [] }: Case) {
   const tierOf = (position: number) => {
     if (gpu.includes(position)) return 'gpu';
-    if (elsewhere?.cpu.includes(position)) return 'cpu';
-    return elsewhere?.storage.includes(position) ? 'storage' : undefined;
+    if (offGpu?.cpu.includes(position)) return 'cpu';
+    return offGpu?.storage.includes(position) ? 'storage' : undefined;
   };
   const suits = (depth: number) =>
     depth % alignOf(groups) === 0 &&
@@ -110,7 +110,7 @@ describe('how much is reused of what lies in several parts', () => {
     ['what is on the GPU, up to its first hole', { gpu: [0, 1, 3] }, { depth: 2, gpu: 2 }],
     [
       'what is in any tier, from the fastest that has it',
-      { gpu: [0, 4], elsewhere: { cpu: [0, 1, 2], storage: [2, 3, 6] } },
+      { gpu: [0, 4], offGpu: { cpu: [0, 1, 2], storage: [2, 3, 6] } },
       { depth: 5, gpu: 2, cpu: 2, storage: 1 },
     ],
     [
@@ -178,7 +178,7 @@ describe('how much is reused of what lies in several parts', () => {
     [
       'what suits all groups, and of that what is where',
       {
-        ...{ gpu: [0, 1], elsewhere: { cpu: positions(2, 5), storage: positions(5, 10) } },
+        ...{ gpu: [0, 1], offGpu: { cpu: positions(2, 5), storage: positions(5, 10) } },
         groups: [{ held: [6], blocks: 1 }],
       },
       { depth: 7, gpu: 2, cpu: 3, storage: 2 },
@@ -204,9 +204,9 @@ describe('how much is reused of what lies in several parts', () => {
       blocks: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.constant(ALL)),
       cellBlocks: fc.constantFrom(1, 1, 1, 2, 3, 4),
     });
-    const elsewhere = fc.option(fc.record({ cpu: held, storage: held }), { nil: undefined });
+    const offGpu = fc.option(fc.record({ cpu: held, storage: held }), { nil: undefined });
     fc.assert(
-      fc.property(fc.record({ gpu: held, elsewhere, groups: fc.array(group, { maxLength: 3 }) }), given => {
+      fc.property(fc.record({ gpu: held, offGpu, groups: fc.array(group, { maxLength: 3 }) }), given => {
         assert.deepEqual(depthOf(given), naive(given));
       }),
       { numRuns: 300 },

@@ -125,6 +125,16 @@ describe('engines', () => {
     assert.deepEqual((await bench.said()).limits, ['no_events']);
   });
 
+  it('show how much of a prefix they use again', async () => {
+    const vllm_config = { speculative_config: { method: 'eagle3', disable_eagle_block_drop: false } };
+    const engine = await bench.engine({ ...PAGES, '/server_info': json(200, { vllm_config }) });
+    const pod = bench.join('a', engine, await quiet());
+    await bench.said();
+    assert.deepEqual([...bench.cache.catalog.dropsLastBlock], ['a']);
+    bench.leave(pod);
+    assert.isEmpty(bench.cache.catalog.dropsLastBlock);
+  });
+
   it('show which names are adapters, and which are of the base model, until they leave', async () => {
     const engine = await bench.engine({ ...PAGES, '/v1/models': modelsPage(['demo', 'alias'], ['sql']) });
     const pod = bench.join('a', engine, await quiet());

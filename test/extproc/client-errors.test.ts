@@ -2,6 +2,7 @@ import { assert } from 'chai';
 import type { ClientError } from '../../src/domain.ts';
 import { answerTo } from '../../src/extproc/client-errors.ts';
 import { immediate } from '../../src/extproc/replies.ts';
+import { headersSet } from '../support/envoy-messages.ts';
 
 interface Row {
   readonly error: ClientError;
@@ -56,6 +57,18 @@ const ROWS: readonly Row[] = [
     },
   },
   {
+    error: { kind: 'shed', model: 'demo' },
+    status: 429,
+    headers: { 'x-llm-d-request-dropped-reason': 'rejected-saturated', 'retry-after': '10' },
+    body: {
+      message:
+        'all pods for model demo are busy, and the priority of the request allows to drop it: try again later',
+      type: 'rate_limit_error',
+      code: 'rate_limit_exceeded',
+      param: null,
+    },
+  },
+  {
     error: { kind: 'path_refused', path: '/v1/load_lora_adapter' },
     status: 403,
     headers: {},
@@ -84,6 +97,7 @@ const ANTHROPIC_TYPES: Readonly<Record<number, string>> = {
   403: 'permission_error',
   404: 'not_found_error',
   413: 'request_too_large',
+  429: 'rate_limit_error',
   503: 'overloaded_error',
 };
 
@@ -144,8 +158,7 @@ describe('A client error', () => {
       );
       const named = model.length > 256 ? `${model.slice(0, 256)}…` : model;
       assert.equal(JSON.parse(String(sent!.body)).error.message, `The model \`${named}\` does not exist.`);
-      const header = sent!.headers.set_headers?.find(one => one.header.key === 'x-error-no-model-backends');
-      assert.equal(String(header!.header.raw_value), value);
+      assert.equal(headersSet(sent!.headers).get('x-error-no-model-backends'), value);
     });
   }
 });

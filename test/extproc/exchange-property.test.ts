@@ -152,7 +152,7 @@ describe('An exchange, whatever the mode, the pieces and the order of things', (
           replies.flatMap(reply => reply[phase]?.response?.body_mutation?.streamed_response ?? []);
         const checkEcho = (phase: 'request_body' | 'response_body', all: Buffer, trailers: boolean) => {
           const chunks = echo(phase);
-          assert.isTrue(Buffer.concat(chunks.map(chunk => chunk.body)).equals(all));
+          assert.isTrue(Buffer.concat(chunks.map(chunk => chunk.body!)).equals(all));
           const ends = chunks.flatMap((chunk, i) => (chunk.end_of_stream ? [i] : []));
           assert.deepEqual(ends, trailers ? [] : [chunks.length - 1]);
         };

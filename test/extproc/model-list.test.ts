@@ -1,6 +1,11 @@
 import { assert } from 'chai';
 import type { ModelEntry } from '../../src/domain.ts';
-import { type ProtocolConfig, requestHeaders, responseHeaders } from '../support/envoy-messages.ts';
+import {
+  headersSet,
+  type ProtocolConfig,
+  requestHeaders,
+  responseHeaders,
+} from '../support/envoy-messages.ts';
 import { anExchange, happen } from './dialogue.ts';
 import { told } from './told.ts';
 
@@ -26,11 +31,9 @@ function asked(path: string, headers: Readonly<Record<string, string>> = {}, mod
   const sent = action.reply.immediate_response;
   assert.isDefined(sent, told(action));
   return {
-    status: sent!.status.code,
-    type: sent!.headers.set_headers
-      ?.find(({ header }) => header.key === 'content-type')
-      ?.header.raw_value.toString(),
-    body: JSON.parse(sent!.body.toString()),
+    status: sent!.status!.code,
+    type: headersSet(sent!.headers).get('content-type'),
+    body: JSON.parse(sent!.body!.toString()),
     facts: exchange.takeFacts(),
     later: happen(exchange, responseHeaders()),
   };

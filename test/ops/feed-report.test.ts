@@ -29,10 +29,10 @@ const FACTS: readonly (readonly [FeedFact, readonly string[], ...LogLine['level'
     ],
   ],
   [
-    applied({ event: 'removed', outcome: 'elsewhere', events: 3 }),
+    applied({ event: 'removed', outcome: 'off_gpu', events: 3 }),
     [
       `aibrix_kvcache_zmq_events_received_total{${LABELS},event_type="BlockRemoved"} 3`,
-      'warmroute_kv_events_total{pod="engine-0",outcome="elsewhere"} 3',
+      'warmroute_kv_events_total{pod="engine-0",outcome="off_gpu"} 3',
     ],
   ],
   [

@@ -53,8 +53,8 @@ describe('observed decisions', () => {
     });
 
     it('count the matched blocks by where they are', async () => {
-      const elsewhere = { cpu: 2, storage: 1 };
-      const metric = await metricsAfter(aDecision({ matchedBlocks: 7, totalBlocks: 8, elsewhere }));
+      const offGpu = { cpu: 2, storage: 1 };
+      const metric = await metricsAfter(aDecision({ matchedBlocks: 7, totalBlocks: 8, offGpu }));
       assert.sameMembers(metric('warmroute_matched_blocks_total'), [
         'warmroute_matched_blocks_total{model="demo",tier="gpu"} 4',
         'warmroute_matched_blocks_total{model="demo",tier="cpu"} 2',
@@ -111,6 +111,12 @@ describe('observed decisions', () => {
         'warmroute_rejections_total{kind="unknown_model"} 1',
       ]);
       assert.notInclude(await observed.telemetry.scrape(), SECRET);
+    });
+
+    it('count what is left to Envoy’s routes', async () => {
+      const metric = await metricsAfter({ kind: 'passed', model: 'demo' });
+      assert.deepEqual(metric('warmroute_passed_total'), ['warmroute_passed_total{model="demo"} 1']);
+      assert.isEmpty(metric('warmroute_decisions_total'));
     });
 
     it('time each stage', async () => {

@@ -58,8 +58,8 @@ describe('observed decisions', () => {
     });
 
     it('say how much of what is held is not on the GPU', async () => {
-      const elsewhere = { cpu: Uint32Array.of(9, 2), storage: Uint32Array.of(9, 1) };
-      const offloaded: PrefixLookup = (...asked) => ({ ...lookup(...asked), elsewhere });
+      const offGpu = { cpu: Uint32Array.of(9, 2), storage: Uint32Array.of(9, 1) };
+      const offloaded: PrefixLookup = (...asked) => ({ ...lookup(...asked), offGpu });
       await observed.route({ lookup: offloaded })(aRequest(), never);
       const { attributes } = named(await observed.telemetry.finishedSpans(), 'warmroute.route');
       assert.include(attributes, {

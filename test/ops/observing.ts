@@ -25,6 +25,7 @@ export function aRequest(given: Partial<RouteRequest> = {}): RouteRequest {
     contentType: 'application/json',
     contentEncoding: undefined,
     strategy: undefined,
+    priority: 0,
     labels: undefined,
     subset: undefined,
     response: 'watched',
@@ -51,7 +52,7 @@ export const aDecision = (given: Partial<RoutedDecision> = {}): RoutedDecision =
     withoutTokens: undefined,
     matchedBlocks: 1,
     totalBlocks: 2,
-    elsewhere: { cpu: 0, storage: 0 },
+    offGpu: { cpu: 0, storage: 0 },
   },
   ...given,
 });
@@ -64,7 +65,7 @@ export const deciding =
 export const lookup: PrefixLookup = (_tokens, _context, pods) => ({
   matchedBlocks: Uint32Array.from(pods, pod => (pod === PODS[1] ? 3 : 0)),
   totalBlocks: Uint32Array.from(pods, () => 4),
-  elsewhere: undefined,
+  offGpu: undefined,
   rankOf: () => undefined,
   hasRank: () => false,
   chainsFor: () => [],
@@ -105,6 +106,8 @@ export function observing(): Observing {
         policies: observer.policies(policies({ imbalanceRequests: 8, standardDeviationFactor: 1 })),
         load: new Load(),
         defaultStrategy: 'prefix-cache',
+        areFull: undefined,
+        retries: 2,
         deadlineMs: 60_000,
       }),
     );

@@ -13,7 +13,12 @@ import { recordedPages, source } from '../support/fake-engine.ts';
 import type { Version } from '../support/kv-events.ts';
 
 const ok = (body: unknown): Page => ({ status: 200, body });
-const NOTHING: EngineProfile = { version: undefined, models: undefined, events: undefined };
+const NOTHING: EngineProfile = {
+  version: undefined,
+  models: undefined,
+  events: undefined,
+  reuse: 'whole_prefix',
+};
 const SILENT = { version: undefined, models: undefined, sources: undefined, serverInfo: undefined };
 
 const eventsOf = (sources: unknown) => readProfile({ ...SILENT, sources: ok(sources) }).events;
@@ -43,6 +48,7 @@ describe('what an engine says of itself', () => {
       version: '0.32.0',
       models: { adapters: ['ad1'], names: ['tiny'] },
       events: { kind: 'on', publishers: [{ rank: 0, port: 5567, replayPort: 5568 }] },
+      reuse: 'whole_prefix',
     });
   });
 
@@ -51,6 +57,7 @@ describe('what an engine says of itself', () => {
       version: '0.23.0',
       models: { adapters: [], names: ['tiny'] },
       events: undefined,
+      reuse: 'whole_prefix',
     });
   });
 
@@ -97,13 +104,33 @@ describe('what an engine says of itself', () => {
     fc.assert(
       fc.property(page, page, page, page, (version, models, sources, serverInfo) => {
         const profile = readProfile({ version, models, sources, serverInfo });
-        assert.hasAllKeys(profile, ['version', 'models', 'events']);
+        assert.hasAllKeys(profile, ['version', 'models', 'events', 'reuse']);
         for (const { rank } of profile.events?.kind === 'on' ? profile.events.publishers : []) {
           assert.isTrue(Number.isInteger(rank) && rank >= 0);
         }
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe('how much of a prefix an engine uses again', () => {
+  const reuse = (speculative_config: unknown) =>
+    readProfile({ ...SILENT, serverInfo: ok({ vllm_config: { speculative_config } }) }).reuse;
+
+  // `PydanticVllmConfig.dump_python` of vLLM 0.32's configuration has these fields among others.
+  for (const method of ['eagle', 'eagle3', 'mtp'])
+    it(`is all but the last block with ${method}`, () => {
+      assert.equal(reuse({ method, disable_eagle_block_drop: false, model: 'draft' }), 'all_but_last_block');
+      assert.equal(reuse({ method }), 'all_but_last_block', 'before it could be switched off');
+      assert.equal(reuse({ method, disable_eagle_block_drop: true }), 'whole_prefix');
+    });
+
+  it('is all of it with other kinds of speculation, and without', () => {
+    for (const other of [{ method: 'ngram' }, { method: 7 }, null, 'eagle', undefined])
+      assert.equal(reuse(other), 'whole_prefix');
+    assert.equal(readProfile({ ...SILENT, serverInfo: ok({ vllm_config: 'text' }) }).reuse, 'whole_prefix');
+    assert.equal(readProfile(SILENT).reuse, 'whole_prefix');
   });
 });
 
@@ -263,7 +290,7 @@ describe('the limits of an engine', () => {
     events: EventSources | undefined = BINDS,
     wanted = WANTED,
   ): EngineLimit['what'][] {
-    const found = limitsOf({ version, models: undefined, events }, wanted);
+    const found = limitsOf({ version, models: undefined, events, reuse: 'whole_prefix' }, wanted);
     for (const { means } of found) assert.match(means, /\w{4}/, 'it says what that means');
     return found.map(({ what }) => what);
   }

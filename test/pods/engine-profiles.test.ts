@@ -26,6 +26,7 @@ const PROFILE: EngineProfile = {
   version: '0.32.0',
   models: { adapters: ['sql'], names: ['demo'] },
   events: { kind: 'off' },
+  reuse: 'whole_prefix',
 };
 
 describe('asking engines who they are', () => {
@@ -76,12 +77,15 @@ describe('asking engines who they are', () => {
     return profile;
   }
 
-  it('takes three pages', async () => {
+  it('takes four pages', async () => {
     follow();
     assert.isUndefined(profiles.of('a'));
     assert.deepEqual(await nextProfile(), PROFILE);
     assert.deepEqual(profiles.of('a'), PROFILE);
-    assert.sameMembers(engine.asked.all, ['GET /version', 'GET /v1/models', 'GET /kv_event_sources']);
+    const info = 'GET /server_info?config_format=json';
+    assert.sameMembers(engine.asked.all, [
+      ...['GET /version', 'GET /v1/models', 'GET /kv_event_sources', info],
+    ]);
   });
 
   it('takes the pages that are wanted alone, and less often where there are very many pods', async () => {
@@ -154,7 +158,12 @@ describe('asking engines who they are', () => {
   it('takes an engine that has none of the pages for one that has answered', async () => {
     engine.pages = {};
     follow();
-    assert.deepEqual(await nextProfile(), { version: undefined, models: undefined, events: undefined });
+    assert.deepEqual(await nextProfile(), {
+      version: undefined,
+      models: undefined,
+      events: undefined,
+      reuse: 'whole_prefix',
+    });
     assert.equal(await clock.sleeps.next(), REFRESH_MS);
   });
 
@@ -165,6 +174,7 @@ describe('asking engines who they are', () => {
       version: '0.23.0',
       models: { adapters: ['ad1'], names: ['tiny'] },
       events: undefined,
+      reuse: 'whole_prefix',
     });
   });
 
@@ -219,7 +229,7 @@ describe('asking engines who they are', () => {
     await profiles.leave('b');
     follow();
     await nextProfile();
-    assert.lengthOf(engine.asked.all, 3);
+    assert.lengthOf(engine.asked.all, 4);
   });
 
   it('asks nothing of a pod that leaves at once', async () => {
@@ -266,7 +276,12 @@ describe('asking engines who they are', () => {
     try {
       const left = profiles.leave('a');
       follow({ port: other.port });
-      assert.deepEqual(await nextProfile(), { version: '0.33.0', models: undefined, events: undefined });
+      assert.deepEqual(await nextProfile(), {
+        version: '0.33.0',
+        models: undefined,
+        events: undefined,
+        reuse: 'whole_prefix',
+      });
       await left;
       assert.equal(profiles.of('a')?.version, '0.33.0');
       assert.lengthOf(told.all, 1);

@@ -74,6 +74,19 @@ describe('the prefix lookup, with events', () => {
     assert.deepEqual(look(tokenIds(70, 1)), ['0/4', '0/4']);
   });
 
+  it('does not count the last block of an engine that computes it again', () => {
+    announce(a, prompt);
+    announce(b, prompt.subarray(0, 16));
+    cache.catalog.setReuse('a', 'all_but_last_block');
+    cache.catalog.setReuse('b', 'all_but_last_block');
+    assert.deepEqual(look(prompt), ['3/4', '0/4']);
+    cache.catalog.setReuse('a', 'whole_prefix');
+    assert.deepEqual(look(prompt), ['4/4', '0/4']);
+    cache.purge('b');
+    announce(b, prompt.subarray(0, 16));
+    assert.deepEqual(look(prompt), ['4/4', '1/4'], 'what its engine said went with the pod');
+  });
+
   it('takes the best rank of a pod, and does not add ranks up', () => {
     announce(a, prompt.subarray(0, 16), { rank: 0 });
     announce(a, prompt.subarray(0, 48), { rank: 1 });

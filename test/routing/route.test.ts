@@ -25,14 +25,14 @@ describe('a route', () => {
       model: 'demo',
       matchedBlocks: 7,
       totalBlocks: 10,
-      elsewhere: { cpu: 0, storage: 0 },
+      offGpu: { cpu: 0, storage: 0 },
     });
   });
 
   it('says how much of what the pod holds is not on its GPU', async () => {
-    bench.elsewhere = { a: { cpu: 9, storage: 9 }, b: { cpu: 2, storage: 1 } };
-    const { pod, matchedBlocks, elsewhere } = routed(await bench.route(aRequest(), NEVER));
-    assert.deepEqual([pod, matchedBlocks, elsewhere], [b, 7, { cpu: 2, storage: 1 }]);
+    bench.offGpu = { a: { cpu: 9, storage: 9 }, b: { cpu: 2, storage: 1 } };
+    const { pod, matchedBlocks, offGpu } = routed(await bench.route(aRequest(), NEVER));
+    assert.deepEqual([pod, matchedBlocks, offGpu], [b, 7, { cpu: 2, storage: 1 }]);
   });
 
   it('names the data-parallel rank that holds it, of a pod that is picked for that', async () => {
@@ -208,6 +208,38 @@ describe('the strategy of a request', () => {
       assert.equal(routed(await route(aRequest({ strategy }), NEVER)).strategy, expected);
     });
   }
+
+  describe('that nobody asks for, and none is configured', () => {
+    const pass = (given: Partial<RouteRequest>, body?: unknown) =>
+      bench.create({ defaultStrategy: 'pass' })(aRequest(given, body), NEVER);
+
+    for (const strategy of [undefined, '', ' ']) {
+      it(`leaves the request to Envoy’s routes for the header ${JSON.stringify(strategy)}`, async () => {
+        const { decision } = await pass({ strategy, labels: 'no=pod', subset: [] });
+        assert.deepEqual(decision, { kind: 'passed', model: 'demo' });
+        assert.isEmpty(bench.tokenized);
+        assert.equal(bench.load.total(), 0);
+      });
+    }
+
+    it('does not where the client asks for one, also by a name that is none', async () => {
+      assert.equal(routed(await pass({ strategy: 'random' })).strategy, 'random');
+      assert.deepEqual(rejected(await pass({ strategy: 'pass' })), {
+        kind: 'bad_strategy',
+        strategy: 'pass',
+      });
+    });
+
+    it('does not where the gateway has no routes, or no model is known', async () => {
+      assert.equal(routed(await pass({ unroutable: 'any_pod' })).strategy, 'prefix-cache');
+      assert.equal(routed(await pass({ extent: 'any_pod' })).reason, 'any_pod');
+    });
+
+    it('is an error all the same for models that are not served', async () => {
+      assert.equal(rejected(await pass({}, { model: 'nobody', prompt: 'x' })).kind, 'unknown_model');
+      assert.equal(rejected(await pass({}, { model: 'asleep', prompt: 'x' })).kind, 'no_ready_pod');
+    });
+  });
 
   it('takes turns when it is round-robin', async () => {
     const names = [];

@@ -31,7 +31,7 @@ export function aRoutedDecision(given: Partial<RoutedDecision> = {}): RoutedDeci
     model: 'demo',
     matchedBlocks: 3,
     totalBlocks: 4,
-    elsewhere: { cpu: 0, storage: 0 },
+    offGpu: { cpu: 0, storage: 0 },
     ...given,
   };
 }

@@ -1,5 +1,5 @@
 /** What Envoy says on an ext_proc stream, spelt the way it spells it: lower-case keys, `raw_value` only, absent defaults. */
-import type { WireHttpHeaders, WireRequest } from '../../src/extproc/wire.ts';
+import type { WireHeaderMutation, WireHttpHeaders, WireRequest } from '../../src/extproc/wire.ts';
 
 export type ProtocolConfig = NonNullable<WireRequest['protocol_config']>;
 
@@ -50,4 +50,11 @@ function httpHeaders(headers: Readonly<Record<string, string>>, endOfStream = fa
     },
     ...(endOfStream && { end_of_stream: true }),
   };
+}
+
+/** Name → value of the headers that a mutation sets. */
+export function headersSet(mutation: WireHeaderMutation | undefined): Map<string, string> {
+  return new Map(
+    (mutation?.set_headers ?? []).map(({ header }) => [header!.key!, String(header!.raw_value)]),
+  );
 }

@@ -30,7 +30,7 @@ export class FakeEngine {
     this.port = (server.address() as AddressInfo).port;
     server.on(
       'request',
-      ({ method, url }, response) => void this.#answer(`${method} ${url}`, url!, response),
+      ({ method, url }, response) => void this.#answer(`${method} ${url}`, url!.split('?')[0]!, response),
     );
   }
 
@@ -42,9 +42,9 @@ export class FakeEngine {
     return new FakeEngine(server, pages);
   }
 
-  /** Resolves when each of its three pages was asked for once more, in any order. */
+  /** Resolves when each of its four pages was asked for once more, in any order. */
   async askedAll(): Promise<void> {
-    for (let i = 0; i < 3; i++) await this.asked.next();
+    for (let i = 0; i < 4; i++) await this.asked.next();
   }
 
   async stop(): Promise<void> {

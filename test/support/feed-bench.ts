@@ -56,7 +56,7 @@ export class FeedBench {
     const found = this.#lookup({ space: 'engine', ids }, { model: 'demo', adapter: undefined, salt }, [
       aPod({ name: pod }),
     ]);
-    const [cpu, storage] = [found.elsewhere?.cpu[0] ?? 0, found.elsewhere?.storage[0] ?? 0];
+    const [cpu, storage] = [found.offGpu?.cpu[0] ?? 0, found.offGpu?.storage[0] ?? 0];
     return { gpu: found.matchedBlocks[0]! - cpu - storage, cpu, storage };
   }
 }

@@ -10,6 +10,7 @@ export const BY_LABEL: Environment = { WARMROUTE_DISCOVERY: 'kubernetes' };
 export const OF_POOL: Environment = {
   WARMROUTE_DISCOVERY: 'inference-pool',
   WARMROUTE_INFERENCE_POOL: 'pool',
+  WARMROUTE_TLS: 'off',
 };
 
 export class KubeBench {

@@ -33,7 +33,7 @@ export class RouteBench {
   /** Blocks of 10 that a pod holds, by its name. */
   held: Record<string, number> = { b: 7 };
   /** Of those, blocks that are not on its GPU. */
-  elsewhere: Record<string, { readonly cpu: number; readonly storage: number }> = {};
+  offGpu: Record<string, { readonly cpu: number; readonly storage: number }> = {};
   /** The data-parallel rank that holds it. */
   ranks: Record<string, number> = {};
   /** How many ranks a pod has; by default enough. */
@@ -59,9 +59,9 @@ export class RouteBench {
     const foundOn = (pods: readonly Pod[]): PrefixFound => ({
       matchedBlocks: Uint32Array.from(pods, ({ name }) => this.held[name] ?? 0),
       totalBlocks: Uint32Array.from(pods, () => 10),
-      elsewhere: {
-        cpu: Uint32Array.from(pods, ({ name }) => this.elsewhere[name]?.cpu ?? 0),
-        storage: Uint32Array.from(pods, ({ name }) => this.elsewhere[name]?.storage ?? 0),
+      offGpu: {
+        cpu: Uint32Array.from(pods, ({ name }) => this.offGpu[name]?.cpu ?? 0),
+        storage: Uint32Array.from(pods, ({ name }) => this.offGpu[name]?.storage ?? 0),
       },
       rankOf: i => this.ranks[pods[i]!.name],
       hasRank: ({ name }, rank) => (this.rankCounts[name] ?? Number.POSITIVE_INFINITY) > rank,
@@ -97,6 +97,8 @@ export class RouteBench {
       policies: policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
       load: this.load,
       defaultStrategy: 'prefix-cache',
+      areFull: undefined,
+      retries: 2,
       deadlineMs: 60_000,
       ...given,
     });
@@ -112,6 +114,7 @@ export function aRequest(
     contentType: 'application/json',
     contentEncoding: undefined,
     strategy: undefined,
+    priority: 0,
     labels: undefined,
     subset: undefined,
     response: 'watched',

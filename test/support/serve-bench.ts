@@ -7,9 +7,9 @@ import type { Environment } from '../../src/config.ts';
 import { type RunningServer, serve } from '../../src/serve.ts';
 import { type SimulatedEngine, startEngine } from '../../src/simulator/engine.ts';
 import { aConfig, type LogLine, recordingLog } from './builders.ts';
-import { requestBody, requestHeaders } from './envoy-messages.ts';
+import { headersSet, requestBody, requestHeaders } from './envoy-messages.ts';
 import { eventually } from './eventually.ts';
-import { FakeEnvoy } from './fake-envoy.ts';
+import { type DialledBy, FakeEnvoy } from './fake-envoy.ts';
 import { type AnswerRequest, answerBytes, type FakeTokenizer, startFakeTokenizer } from './fake-tokenizer.ts';
 
 export const MODEL = 'sim-model';
@@ -61,7 +61,7 @@ export class ServeBench {
   }
 
   /** Ports are free ones, nothing is waited for at the end, and matched blocks are told, unless `environment` says otherwise. */
-  async start(environment: Environment = {}): Promise<Served> {
+  async start(environment: Environment = {}, by?: DialledBy): Promise<Served> {
     const { log, lines } = recordingLog();
     const config = aConfig({
       WARMROUTE_GRPC_ADDRESS: '127.0.0.1:0',
@@ -75,7 +75,7 @@ export class ServeBench {
       { ...config, ...(readsFile && { podsFile: this.podsFile }) },
       { log, environment },
     );
-    const envoy = new FakeEnvoy(server.grpcPort);
+    const envoy = new FakeEnvoy(server.grpcPort, by);
     this.atEnd(() => server.stop());
     this.atEnd(() => envoy.close());
     return { server, lines, envoy };
@@ -146,9 +146,9 @@ export async function decisionOn(
   stream.send(requestBody(JSON.stringify({ model: MODEL, ...body }), 'end'));
   const reply = await stream.reply();
   await stream.halfClose();
-  const set = reply.request_body?.response?.header_mutation?.set_headers ?? [];
-  const header = (name: string) => set.find(each => each.header.key === name)?.header.raw_value.toString();
-  const fields = (reply.dynamic_metadata?.fields.warmroute as Metadata | undefined)?.structValue.fields;
+  const set = headersSet(reply.request_body?.response?.header_mutation);
+  const header = (name: string) => set.get(name);
+  const fields = (reply.dynamic_metadata?.fields?.warmroute as Metadata | undefined)?.structValue.fields;
   return {
     target: header('target-pod'),
     rank: header('x-data-parallel-rank'),

@@ -86,7 +86,7 @@ export const replaying = (
   why: 'gap',
   from: 0,
   known: undefined,
-  phase: given.known === undefined || given.why === 'retry' ? 'anew' : 'comparing',
+  phase: given.known === undefined || given.why === 'retry' ? 'relearning' : 'comparing',
   watermark: given.pending?.length ? known(given.pending.at(-1)!).next : undefined,
   breaks: UNBROKEN,
   attempts: 1,

@@ -112,7 +112,7 @@ const SAYS_GONE = /remov|clear|evict|delet|drop|flush|reset|invalidat|expire/i;
 
 /**
  * Reads the event that is next into a draft, and leaves the reader behind it; undefined if all is well. If it cannot be read:
- * why; then the draft is of no use, and the reader is anywhere inside of the event. Whether the frame is broken there is told by
+ * why; then the draft is of no use, and the reader is anywhere inside of the event. Whether the frame is broken there is shown by
  * the reader's `skip` from the event's start. The format is described in `decoder.ts`.
  */
 export function decodeEvent(reader: MsgpackReader, draft: EventDraft): SkippedKind | undefined {

@@ -14,7 +14,7 @@ const NO_NUMBERS = new Uint32Array(0);
 /**
  * A cursor over one MessagePack frame that makes no value that is not asked for: no object per map, no BigInt or text
  * per 64-bit integer. It never throws. A read gives undefined (or false) and does not move when the value is of another
- * type or reaches beyond the frame's end; which of the two it was is told by `skip`. Declared lengths are checked
+ * type or reaches beyond the frame's end; `skip` shows which of the two it was. Declared lengths are checked
  * against the bytes that are left before anything of that length is made.
  */
 export class MsgpackReader {

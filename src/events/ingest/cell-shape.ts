@@ -13,7 +13,7 @@ export interface CellShape {
 }
 
 export function cellShapeOf(role: SecondaryRole, mainBlockSizeTokens: number): CellShape {
-  // Blocks without a size are told by their hashes alone.
+  // Blocks without a size are identified by their hashes alone.
   const blockSizeTokens = role.blockSizeTokens || mainBlockSizeTokens;
   const cellTokens = leastCommonMultiple(blockSizeTokens, mainBlockSizeTokens);
   const blocks = cellTokens / blockSizeTokens;

@@ -41,7 +41,7 @@ export interface RankIngestOptions {
  * - `stored`: `blocks` of it, and `attached` more that had waited for one of these as their parent;
  * - `orphaned`: its parent is unknown, so it waits; `dropped` older blocks had to go for it;
  * - `inconsistent`: its hashes and tokens do not fit together; not indexed;
- * - `elsewhere`: about a medium that is not known, or about blocks elsewhere that are not; not indexed;
+ * - `off_gpu`: about a medium that is not known, or about blocks off the GPU that are not; not indexed;
  * - `foreign_cache`: about a cache beside the engine's own, as LMCache's, that names chunks of another size by hashes of its own and
  *   never says what it has removed; not indexed;
  * - `refused`: of more block sizes, adapters or cache groups than an engine can have; not indexed.
@@ -50,10 +50,10 @@ export type Applied =
   | { readonly kind: 'stored'; readonly blocks: number; readonly attached: number }
   | { readonly kind: 'removed'; readonly blocks: number }
   | { readonly kind: 'orphaned'; readonly blocks: number; readonly dropped: number }
-  | { readonly kind: 'cleared' | 'inconsistent' | 'elsewhere' | 'foreign_cache' | 'refused' };
+  | { readonly kind: 'cleared' | 'inconsistent' | 'off_gpu' | 'foreign_cache' | 'refused' };
 
 const DEFAULT_MAX_ORPHAN_BLOCKS = 65_536;
-const ELSEWHERE: Applied = { kind: 'elsewhere' };
+const OFF_GPU: Applied = { kind: 'off_gpu' };
 const FOREIGN_CACHE: Applied = { kind: 'foreign_cache' };
 const INCONSISTENT: Applied = { kind: 'inconsistent' };
 const REFUSED: Applied = { kind: 'refused' };
@@ -147,7 +147,7 @@ export class RankIngest {
 
   #store(event: StoredEvent): Applied {
     const { blockSizeTokens, medium, group } = event;
-    if (medium === 'unknown') return ELSEWHERE;
+    if (medium === 'unknown') return OFF_GPU;
     if (medium !== 'gpu') return this.#storeInTier(event, medium);
     const role = this.#groups.storing(group, blockSizeTokens, isComplete(event));
     if (role === 'unknown') return INCONSISTENT;
@@ -190,13 +190,13 @@ export class RankIngest {
     return { kind: 'stored', blocks: hashes.length, attached: this.#attachTo(hashes) };
   }
 
-  /** Blocks elsewhere come with their tokens, or, as placeholders, by their hashes alone. */
+  /** Blocks off the GPU come with their tokens, or, as placeholders, by their hashes alone. */
   #storeInTier(event: StoredEvent, tier: Tier): Applied {
-    if (!this.#groups.carriesPrefixes(event.group)) return ELSEWHERE;
+    if (!this.#groups.carriesPrefixes(event.group)) return OFF_GPU;
     if (event.blockSizeTokens !== 0 && !isComplete(event)) return INCONSISTENT;
     const blocks = this.#tiers.store(tier, event);
     if (blocks > 0) return { kind: 'stored', blocks, attached: 0 };
-    return this.#isOfForeignCache(event) ? FOREIGN_CACHE : ELSEWHERE;
+    return this.#isOfForeignCache(event) ? FOREIGN_CACHE : OFF_GPU;
   }
 
   /** The engine's own offloaded blocks have its blocks' size, and number their groups if those on the GPU do. */
@@ -271,9 +271,9 @@ export class RankIngest {
   }
 
   #remove({ hashes, medium, group }: RemovedEvent): Applied {
-    if (medium === 'unknown') return ELSEWHERE;
+    if (medium === 'unknown') return OFF_GPU;
     if (medium !== 'gpu') {
-      if (this.#groups.isSecondary(group)) return ELSEWHERE;
+      if (this.#groups.isSecondary(group)) return OFF_GPU;
       return { kind: 'removed', blocks: this.#tiers.remove(medium, hashes) };
     }
     const role = this.#groups.removing(group);

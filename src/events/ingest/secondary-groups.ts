@@ -2,14 +2,14 @@
  * What one rank holds of KV-cache groups beside the main one.
  *
  * vLLM hashes a prompt in steps of the greatest common divisor of all groups' block sizes, and a block of any group has the hash of
- * the prompt up to its end. So blocks of two groups that end at the same token have the same hash, and those that end elsewhere have
+ * the prompt up to its end. So blocks of two groups that end at the same token have the same hash, and those that end at another one have
  * hashes that the other group never announces:
  *
  *   tokens            0       16      32      48      64      80      96      112     128
  *   main group, 64    ├───────────── a ──────────────┤├───────────── b ──────────────┤
  *   a window, 16      ├── p ──┤├── q ──┤├── r ──┤├─ a ─┤├── s ──┤├── t ──┤├── u ──┤├─ b ─┤
  *
- * A cell is what lies between two common ends, and it is told by the hash of its end (a, b). The index keeps, under the main group's
+ * A cell is what lies between two common ends, and it is identified by the hash of its end (a, b). The index keeps, under the main group's
  * block that ends there, two facts of a cell: that the group has all of its blocks, and that it has as many of the last ones as a
  * window takes beyond whole cells. That is all that a look-up needs (`multi-part-match.ts`), whatever the sizes.
  *

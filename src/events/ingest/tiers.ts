@@ -18,8 +18,8 @@ export interface TiersOptions extends ChainOptions {
 type TierHolders = NonNullable<MultiPart['tiers']>;
 
 /**
- * What one rank holds elsewhere than on its GPU, and, beside it, what it holds anywhere: a prefix may lie partly here and
- * partly there. Nothing is kept until an engine tells of blocks elsewhere.
+ * What one rank holds off its GPU, and, beside it, what it holds anywhere: a prefix may lie partly here and
+ * partly there. Nothing is kept until an engine announces blocks off its GPU.
  */
 export class Tiers {
   readonly #options: TiersOptions;
@@ -29,7 +29,7 @@ export class Tiers {
     this.#options = options;
   }
 
-  /** undefined: the engine has told of its GPU only. */
+  /** undefined: the engine has announced blocks on its GPU only. */
   get holders(): TierHolders | undefined {
     return this.#holders;
   }

@@ -5,7 +5,7 @@ export interface Breaks {
   readonly requests: number;
   /** The first sequence of the live messages that have come without a break. */
   readonly since: number;
-  /** Watermarks at which the live stream went on elsewhere, latest first. */
+  /** Watermarks at which the live stream jumped, latest first. */
   readonly left: readonly number[];
   /** How often since it was last steady it came back to one of them, or had other bytes under the number that it had just had: no single process does. */
   readonly turns: number;

@@ -2,7 +2,7 @@
 
 /** Of each kind. */
 const KEPT = 256;
-/** The fingerprint of what cannot be told apart. */
+/** The fingerprint of what cannot be distinguished. */
 const NONE = 0;
 
 /**
@@ -46,7 +46,7 @@ export class Fingerprints<P> {
   }
 }
 
-/** Fingerprints of consecutive numbers: one that does not follow the last begins anew. */
+/** Fingerprints of consecutive numbers: one that does not follow the last starts a new sequence. */
 class Window {
   #fingerprints: Int32Array | undefined;
   #since = 0;

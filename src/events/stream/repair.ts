@@ -53,7 +53,7 @@ export function requestAnew<P>(
   broken: Broken<P>,
   effects: readonly PublisherEffect<P>[] = [],
 ): Step<P> {
-  return requestFrom(0, 'anew', why, broken, effects);
+  return requestFrom(0, 'relearning', why, broken, effects);
 }
 
 export function requestFrom<P>(

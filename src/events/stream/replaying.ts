@@ -35,7 +35,7 @@ function onReplayed<P>(state: Replaying<P>, message: Message<P>, rules: Publishe
   const { known, phase } = state;
   const { sequence } = message;
   switch (phase) {
-    case 'anew':
+    case 'relearning':
       // Only now: a retry that brings nothing costs nothing.
       return beginReplayed(state, message, beginningAt(sequence), forgetIf(known, 'relearned'));
     case 'probing':

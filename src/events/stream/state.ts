@@ -3,7 +3,7 @@
  * input and gives the next state and effects, which the shell carries out in order. At most one of them is an `apply`, and it is the
  * last one: the shell answers it with the input `applied` before any other.
  *
- * A publisher numbers its batches from 0 and starts at 0 again when its process starts anew; nothing else on the wire tells
+ * A publisher numbers its batches from 0 and starts at 0 again when its process restarts; nothing else on the wire tells
  * one process from the next. What was applied since the holder was last forgotten (`Known`) is therefore always an unbroken
  * run of batches of one process: everything that may break the run is repaired by replay, or the holder is forgotten.
  *
@@ -98,12 +98,12 @@ export interface Replaying<P> {
   readonly from: number;
   readonly known: Known<P> | undefined;
   /**
-   * - `anew`: whatever is replayed first begins a new run; `known` counts until then;
+   * - `relearning`: whatever is replayed first begins a new run; `known` counts until then;
    * - `comparing`: nothing counts before the last batch of `known` has come, the same bytes;
    * - `probing`: `known` counts whatever comes; the question is where the replay begins;
    * - `confirmed`: `known` belongs to what is being replayed.
    */
-  readonly phase: 'anew' | 'comparing' | 'probing' | 'confirmed';
+  readonly phase: 'relearning' | 'comparing' | 'probing' | 'confirmed';
   readonly watermark: number | undefined;
   readonly breaks: Breaks;
   readonly pending: PendingMessages<P>;
@@ -205,7 +205,7 @@ export type PublisherEffect<P> =
   | { readonly kind: 'request_replay'; readonly from: number; readonly why: ReplayReason }
   /** What it still sends is not wanted. */
   | { readonly kind: 'end_replay' }
-  /** `covered`: a replay had it already; `void`: it cannot be told what it continues. */
+  /** `covered`: a replay had it already; `void`: what it continues is not known. */
   | {
       readonly kind: 'drop';
       readonly why: 'duplicate' | 'covered' | 'void' | 'overflow';

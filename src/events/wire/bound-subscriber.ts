@@ -41,7 +41,7 @@ const MAX_CONNECTIONS = 4_096;
 /** Topics are names; longer ones are nobody's. */
 const MAX_TOPIC_BYTES = 1_024;
 
-/** Lets publishers dial us, many on one port, told apart by their topics. Rejects with the system's error if the port is taken. */
+/** Lets publishers dial us, many on one port, distinguished by their topics. Rejects with the system's error if the port is taken. */
 export async function bindSubscriber(options: BoundSubscriptionOptions): Promise<BoundSubscription> {
   const { host, port } = endpointParts(options.endpoint);
   const open = new Set<{ close(): void }>();

@@ -49,7 +49,7 @@ export class Turns {
     if (this.#queue.length > 0) this.#next ??= setImmediate(() => this.#run());
   }
 
-  /** For lanes: whether there is room for more, beside what the others have. One without room is told when it has. */
+  /** For lanes: whether there is room for more, beside what the others have. One without room is called when it has. */
   hasRoom(lane: Lane<unknown>): boolean {
     const has =
       lane.waitingBytes === 0 ||

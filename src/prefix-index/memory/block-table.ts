@@ -6,7 +6,7 @@ interface Node<V> {
 }
 
 /**
- * A map keyed by block hash: a `Map` on the low lane, with the few blocks that share it told apart by the high lane.
+ * A map keyed by block hash: a `Map` on the low lane, with the few blocks that share it distinguished by the high lane.
  * Iterates in no particular order.
  */
 export class BlockTable<V> {

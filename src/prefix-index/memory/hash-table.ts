@@ -1,5 +1,5 @@
 /**
- * A set of references, each found by a 64-bit hash that lies elsewhere: reference `r` has the hash
+ * A set of references, each found by a 64-bit hash that lies outside of the table: reference `r` has the hash
  * `(lanes[r << shift], lanes[(r << shift) + 1])`. Several references may have equal hashes.
  *
  *   bucket b            ┌────────┬────────┬────────┬─ … ─┬────────┐
@@ -14,7 +14,7 @@
  *
  * A slot has 6 bits of its reference's hash. They tell most references in a bucket apart without reading their hashes, and
  * they are the bits by which the bucket will split next, so that a split need not read them either. Every fourth time a bucket
- * splits, its tags have been used up to half and are made anew from the hashes.
+ * splits, its tags have been used up to half and are rebuilt from the hashes.
  */
 
 import { BUCKET_SHIFT, BucketRows, COUNT_BITS, MOST_SLOTS_IN_A_ROW, SLOTS } from './bucket-rows.ts';

@@ -1,4 +1,4 @@
-/** Responses that the engine keeps, where it is told to, to be shown or continued later. */
+/** Responses that the engine keeps, where it is configured to, to be shown or continued later. */
 
 import type { EngineCore, KeptResponse } from '../core.ts';
 import { ApiError } from './api-error.ts';

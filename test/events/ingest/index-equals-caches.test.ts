@@ -163,7 +163,7 @@ describe('the index, after a long load on three engines', function () {
       'skipped_event',
       'orphaned',
       'inconsistent',
-      'elsewhere',
+      'off_gpu',
     ]) {
       assert.equal(countOf(kind), 0, kind);
     }

@@ -83,9 +83,9 @@ describe('blocks in other tiers than the GPU', () => {
     });
 
     it(`are ignored if their hash is all that is known of them (${tier})`, () => {
-      assert.deepEqual(feed.apply(placeholder([9], tier)), { kind: 'elsewhere' });
+      assert.deepEqual(feed.apply(placeholder([9], tier)), { kind: 'off_gpu' });
       feed.apply(stored([1]));
-      assert.deepEqual(feed.apply(placeholder([9], tier)), { kind: 'elsewhere' });
+      assert.deepEqual(feed.apply(placeholder([9], tier)), { kind: 'off_gpu' });
       assert.deepEqual(feed.apply(placeholder([9, 1], tier)), { kind: 'stored', blocks: 1, attached: 0 });
       feed.apply(stored([9]));
       assert.deepEqual(match([9]), { gpu: 1, cpu: 0, storage: 0 });
@@ -94,7 +94,7 @@ describe('blocks in other tiers than the GPU', () => {
     });
 
     it(`are ignored if what they follow is not known, and do not wait for it (${tier})`, () => {
-      assert.deepEqual(feed.apply(stored([3], 2, { medium: tier })), { kind: 'elsewhere' });
+      assert.deepEqual(feed.apply(stored([3], 2, { medium: tier })), { kind: 'off_gpu' });
       assert.deepEqual(bench.cache.index.size(), { blocks: 0, entries: 0 });
       feed.apply(stored([1, 2]));
       assert.deepEqual(match([1, 2, 3]), { gpu: 2, cpu: 0, storage: 0 });
@@ -180,7 +180,7 @@ describe('blocks in other tiers than the GPU', () => {
   it('are those of their own engine', () => {
     const other = bench.feed('b');
     feed.apply(stored([1, 2]));
-    assert.deepEqual(other.apply(placeholder([1], 'cpu')), { kind: 'elsewhere' });
+    assert.deepEqual(other.apply(placeholder([1], 'cpu')), { kind: 'off_gpu' });
     other.apply(inTier([1], 'cpu'));
     assert.deepEqual(
       [match([1, 2]), bench.match([1, 2], { pod: 'b' })],
@@ -196,8 +196,8 @@ describe('blocks in other tiers than the GPU', () => {
 
   it('on a medium that is not known are neither kept nor taken for any other', () => {
     feed.apply(stored([1, 2]));
-    assert.deepEqual(feed.apply(stored([1, 2, 3], undefined, { medium: 'unknown' })), { kind: 'elsewhere' });
-    assert.deepEqual(feed.apply(removed([1, 2], { medium: 'unknown' })), { kind: 'elsewhere' });
+    assert.deepEqual(feed.apply(stored([1, 2, 3], undefined, { medium: 'unknown' })), { kind: 'off_gpu' });
+    assert.deepEqual(feed.apply(removed([1, 2], { medium: 'unknown' })), { kind: 'off_gpu' });
     assert.deepEqual(match([1, 2, 3]), { gpu: 2, cpu: 0, storage: 0 });
   });
 
@@ -274,7 +274,7 @@ describe('blocks in other tiers than the GPU', () => {
     });
 
     it('do not count where another machine has them', () => {
-      assert.deepEqual(hostFirst([1], null, { locality: 'REMOTE' }), ['elsewhere']);
+      assert.deepEqual(hostFirst([1], null, { locality: 'REMOTE' }), ['off_gpu']);
       assert.deepEqual(match([1]), { gpu: 0, cpu: 0, storage: 0 });
     });
   });
@@ -315,7 +315,7 @@ describe('blocks in other tiers than the GPU', () => {
 
   it('are not indexed if nothing says what they are made of beside tokens', () => {
     const bare = stored([1, 2], undefined, { medium: 'cpu' });
-    assert.deepEqual(feed.apply(bare), { kind: 'elsewhere' });
+    assert.deepEqual(feed.apply(bare), { kind: 'off_gpu' });
     assert.deepEqual(bench.cache.index.size(), { blocks: 0, entries: 0 });
   });
 
@@ -324,7 +324,7 @@ describe('blocks in other tiers than the GPU', () => {
       const ofSize = { blockSizeTokens: size, tokenIds: new Uint32Array(size).fill(size) };
       return feed.apply(stored([size], undefined, { medium: 'cpu', extraKeys: [undefined], ...ofSize })).kind;
     });
-    assert.deepEqual(outcomes, [...Array.from({ length: 4 }, () => 'stored'), 'elsewhere', 'elsewhere']);
+    assert.deepEqual(outcomes, [...Array.from({ length: 4 }, () => 'stored'), 'off_gpu', 'off_gpu']);
     assert.equal(bench.cache.index.size().blocks, 4);
   });
 
@@ -332,7 +332,7 @@ describe('blocks in other tiers than the GPU', () => {
     const event = (of: ReturnType<typeof group>) =>
       stored([1], undefined, { medium: 'cpu', extraKeys: [undefined], group: of });
     for (const other of [group(0), group(0, 'sliding_window', 3), group(undefined, 'mamba')]) {
-      assert.deepEqual(feed.apply(event(other)), { kind: 'elsewhere' });
+      assert.deepEqual(feed.apply(event(other)), { kind: 'off_gpu' });
     }
     assert.equal(feed.apply(event(group(3, 'full_attention'))).kind, 'stored');
   });

@@ -2,7 +2,7 @@
 import type { BlockChain, EngineHash, HolderId, Matches } from '../../src/domain.ts';
 import type { Announcement, IndexSize, Place } from '../../src/prefix-index/prefix-index.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
-import type { BenchFound, BenchIndex } from '../index/create-index.ts';
+import type { BenchFound, BenchIndex } from './bench-index.ts';
 import { keyOf } from './map-of-sets.ts';
 
 class Node {

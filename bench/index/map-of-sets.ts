@@ -1,7 +1,7 @@
 /** The plainest design: a map from each block to the set of its holders, and of each holder a map from engine hash to block. */
 import type { BlockChain, EngineHash, HolderId, Matches } from '../../src/domain.ts';
 import { type Announcement, type IndexSize, type Place, START } from '../../src/prefix-index/prefix-index.ts';
-import type { BenchFound, BenchIndex } from '../index/create-index.ts';
+import type { BenchFound, BenchIndex } from './bench-index.ts';
 
 /** 53 bits of a hash: what a number holds. */
 export function keyOf(hi: number, lo: number): number {

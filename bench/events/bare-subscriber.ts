@@ -1,7 +1,7 @@
 import { Subscriber } from 'zeromq';
-import { secondsNow } from '../events/clock.ts';
-import { Arrivals, type Received, type Receiving } from '../events/session.ts';
-import { TIME_OFFSET } from '../events/workload.ts';
+import { secondsNow } from './clock.ts';
+import { Arrivals, type Received, type Receiving } from './session.ts';
+import { TIME_OFFSET } from './workload.ts';
 
 /** Takes messages from a socket, and does nothing with them but to look at their time. */
 export class BareSubscriber implements Receiving {

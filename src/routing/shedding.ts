@@ -1,0 +1,16 @@
+/** When requests are dropped that may be: while every pod that they could go to has enough to do. */
+import type { Pod } from '../domain.ts';
+
+export interface SheddingOptions {
+  /** Requests at which a pod has enough to do. */
+  readonly queue: number;
+  /** Requests that a pod has: in flight there, or, where somebody asks the engines, waiting there. */
+  readonly queueOf: (pod: Pod) => number;
+}
+
+/** Whether all of these pods have enough to do. @param pods not empty */
+export type AreFull = (pods: readonly Pod[]) => boolean;
+
+export function createShedding({ queue, queueOf }: SheddingOptions): AreFull {
+  return pods => pods.every(pod => queueOf(pod) >= queue);
+}
