@@ -132,6 +132,10 @@ describe('pods from Kubernetes', function () {
       assert.equal((await isReady(served)).ready, true);
       assert.isString((await routed(served.envoy)).target);
       assert.lengthOf(await shownPods(served), 2);
+      const { text } = await adminPage(served.server, '/metrics');
+      assert.match(text, /^warmroute_kubernetes_errors_total\{source="default\/pods",error="unavailable"\} \d/m);
+      assert.match(text, /^warmroute_kubernetes_silence_seconds\{source="default\/pods"\} \d/m);
+      assert.equal(times(served, /^the Kubernetes API does not answer as it should/), 1);
     });
 
     it('are looked for in several namespaces, or in all', async () => {
