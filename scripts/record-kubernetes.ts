@@ -22,7 +22,7 @@ const POOLS = `/apis/inference.networking.k8s.io/v1/namespaces/${NAMESPACE}/infe
 const BULK: ReadonlySet<string> = new Set(['managedFields', 'annotations', 'spec']);
 
 const credentials = await kubeconfig(process.env);
-const { tls } = await credentials.read();
+const { tls } = await credentials.read(new AbortController().signal);
 
 function kubectl(args: readonly string[], input = ''): string {
   return execFileSync('kubectl', args, { input, encoding: 'utf8', stdio: ['pipe', 'pipe', 'inherit'] });

@@ -23,7 +23,10 @@ const ANSWER_MS = 30_000;
 const SILENCE_MS = 90_000;
 /** So that the watches of all who were disconnected together do not end together. */
 const WATCH_SECONDS = { least: 300, most: 600 } as const;
-/** A page is parsed in one turn of the event loop: 100 pods take 12 ms, the usual 500 take 75 ms, and all pages together as long either way. */
+/**
+ * A page is parsed in one turn of the event loop: 100 pods take 12 ms, the usual 500 take 75 ms, and all pages together as long
+ * either way.
+ */
 const PAGE_OBJECTS = 100;
 /** A list with more pages leads nowhere. */
 const MAX_PAGES = 10_000;

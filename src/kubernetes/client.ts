@@ -57,7 +57,7 @@ export async function connectKubernetes(options: ConnectOptions): Promise<KubeCl
     ? undefined
     : await serviceAccount(environment, serviceAccountDirectory);
   const credentials = mounted ?? (await kubeconfig(environment));
-  await credentials.read();
+  await credentials.read(new AbortController().signal);
   return new HttpKubeClient(credentials, options);
 }
 
@@ -98,7 +98,7 @@ class HttpKubeClient implements KubeClient {
     } catch (error) {
       throw this.#errorOf(error, signal);
     } finally {
-      body?.on('error', ignoreEnd).destroy();
+      body?.destroy();
     }
   }
 
@@ -124,7 +124,7 @@ class HttpKubeClient implements KubeClient {
   }
 
   async #ask(target: string, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    const { authorization, tls } = await untilAborted(this.#credentials.read(), signal);
+    const { authorization, tls } = await untilAborted(this.#credentials.read(signal), signal);
     const { origin, pathname, search } = new URL(this.#credentials.server + target);
     const headers = {
       accept: 'application/json',
@@ -133,10 +133,12 @@ class HttpKubeClient implements KubeClient {
     };
     const agent = this.#agentWith(tls);
     // undici does not listen to the signal before there is a connection.
-    return untilAborted(
+    const answer = await untilAborted(
       agent.request({ origin, path: pathname + search, method: 'GET', headers, signal }),
       signal,
     );
+    answer.body.on('error', ignoreEnd);
+    return answer;
   }
 
   #agentWith(tls: TlsAccess): Agent {
@@ -174,7 +176,7 @@ class HttpKubeClient implements KubeClient {
   }
 }
 
-/** undici tells of the end of a body also who ended it. */
+/** Who reads a body learns of its end by reading; a body that is ended while nobody reads must not end the process. */
 function ignoreEnd(): void {}
 
 function createAgent(

@@ -24,9 +24,9 @@ export interface Credentials {
   readonly namespace: string;
   /**
    * Reads all files again: ServiceAccount tokens are replaced while they are mounted, some ten minutes before they expire. Rejects
-   * with KubernetesError (`no_credentials`).
+   * with KubernetesError (`no_credentials`). A plugin that runs ends with `signal`.
    */
-  read(): Promise<Access>;
+  read(signal: AbortSignal): Promise<Access>;
   /** The API server has refused what was read last: what a plugin said is not kept any longer. */
   refused(): void;
 }

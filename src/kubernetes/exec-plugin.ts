@@ -35,7 +35,7 @@ export interface ExecCredential {
 
 export interface ExecPlugin {
   /** Runs the plugin, unless what it said last still counts. Rejects with KubernetesError, which has nothing of its output. */
-  read(): Promise<ExecCredential>;
+  read(signal: AbortSignal): Promise<ExecCredential>;
   /** What it said last does not count any more. */
   forget(): void;
 }
@@ -58,7 +58,7 @@ export function createExecPlugin(
   const info = { apiVersion, kind: 'ExecCredential', spec: { interactive: false } };
   let kept: { readonly credential: ExecCredential; readonly untilMs: number } | undefined;
 
-  async function ask(): Promise<string> {
+  async function ask(signal: AbortSignal): Promise<string> {
     try {
       const { stdout } = await run(file, args ?? [], {
         env: {
@@ -66,6 +66,7 @@ export function createExecPlugin(
           ...Object.fromEntries((env ?? []).map(({ name, value }) => [name, value])),
           KUBERNETES_EXEC_INFO: JSON.stringify(info),
         },
+        signal,
         timeout: TIMEOUT_MS,
         killSignal: 'SIGKILL',
         maxBuffer: MAX_OUTPUT_BYTES,
@@ -81,9 +82,9 @@ export function createExecPlugin(
   }
 
   return {
-    async read() {
+    async read(signal) {
       if (kept !== undefined && wallClock() < kept.untilMs) return kept.credential;
-      const { status } = parse(await ask(), file);
+      const { status } = parse(await ask(signal), file);
       const { token, clientCertificateData: cert, clientKeyData: key, expirationTimestamp } = status;
       const authorization =
         token === undefined ? undefined : bearer(token, `the answer of the credential plugin ${file}`);

@@ -78,11 +78,11 @@ export async function kubeconfig(environment: Environment): Promise<Credentials>
   return {
     server,
     namespace: namespace || 'default',
-    async read(): Promise<Access> {
+    async read(signal): Promise<Access> {
       const { cluster, user } = select(await readFiles(paths), context);
       refuseUnsupported(cluster, user);
       const { exec } = user.value;
-      const said = exec ? await pluginOf(exec, user.path).read() : undefined;
+      const said = exec ? await pluginOf(exec, user.path).read(signal) : undefined;
       const isVerified = cluster.value['insecure-skip-tls-verify'] !== true;
       return {
         authorization: said?.authorization ?? (await authorizationOf(user)),

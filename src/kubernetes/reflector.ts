@@ -135,10 +135,11 @@ export class Reflector<T> {
       return failure.kind === 'expired' ? this.#relist('list_expired') : this.#failed('list', failure);
     }
     const differs = replacement.complete();
-    this.#tell({ kind: 'listed', objects, pages, tookMs: now() - startedAtMs });
-    if (differs || !this.#hasListed) this.#publish();
+    const isNews = differs || !this.#hasListed;
     this.#hasListed = true;
     this.#version = version;
+    this.#tell({ kind: 'listed', objects, pages, tookMs: now() - startedAtMs });
+    if (isNews) this.#publish();
     return 0;
   }
 

@@ -224,7 +224,7 @@ export function createInstruments(metrics: Metrics) {
       ['kind'],
     ),
     kubernetesSilence: gauge(
-      'warmroute_kubernetes_silence_seconds',
+      'warmroute_kubernetes_seconds_since_heard',
       'Time since a watch of the Kubernetes API was last heard; above 90 something is wrong',
       ['source'],
     ),

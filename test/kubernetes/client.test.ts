@@ -61,6 +61,17 @@ describe('the Kubernetes client', () => {
     await eventually('the watch is over', () => api.openWatches.length === 0);
   });
 
+  it('drops a watch that has ended before anybody read of it', async () => {
+    api.fault = ({ kind }) => (kind === 'watch' ? { kind: 'error_event', code: 410 } : undefined);
+    for await (const { type } of client.watch(PODS_PATH, {}, never)) {
+      assert.equal(type, 'OPENED');
+      // By when this is answered, all of the watch has come.
+      for (let i = 0; i < 3; i++) await client.get(PODS_PATH, {}, never);
+      break;
+    }
+    await client.get(PODS_PATH, {}, never);
+  });
+
   it('asks once more after 401', async () => {
     api.tokens = new Map();
     assert.equal((await failureOf(client.get(PODS_PATH, {}, never))).kind, 'unauthorized');

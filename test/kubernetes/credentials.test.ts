@@ -1,15 +1,19 @@
-import { chmod } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, readFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { assert } from 'chai';
 import type { Environment } from '../../src/kubernetes/credentials.ts';
 import { kubeconfig } from '../../src/kubernetes/kubeconfig.ts';
 import { connectKubernetes, KubernetesError } from '../../src/kubernetes/kubernetes.ts';
 import { serviceAccount } from '../../src/kubernetes/service-account.ts';
+import { eventually } from '../support/eventually.ts';
 import { type KubeFolder, kubeconfigText, kubeFolder } from '../support/kube-access.ts';
 
 const SERVER = 'https://10.0.0.1:6443';
 const SECRET = 's3cr3t-never-shown';
 const NO_TLS = { ca: undefined, cert: undefined, key: undefined, serverName: undefined };
+
+const { signal: never } = new AbortController();
 
 let folder: KubeFolder;
 
@@ -47,13 +51,13 @@ describe('a mounted ServiceAccount', () => {
     await mount('first\n');
     const mounted = (await serviceAccount(IN_CLUSTER, folder.path))!;
     assert.deepInclude(mounted, { server: 'https://10.96.0.1', namespace: 'serving' });
-    assert.deepEqual(await mounted.read(), {
+    assert.deepEqual(await mounted.read(never), {
       authorization: 'Bearer first',
       tls: { ...NO_TLS, ca: 'the CA', serverCertificate: 'verified' },
     });
     await mount('second');
     await folder.write('ca.crt', 'the next CA');
-    const { authorization, tls } = await mounted.read();
+    const { authorization, tls } = await mounted.read(never);
     assert.deepEqual([authorization, tls.ca], ['Bearer second', 'the next CA']);
   });
 
@@ -101,7 +105,7 @@ describe('a kubeconfig', () => {
   }
 
   async function accessOf(options: Partial<Parameters<typeof kubeconfigText>[0]>) {
-    return (await kubeconfig(await environmentOf(options))).read();
+    return (await kubeconfig(await environmentOf(options))).read(never);
   }
 
   it('says where the API server is, without what does not belong into a URL', async () => {
@@ -139,16 +143,16 @@ describe('a kubeconfig', () => {
     assert.equal((await accessOf({ user: { token: 'abc' } })).authorization, 'Bearer abc');
     await folder.write('token', 'first');
     const credentials = await kubeconfig(await environmentOf({ user: { token: 'abc', tokenFile: 'token' } }));
-    assert.equal((await credentials.read()).authorization, 'Bearer first');
+    assert.equal((await credentials.read(never)).authorization, 'Bearer first');
     await folder.write('token', 'second');
-    assert.equal((await credentials.read()).authorization, 'Bearer second');
+    assert.equal((await credentials.read(never)).authorization, 'Bearer second');
   });
 
   it('is read anew each time, in the context of the start', async () => {
     const credentials = await kubeconfig(await environmentOf({ user: { token: 'first' } }));
     const text = kubeconfigText({ server: SERVER, user: { token: 'second' } });
     await folder.write('config', text.replace('"current-context":"test"', '"current-context":"elsewhere"'));
-    assert.equal((await credentials.read()).authorization, 'Bearer second');
+    assert.equal((await credentials.read(never)).authorization, 'Bearer second');
   });
 
   it('may leave the server’s certificate unchecked', async () => {
@@ -171,7 +175,7 @@ describe('a kubeconfig', () => {
     const KUBECONFIG = [join(folder.path, 'none'), first, second].join(delimiter);
     const credentials = await kubeconfig({ KUBECONFIG });
     assert.equal(credentials.server, SERVER);
-    assert.equal((await credentials.read()).authorization, 'Bearer abc');
+    assert.equal((await credentials.read(never)).authorization, 'Bearer abc');
   });
 
   it('is at home where KUBECONFIG is not set', async () => {
@@ -243,15 +247,15 @@ describe('a kubeconfig', () => {
       const counting = (status: object) =>
         `echo x >> "$0.runs"; n=$(wc -l < "$0.runs")\ncat <<EOF\n${credential({ token: 'token-$n', ...status })}\nEOF`;
       const kept = await kubeconfig(await pluginOf(counting({})));
-      assert.equal((await kept.read()).authorization, 'Bearer token-1');
-      assert.equal((await kept.read()).authorization, 'Bearer token-1');
+      assert.equal((await kept.read(never)).authorization, 'Bearer token-1');
+      assert.equal((await kept.read(never)).authorization, 'Bearer token-1');
       kept.refused();
-      assert.equal((await kept.read()).authorization, 'Bearer token-2');
+      assert.equal((await kept.read(never)).authorization, 'Bearer token-2');
       const expiring = await kubeconfig(
         await pluginOf(counting({ expirationTimestamp: '2020-01-01T00:00:00Z' })),
       );
-      assert.equal((await expiring.read()).authorization, 'Bearer token-3');
-      assert.equal((await expiring.read()).authorization, 'Bearer token-4');
+      assert.equal((await expiring.read(never)).authorization, 'Bearer token-3');
+      assert.equal((await expiring.read(never)).authorization, 'Bearer token-4');
     });
 
     it('has certificates, arguments and variables', async () => {
@@ -260,13 +264,13 @@ describe('a kubeconfig', () => {
       const credentials = await kubeconfig(
         await pluginOf(script, { args: ['one'], env: [{ name: 'COLOUR', value: 'red' }] }),
       );
-      assert.deepInclude((await credentials.read()).tls, { cert: 'CERT', key: 'one red' });
+      assert.deepInclude((await credentials.read(never)).tls, { cert: 'CERT', key: 'one red' });
     });
 
     it('tells the plugin that nobody sits at a terminal', async () => {
       const script = `case "$KUBERNETES_EXEC_INFO" in *'"interactive":false'*) echo '${credential({ token: 'abc' })}';; esac`;
       const credentials = await kubeconfig(await pluginOf(script));
-      assert.equal((await credentials.read()).authorization, 'Bearer abc');
+      assert.equal((await credentials.read(never)).authorization, 'Bearer abc');
     });
 
     for (const [what, script] of Object.entries({
@@ -276,9 +280,22 @@ describe('a kubeconfig', () => {
     })) {
       it(`is refused when it ${what}, without what it wrote`, async () => {
         const credentials = await kubeconfig(await pluginOf(script));
-        assert.match((await failureOf(credentials.read())).message, /credential plugin .*plugin/);
+        assert.match((await failureOf(credentials.read(never))).message, /credential plugin .*plugin/);
       });
     }
+
+    it('ends a plugin that hangs when nobody waits for it any more', async () => {
+      const environment = await pluginOf('echo $$ > "$0.pid"; exec sleep 1000');
+      const credentials = await kubeconfig(environment);
+      const aborting = new AbortController();
+      const reading = failureOf(credentials.read(aborting.signal));
+      const pid = await eventually('it runs', async () =>
+        Number(await readFile(join(folder.path, 'plugin.pid'), 'utf8').catch(() => 0)),
+      );
+      aborting.abort();
+      await reading;
+      await eventually('it has ended', () => !existsSync(`/proc/${pid}`));
+    });
 
     it('is refused in a version that is not spoken', async () => {
       const environment = await pluginOf('', { apiVersion: 'client.authentication.k8s.io/v1alpha1' });

@@ -487,6 +487,7 @@ describe('the reflector', () => {
       let calls = 0;
       const { fact } = start({
         onChange: () => {
+          assert.isTrue(made[0]!.reflector.hasListed);
           calls++;
           throw new Error('broken');
         },
@@ -590,6 +591,15 @@ describe('the reflector', () => {
       start({ onChange: () => end('onChange'), onFact: () => {} });
       await done;
       assert.deepEqual(calls, ['onChange']);
+    });
+
+    it('when it is told that its watch was accepted', async () => {
+      const { promise: done, resolve } = Promise.withResolvers<void>();
+      const onFact = ({ kind }: ReflectorFact) => {
+        if (kind === 'watching') void made[0]!.reflector.stop().then(resolve);
+      };
+      start({ onFact });
+      await done;
     });
 
     it('in the middle of what one packet brought', async () => {

@@ -30,8 +30,8 @@ describe('the report on the Kubernetes API', () => {
     clock.advance(1_000);
     report(POOL, { kind: 'watching' });
     const text = await telemetry.scrape();
-    assert.include(text, 'warmroute_kubernetes_silence_seconds{source="llm/pods"} 3');
-    assert.include(text, 'warmroute_kubernetes_silence_seconds{source="llm/inferencepools"} 1');
+    assert.include(text, 'warmroute_kubernetes_seconds_since_heard{source="llm/pods"} 3');
+    assert.include(text, 'warmroute_kubernetes_seconds_since_heard{source="llm/inferencepools"} 1');
   });
 
   it('counts what fails, and warns of it once a minute with why', async () => {
