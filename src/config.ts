@@ -1,4 +1,4 @@
-import { SETTINGS, type Setting } from './settings/settings.ts';
+import { SETTINGS, type Setting, type WithoutEffect, withoutEffect } from './settings/settings.ts';
 import { defaultTls, type TlsKind, tlsProblems } from './settings/tls.ts';
 
 type Values = { readonly [Key in keyof typeof SETTINGS]: Value<(typeof SETTINGS)[Key]> };
@@ -38,9 +38,9 @@ export type LoadedConfig =
 /** AIBrix's own check of clients. Whoever relied on it must not lose it unnoticed. */
 const CLIENT_KEY = 'AIBRIX_AUTH_BEARER_TOKEN';
 
-/** What Kubernetes puts into every container for a Service that is called warmroute, or warmroute-something. */
+/** What Kubernetes puts into every container for a Service that is called warmroute, aibrix-something or redis. */
 const FROM_KUBERNETES =
-  /^WARMROUTE(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/;
+  /^(WARMROUTE|AIBRIX|REDIS|PROMETHEUS)(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -56,11 +56,27 @@ export function loadConfig(): LoadedConfig {
 
 /** Variables that look like ours and are not: most likely misspelt. They change nothing. */
 export function unknownNames(environment: Environment = process.env): string[] {
-  const known = new Set(Object.values<Setting<unknown>>(SETTINGS).flatMap(({ names }) => names));
   return Object.keys(environment).filter(
-    name => name.startsWith('WARMROUTE_') && !known.has(name) && !FROM_KUBERNETES.test(name),
+    name =>
+      /^(WARMROUTE|AIBRIX)_/.test(name) &&
+      !NAMES.has(name) &&
+      withoutEffect(name) === undefined &&
+      !FROM_KUBERNETES.test(name),
   );
 }
+
+/** Variables of AIBrix that are set and change nothing here, and why. */
+export function namesWithoutEffect(environment: Environment = process.env): WithoutEffect[] {
+  return Object.entries(environment).flatMap(([name, value]) => {
+    const found = value?.trim() && !FROM_KUBERNETES.test(name) ? withoutEffect(name) : undefined;
+    return found === undefined ? [] : [{ name, why: found.why }];
+  });
+}
+
+const NAMES: ReadonlySet<string> = new Set([
+  ...Object.values<Setting<unknown>>(SETTINGS).flatMap(({ names }) => names),
+  CLIENT_KEY,
+]);
 
 export function readConfig(environment: Environment): LoadedConfig {
   const problems: string[] = [];

@@ -1,12 +1,14 @@
 /** The composition root of `warmroute serve`: every part is made, joined and stopped here. */
 import { randomInt, randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import { binding, hostAndPort } from './addresses.ts';
 import { type CacheState, createCacheState } from './cache/cache-state.ts';
 import { type Config, type Environment, processEnvironment } from './config.ts';
 import { startDiscovery } from './discovering.ts';
-import { endpointOf } from './domain.ts';
+import { endpointOf, type Pod } from './domain.ts';
 import { readEngineAccess } from './engine-access.ts';
 import { HealthPoller, type HealthPollerOptions } from './engine-api/health-poller.ts';
+import { createEngineMetrics } from './engine-loads.ts';
 import { Engines } from './engines/engines.ts';
 import { type PodKeeper, PodLives } from './engines/pod-lives.ts';
 import { EventFeed, type FeedFact, type PublisherReport } from './events/event-feed.ts';
@@ -15,6 +17,7 @@ import { PodsHealth } from './health/pods-health.ts';
 import { Listeners } from './listeners.ts';
 import { startAdmin } from './ops/admin.ts';
 import { reportConfirmations } from './ops/confirmation-report.ts';
+import { reportFamilies, shownWith } from './ops/families/families.ts';
 import { reportFeed, reportRejectedMessages } from './ops/feed-report.ts';
 import { reportGrpc } from './ops/grpc-report.ts';
 import { reportHealth, reportPort } from './ops/health-report.ts';
@@ -33,6 +36,7 @@ import {
   reportUnfollowed,
   reportUnnamed,
 } from './ops/reports.ts';
+import { reportScrapes } from './ops/scrape-report.ts';
 import { exporterFor, startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { reportTokenizer } from './ops/tokenizer-report.ts';
 import { PodRegistry } from './pods/registry.ts';
@@ -45,15 +49,16 @@ import { withAnyPod } from './routing/any-pod.ts';
 import { createCandidates } from './routing/candidates.ts';
 import { Confirmations } from './routing/confirmations.ts';
 import { Load } from './routing/load.ts';
-import { policies } from './routing/policy.ts';
+import { createPicker } from './routing/policy.ts';
 import { createPrefixLookup } from './routing/prefix-lookup.ts';
 import { PromptHistory } from './routing/prompt-history.ts';
 import { withReadableBody } from './routing/readable-body.ts';
 import { ResponseOwners } from './routing/response-owners.ts';
 import { retriesFor } from './routing/retries.ts';
 import { createRoute } from './routing/route.ts';
-import { type AreFull, createShedding } from './routing/shedding.ts';
+import { type AreFull, createShedding, queueAt } from './routing/shedding.ts';
 import { SETTINGS } from './settings/settings.ts';
+import { asksFor } from './strategies.ts';
 import { monotonicClock } from './time.ts';
 import { blockSizes, createTokenizer, maxBlocksPerPrompt } from './tokenizing.ts';
 import { Warmup } from './warmup.ts';
@@ -117,7 +122,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       exporter: await exporterFor(parts.traces ?? traceSink(config)),
     });
     stops.push(() => telemetry.stop());
-    const metrics = createMetrics();
+    const metrics = createMetrics(shownWith(config.metricFamilies));
     const instruments = createInstruments(metrics);
     const unexpected = (consequence: string) => (error: unknown) => {
       instruments.unexpected.add(1);
@@ -130,7 +135,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     const cache = createCacheState({
       capacityBytes: config.indexCapacityBytes,
       historyEntries: config.historyBlocks,
-      historyTtlMs: usesKvEvents ? config.expectedBlocksTtlMs : config.historyMinutes * 60_000,
+      historyTtlMs: usesKvEvents ? config.expectedBlocksTtlMs : config.historyMs,
       seed: randomInt(0x100000000),
     });
     const feedReport = reportFeed(metrics, instruments, log);
@@ -220,6 +225,9 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       },
     });
     stops.push(() => poller?.stop());
+    const scrapeReport = reportScrapes(instruments, log);
+    const engineMetrics = createEngineMetrics(config, { scheme, ca: access.ca, onFact: scrapeReport.hear });
+    stops.push(() => engineMetrics.stop());
     const decide = createRoute({
       parse: parsePrompt,
       modelAtStart,
@@ -238,16 +246,17 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       ),
       history: new PromptHistory({
         maxEntries: config.historyBlocks,
-        timeToLiveMs: config.historyMinutes * 60_000,
+        timeToLiveMs: config.historyMs,
         seed: randomInt(0x100000000),
         now: monotonicClock,
       }),
       responses,
-      policies: observed.policies(policies(config)),
+      pick: observed.pick(createPicker(config)),
+      engineLoad: pod => engineMetrics.loadOf(pod),
       confirmations,
       load,
       defaultStrategy: config.defaultStrategy,
-      areFull: sheddingFor(config, load),
+      areFull: sheddingFor(config, pod => queueAt(load.running(pod), engineMetrics.loadOf(pod))),
       retries: retriesFor(config.fallbackEndpoints),
       deadlineMs: config.decisionTimeoutMs,
     });
@@ -268,6 +277,8 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       { left: pod => healthReport.left(pod) },
       responses,
       { joined: pod => poller?.follow(pod), left: pod => poller?.leave(pod.name) },
+      scrapeReport,
+      { joined: pod => engineMetrics.follow(pod), left: pod => engineMetrics.leave(pod.name) },
       { joined: pod => feedReport.joined(pod.name), left: pod => feedReport.left(pod.name) },
       { joined: pod => tokenizerReport.joined(pod.name), left: pod => tokenizerReport.left(pod.name) },
       { left: pod => confirmations?.left(pod), changed: () => confirmations?.retain(m => registry.knows(m)) },
@@ -312,6 +323,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
             tokenizer: tokenizerReport.stateOf(pod.name),
             ...confirmations?.countsOf(pod.name),
             ports: engines.portsOf(pod.name),
+            engine: engineMetrics.shownLoadOf(pod.name),
           })),
       }),
     );
@@ -338,6 +350,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
           serverOf: (picked, servedBy) => health.serverOf(picked, servedBy),
           models: () => registry.models(),
           watchNext: () => health.watchNext(),
+          keepsSession: text => asksFor('session-affinity', text, config.strategy),
           newRequestId: randomUUID,
         },
         onFact: reportDoor(instruments, log),
@@ -366,6 +379,16 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       publishers: () => feed.snapshot(),
       usesKvEvents,
     });
+    reportFamilies(metrics, config.metricFamilies, {
+      instruments,
+      pods: () => registry.pods(),
+      running: pod => load.running(pod),
+      engineLoad: pod => engineMetrics.shownLoadOf(pod.name),
+      indexBlocks: () => cache.index.size().blocks,
+      tokenizers: config.mode.kind === 'local' ? 'local' : 'engines',
+      pool: POOL_NAME,
+      gatewayPod: hostname(),
+    });
     phase = 'serving';
 
     let stopped: Promise<void> | undefined;
@@ -384,9 +407,12 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
   }
 }
 
+/** What llm-d's metrics call the pods where no InferencePool gives them a name. */
+const POOL_NAME = 'warmroute';
+
 /** undefined: no request is dropped. */
-function sheddingFor({ shedQueue: queue }: Config, load: Load): AreFull | undefined {
-  return queue === undefined ? undefined : createShedding({ queue, queueOf: pod => load.running(pod) });
+function sheddingFor({ shedQueue: queue }: Config, queueOf: (pod: Pod) => number): AreFull | undefined {
+  return queue === undefined ? undefined : createShedding({ queue, queueOf });
 }
 
 /** undefined: no pod is asked how it is. */

@@ -13,8 +13,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   slices: [],
   listeners: [],
   warmup: [],
+  strategies: ['domain'],
+  settings: ['domain', 'strategies'],
   addresses: ['settings'],
-  settings: ['domain'],
   config: ['settings'],
   'prefix-index': ['domain'],
   cache: ['domain', 'time', 'prefix-index'],
@@ -22,8 +23,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   pods: ['domain', 'time', 'slots', 'coalesced', 'kubernetes'],
   kubernetes: ['time', 'coalesced'],
   health: ['domain', 'time'],
-  'engine-api': ['domain', 'time', 'health/pods-health'],
-  routing: ['domain', 'time', 'slots', 'health/pods-health', 'cache', 'prefix-index', 'prompt', 'pods'],
+  'engine-api': ['domain', 'time', 'slots', 'health/pods-health'],
+  routing: [
+    'domain',
+    'strategies',
+    'time',
+    'slots',
+    'health/pods-health',
+    'cache',
+    'prefix-index',
+    'prompt',
+    'pods',
+  ],
   events: ['domain', 'time', 'slots', 'cache', 'prefix-index', 'prompt/blocks', 'pods'],
   extproc: ['domain', 'routing/route'],
   tls: ['time', 'extproc/tls-handshakes', 'pods/bounded-read', 'pods/file-watch'],
@@ -32,6 +43,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'domain',
     'time',
     'engine-api/port-watch',
+    'engine-api/engine-metrics',
     'health/pods-health',
     'cache',
     'prefix-index',
@@ -69,6 +81,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'routing/label-selector',
   ],
   tokenizing: ['config', 'domain', 'prompt'],
+  'engine-loads': ['config', 'engine-api', 'strategies'],
   serve: [
     'addresses',
     'grpc-ports',
@@ -78,6 +91,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'time',
     'listeners',
     'discovering',
+    'strategies',
+    'engine-loads',
     'tokenizing',
     'warmup',
     'engines',
@@ -102,7 +117,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Files of a part with a shorter list than the part has. */
 const STRICTER: Readonly<Record<string, readonly string[]>> = {
-  'routing/policy': ['domain'],
+  'routing/policy': [
+    'domain',
+    'routing/strategies/snapshot',
+    'routing/strategies/session-affinity',
+    'routing/strategies/least-engine-load',
+    'routing/strategies/weighted',
+  ],
   'routing/load': ['domain'],
 };
 

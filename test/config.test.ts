@@ -1,7 +1,7 @@
 import { assert } from 'chai';
-import { type Environment, loadConfig, readConfig } from '../src/config.ts';
+import { type Environment, loadConfig, namesWithoutEffect, readConfig, unknownNames } from '../src/config.ts';
 import { SETTINGS, type Setting } from '../src/settings/settings.ts';
-import { aConfig } from './support/builders.ts';
+import { aConfig, aStrategy } from './support/builders.ts';
 
 function problemsOf(environment: Environment): readonly string[] {
   const loaded = readConfig(environment);
@@ -21,6 +21,7 @@ describe('configuration', () => {
       grpcAddress: '0.0.0.0:50052',
       tls: 'off',
       adminAddress: '0.0.0.0:8080',
+      metricFamilies: ['aibrix', 'llm-d'],
       adminDebug: false,
       debugHeaders: false,
       targetHeaders: 'off',
@@ -47,6 +48,7 @@ describe('configuration', () => {
       kvEventsTopic: '',
       dnsRefreshMs: 5000,
       healthIntervalMs: 2000,
+      metricsIntervalMs: 1000,
       // AIBrix's own.
       useRemoteTokenizer: false,
       kubernetesSelector: 'model.aibrix.ai/name',
@@ -55,17 +57,17 @@ describe('configuration', () => {
       localTokenizer: 'character',
       blockSizeBytes: 4,
       historyBlocks: 200_000,
-      historyMinutes: 20,
+      historyMs: 20 * 60_000,
       imbalanceRequests: 8,
       standardDeviationFactor: 1,
       tokenizerTimeoutMs: 5000,
       grpcMaxMessageBytes: 4 * 1024 * 1024,
       // AIBrix leaves this one unset.
-      strategy: 'prefix-cache',
+      strategy: aStrategy(),
       otlpProtocol: 'grpc',
       serviceName: 'warmroute',
       mode: { kind: 'local', tokenizer: 'character' },
-      defaultStrategy: 'prefix-cache',
+      defaultStrategy: aStrategy(),
     });
   });
 
@@ -111,7 +113,7 @@ describe('configuration', () => {
       aConfig({ WARMROUTE_UNSET_STRATEGY: 'pass', ROUTING_ALGORITHM }).defaultStrategy;
     assert.deepEqual(
       [strategyOf(), strategyOf(''), strategyOf('prefix-cache')],
-      ['pass', 'pass', 'prefix-cache'],
+      ['pass', 'pass', aStrategy()],
     );
   });
 
@@ -120,6 +122,38 @@ describe('configuration', () => {
     assert.match(problem ?? '', /AIBRIX_AUTH_BEARER_TOKEN.*Envoy/);
     assert.notInclude(problem, 'hunter2');
     assert.isEmpty(more);
+  });
+
+  it('knows which variables of AIBrix change nothing here, and says why', () => {
+    const environment = {
+      REDIS_HOST: 'aibrix-redis-master',
+      REDIS_PORT: 'tcp://10.0.0.1:6379',
+      AIBRIX_PREFILL_REQUEST_TIMEOUT: '60',
+      AIBRIX_STATESYNC_ENABLED: ' ',
+      AIBRIX_SYNC_MAX_CONTEXTS: '1000',
+      AIBRIX_GATEWAY_PLUGINS_SERVICE_HOST: '10.0.0.2',
+      ROUTING_ALGORITHM: 'random',
+      HOME: '/',
+    };
+    const found = namesWithoutEffect(environment);
+    assert.deepEqual(
+      found.map(({ name }) => name),
+      ['REDIS_HOST', 'AIBRIX_PREFILL_REQUEST_TIMEOUT', 'AIBRIX_SYNC_MAX_CONTEXTS'],
+    );
+    for (const { why } of found) assert.isNotEmpty(why);
+    assert.isEmpty(unknownNames(environment));
+  });
+
+  it('knows which names are nobody’s', () => {
+    const environment = {
+      ...{
+        AIBRIX_PREFIX_CASHE_BLOCK_SIZE: '16',
+        WARMROUTE_DRIAN_MS: '1',
+        AIBRIX_REDIS_MASTER_PORT: 'tcp://10.0.0.1:6379',
+      },
+      ...{ AIBRIX_AUTH_BEARER_TOKEN: 'x', AIBRIX_PREFIX_CACHE_BLOCK_SIZE: '16', OTHER: '1' },
+    };
+    assert.deepEqual(unknownNames(environment), ['AIBRIX_PREFIX_CASHE_BLOCK_SIZE', 'WARMROUTE_DRIAN_MS']);
   });
 
   it('is shown without the passwords of URLs, be they right or wrong', () => {
@@ -162,7 +196,7 @@ describe('configuration', () => {
     });
     assert.equal(config.drainMs, 5000);
     assert.equal(config.logLevel, 'info');
-    assert.equal(config.strategy, 'random');
+    assert.deepEqual(config.strategy, aStrategy('random'));
   });
 
   it('says of every setting what is in force and where it comes from', () => {
@@ -258,6 +292,13 @@ describe('configuration', () => {
     const good: [string, string, keyof typeof SETTINGS, unknown][] = [
       ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '7', 'tokenizerTimeoutMs', 7000],
       ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '7s', 'tokenizerTimeoutMs', 7000],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '500ms', 'tokenizerTimeoutMs', 500],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '1.5s', 'tokenizerTimeoutMs', 1500],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '1m', 'tokenizerTimeoutMs', 60_000],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '1m30s', 'tokenizerTimeoutMs', 90_000],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '1500µs', 'tokenizerTimeoutMs', 2],
+      ['AIBRIX_PREFIX_CACHE_EVICTION_DURATION_MINS', '7', 'historyMs', 420_000],
+      ['AIBRIX_PREFIX_CACHE_EVICTION_DURATION_MINS', '90s', 'historyMs', 90_000],
       ['WARMROUTE_GRPC_ADDRESS', '[::]:50052', 'grpcAddress', '[::]:50052'],
       ['WARMROUTE_ADMIN_ADDRESS', '[fe80::1]:0', 'adminAddress', '[fe80::1]:0'],
       ['WARMROUTE_ADMIN_ADDRESS', 'localhost:65535', 'adminAddress', 'localhost:65535'],
@@ -360,6 +401,8 @@ describe('configuration', () => {
       ['WARMROUTE_INDEX_CAPACITY_BYTES', '1000', 'must be from 1048576 to 4294967296'],
       ['WARMROUTE_EXPECTED_BLOCKS_TTL_MS', '1.5', whole],
       ['WARMROUTE_HEALTH_INTERVAL_MS', '-1', 'must be a whole number'],
+      ['WARMROUTE_METRICS_INTERVAL_MS', '1s', whole],
+      ['WARMROUTE_METRIC_FAMILIES', 'aibrix,none', 'must be of aibrix, llm-d, several with commas, or none'],
       ['WARMROUTE_DNS_REFRESH_MS', '99', 'must be from 100 to 2147483647'],
       [TOKENIZER, 'on', flag],
       [TOKENIZER_IN_AIBRIX, '2', flag],
@@ -368,7 +411,6 @@ describe('configuration', () => {
       ['AIBRIX_PREFIX_CACHE_TOKENIZER_TYPE', 'bpe', 'must be one of character, tiktoken, remote'],
       ['AIBRIX_PREFIX_CACHE_BLOCK_SIZE', '0', 'must be from 1 to 1000000'],
       ['AIBRIX_PREFIX_CACHE_BLOCK_NUMBER', '1e5', whole],
-      ['AIBRIX_PREFIX_CACHE_EVICTION_DURATION_MINS', '20m', whole],
       ['AIBRIX_PREFIX_CACHE_HASH_SEED', '0x1', whole],
       ['AIBRIX_PREFIX_CACHE_HASH_SEED', '18446744073709551616', 'must be below 2^64'],
       ['AIBRIX_PREFIX_CACHE_POD_RUNNING_REQUEST_IMBALANCE_ABS_COUNT', 'eight', whole],
@@ -383,13 +425,17 @@ describe('configuration', () => {
         'http://%s:port',
         `${url} with %s for the IP address of the pod`,
       ],
-      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '500ms', 'must be whole seconds, as 5 or 5s'],
-      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '0', 'must be from 1 to 2147483'],
-      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '2147484s', 'must be from 1 to 2147483'],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '5 s', 'must be a time, as 5, 5s or 500ms'],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '-5s', 'must be a time, as 5, 5s or 500ms'],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '5d', 'must be a time, as 5, 5s or 500ms'],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', 's', 'must be a time, as 5, 5s or 500ms'],
+      ['AIBRIX_PREFIX_CACHE_EVICTION_DURATION_MINS', '1000001', 'must be from 1ms to 1000000m'],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '0', 'must be from 1ms to 2147483s'],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '2147484s', 'must be from 1ms to 2147483s'],
       [
         'ROUTING_ALGORITHM',
         'slo',
-        'must be one of prefix-cache, least-request, random, round-robin, power-of-two',
+        'slo is not taken over from AIBrix: requests are not queued here by service level; use least-latency, or prefix-cache',
       ],
       ['AIBRIX_GRPC_MAX_MESSAGE_SIZE_BYTES', '4Mi', whole],
       ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4317', url],

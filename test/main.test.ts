@@ -223,6 +223,34 @@ describe('warmroute', function () {
       assert.deepEqual(messages.slice(-2), ['draining', 'stopped']);
     });
 
+    it('says once which settings of AIBrix change nothing here, and why, without their values', async () => {
+      const cli = start(['serve'], {
+        ...{ ...FREE_PORTS, WARMROUTE_PODS_FILE: podsFile, WARMROUTE_DRAIN_MS: '0' },
+        ...{ REDIS_HOST: 'redis', REDIS_PASSWORD: 'hunter2', AIBRIX_TOKENIZER_TTL: '300s' },
+        AIBRIX_PREFIX_CASHE_BLOCK_SIZE: '128',
+      });
+      await cli.line('"ready"');
+      cli.kill('SIGTERM');
+      const { stdout } = await cli.ended;
+      const lines = stdout
+        .trim()
+        .split('\n')
+        .map(line => JSON.parse(line));
+      const named = lines.filter(({ msg }) => msg === 'settings of AIBrix that change nothing here');
+      assert.lengthOf(named, 1);
+      assert.deepEqual((named[0].variables as string[]).map(text => text.split(':')[0]!).sort(), [
+        'AIBRIX_TOKENIZER_TTL',
+        'REDIS_HOST',
+        'REDIS_PASSWORD',
+      ]);
+      assert.include(named[0].variables, 'AIBRIX_TOKENIZER_TTL: a tokenizer leaves with its pod');
+      assert.deepInclude(
+        lines.filter(({ name }) => name === 'AIBRIX_PREFIX_CASHE_BLOCK_SIZE').map(({ msg }) => msg),
+        'there is no such setting: is it misspelt?',
+      );
+      assert.notInclude(stdout, 'hunter2');
+    });
+
     it('is not ready while it drains, and a second signal ends it at once', async () => {
       const cli = start(['serve'], {
         ...FREE_PORTS,

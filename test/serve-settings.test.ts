@@ -126,6 +126,8 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
   kubernetesNamespaces: elsewhere('test/serve-kubernetes.test.ts'),
   inferencePool: elsewhere('test/serve-kubernetes.test.ts', 'OF_POOL'),
   modelsRefreshMs: elsewhere('test/serve-kubernetes.test.ts'),
+  metricFamilies: elsewhere('test/serve-metric-families.test.ts'),
+  metricsIntervalMs: elsewhere('test/serve-strategies.test.ts'),
   grpcAddress: elsewhere('test/serve-lifecycle.test.ts'),
   healthAddress: elsewhere('test/serve-tls.test.ts'),
   tls: elsewhere('test/serve-tls.test.ts'),
@@ -328,7 +330,7 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
     assert.isFalse(await isRecognized({ AIBRIX_PREFIX_CACHE_BLOCK_NUMBER: '1' }, another));
   }),
 
-  historyMinutes: here('is how long both histories count', async () => {
+  historyMs: here('is how long both histories count', async () => {
     await writePods(2);
     for (const [minutes, reason] of [
       ['20', 'prefix_match'],

@@ -1,4 +1,4 @@
-import { type Config, loadConfig, unknownNames } from '../config.ts';
+import { type Config, loadConfig, namesWithoutEffect, unknownNames } from '../config.ts';
 import { planDiscovery } from '../discovering.ts';
 import { KubernetesError } from '../kubernetes/kubernetes.ts';
 import { createStdoutLogger, type Logger } from '../ops/log.ts';
@@ -29,6 +29,12 @@ export async function serveCommand(ending: AbortSignal): Promise<void> {
 
 async function run(config: Config, log: Logger, output: LogOutput, ending: AbortSignal): Promise<void> {
   for (const name of unknownNames()) log.warn({ name }, 'there is no such setting: is it misspelt?');
+  const ineffective = namesWithoutEffect();
+  if (ineffective.length > 0)
+    log.warn(
+      { variables: ineffective.map(({ name, why }) => `${name}: ${why}`) },
+      'settings of AIBrix that change nothing here',
+    );
   const parts = { log, logLinesDropped: () => output.dropped, ending };
   const server = await serve(config, parts).catch((error: unknown) => {
     if (ending.aborted && error === ending.reason) return undefined;

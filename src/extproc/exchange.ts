@@ -3,7 +3,8 @@
  * directions are independent, since an upstream may answer before the request is finished.
  */
 import type { Decision, RoutedDecision } from '../domain.ts';
-import { type Endpoint, endpointOf } from '../domain.ts';
+import { type Endpoint, endpointOf, uses } from '../domain.ts';
+import { sessionIdOf } from '../routing/route.ts';
 import type { BodyLease } from './body-memory.ts';
 import * as name from './headers.ts';
 import type { Incoming, Modes, ResponseMessage } from './incoming.ts';
@@ -137,12 +138,15 @@ export class Exchange {
     const pod = server.kind === 'pod' ? server.pod : undefined;
     const endpoint = server.kind === 'pod' ? endpointOf(server.pod) : server.endpoint;
     return {
+      ...(uses(decision.strategy, 'session-affinity') && {
+        [name.SESSION_ID]: sessionIdOf(endpoint),
+      }),
       ...(this.#targetHeaders === 'aibrix' && {
         ...(pod && { [name.TARGET_POD]: pod.name }),
         [name.TARGET_POD_IP]: endpoint,
       }),
       ...(this.#targetHeaders === 'warmroute' && servedBy !== undefined && { [name.X_TARGET_POD]: endpoint }),
-      [name.ROUTING_STRATEGY]: decision.strategy,
+      [name.ROUTING_STRATEGY]: decision.strategy.text,
       [name.REQUEST_ID]: this.#request.requestId,
       ...(this.#request.wantsDebug && {
         ...(pod && { [name.POD]: pod.name }),

@@ -16,6 +16,10 @@ export const DATA_PARALLEL_RANK = 'x-data-parallel-rank';
  * routes send what has it to `target-pod`: it is on its way to a pod only together with that.
  */
 export const ROUTING_STRATEGY = 'routing-strategy';
+/** Where the session's requests go, base64 of `ip:port`. Request: what an earlier response said. AIBrix's contract, as the next. */
+export const SESSION_ID = 'x-session-id';
+/** Request: what the client calls its session. */
+export const SESSION_KEY = 'x-aibrix-session-key';
 /** Request: the model, by which AIBrix's routes choose a service where no pod is picked. */
 export const MODEL = 'model';
 /** Request: a label selector that the pod must match. AIBrix's contract. */

@@ -84,7 +84,7 @@ export function mutationOf(
   const set_headers = [
     setHeader(name.TARGET_POD, endpoint),
     setHeader(name.DESTINATION_ENDPOINT, destination),
-    setHeader(name.ROUTING_STRATEGY, decision.strategy),
+    setHeader(name.ROUTING_STRATEGY, decision.strategy.text),
     setHeader(name.X_REQUEST_ID, name.headerValue(requestId)),
   ];
   if (decision.rank !== undefined)

@@ -58,6 +58,8 @@ export interface ExchangeOptions extends reply.Disclosure {
   readonly models: () => readonly ModelEntry[];
   /** Whether to ask for the response of the request that is coming in, where Envoy does not show it anyway. */
   readonly watchNext: () => Visibility;
+  /** Whether requests with this `routing-strategy` header are told where their session is. */
+  readonly keepsSession: (strategy: string | undefined) => boolean;
   /** For requests that come without an `x-request-id`. */
   readonly newRequestId: () => string;
 }
@@ -197,15 +199,17 @@ export class RequestSide {
     }
     const isRouted = method === 'POST' && (treatment === 'routed' || treatment === 'makes_response');
     const isNamed = treatment === 'names_response';
+    const strategy = headers.get(name.ROUTING_STRATEGY);
     const request: Ask = {
       path,
       contentType: headers.get('content-type'),
       contentEncoding: headers.get('content-encoding'),
-      strategy: headers.get(name.ROUTING_STRATEGY),
+      strategy,
+      session: { id: headers.get(name.SESSION_ID), key: headers.get(name.SESSION_KEY) },
       priority: priorityIn(headers.get(this.#options.priorityHeader)),
       labels: headers.get(name.EXTERNAL_FILTER),
       subset,
-      response: isRouted || isNamed || this.#echoes ? this.#responseOf(treatment) : 'unwatched',
+      response: isRouted || isNamed || this.#echoes ? this.#responseOf(treatment, strategy) : 'unwatched',
       unroutable: this.#echoes ? 'any_pod' : 'reject',
       requestId: this.requestId,
       trace: traceOf(headers),
@@ -351,8 +355,10 @@ export class RequestSide {
   }
 
   /** A response whose body passes through us is shown with its headers, too. */
-  #responseOf(treatment: PathRule['treatment']): Visibility {
+  #responseOf(treatment: PathRule['treatment'], strategy: string | undefined): Visibility {
     if (this.#modes.response !== 'NONE' || this.wantsDebug) return 'watched';
+    // Its headers tell the client where its session is.
+    if (this.#modes.request === 'BUFFERED' && this.#options.keepsSession(strategy)) return 'watched';
     // Its headers say whether there is an id to be looked for.
     if (treatment === 'makes_response' && this.#modes.request === 'BUFFERED') return 'watched';
     // Envoy drops an override that its list does not have: nothing is lost where it only asks for the response's headers.

@@ -103,6 +103,23 @@ export function createInstruments(metrics: Metrics) {
       'strategy',
       'reason',
     ]),
+    picks: counter('warmroute_picks_total', 'Requests by the pod that was picked', ['pod', 'model']),
+    ended: counter(
+      'warmroute_ended_requests_total',
+      'Routed requests that are over, by HTTP status; `unseen`: Envoy did not show the response to the router (docs/architecture.md, Health)',
+      ['model', 'status'],
+    ),
+    scrapeFailures: counter(
+      'warmroute_engine_scrape_failures_total',
+      'Reads of an engine’s metrics that failed, by why',
+      ['pod', 'why'],
+    ),
+    scrapes: counter('warmroute_engine_scrapes_total', 'Reads of engines’ metrics that succeeded'),
+    unscored: counter(
+      'warmroute_unscored_strategies_total',
+      'Decisions in which a strategy was not heard, as too few engines had said what it compares',
+      ['strategy'],
+    ),
     rejections: counter('warmroute_rejections_total', 'Requests answered with an error, by kind', ['kind']),
     answers: counter('warmroute_answers_total', 'Requests answered by the router itself, by what with', [
       'what',

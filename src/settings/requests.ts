@@ -49,7 +49,7 @@ export const REQUESTS = {
     undefined,
     'requests',
     wholeNumber(1, MAX_COUNT),
-    'Requests with a negative priority are answered 429 with `retry-after` while every pod that they could go to has so many requests in flight, or more. Unset: no request is dropped.',
+    'Requests with a negative priority are answered 429 with `retry-after` while every pod that they could go to has so many requests in flight, or more: of this router’s, or, by its engine’s metrics (`WARMROUTE_METRICS_INTERVAL_MS`), of all that run and wait there. Unset: no request is dropped.',
   ),
   priorityHeader: setting(
     'Warmroute',

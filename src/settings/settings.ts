@@ -11,8 +11,8 @@ import { REQUESTS } from './requests.ts';
 import type { Setting } from './setting.ts';
 import { TLS } from './tls.ts';
 
-export { WITHOUT_EFFECT } from './aibrix.ts';
 export type { Setting } from './setting.ts';
+export { WITHOUT_EFFECT, type WithoutEffect, withoutEffect } from './without-effect.ts';
 
 export const SETTINGS = {
   ...DISCOVERY,

@@ -35,11 +35,11 @@ const ROWS: readonly Row[] = [
     },
   },
   {
-    error: { kind: 'bad_strategy', strategy: 'fastest' },
+    error: { kind: 'bad_strategy', strategy: 'fastest', why: 'it is none of them' },
     status: 400,
     headers: { 'x-error-routing': 'true' },
     body: {
-      message: 'incorrect routing strategy fastest',
+      message: 'incorrect routing strategy fastest: it is none of them',
       type: 'invalid_request_error',
       code: null,
       param: null,

@@ -3,7 +3,7 @@ import type { Endpoint } from '../../src/domain.ts';
 import { FORGEABLE } from '../../src/extproc/headers.ts';
 import type { ExchangeOptions } from '../../src/extproc/request-side.ts';
 import type { RouteRequest, Server } from '../../src/routing/route.ts';
-import { aPod, aRoutedDecision } from '../support/builders.ts';
+import { aPod, aRoutedDecision, aStrategy } from '../support/builders.ts';
 import {
   CHAT_PATH,
   headersSet,
@@ -56,6 +56,8 @@ describe('The headers of an exchange', () => {
       'content-type': 'application/json; charset=utf-8',
       'content-encoding': 'gzip',
       'routing-strategy': 'random',
+      'x-session-id': 'MTI3LjAuMC4xOjgwMDA=',
+      'x-aibrix-session-key': 'agent-7',
       'external-filter': 'tenant=a',
       'x-gateway-inference-priority': '-1',
       'x-request-id': 'abc',
@@ -67,6 +69,7 @@ describe('The headers of an exchange', () => {
       contentType: 'application/json; charset=utf-8',
       contentEncoding: 'gzip',
       strategy: 'random',
+      session: { id: 'MTI3LjAuMC4xOjgwMDA=', key: 'agent-7' },
       priority: -1,
       labels: 'tenant=a',
       subset: undefined,
@@ -94,6 +97,7 @@ describe('The headers of an exchange', () => {
         contentType: undefined,
         contentEncoding: undefined,
         strategy: undefined,
+        session: { id: undefined, key: undefined },
         priority: 0,
         labels: undefined,
         subset: undefined,
@@ -152,6 +156,33 @@ describe('The headers of an exchange', () => {
     assert.deepEqual(response('warmroute'), rest);
     assert.deepEqual(response('off'), rest);
   });
+
+  it('say where a session is, to who asked for sessions: at the pod that served', () => {
+    const decision = aRoutedDecision({ strategy: aStrategy('session-affinity:2,least-request') });
+    const idOf = (text: string) => Buffer.from(text).toString('base64');
+    const { request, response } = headersAfterPick({}, {}, decision);
+    assert.equal(response['x-session-id'], idOf('127.0.0.1:8000'));
+    assert.equal(response['routing-strategy'], 'session-affinity:2,least-request');
+    assert.equal(request.get('routing-strategy'), 'session-affinity:2,least-request');
+    const serverOf = () => ({ kind: 'pod', pod: OTHER }) as const;
+    const other = headersAfterPick({}, { serverOf }, decision).response;
+    assert.equal(other['x-session-id'], idOf('10.0.0.9:9000'));
+    assert.notProperty(headersAfterPick({}).response, 'x-session-id');
+  });
+
+  for (const [asks, visibility] of [
+    ['session-affinity', 'watched'],
+    [undefined, 'unwatched'],
+  ] as const) {
+    it(`are asked for of a response where it is to say where a session is: ${asks}`, () => {
+      const exchange = anExchange(undefined, { keepsSession: text => text === 'session-affinity' });
+      const headers = asks === undefined ? {} : { 'routing-strategy': asks };
+      happen(exchange, requestHeaders({ headers }));
+      const [action] = happen(exchange, requestBody('hello', 'end'));
+      assert(action?.kind === 'route');
+      assert.equal(action.request.response, visibility);
+    });
+  }
 
   const OTHER = aPod({ name: 'engine-9', ip: '10.0.0.9', port: 9000 });
   for (const [what, server, expected] of [

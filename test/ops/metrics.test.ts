@@ -92,6 +92,17 @@ describe('the metrics', () => {
     assert.notInclude(await scrape(other), 'warmroute_unexpected_errors_total 1');
   });
 
+  it('are left out by their names, whatever is recorded of them', async () => {
+    const metrics = createMetrics(name => !name.startsWith('aibrix_'));
+    const { aibrix, unexpected } = createInstruments(metrics);
+    aibrix.zmqReceived.add(1, { pod_key: 'a', event_type: 'BlockStored' });
+    aibrix.zmqProcessing.record(1);
+    unexpected.add(1);
+    const text = await scrape(metrics);
+    assert.notInclude(text, 'aibrix_');
+    assert.include(text, 'warmroute_unexpected_errors_total 1');
+  });
+
   describe('counted', () => {
     let metrics: Metrics;
     beforeEach(() => {

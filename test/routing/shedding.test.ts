@@ -1,7 +1,16 @@
 import { assert } from 'chai';
 import type { Pod } from '../../src/domain.ts';
-import { createShedding } from '../../src/routing/shedding.ts';
+import { createShedding, queueAt } from '../../src/routing/shedding.ts';
+import { anEngineLoad, UNKNOWN_LOAD } from '../support/builders.ts';
 import { a, aRequest, b, c, NEVER, RouteBench, rejected, routed } from '../support/route-bench.ts';
+
+describe('The queue of a pod', () => {
+  it('is what this router has in flight there, or all that the engine has', () => {
+    assert.equal(queueAt(3, UNKNOWN_LOAD), 3);
+    assert.equal(queueAt(3, anEngineLoad({ running: 2, waiting: 5 })), 7);
+    assert.equal(queueAt(3, anEngineLoad()), 3, 'what the engine said is older');
+  });
+});
 
 describe('A request that may be dropped', () => {
   let bench: RouteBench;

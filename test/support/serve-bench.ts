@@ -67,6 +67,7 @@ export class ServeBench {
       WARMROUTE_GRPC_ADDRESS: '127.0.0.1:0',
       WARMROUTE_ADMIN_ADDRESS: '127.0.0.1:0',
       WARMROUTE_DRAIN_MS: '0',
+      WARMROUTE_METRICS_INTERVAL_MS: '0',
       WARMROUTE_DEBUG_HEADERS: 'true',
       ...environment,
     });
