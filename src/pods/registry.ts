@@ -167,6 +167,7 @@ function sameReplica(a: Pod, b: Pod): boolean {
     a.port === b.port &&
     a.model === b.model &&
     a.incarnation === b.incarnation &&
+    a.metricsPort === b.metricsPort &&
     isDeepStrictEqual(a.kvEvents, b.kvEvents)
   );
 }

@@ -57,7 +57,11 @@ export function enginesIn(object: PodObject, ports: EndpointPorts, before: reado
   const engines = numbers.map((port, at): Engine => {
     const name = numbers.length === 1 ? key : `${key}:${port}`;
     const kvEvents = eventsOf(hints.kvEvents, at, numbers.length);
-    const pod = { name, ip, port, model: '', aliases: [], incarnation, labels, kvEvents };
+    const { metricsPort } = numbers.length === 1 ? hints : {};
+    const pod: Pod = {
+      ...{ name, ip, port, model: '', aliases: [], incarnation, labels, kvEvents },
+      ...(metricsPort !== undefined && { metricsPort }),
+    };
     const wasReady = before.some(other => other.standing !== 'starting' && isSame(other.pod, pod));
     const standing = object.condition === 'ready' ? 'ready' : wasReady ? 'unready' : 'starting';
     return { object, hints, pod, standing };
@@ -80,7 +84,7 @@ export function entryOf(
   const isServed = names.length === 0 || names.includes(model) || adapters.includes(model);
   aliases.delete(model);
   const whole = { ...pod, model, aliases: [...aliases] };
-  const { ip: address, incarnation: _, ...shared } = whole;
+  const { ip: address, incarnation: _, metricsPort: __, ...shared } = whole;
   return {
     entry: {
       spec: { ...shared, address },

@@ -9,6 +9,8 @@ export interface PodHints {
   readonly model: string | undefined;
   readonly aliases: readonly string[];
   readonly port: number;
+  /** undefined: the port. */
+  readonly metricsPort: number | undefined;
   readonly kvEvents: KvEventSource;
   /** Which container the engine is in; undefined: the one that declares its port, else the first. */
   readonly container: string | undefined;
@@ -25,6 +27,7 @@ export interface HintProblem {
 export const AIBRIX = {
   model: 'model.aibrix.ai/name',
   port: 'model.aibrix.ai/port',
+  metricsPort: 'model.aibrix.ai/metric-port',
   kvEvents: 'model.aibrix.ai/kv-events-enabled',
   /** Of the pods of one engine that spans several, which serves no API but in the first. */
   rayNode: 'ray.io/node-type',
@@ -36,6 +39,7 @@ export const ANNOTATIONS = {
   model: 'warmroute.dev/model',
   aliases: 'warmroute.dev/aliases',
   port: 'warmroute.dev/port',
+  metricsPort: 'warmroute.dev/metrics-port',
   container: 'warmroute.dev/container',
   kvEvents: 'warmroute.dev/kv-events',
   kvEventsPort: 'warmroute.dev/kv-events-port',
@@ -75,6 +79,7 @@ export function readHints(pod: PodObject): {
         ...(metadata.first([AIBRIX.adapter], listed) ?? []),
       ],
       port: metadata.first([ANNOTATIONS.port, AIBRIX.port], portIn) ?? DEFAULT_PORT,
+      metricsPort: metadata.first([ANNOTATIONS.metricsPort, AIBRIX.metricsPort], portIn),
       kvEvents: kvEventsOf(metadata),
       container: metadata.first([ANNOTATIONS.container], text =>
         pod.containers.some(({ name }) => name === text)

@@ -134,6 +134,15 @@ describe('pods of Pods', () => {
     assert.notInclude(changes.take().join(), 'left');
   });
 
+  it('have metrics on a port of their own, unless they are several', () => {
+    const annotations = { 'warmroute.dev/metrics-port': '9001' };
+    const ports = () => registry.pods().map(({ metricsPort }) => metricsPort);
+    update([object({ annotations })]);
+    assert.deepEqual(ports(), [9001]);
+    update([object({ annotations })], [8000, 8001]);
+    assert.deepEqual(ports(), [undefined, undefined]);
+  });
+
   it('have their engine in the container that is named, that declares the port, or that is first', () => {
     const containers = { proxy: { ports: [80] }, engine: { ports: [8000] } };
     const restarts = (which: keyof typeof containers) => ({

@@ -27,6 +27,7 @@ const NOTHING: ReturnType<typeof said> = {
   model: undefined,
   aliases: [],
   port: 8000,
+  metricsPort: undefined,
   kvEvents: { kind: 'auto' },
   container: undefined,
   problems: [],
@@ -41,9 +42,12 @@ describe('what labels and annotations say of an engine', () => {
       'model.aibrix.ai/name': 'llama',
       'model.aibrix.ai/port': '8080',
       'model.aibrix.ai/engine': 'vllm',
+      'model.aibrix.ai/metric-port': '8081',
       'model.aibrix.ai/kv-events-enabled': 'true',
     };
-    assert.deepEqual(said(labels), { ...NOTHING, model: 'llama', port: 8080, kvEvents: USUAL });
+    assert.deepEqual(said(labels), {
+      ...{ ...NOTHING, model: 'llama', port: 8080, metricsPort: 8081, kvEvents: USUAL },
+    });
     assert.deepEqual(said({ 'model.aibrix.ai/kv-events-enabled': 'false' }).kvEvents, { kind: 'none' });
   });
 
@@ -63,6 +67,7 @@ describe('what labels and annotations say of an engine', () => {
       'warmroute.dev/aliases': 'one, two,',
       'warmroute.dev/port': '9000',
       'warmroute.dev/container': 'proxy',
+      'warmroute.dev/metrics-port': '9001',
       'warmroute.dev/kv-events': 'zmq',
       'warmroute.dev/kv-events-port': '6000',
       'warmroute.dev/replay-port': '6100',
@@ -73,6 +78,7 @@ describe('what labels and annotations say of an engine', () => {
       model: 'org/base',
       aliases: ['one', 'two'],
       port: 9000,
+      metricsPort: 9001,
       container: 'proxy',
       kvEvents: { kind: 'zmq', port: 6000, replayPort: 6100, ranks: 4 },
       problems: [],
