@@ -19,7 +19,10 @@ export interface Requests {
 
 /** For a page of a list, or for a watch to be accepted. */
 const ANSWER_MS = 30_000;
-/** Bookmarks come about once a minute. */
+/**
+ * Bookmarks come about once a minute, but only while the API server hears of progress: of changes of other objects of the kind, or from
+ * an etcd that tells of it (kubeadm has it do so every five seconds). Elsewhere a quiet watch is asked anew, which costs one request.
+ */
 const SILENCE_MS = 90_000;
 /** So that the watches of all who were disconnected together do not end together. */
 const WATCH_SECONDS = { least: 300, most: 600 } as const;

@@ -17,6 +17,7 @@ export function reportKubernetes(
   now: Clock = monotonicClock,
 ): OnWatchFact {
   const throttle = createLogThrottle(log, { everyMs: EVERY_MS, now });
+  const once = createLogThrottle(log, { everyMs: Number.POSITIVE_INFINITY, now });
   /** By source; at first when it began to ask. */
   const heardAtMs = new Map<string, number>();
   instruments.kubernetesSilence.onScrape(set => {
@@ -56,11 +57,10 @@ export function reportKubernetes(
       }
       case 'watch_ended':
         if (fact.why === 'closed') break;
-        instruments.kubernetesErrors.add(1, { source, error: 'silent' });
-        throttle.warn(
-          `silent ${source}`,
+        once.info(
+          source,
           { source },
-          'the Kubernetes API said nothing for 90 s, not even that nothing happens: asked anew',
+          'the Kubernetes API said nothing for 90 s, and is asked anew each time: usual where nothing happens and etcd does not tell of its progress',
         );
         break;
       case 'handler_failed':

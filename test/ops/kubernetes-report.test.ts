@@ -43,12 +43,9 @@ describe('the report on the Kubernetes API', () => {
         message: 'grant it',
         retryInMs: 7.5,
       });
-    report(PODS, { kind: 'watch_ended', why: 'silent' });
-    report(PODS, { kind: 'watch_ended', why: 'closed' });
     const text = await telemetry.scrape();
     assert.include(text, 'warmroute_kubernetes_errors_total{source="llm/pods",error="forbidden"} 3');
-    assert.include(text, 'warmroute_kubernetes_errors_total{source="llm/pods",error="silent"} 1');
-    assert.deepEqual(levels(), ['warn', 'warn']);
+    assert.deepEqual(levels(), ['warn']);
     assert.deepInclude(logged.lines[0]!.fields, { source: 'llm/pods', why: 'grant it', retryInMs: 8 });
   });
 
@@ -60,6 +57,16 @@ describe('the report on the Kubernetes API', () => {
       'warmroute_kubernetes_relists_total{source="llm/pods",reason="expired"} 1',
     );
     assert.deepEqual(levels(), ['info', 'info']);
+  });
+
+  it('says once that watches are silent, which is no mistake', async () => {
+    report(PODS, { kind: 'watch_ended', why: 'closed' });
+    for (let i = 0; i < 3; i++) {
+      report(PODS, { kind: 'watch_ended', why: 'silent' });
+      clock.advance(90_000);
+    }
+    assert.deepEqual(levels(), ['info']);
+    assert.notInclude(await telemetry.scrape(), 'warmroute_kubernetes_errors_total{');
   });
 
   it('names a mistake of our own', async () => {
