@@ -44,6 +44,11 @@ const FROM_KUBERNETES =
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** For what is no setting: the variables by which the Kubernetes API is found. */
+export function processEnvironment(): Environment {
+  return process.env;
+}
+
 /** The configuration of this process. */
 export function loadConfig(): LoadedConfig {
   return readConfig(process.env);

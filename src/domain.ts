@@ -54,6 +54,10 @@ export interface Pod {
   readonly aliases: readonly string[];
   readonly kvEvents: KvEventSource;
   readonly labels: Readonly<Record<string, string>>;
+  /** Which process this is, where its source tells one from the next: another one holds nothing of what this one held. */
+  readonly incarnation?: string;
+  /** Where its `/metrics` are, if not behind its port. */
+  readonly metricsPort?: number;
 }
 
 /** What no pod can be called: as the model of a request it means that any pod will do. */

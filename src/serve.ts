@@ -3,7 +3,8 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { binding, hostAndPort } from './addresses.ts';
 import { type CacheState, createCacheState } from './cache/cache-state.ts';
-import type { Config } from './config.ts';
+import { type Config, type Environment, processEnvironment } from './config.ts';
+import { startDiscovery } from './discovering.ts';
 import { endpointOf, type Pod } from './domain.ts';
 import { readEngineAccess } from './engine-access.ts';
 import { HealthPoller, type HealthPollerOptions } from './engine-api/health-poller.ts';
@@ -21,6 +22,7 @@ import { reportFeed, reportRejectedMessages } from './ops/feed-report.ts';
 import { reportGrpc } from './ops/grpc-report.ts';
 import { reportHealth, reportPort } from './ops/health-report.ts';
 import { createInstruments } from './ops/instruments.ts';
+import { reportKubernetes } from './ops/kubernetes-report.ts';
 import type { Logger } from './ops/log.ts';
 import { createMetrics } from './ops/metrics.ts';
 import { createObserver } from './ops/observed.ts';
@@ -33,12 +35,11 @@ import {
   reportPods,
   reportState,
   reportUnfollowed,
+  reportUnnamed,
 } from './ops/reports.ts';
 import { reportScrapes } from './ops/scrape-report.ts';
 import { exporterFor, startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { reportTokenizer } from './ops/tokenizer-report.ts';
-import { followPodsFile } from './pods/discovery.ts';
-import { PodSources } from './pods/pod-sources.ts';
 import { PodRegistry } from './pods/registry.ts';
 import { BlockHasher } from './prompt/blocks.ts';
 import { modelAtStart } from './prompt/model-at-start.ts';
@@ -74,6 +75,8 @@ export interface ServeParts {
   readonly logLinesDropped?: () => number;
   /** Ends the start: `serve` rejects with its reason, and nothing is left. Without effect afterwards. */
   readonly ending?: AbortSignal;
+  /** What leads to the Kubernetes API. Default: the process's. */
+  readonly environment?: Environment;
 }
 
 export interface RunningServer {
@@ -89,11 +92,8 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-/** Starts the server. Rejects when the pods file cannot be used or an address cannot be bound; then nothing is left. */
-export async function serve(
-  config: Config & { readonly podsFile: string },
-  parts: ServeParts,
-): Promise<RunningServer> {
+/** Starts the server. Rejects when pods cannot be known or an address cannot be bound; then nothing is left. */
+export async function serve(config: Config, parts: ServeParts): Promise<RunningServer> {
   const { log } = parts;
   const stops: (() => unknown)[] = [];
   let phase: 'starting' | 'serving' | 'stopping' = 'starting';
@@ -295,13 +295,12 @@ export async function serve(
     ];
     const lives = new PodLives(registry, keepers, unexpected('the other parts get the change'));
     stops.push(() => lives.stop());
-    const sources = new PodSources(registry);
-    const discovery = await followPodsFile({
-      path: config.podsFile,
-      sink: sources.add(),
-      resolveEveryMs: config.dnsRefreshMs,
+    const discovery = await startDiscovery(config, {
+      ...{ registry, scheme, access, environment: parts.environment ?? processEnvironment() },
       ...(parts.ending && { ending: parts.ending }),
       ...reportPods(instruments, log),
+      onWatchFact: reportKubernetes(instruments, log),
+      onProgress: () => showHealth(),
     });
     stops.push(() => discovery.stop());
 
@@ -311,8 +310,8 @@ export async function serve(
         ...hostAndPort(config.adminAddress),
         debug: config.adminDebug ? 'everyone' : 'loopback',
         metrics: (_, response) => metrics.answer(response),
-        isReady: () => readiness(phase, registry, warmup, feed),
         version: VERSION,
+        isReady: () => readiness(phase, discovery.missing, registry, warmup, feed),
         models: () => registry.models(),
         publishers: () => [
           ...engines.snapshot(),
@@ -321,6 +320,7 @@ export async function serve(
         pods: () =>
           registry.pods().map(pod => ({
             ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model },
+            ...(registry.isUnready(pod.name) && { unready: true }),
             ...health.reportOf(pod),
             inFlight: load.running(pod),
             tokenizer: tokenizerReport.stateOf(pod.name),
@@ -363,11 +363,15 @@ export async function serve(
       ending: parts.ending,
     });
     stops.push(() => grpc.stop());
-    showHealth = () => grpc.setReadiness(registry.ready && warmup.isOver ? 'SERVING' : 'NOT_SERVING');
+    showHealth = () => {
+      const isReady = registry.ready && warmup.isOver && discovery.missing === undefined;
+      grpc.setReadiness(isReady ? 'SERVING' : 'NOT_SERVING');
+    };
     showHealth();
     reportLog(instruments, parts.logLinesDropped);
     reportBuild(metrics, VERSION);
     reportUnfollowed(instruments, feed);
+    reportUnnamed(instruments, discovery);
     reportState(metrics, instruments, {
       cache,
       registry,
@@ -431,11 +435,13 @@ function hearInterruption(confirmations: Confirmations, fact: FeedFact): void {
 
 function readiness(
   phase: 'starting' | 'serving' | 'stopping',
+  missing: string | undefined,
   registry: PodRegistry,
   warmup: Warmup,
   feed: EventFeed,
 ) {
   if (phase !== 'serving') return { ready: false, why: phase };
+  if (missing !== undefined) return { ready: false, why: missing };
   if (!registry.ready) return { ready: false, why: 'no pod is known' };
   if (warmup.isOver) return { ready: true, why: 'ok' };
   const { settled, publishers } = feed.progress;

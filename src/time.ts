@@ -73,13 +73,15 @@ export function deadlineAfter(ms: number, outer: AbortSignal, reason: Error): De
 export interface BackoffOptions {
   readonly firstMs: number;
   readonly maxMs: number;
+  /** The part of each wait that is up to chance, at most 1; a half if it is not given. */
+  readonly jitter?: number;
   /** At least 0, less than 1. */
   readonly random?: () => number;
 }
 
 /**
- * Waits that double from `firstMs` to `maxMs`, each less by up to a half at random, so that those who failed together do not
- * come back together.
+ * Waits that double from `firstMs` to `maxMs`, each less by up to `jitter` of it at random, so that those who failed together do
+ * not come back together.
  */
 export class Backoff {
   readonly #options: BackoffOptions;
@@ -92,10 +94,10 @@ export class Backoff {
 
   /** Milliseconds to wait now. */
   next(): number {
-    const { maxMs, random = Math.random } = this.#options;
+    const { maxMs, jitter = 0.5, random = Math.random } = this.#options;
     const ms = Math.min(this.#nextMs, maxMs);
     this.#nextMs = 2 * ms;
-    return ms * (1 - random() / 2);
+    return ms * (1 - jitter * random());
   }
 
   /** The next wait is a first one. */

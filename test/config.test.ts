@@ -51,6 +51,8 @@ describe('configuration', () => {
       metricsIntervalMs: 1000,
       // AIBrix's own.
       useRemoteTokenizer: false,
+      kubernetesSelector: 'model.aibrix.ai/name',
+      modelsRefreshMs: 10000,
       kvEventSync: false,
       localTokenizer: 'character',
       blockSizeBytes: 4,
@@ -319,6 +321,22 @@ describe('configuration', () => {
       ['WARMROUTE_ENGINE_CA_FILE', '/etc/ca.pem', 'engineCaFile', '/etc/ca.pem'],
       ['WARMROUTE_PRIORITY_HEADER', 'X-Priority', 'priorityHeader', 'x-priority'],
     ];
+    it('are lists and names of Kubernetes', () => {
+      const config = aConfig({
+        WARMROUTE_DISCOVERY: 'kubernetes, file,kubernetes',
+        WARMROUTE_KUBERNETES_NAMESPACES: 'blue, green',
+        WARMROUTE_INFERENCE_POOL: 'llm/pool.v1',
+      });
+      assert.deepEqual(config.discovery, ['kubernetes', 'file']);
+      assert.deepEqual(config.kubernetesNamespaces, ['blue', 'green']);
+      assert.deepEqual(config.inferencePool, { namespace: 'llm', name: 'pool.v1' });
+      assert.deepEqual(aConfig({ WARMROUTE_INFERENCE_POOL: 'p' }).inferencePool, {
+        namespace: undefined,
+        name: 'p',
+      });
+      assert.deepEqual(aConfig({ WARMROUTE_KUBERNETES_NAMESPACES: '*' }).kubernetesNamespaces, ['*']);
+    });
+
     for (const [name, text, key, value] of good) {
       it(`${name}=${text} is good`, () => assert.equal(aConfig({ [name]: text })[key], value));
     }
@@ -337,6 +355,17 @@ describe('configuration', () => {
     const host = 'must be host:port, an IPv6 host in brackets';
     const url = 'must be an http or https URL';
     const bad: [string, string, string][] = [
+      ['WARMROUTE_DISCOVERY', 'file,dns', 'must be of file, kubernetes, inference-pool; several with commas'],
+      ['WARMROUTE_DISCOVERY', ',', 'must be of file, kubernetes, inference-pool; several with commas'],
+      ['WARMROUTE_KUBERNETES_NAMESPACES', 'a,*', 'must be names of namespaces, several with commas, or *'],
+      [
+        'WARMROUTE_KUBERNETES_NAMESPACES',
+        '../pods',
+        'must be names of namespaces, several with commas, or *',
+      ],
+      ['WARMROUTE_INFERENCE_POOL', 'a/b/c', 'must be namespace/name, or name'],
+      ['WARMROUTE_INFERENCE_POOL', 'A', 'must be namespace/name, or name'],
+      ['WARMROUTE_MODELS_REFRESH_MS', '99', 'must be from 100 to 2147483647'],
       ['WARMROUTE_GRPC_ADDRESS', '50052', host],
       ['WARMROUTE_GRPC_ADDRESS', ':50052', host],
       ['WARMROUTE_GRPC_ADDRESS', '::1:50052', host],
@@ -422,8 +451,9 @@ describe('configuration', () => {
 
     it('that can be wrong are all in the table above', () => {
       const files = ['WARMROUTE_PODS_FILE', 'WARMROUTE_ENGINE_API_KEY_FILE', 'WARMROUTE_ENGINE_CA_FILE'];
+      const texts = ['WARMROUTE_KV_EVENTS_TOPIC', 'WARMROUTE_KUBERNETES_SELECTOR', 'OTEL_SERVICE_NAME'];
       const tls = ['WARMROUTE_TLS_CERT_FILE', 'WARMROUTE_TLS_KEY_FILE', 'WARMROUTE_TLS_CLIENT_CA_FILE'];
-      const free = [...files, ...tls, 'WARMROUTE_KV_EVENTS_TOPIC', 'OTEL_SERVICE_NAME'];
+      const free = [...files, ...tls, ...texts];
       const names = Object.values<Setting<unknown>>(SETTINGS).flatMap(setting => setting.names);
       assert.sameMembers([...new Set([...bad.map(([name]) => name), ...free])], names);
     });

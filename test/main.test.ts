@@ -132,6 +132,16 @@ describe('warmroute', function () {
       );
     });
 
+    it('finds sources of pods that do not go together', async () => {
+      const { code, stderr } = await runCli(['check-config'], {
+        WARMROUTE_DISCOVERY: 'kubernetes,inference-pool',
+        WARMROUTE_KUBERNETES_SELECTOR: 'app==',
+        WARMROUTE_PODS_FILE: podsFile,
+      });
+      assert.equal(code, 1);
+      assert.lengthOf(stderr.match(/^warmroute: WARMROUTE_(PODS_FILE|INFERENCE_POOL) is /gm) ?? [], 2);
+    });
+
     it('warns of an address that no engine can have, which is no mistake', async () => {
       const path = await podsFileWith('pods: [{ name: a, address: 169.254.169.254, port: 1, model: m }]');
       const { code, stderr } = await runCli(['check-config'], { WARMROUTE_PODS_FILE: path });
@@ -175,6 +185,11 @@ describe('warmroute', function () {
         'with a pods file that is wrong',
         async () => ({ WARMROUTE_PODS_FILE: await podsFileWith('pods: [{}]') }),
         /^warmroute: the pods file .*other\.yaml is not valid:\n( {2}pods\[0\]\.\w+: is required\n){4}.*\n$/,
+      ],
+      [
+        'without credentials for Kubernetes',
+        async () => ({ WARMROUTE_DISCOVERY: 'kubernetes', KUBECONFIG: join(folder, 'none') }),
+        /^warmroute: .*none.*\n$/,
       ],
       [
         'with a setting that is wrong',

@@ -121,6 +121,11 @@ async function isRecognized(
 
 const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
   podsFile: elsewhere('test/main.test.ts'),
+  discovery: elsewhere('test/serve-kubernetes.test.ts'),
+  kubernetesSelector: elsewhere('test/serve-kubernetes.test.ts'),
+  kubernetesNamespaces: elsewhere('test/serve-kubernetes.test.ts'),
+  inferencePool: elsewhere('test/serve-kubernetes.test.ts', 'OF_POOL'),
+  modelsRefreshMs: elsewhere('test/serve-kubernetes.test.ts'),
   metricFamilies: elsewhere('test/serve-metric-families.test.ts'),
   metricsIntervalMs: elsewhere('test/serve-strategies.test.ts'),
   grpcAddress: elsewhere('test/serve-lifecycle.test.ts'),

@@ -98,6 +98,13 @@ describe('a deadline', () => {
 });
 
 describe('back-off', () => {
+  it('may leave a wait to chance as a whole', () => {
+    const chances = [0, 0.25, 0.999];
+    const backoff = new Backoff({ firstMs: 100, maxMs: 300, jitter: 1, random: () => chances.shift()! });
+    assert.deepEqual([backoff.next(), backoff.next()], [100, 150]);
+    assert.approximately(backoff.next(), 0, 1);
+  });
+
   it('doubles up to its longest wait, and begins again', () => {
     const backoff = new Backoff({ firstMs: 100, maxMs: 700, random: () => 0 });
     const waits = Array.from({ length: 5 }, () => backoff.next());

@@ -47,6 +47,10 @@ export const RENDERED: readonly Rendered[] = [
     path: 'deploy/inference-pool/warmroute.yaml',
     args: values('deploy/inference-pool/values.yaml'),
   },
+  {
+    path: 'deploy/aibrix/warmroute.yaml',
+    args: ['--namespace', 'aibrix-system', ...values('deploy/aibrix/values.yaml')],
+  },
 ];
 
 /** undefined where there is no Helm. */

@@ -1,8 +1,9 @@
 import { loadConfig, unknownNames } from '../config.ts';
+import { planDiscovery } from '../discovering.ts';
 import { tlsProblem } from '../grpc-ports.ts';
-import { checkPodsFile, describeProblem } from '../pods/discovery.ts';
+import { checkPodsFile } from '../pods/discovery.ts';
+import { describeProblem } from '../pods/problem.ts';
 import { CommandError } from './command-error.ts';
-import { PODS_FILE_MISSING } from './serve.ts';
 
 /** `warmroute check-config`: prints what is in force; throws CommandError with every mistake there is. */
 export async function checkConfigCommand(ending: AbortSignal): Promise<void> {
@@ -10,9 +11,11 @@ export async function checkConfigCommand(ending: AbortSignal): Promise<void> {
   const problems = loaded.kind === 'invalid' ? [...loaded.problems] : [];
   const { podsFile } = loaded.kind === 'valid' ? loaded.config : loaded;
   for (const name of unknownNames()) problems.push(`${name}: there is no such setting`);
-  if (podsFile === undefined) {
-    problems.push(PODS_FILE_MISSING);
-  } else {
+  if (loaded.kind === 'valid') {
+    const plan = planDiscovery(loaded.config);
+    if (plan.kind === 'invalid') problems.push(...plan.problems);
+  }
+  if (podsFile !== undefined) {
     const podsProblem = await checkPodsFile(podsFile, ending);
     if (podsProblem?.kind === 'reserved_address') console.error(`warmroute: ${describeProblem(podsProblem)}`);
     else if (podsProblem) problems.push(describeProblem(podsProblem));

@@ -1,14 +1,13 @@
 import { type Config, loadConfig, namesWithoutEffect, unknownNames } from '../config.ts';
+import { planDiscovery } from '../discovering.ts';
+import { KubernetesError } from '../kubernetes/kubernetes.ts';
 import { createStdoutLogger, type Logger } from '../ops/log.ts';
 import type { LogOutput } from '../ops/log-output.ts';
 import { DiscoveryError } from '../pods/discovery.ts';
 import { serve } from '../serve.ts';
-import { SETTINGS } from '../settings/settings.ts';
 import { VERSION } from '../version.ts';
 import { CommandError } from './command-error.ts';
 import { untilAborted } from './signals.ts';
-
-export const PODS_FILE_MISSING = `${SETTINGS.podsFile.names[0]} is not set: give it the path of the pods file`;
 
 /** How long the end waits for the last lines of the log. */
 const LAST_LINES_MS = 1_000;
@@ -18,25 +17,18 @@ export async function serveCommand(ending: AbortSignal): Promise<void> {
   const loaded = loadConfig();
   if (loaded.kind === 'invalid') throw new CommandError(loaded.problems);
   const { config } = loaded;
-  const { podsFile } = config;
-  if (podsFile === undefined) {
-    throw new CommandError([PODS_FILE_MISSING]);
-  }
+  const plan = planDiscovery(config);
+  if (plan.kind === 'invalid') throw new CommandError(plan.problems);
   const { log, output } = createStdoutLogger(config.logLevel);
   process.once('uncaughtExceptionMonitor', error => log.error({ err: error }, 'unexpected error: the end'));
   try {
-    await run({ ...config, podsFile }, log, output, ending);
+    await run(config, log, output, ending);
   } finally {
     await output.flush(LAST_LINES_MS);
   }
 }
 
-async function run(
-  config: Config & { readonly podsFile: string },
-  log: Logger,
-  output: LogOutput,
-  ending: AbortSignal,
-): Promise<void> {
+async function run(config: Config, log: Logger, output: LogOutput, ending: AbortSignal): Promise<void> {
   for (const name of unknownNames()) log.warn({ name }, 'there is no such setting: is it misspelt?');
   const ineffective = namesWithoutEffect();
   if (ineffective.length > 0)
@@ -47,7 +39,9 @@ async function run(
   const parts = { log, logLinesDropped: () => output.dropped, ending };
   const server = await serve(config, parts).catch((error: unknown) => {
     if (ending.aborted && error === ending.reason) return undefined;
-    throw error instanceof DiscoveryError ? new CommandError([error.message]) : error;
+    throw error instanceof DiscoveryError || error instanceof KubernetesError
+      ? new CommandError([error.message])
+      : error;
   });
   if (server === undefined) {
     log.info({ signal: ending.reason }, 'stopped before it was ready');

@@ -176,7 +176,8 @@ export class EngineMetrics {
     const { pod, leaving } = followed;
     followed.askedAtMs = now();
     const page = new EnginePageReader();
-    const origin = `${scheme}://${endpointOf(pod)}`;
+    const { ip, port, metricsPort = port } = pod;
+    const origin = `${scheme}://${endpointOf({ ip, port: metricsPort })}`;
     const answer = await this.#probe.stream(origin, '/metrics', TIMEOUT_MS, part => page.push(part));
     if (leaving.signal.aborted) return;
     const why = failureOf(answer);

@@ -7,6 +7,9 @@ export interface PodKeeper {
   joined?(pod: Pod): void;
   /** Nothing of it may be left afterwards. */
   left?(pod: Pod): void;
+  /** It is not picked for the time being, or is again. */
+  becameUnready?(pod: Pod): void;
+  becameReady?(pod: Pod): void;
   /** Once per change of the registry, after all of it. */
   changed?(): void;
 }
@@ -33,6 +36,8 @@ export class PodLives {
     this.#unsubscribe = registry.subscribe({
       joined: pod => this.#tell(keepers, keeper => keeper.joined?.(pod)),
       left: pod => this.#tell(reversed, keeper => keeper.left?.(pod)),
+      becameUnready: pod => this.#tell(keepers, keeper => keeper.becameUnready?.(pod)),
+      becameReady: pod => this.#tell(keepers, keeper => keeper.becameReady?.(pod)),
       changed: () => this.#tell(keepers, keeper => keeper.changed?.()),
     });
   }

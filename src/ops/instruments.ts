@@ -240,12 +240,31 @@ export function createInstruments(metrics: Metrics) {
       'Problems with the pods file or host names, by kind',
       ['kind'],
     ),
+    kubernetesSilence: gauge(
+      'warmroute_kubernetes_seconds_since_heard',
+      'Time since a watch of the Kubernetes API was last heard; above 90 something is wrong',
+      ['source'],
+    ),
+    kubernetesRelists: counter(
+      'warmroute_kubernetes_relists_total',
+      'Times that everything was listed again, by why',
+      ['source', 'reason'],
+    ),
+    kubernetesErrors: counter(
+      'warmroute_kubernetes_errors_total',
+      'Lists and watches of the Kubernetes API that failed, by how',
+      ['source', 'error'],
+    ),
     unexpected: counter(
       'warmroute_unexpected_errors_total',
       'Errors that should never happen; the request went on unrouted',
     ),
     inFlight: gauge('warmroute_requests_in_flight', 'Requests in flight per pod', ['pod']),
     pods: gauge('warmroute_ready_pods', 'Ready pods'),
+    unnamedPods: gauge(
+      'warmroute_unnamed_pods',
+      'Ready pods without requests, as neither they nor their engines have said which model they serve',
+    ),
     rememberedResponses: gauge(
       'warmroute_remembered_responses',
       'Responses of /v1/responses of which it is remembered who made them',

@@ -5,21 +5,34 @@ import type { Logger } from './log.ts';
 /** Of one change; a rollout of a fleet is one line rather than a thousand. */
 const MAX_LINES = 20;
 
+const SAID = {
+  left: 'pod left',
+  unready: 'pod is not ready: it gets no requests, and what it holds is remembered',
+  ready: 'pod is ready again',
+  joined: 'pod joined',
+} as const;
+
 /** Says who has joined and left: a line each, or, of many at once, their numbers, and a line each at level debug. */
 export function createPodLog(log: Logger): PodListener {
-  let joined: Pod[] = [];
-  let left: Pod[] = [];
+  let changes: { readonly what: keyof typeof SAID; readonly pod: Pod }[] = [];
+  const note = (what: keyof typeof SAID) => (pod: Pod) => void changes.push({ what, pod });
   return {
-    joined: pod => void joined.push(pod),
-    left: pod => void left.push(pod),
+    left: note('left'),
+    becameUnready: note('unready'),
+    becameReady: note('ready'),
+    joined: note('joined'),
     changed() {
-      const isMany = joined.length + left.length > MAX_LINES;
-      if (isMany) log.info({ joined: joined.length, left: left.length }, 'pods joined and left');
+      const isMany = changes.length > MAX_LINES;
+      if (isMany) {
+        const count = (wanted: string) => changes.filter(({ what }) => what === wanted).length;
+        const counts = { joined: count('joined'), left: count('left') };
+        const readiness = { unready: count('unready'), readyAgain: count('ready') };
+        const isAny = readiness.unready + readiness.readyAgain > 0;
+        log.info({ ...counts, ...(isAny && readiness) }, 'pods joined and left');
+      }
       const level = isMany ? 'debug' : 'info';
-      for (const pod of left) log[level](fieldsOf(pod), 'pod left');
-      for (const pod of joined) log[level](fieldsOf(pod), 'pod joined');
-      joined = [];
-      left = [];
+      for (const { what, pod } of changes) log[level](fieldsOf(pod), SAID[what]);
+      changes = [];
     },
   };
 }

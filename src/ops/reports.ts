@@ -1,11 +1,12 @@
 /** What the parts report, as metrics and log lines. */
 
 import type { CacheState } from '../cache/cache-state.ts';
+import { ANY_MODEL } from '../domain.ts';
 import type { WatchedPort } from '../engine-api/port-watch.ts';
 import type { EventFeed, PublisherReport } from '../events/event-feed.ts';
 import type { DoorFact } from '../extproc/exchange.ts';
 import type { PodsHealth } from '../health/pods-health.ts';
-import { type DiscoveryProblem, describeProblem } from '../pods/discovery.ts';
+import { type DiscoveryProblem, describeProblem } from '../pods/problem.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import type { Load } from '../routing/load.ts';
 import { podKey } from './feed-report.ts';
@@ -37,10 +38,10 @@ export function reportPods(instruments: Instruments, log: Logger) {
   return {
     onProblem(problem: DiscoveryProblem): void {
       instruments.podProblems.add(1, { kind: problem.kind });
-      const level = problem.kind === 'reserved_address' ? 'warn' : 'error';
-      log[level]({ problem: problem.kind }, describeProblem(problem));
+      log[isServed(problem) ? 'warn' : 'error']({ problem: problem.kind }, describeProblem(problem));
     },
     onReload: (count: number) => log.info({ entries: count }, 'pods file read again'),
+    onPoolFound: (pool: string) => log.info({ pool }, 'the InferencePool is there'),
   };
 }
 
@@ -55,6 +56,19 @@ export function reportBuild(metrics: Metrics, version: string): void {
     .onScrape(set => set(1, labels));
 }
 
+/** What is told of single pods keeps no others from being served. */
+function isServed({ kind }: DiscoveryProblem): boolean {
+  switch (kind) {
+    case 'invalid_file':
+    case 'unreadable_file':
+    case 'unresolved_host':
+    case 'missing_pool':
+      return false;
+    default:
+      return true;
+  }
+}
+
 /** Counted at the scrape. */
 export function reportLog(instruments: Instruments, dropped: () => number = () => 0): void {
   instruments.logLinesDropped.onScrape(set => set(dropped()));
@@ -63,6 +77,11 @@ export function reportLog(instruments: Instruments, dropped: () => number = () =
 /** Counted at the scrape. */
 export function reportUnfollowed(instruments: Instruments, feed: Pick<EventFeed, 'unfollowed'>): void {
   instruments.unfollowedPods.onScrape(set => set(feed.unfollowed.length));
+}
+
+/** Counted at the scrape. */
+export function reportUnnamed(instruments: Instruments, discovery: { readonly unnamed: number }): void {
+  instruments.unnamedPods.onScrape(set => set(discovery.unnamed));
 }
 
 export interface ReportedState {
@@ -89,7 +108,7 @@ export function reportState(metrics: Metrics, instruments: Instruments, state: R
   instruments.indexRuns.onScrape(set => set(cache.index.runs));
   instruments.indexBytes.onScrape(set => set(cache.index.bytes));
   instruments.indexEvicted.onScrape(set => set(cache.index.evicted));
-  instruments.pods.onScrape(set => set(registry.pods().length));
+  instruments.pods.onScrape(set => set(registry.serving(ANY_MODEL).length));
   instruments.rememberedResponses.onScrape(set => set(responses.size));
   instruments.streams.onScrape(set => set(grpc.openStreams));
   instruments.bufferedBytes.onScrape(set => set(grpc.bufferedBytes));

@@ -2,25 +2,12 @@ import { isIP } from 'node:net';
 import { realSleep, repeat, type Sleep } from '../time.ts';
 import { BoundedReader, DEFAULT_READ_BOUNDS, type FileContent, type ReadBounds } from './bounded-read.ts';
 import { watchFile } from './file-watch.ts';
-import { HostNames, type Resolve, resolveWithSystem, type UnresolvedHost } from './host-names.ts';
+import { HostNames, type Resolve, resolveWithSystem } from './host-names.ts';
 import type { PodSink } from './pod-sources.ts';
-import type { PodsFileProblem } from './pods-file.ts';
 import { parsePodsFileAside } from './pods-file-aside.ts';
-import { type OwnedAddress, type ReservedAddress, reservedAmong } from './reserved-address.ts';
+import { type DiscoveryProblem, describeProblem } from './problem.ts';
+import { type OwnedAddress, reservedAmong } from './reserved-address.ts';
 import { entryAt, type PodSpec } from './spec.ts';
-
-/** Why pods are not as the operator wants them. None is terminal: what was last known good stays in force. */
-export type DiscoveryProblem =
-  | { readonly kind: 'invalid_file'; readonly path: string; readonly problems: readonly PodsFileProblem[] }
-  | {
-      readonly kind: 'unreadable_file';
-      readonly path: string;
-      readonly code: string;
-      readonly reason: string;
-    }
-  | ({ readonly kind: 'unresolved_host' } & UnresolvedHost)
-  /** Pods are where no engine can be. They are used all the same. */
-  | { readonly kind: 'reserved_address'; readonly findings: readonly ReservedAddress[] };
 
 /** There is no usable pods file at start, so there is nothing to fall back on. Terminal; the message is for operators. */
 export class DiscoveryError extends Error {
@@ -36,32 +23,6 @@ export class DiscoveryError extends Error {
 const ADVICE =
   'The pods file lists the engines, as YAML or JSON: "pods", a list of name, address, port and model. ' +
   'Create or correct it, or set the path of another one.';
-
-const MAX_SHOWN = 10;
-
-/** One problem in words; the lines after the first are one finding each. */
-export function describeProblem(problem: DiscoveryProblem): string {
-  switch (problem.kind) {
-    case 'invalid_file': {
-      const findings = problem.problems.map(({ place, reason }) => `\n  ${place}: ${reason}`);
-      return `the pods file ${problem.path} is not valid:${findings.join('')}`;
-    }
-    case 'unreadable_file':
-      return `the pods file ${problem.path} cannot be read: ${problem.reason}`;
-    case 'unresolved_host': {
-      const kept =
-        problem.keptAddresses.length > 0 ? `keeping ${problem.keptAddresses.join(', ')}` : 'no pods there';
-      return `the host name ${problem.host} does not resolve (${kept}): ${problem.reason}`;
-    }
-    case 'reserved_address': {
-      const shown = problem.findings
-        .slice(0, MAX_SHOWN)
-        .map(each => `${each.of} at ${each.address} (${each.what})`);
-      const more = problem.findings.length - shown.length;
-      return `no engine can be there: ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
-    }
-  }
-}
 
 export interface PodsFileOptions {
   readonly path: string;

@@ -6,16 +6,21 @@ import { type EngineProfile, type Page, type Pages, PROFILE_PAGES, readProfile }
 export interface EngineProfilesOptions {
   /** GET of a page of the pod's HTTP API. Rejects if there is no answer. */
   readonly get: (pod: Pod, path: string, signal: AbortSignal) => Promise<NonNullable<Page>>;
+  /** Which pages are wanted. Default: all. */
+  readonly pages?: readonly (keyof Pages)[];
   /** How long one page may take. */
   readonly timeoutMs: number;
-  /** From one answer to the next question: adapters are loaded while an engine runs. */
+  /**
+   * From one answer to the next question, less by up to a quarter at random: adapters are loaded while an engine runs. Longer where
+   * there are very many pods.
+   */
   readonly refreshMs: number;
   /** After a page without an answer, growing from one to the next up to `refreshMs`; see `Backoff`. */
   readonly retryMs: number;
   readonly sleep: Sleep;
   /** How many pods are asked at once: each question takes connections. */
   readonly slots: Slots;
-  /** Of the waits after a page without an answer; at least 0, less than 1. */
+  /** Of the waits; at least 0, less than 1. */
   readonly random?: () => number;
   /** A pod has answered for the first time, or otherwise than before. */
   readonly onProfile: (pod: Pod, profile: EngineProfile) => void;
@@ -31,7 +36,12 @@ interface Followed {
   profile: EngineProfile | undefined;
 }
 
+/** All pods together are asked fifty times a second at most. */
+const MS_PER_POD = 20;
+
 const NO_PAGES: Pages = { version: undefined, models: undefined, sources: undefined, serverInfo: undefined };
+/** It is not wanted. */
+const NOT_ASKED: Page = { status: 404, body: undefined };
 
 /** Asks each engine who it is when it joins, when it has restarted, and now and then. */
 export class EngineProfiles {
@@ -91,7 +101,7 @@ export class EngineProfiles {
         sources: pages.sources ?? last.sources,
         serverInfo: pages.serverInfo ?? last.serverInfo,
       };
-      const answers = Object.values(pages).filter(page => page !== undefined);
+      const answers = Object.values(pages).filter(page => page !== undefined && page !== NOT_ASKED);
       const profile = readProfile(followed.pages);
       if (answers.length > 0 && JSON.stringify(profile) !== JSON.stringify(followed.profile)) {
         followed.profile = profile;
@@ -99,8 +109,13 @@ export class EngineProfiles {
       }
       const isWhole = Object.values(pages).every(page => page !== undefined);
       if (isWhole) retry.reset();
-      await this.#wait(isWhole ? refreshMs : retry.next(), followed);
+      await this.#wait(isWhole ? this.#refreshMs() : retry.next(), followed);
     }
+  }
+
+  #refreshMs(): number {
+    const { refreshMs, random = Math.random } = this.#options;
+    return Math.max(refreshMs, this.#followed.size * MS_PER_POD) * (1 - random() / 4);
   }
 
   /** undefined: the pod has left. */
@@ -109,10 +124,10 @@ export class EngineProfiles {
     try {
       return await this.#options.slots.run(signal, async () => {
         const [version, models, sources, serverInfo] = await Promise.all([
-          this.#ask(pod, PROFILE_PAGES.version, followed),
-          this.#ask(pod, PROFILE_PAGES.models, followed),
-          this.#ask(pod, PROFILE_PAGES.sources, followed),
-          this.#ask(pod, PROFILE_PAGES.serverInfo, followed),
+          this.#ask(pod, 'version', followed),
+          this.#ask(pod, 'models', followed),
+          this.#ask(pod, 'sources', followed),
+          this.#ask(pod, 'serverInfo', followed),
         ]);
         return { version, models, sources, serverInfo };
       });
@@ -123,8 +138,10 @@ export class EngineProfiles {
   }
 
   /** undefined: no answer. An engine that is starting, or too busy, has none to give. */
-  async #ask(pod: Pod, path: string, { leaving }: Followed): Promise<Page> {
-    const { get, timeoutMs } = this.#options;
+  async #ask(pod: Pod, what: keyof Pages, { leaving }: Followed): Promise<Page> {
+    const { get, timeoutMs, pages } = this.#options;
+    if (pages !== undefined && !pages.includes(what)) return NOT_ASKED;
+    const path = PROFILE_PAGES[what];
     const signal = AbortSignal.any([leaving.signal, AbortSignal.timeout(timeoutMs)]);
     const page = await get(pod, path, signal).catch(() => undefined);
     return page !== undefined && page.status >= 500 ? undefined : page;

@@ -1,3 +1,5 @@
+import type { Pod } from '../domain.ts';
+import { type AliasConflict, withoutForeignAliases } from './alias-conflicts.ts';
 import type { PodRegistry } from './registry.ts';
 import type { PodEntry } from './spec.ts';
 
@@ -12,10 +14,20 @@ export interface PodSink {
  */
 export class PodSources {
   readonly #registry: Pick<PodRegistry, 'replace'>;
+  readonly #onConflict: (conflict: AliasConflict) => void;
   readonly #known: (readonly PodEntry[])[] = [];
+  /** Those that were told, as long as they last. */
+  #conflicts = new Set<string>();
+  /** By name, the model that it stands for. */
+  #roots: ReadonlyMap<string, string> = new Map();
 
-  constructor(registry: Pick<PodRegistry, 'replace'>) {
+  /** @param onConflict an alias that models of two pods have, told when it begins: the pods of one of them are without it */
+  constructor(
+    registry: Pick<PodRegistry, 'replace'>,
+    onConflict: (conflict: AliasConflict) => void = () => {},
+  ) {
     this.#registry = registry;
+    this.#onConflict = onConflict;
   }
 
   /** One source more. Its sink throws, and changes nothing, if two of its own pods share a name. */
@@ -26,13 +38,23 @@ export class PodSources {
         const before = this.#known[at]!;
         this.#known[at] = entries;
         try {
-          this.#registry.replace(this.#merged());
+          this.#registry.replace(this.#withoutConflicts(this.#merged()));
         } catch (error) {
           this.#known[at] = before;
           throw error;
         }
       },
     };
+  }
+
+  #withoutConflicts(all: readonly PodEntry[]): readonly PodEntry[] {
+    const { entries, conflicts, roots } = withoutForeignAliases(all, this.#roots);
+    this.#roots = roots;
+    const told = this.#conflicts;
+    this.#conflicts = new Set(conflicts.map(({ alias, other }) => JSON.stringify([alias, other])));
+    for (const conflict of conflicts)
+      if (!told.has(JSON.stringify([conflict.alias, conflict.other]))) this.#onConflict(conflict);
+    return entries;
   }
 
   #merged(): readonly PodEntry[] {
@@ -42,9 +64,12 @@ export class PodSources {
     const taken = new Set(first.flatMap(namesOf));
     for (const entries of others) {
       for (const entry of entries) {
-        const pods = entry.pods.filter(({ name, ip, port }) => !taken.has(name) && !taken.has(at(ip, port)));
-        if (pods.length < entry.pods.length && pods.length === 0) continue;
-        merged.push({ ...entry, pods });
+        const ours = ({ name, ip, port }: Pod) => !taken.has(name) && !taken.has(at(ip, port));
+        const { pods, unready = [] } = entry;
+        const kept = { pods: pods.filter(ours), unready: unready.filter(ours) };
+        const [had, has] = [pods.length + unready.length, kept.pods.length + kept.unready.length];
+        if (has === had) merged.push(entry);
+        else if (has > 0) merged.push({ ...entry, ...kept });
       }
       for (const name of entries.flatMap(namesOf)) taken.add(name);
     }
@@ -52,8 +77,8 @@ export class PodSources {
   }
 }
 
-function namesOf({ pods }: PodEntry): string[] {
-  return pods.flatMap(({ name, ip, port }) => [name, at(ip, port)]);
+function namesOf({ pods, unready = [] }: PodEntry): string[] {
+  return [...pods, ...unready].flatMap(({ name, ip, port }) => [name, at(ip, port)]);
 }
 
 /** No pod is called so: names have no blanks. */

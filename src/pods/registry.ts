@@ -9,6 +9,10 @@ import type { PodEntry } from './spec.ts';
 export interface PodListener {
   joined(pod: Pod): void;
   left(pod: Pod): void;
+  /** It is not picked for the time being; nothing that is kept of it goes. */
+  becameUnready?(pod: Pod): void;
+  /** It is picked again. */
+  becameReady?(pod: Pod): void;
   /** Once per change of anything, after all `left` and `joined` of it. */
   changed?(): void;
 }
@@ -19,6 +23,8 @@ const NO_PODS: readonly Pod[] = Object.freeze([]);
 export class PodRegistry {
   #entries: readonly PodEntry[] = [];
   #pods: readonly Pod[] = NO_PODS;
+  #unready: ReadonlySet<string> = new Set();
+  #ready: readonly Pod[] = NO_PODS;
   /** A name known only from entries without pods has an empty list. */
   #serving: ReadonlyMap<string, readonly Pod[]> = new Map();
   #models: readonly ModelEntry[] = [];
@@ -33,7 +39,7 @@ export class PodRegistry {
 
   /** Ready pods whose model or alias is `model`, ordered by name; all for `ANY_MODEL`. */
   serving(model: string): readonly Pod[] {
-    if (model === ANY_MODEL) return this.#pods;
+    if (model === ANY_MODEL) return this.#ready;
     return this.#serving.get(model) ?? NO_PODS;
   }
 
@@ -52,43 +58,62 @@ export class PodRegistry {
     return this.#onlyModel;
   }
 
-  /** All pods, ordered by name. */
+  /** All pods, ordered by name, unready ones among them. */
   pods(): readonly Pod[] {
     return this.#pods;
   }
 
+  /** Whether the pod is known, and not picked for the time being. */
+  isUnready(pod: string): boolean {
+    return this.#unready.has(pod);
+  }
+
   /** Whether there is a pod to send anything to. */
   get ready(): boolean {
-    return this.#pods.length > 0;
+    return this.#ready.length > 0;
   }
 
   /**
-   * Makes `entries` all that is known. A pod with the same name, address, port, model and event source stays; any other
+   * Makes `entries` all that is known. A pod with the same name, address, port, model, event source and incarnation stays; any other
    * difference is a pod that left and one that joined. Throws, and changes nothing, if two pods share a name.
    */
   replace(entries: readonly PodEntry[]): void {
     if (isDeepStrictEqual(entries, this.#entries)) return;
     const before = new Map(this.#pods.map(pod => [pod.name, pod]));
-    const left: Pod[] = [];
     const joined: Pod[] = [];
+    const changedReadiness: Pod[] = [];
     const after = new Map<string, Pod>();
-    for (const pod of entries.flatMap(entry => entry.pods)) {
+    const unready = new Set<string>();
+    const take = (pod: Pod) => {
       if (after.has(pod.name)) throw new Error(`two pods are named ${JSON.stringify(pod.name)}`);
       const old = before.get(pod.name);
       after.set(pod.name, old !== undefined && isDeepStrictEqual(old, pod) ? old : pod);
-      if (old !== undefined && sameReplica(old, pod)) {
-        before.delete(pod.name);
-      } else {
+      if (old === undefined || !sameReplica(old, pod)) {
         joined.push(pod);
+        return;
       }
+      before.delete(pod.name);
+      if (this.#unready.has(pod.name) !== unready.has(pod.name)) changedReadiness.push(pod);
+    };
+    for (const entry of entries) {
+      for (const pod of entry.unready ?? []) {
+        unready.add(pod.name);
+        take(pod);
+      }
+      for (const pod of entry.pods) take(pod);
     }
-    left.push(...before.values());
-    this.#rebuild(entries, [...after.values()].sort(byName));
+    const left = [...before.values()];
+    this.#rebuild(entries, [...after.values()].sort(byName), unready);
 
     const listeners = [...this.#listeners];
-    for (const pod of left) for (const listener of listeners) this.#guard(() => listener.left(pod));
-    for (const pod of joined.sort(byName))
-      for (const listener of listeners) this.#guard(() => listener.joined(pod));
+    const tell = (pods: readonly Pod[], what: (listener: PodListener, pod: Pod) => void) => {
+      for (const pod of pods) for (const listener of listeners) this.#guard(() => what(listener, pod));
+    };
+    tell(left, (listener, pod) => listener.left(pod));
+    tell(joined.sort(byName), (listener, pod) => listener.joined(pod));
+    tell(changedReadiness.sort(byName), (listener, pod) =>
+      unready.has(pod.name) ? listener.becameUnready?.(pod) : listener.becameReady?.(pod),
+    );
     for (const listener of listeners) this.#guard(() => listener.changed?.());
   }
 
@@ -98,6 +123,8 @@ export class PodRegistry {
     const own: PodListener = {
       joined: pod => listener.joined(pod),
       left: pod => listener.left(pod),
+      becameUnready: pod => listener.becameUnready?.(pod),
+      becameReady: pod => listener.becameReady?.(pod),
       changed: () => listener.changed?.(),
     };
     this.#listeners.add(own);
@@ -113,27 +140,35 @@ export class PodRegistry {
     }
   }
 
-  #rebuild(entries: readonly PodEntry[], pods: readonly Pod[]): void {
+  #rebuild(entries: readonly PodEntry[], pods: readonly Pod[], unready: ReadonlySet<string>): void {
     const roots = new Map(entries.map(({ spec }) => [spec.model, spec.model]));
     for (const { spec } of entries) {
       for (const alias of spec.aliases) if (!roots.has(alias)) roots.set(alias, spec.model);
     }
     const serving = new Map<string, Pod[]>([...roots.keys()].map(id => [id, []]));
-    for (const pod of pods) {
+    const ready = unready.size === 0 ? pods : pods.filter(({ name }) => !unready.has(name));
+    for (const pod of ready) {
       for (const id of new Set([pod.model, ...pod.aliases])) serving.get(id)?.push(pod);
     }
     this.#entries = entries;
     this.#pods = pods;
+    this.#unready = unready;
+    this.#ready = ready;
     this.#serving = serving;
-    const isUniform = pods.length > 0 && [...serving.values()].every(each => each.length === pods.length);
-    this.#onlyModel = isUniform ? pods[0]!.model : undefined;
+    const isUniform = ready.length > 0 && [...serving.values()].every(each => each.length === ready.length);
+    this.#onlyModel = isUniform ? ready[0]!.model : undefined;
     this.#models = [...roots].map(([id, root]) => ({ id, root })).sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 }
 
 function sameReplica(a: Pod, b: Pod): boolean {
   return (
-    a.ip === b.ip && a.port === b.port && a.model === b.model && isDeepStrictEqual(a.kvEvents, b.kvEvents)
+    a.ip === b.ip &&
+    a.port === b.port &&
+    a.model === b.model &&
+    a.incarnation === b.incarnation &&
+    a.metricsPort === b.metricsPort &&
+    isDeepStrictEqual(a.kvEvents, b.kvEvents)
   );
 }
 

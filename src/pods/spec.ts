@@ -17,6 +17,8 @@ export interface PodSpec {
 export interface PodEntry {
   readonly spec: PodSpec;
   readonly pods: readonly Pod[];
+  /** Pods that are not to be picked now, and may be soon: what they hold is followed all the while. Default: none. */
+  readonly unready?: readonly Pod[];
 }
 
 /**

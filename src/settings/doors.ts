@@ -1,16 +1,8 @@
 /** Where Warmroute is reached, what it shows there, and how it starts and ends. */
 import { type Setting, setting } from './setting.ts';
-import { address, anyText, choice, flag, MAX_COUNT, MAX_TIMER_MS, severalOf, wholeNumber } from './values.ts';
+import { address, choice, flag, MAX_COUNT, MAX_TIMER_MS, severalOf, wholeNumber } from './values.ts';
 
 export const DOORS = {
-  podsFile: setting(
-    'Warmroute',
-    ['WARMROUTE_PODS_FILE'],
-    undefined,
-    'path',
-    anyText,
-    'The pods, YAML or JSON; read again when it changes. Required by `warmroute serve`.',
-  ),
   grpcAddress: setting(
     'Warmroute',
     ['WARMROUTE_GRPC_ADDRESS'],

@@ -3,6 +3,7 @@
  * table. Names that start with AIBRIX_, and ROUTING_ALGORITHM, are AIBrix's own and mean what they mean there.
  */
 import { AIBRIX } from './aibrix.ts';
+import { DISCOVERY } from './discovery.ts';
 import { DOORS } from './doors.ts';
 import { ENGINES } from './engines.ts';
 import { OPENTELEMETRY } from './opentelemetry.ts';
@@ -14,6 +15,7 @@ export type { Setting } from './setting.ts';
 export { WITHOUT_EFFECT, type WithoutEffect, withoutEffect } from './without-effect.ts';
 
 export const SETTINGS = {
+  ...DISCOVERY,
   ...DOORS,
   ...TLS,
   ...REQUESTS,

@@ -43,8 +43,11 @@ export const TLS = {
 } as const satisfies Record<string, Setting<unknown>>;
 
 /** Gateways dial the endpoint pickers of an InferencePool by TLS only, and do not verify it. */
-export function defaultTls(settings: object): TlsKind {
-  const { discovery = [] } = settings as { readonly discovery?: readonly string[] };
+export function defaultTls({
+  discovery = [],
+}: {
+  readonly discovery?: readonly string[] | undefined;
+}): TlsKind {
   return discovery.includes('inference-pool') ? 'self-signed' : 'off';
 }
 

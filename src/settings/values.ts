@@ -141,6 +141,33 @@ export const choice = <const T extends readonly [string, ...string[]]>(values: T
     .pipe(z.enum(values, { error: `must be one of ${values.join(', ')}` }))
     .meta({ type: 'string', enum: [...values] }) as z.ZodType<T[number], string>;
 
+/** Several of these with commas, each once. */
+export const listOf = <const T extends readonly [string, ...string[]]>(values: T) =>
+  commaList.refine(list => list.length > 0 && list.every(each => values.includes(each)), {
+    error: `must be of ${values.join(', ')}; several with commas`,
+  }) as unknown as z.ZodType<readonly T[number][], string>;
+
+const commaList = z.string().transform(text => [...new Set(text.split(',').map(each => each.trim()))]);
+
+/** RFC 1123. */
+const LABEL = '[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?';
+const SUBDOMAIN = String.raw`${LABEL}(\.${LABEL})*`;
+
+/** Of Kubernetes; `*` for all. */
+export const namespaces = commaList.refine(
+  list => (list.length === 1 && list[0] === '*') || list.every(each => new RegExp(`^${LABEL}$`).test(each)),
+  { error: 'must be names of namespaces, several with commas, or *' },
+);
+
+/** Of an object in a namespace, which may be left out. */
+export const qualifiedName = z
+  .string()
+  .regex(new RegExp(`^(${LABEL}/)?${SUBDOMAIN}$`), 'must be namespace/name, or name')
+  .transform(text => {
+    const [name, namespace] = text.split('/').reverse() as [string, string | undefined];
+    return { namespace, name };
+  });
+
 /** Any of them, with commas, or `none`. */
 export const severalOf = <const T extends readonly string[]>(values: T) =>
   z

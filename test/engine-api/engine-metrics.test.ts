@@ -75,6 +75,11 @@ describe('the reading of engines’ metrics', function () {
     assert.deepEqual(metrics.shownLoadOf('engine-0'), metrics.loadOf(pod()));
   });
 
+  it('is on a port of its own, where the pod says so', async () => {
+    metrics.follow({ ...pod(), port: await freePort(), metricsPort: engine.port });
+    assert.deepInclude(await scraped(), { kind: 'scraped' });
+  });
+
   it('asks again and again, at times that differ, one question at a time', async () => {
     metrics.follow(pod());
     for (let i = 0; i < 3; i++) await scraped();

@@ -34,6 +34,34 @@ describe('the log of pods', () => {
     assert.deepEqual(replace(1, '10.0.0.2'), ['pod left', 'pod joined']);
   });
 
+  it('says who is not ready any more, and who is ready again', () => {
+    const all = Array.from({ length: 25 }, (_, i) => {
+      const spec = {
+        name: `pod-${i}`,
+        address: '10.0.0.1',
+        port: 8000 + i,
+        model: 'm',
+        aliases: [],
+        labels: {},
+      };
+      return entryAt({ ...spec, kvEvents: { kind: 'none' } }, ['10.0.0.1']);
+    });
+    const withUnready = (count: number) => [
+      ...all.slice(0, count).map(({ spec, pods }) => ({ spec, pods: [], unready: pods })),
+      ...all.slice(count),
+    ];
+    const said = (count: number) => {
+      lines.length = 0;
+      registry.replace(withUnready(count));
+      return lines.filter(({ level }) => level === 'info').map(({ message }) => message);
+    };
+    said(0);
+    assert.match(said(1).join(), /^pod is not ready/);
+    assert.deepEqual(said(0), ['pod is ready again']);
+    assert.deepEqual(said(25), ['pods joined and left']);
+    assert.deepEqual(lines[0]?.fields, { joined: 0, left: 0, unready: 25, readyAgain: 0 });
+  });
+
   it('has one line for a whole fleet, and who it was at level debug', () => {
     assert.deepEqual(replace(1_000, '10.0.0.1'), ['pods joined and left']);
     assert.deepEqual(lines[0]?.fields, { joined: 1_000, left: 0 });

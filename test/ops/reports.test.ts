@@ -8,7 +8,7 @@ import {
   reportPods,
   reportState,
 } from '../../src/ops/reports.ts';
-import type { DiscoveryProblem } from '../../src/pods/discovery.ts';
+import type { DiscoveryProblem } from '../../src/pods/problem.ts';
 import { PodRegistry } from '../../src/pods/registry.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
 import { Load } from '../../src/routing/load.ts';
@@ -70,6 +70,34 @@ describe('reports of the parts', () => {
       assert.deepEqual(await metric('warmroute_pod_discovery_problems_total'), [
         'warmroute_pod_discovery_problems_total{kind="reserved_address"} 1',
       ]);
+    });
+
+    for (const [problem, level] of [
+      [{ kind: 'bad_annotation', pod: 'ns/a', key: 'k', value: 'v', reason: 'must be w' }, 'warn'],
+      [{ kind: 'no_model', pod: 'ns/a' }, 'warn'],
+      [{ kind: 'model_not_served', pod: 'ns/a', model: 'm', served: ['n', 'o'] }, 'warn'],
+      [{ kind: 'impossible_address', pod: 'ns/a', ip: '224.0.0.1', what: 'multicast' }, 'warn'],
+      [{ kind: 'shared_address', pod: 'ns/a', endpoint: '10.0.0.1:1', with: 'ns/b' }, 'warn'],
+      [{ kind: 'alias_of_two', alias: 'x', model: 'm', other: 'n' }, 'warn'],
+      [{ kind: 'missing_pool', pool: 'ns/pool' }, 'error'],
+    ] as const) {
+      it(`${problem.kind} is at level ${level}, names all that it is about, and is counted`, async () => {
+        reportPods(telemetry.instruments, logged.log).onProblem(problem);
+        assert.deepEqual(levels(), [level]);
+        const { kind, ...about } = problem;
+        for (const each of Object.values(about).flat()) assert.include(logged.lines[0]!.message, each);
+        assert.lengthOf(await metric('warmroute_pod_discovery_problems_total'), 1);
+        assert.deepEqual(logged.lines[0]!.fields, { problem: kind });
+      });
+    }
+
+    it('an InferencePool that is there is logged', () => {
+      reportPods(telemetry.instruments, logged.log).onPoolFound('ns/pool');
+      assert.deepEqual(logged.lines[0], {
+        level: 'info',
+        fields: { pool: 'ns/pool' },
+        message: 'the InferencePool is there',
+      });
     });
 
     it('a new pods file is logged', () => {

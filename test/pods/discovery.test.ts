@@ -6,11 +6,11 @@ import { assert } from 'chai';
 import {
   checkPodsFile,
   DiscoveryError,
-  describeProblem,
   followPodsFile,
   type PodsFileFollower,
   type PodsFileOptions,
 } from '../../src/pods/discovery.ts';
+import { describeProblem } from '../../src/pods/problem.ts';
 import { PodRegistry } from '../../src/pods/registry.ts';
 import { realSleep, type Sleep } from '../../src/time.ts';
 import { Recorder, recordChanges } from './recorder.ts';

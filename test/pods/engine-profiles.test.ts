@@ -88,6 +88,16 @@ describe('asking engines who they are', () => {
     ]);
   });
 
+  it('takes the pages that are wanted alone, and less often where there are very many pods', async () => {
+    await profiles.stop();
+    profiles = asking({ pages: ['models'], refreshMs: 10, random: () => 0.8 });
+    follow();
+    assert.deepEqual((await nextProfile()).models, PROFILE.models);
+    assert.deepEqual(engine.asked.all, ['GET /v1/models']);
+    // Twenty a pod, less a fifth.
+    assert.closeTo(await clock.sleeps.next(), 16, 0.001);
+  });
+
   it('is done again now and then, and only what is new is told', async () => {
     follow();
     await nextProfile();

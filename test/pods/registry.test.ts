@@ -1,10 +1,10 @@
 import { assert } from 'chai';
-import type { Pod } from '../../src/domain.ts';
+import { ANY_MODEL, type Pod } from '../../src/domain.ts';
 import { PodRegistry } from '../../src/pods/registry.ts';
 import { entryAt, type PodEntry, type PodSpec } from '../../src/pods/spec.ts';
 import { recordChanges } from './recorder.ts';
 
-function spec(name: string, more: Partial<PodSpec> = {}): PodSpec {
+function spec(name: string, more: Partial<PodSpec & Pick<Pod, 'incarnation'>> = {}): PodSpec {
   return {
     name,
     address: '10.0.0.1',
@@ -17,7 +17,7 @@ function spec(name: string, more: Partial<PodSpec> = {}): PodSpec {
   };
 }
 
-function entry(name: string, more: Partial<PodSpec> = {}): PodEntry {
+function entry(name: string, more: Parameters<typeof spec>[1] = {}): PodEntry {
   const one = spec(name, more);
   return entryAt(one, [one.address]);
 }
@@ -150,6 +150,7 @@ describe('PodRegistry', () => {
     port: { port: 8001 },
     model: { model: 'other' },
     'event source': { kvEvents: zmq },
+    incarnation: { incarnation: '2' },
   })) {
     it(`lets a pod leave and join again when its ${what} changes`, () => {
       const registry = new PodRegistry();
@@ -170,6 +171,32 @@ describe('PodRegistry', () => {
     registry.replace([entry('a', { aliases: ['lora'], labels: { zone: 'b' } })]);
     assert.deepEqual(changes.notes, ['changed']);
     assert.deepEqual(registry.serving('lora')[0]?.labels, { zone: 'b' });
+  });
+
+  it('keeps a pod that is not ready any more, and gives it no requests', () => {
+    const registry = new PodRegistry();
+    const [serving, other] = [entry('a'), entry('b', { aliases: ['lora'] })];
+    const unready = { ...other, pods: [], unready: other.pods };
+    registry.replace([serving, other]);
+    assert.isUndefined(registry.onlyModel);
+    const changes: string[] = [];
+    registry.subscribe({
+      joined: () => {},
+      left: pod => changes.push(`left ${pod.name}`),
+      becameUnready: pod => changes.push(`unready ${pod.name}`),
+      becameReady: pod => changes.push(`ready ${pod.name}`),
+    });
+    registry.replace([serving, unready]);
+    assert.deepEqual(names(registry.pods()), ['a', 'b']);
+    assert.deepEqual([registry.isUnready('a'), registry.isUnready('b')], [false, true]);
+    assert.deepEqual(names(registry.serving('base')), ['a']);
+    assert.deepEqual(names(registry.serving(ANY_MODEL)), ['a']);
+    assert.deepEqual([registry.knows('lora'), names(registry.serving('lora'))], [true, []]);
+    registry.replace([unready]);
+    assert.isFalse(registry.ready);
+    registry.replace([other]);
+    assert.deepEqual(names(registry.serving('lora')), ['b']);
+    assert.deepEqual(changes, ['unready b', 'left a', 'ready b']);
   });
 
   it('refuses two pods of one name and keeps what it has', () => {

@@ -25,7 +25,8 @@ export interface Program {
 export type Metrics = (name: string, labels?: Readonly<Record<string, string>>) => number;
 
 export interface ProgramOptions {
-  readonly pods: readonly Pod[];
+  /** undefined: it knows them from elsewhere. */
+  readonly pods?: readonly Pod[];
   readonly environment?: Environment;
   /** In process only. */
   readonly traces?: TraceSink;
@@ -45,7 +46,7 @@ export async function startProgram(options: ProgramOptions): Promise<Program> {
   const config = aConfig({ ...FREE_PORTS, WARMROUTE_DRAIN_MS: '0', ...options.environment });
   try {
     const server = await serve(
-      { ...config, podsFile: podsFile.path },
+      { ...config, ...(podsFile.path !== undefined && { podsFile: podsFile.path }) },
       { log, ...(options.traces && { traces: options.traces }) },
     );
     return {
@@ -81,7 +82,12 @@ export async function startProgramProcess(options: ProgramOptions): Promise<Prog
     process.execPath,
     [fileURLToPath(new URL('../../src/main.ts', import.meta.url)), 'serve'],
     {
-      env: { ...process.env, ...FREE_PORTS, WARMROUTE_PODS_FILE: podsFile.path, ...options.environment },
+      env: {
+        ...process.env,
+        ...FREE_PORTS,
+        WARMROUTE_PODS_FILE: podsFile.path ?? '',
+        ...options.environment,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   );
@@ -128,7 +134,10 @@ async function exitOf(child: ChildProcess): Promise<ProgramExit> {
   return { code, signal };
 }
 
-async function writePodsFile(pods: readonly Pod[]): Promise<{ path: string; remove(): Promise<void> }> {
+async function writePodsFile(
+  pods: readonly Pod[] | undefined,
+): Promise<{ readonly path: string | undefined; remove(): Promise<void> }> {
+  if (pods === undefined) return { path: undefined, remove: async () => {} };
   const folder = await mkdtemp(join(tmpdir(), 'warmroute-pods-'));
   const path = join(folder, 'pods.json');
   const entries = pods.map(({ name, ip, port, model, aliases, labels, kvEvents }) => ({

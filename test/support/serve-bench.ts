@@ -71,7 +71,11 @@ export class ServeBench {
       WARMROUTE_DEBUG_HEADERS: 'true',
       ...environment,
     });
-    const server = await serve({ ...config, podsFile: this.podsFile }, { log });
+    const readsFile = config.discovery === undefined || config.discovery.includes('file');
+    const server = await serve(
+      { ...config, ...(readsFile && { podsFile: this.podsFile }) },
+      { log, environment },
+    );
     const envoy = new FakeEnvoy(server.grpcPort, by);
     this.atEnd(() => server.stop());
     this.atEnd(() => envoy.close());
