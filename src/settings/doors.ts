@@ -1,6 +1,6 @@
 /** Where Warmroute is reached, what it shows there, and how it starts and ends. */
 import { type Setting, setting } from './setting.ts';
-import { address, choice, flag, MAX_COUNT, MAX_TIMER_MS, severalOf, wholeNumber } from './values.ts';
+import { address, choice, flag, listOrNone, MAX_COUNT, MAX_TIMER_MS, wholeNumber } from './values.ts';
 
 export const DOORS = {
   grpcAddress: setting(
@@ -32,7 +32,7 @@ export const DOORS = {
     ['WARMROUTE_METRIC_FAMILIES'],
     'aibrix,llm-d',
     'families',
-    severalOf(['aibrix', 'llm-d']),
+    listOrNone(['aibrix', 'llm-d']),
     'Whose names metrics have beside ours, so that their dashboards work (docs/metrics-families.md): `aibrix`, `llm-d`, both with a comma, or `none`.',
   ),
   adminDebug: setting(

@@ -141,13 +141,31 @@ export const choice = <const T extends readonly [string, ...string[]]>(values: T
     .pipe(z.enum(values, { error: `must be one of ${values.join(', ')}` }))
     .meta({ type: 'string', enum: [...values] }) as z.ZodType<T[number], string>;
 
-/** Several of these with commas, each once. */
-export const listOf = <const T extends readonly [string, ...string[]]>(values: T) =>
-  commaList.refine(list => list.length > 0 && list.every(each => values.includes(each)), {
-    error: `must be of ${values.join(', ')}; several with commas`,
-  }) as unknown as z.ZodType<readonly T[number][], string>;
-
 const commaList = z.string().transform(text => [...new Set(text.split(',').map(each => each.trim()))]);
+
+type ListOf<T extends readonly string[]> = z.ZodType<readonly T[number][], string>;
+
+/** Several of these with commas, each once. */
+export const listOf = <const T extends readonly string[]>(values: T) =>
+  commaList
+    .refine(given => given.every(each => values.includes(each)), {
+      error: `must be of ${values.join(', ')}; several with commas`,
+    })
+    .meta({ type: 'string', pattern: `^${commaSeparated(values)}$` }) as unknown as ListOf<T>;
+
+/** The same, or `none` of them. */
+export const listOrNone = <const T extends readonly string[]>(values: T) =>
+  commaList
+    .transform(given => (given.join() === 'none' ? [] : given))
+    .refine(given => given.every(each => values.includes(each)), {
+      error: `must be of ${values.join(', ')}, several with commas, or none`,
+    })
+    .meta({ type: 'string', pattern: `^(none|${commaSeparated(values)})$` }) as unknown as ListOf<T>;
+
+function commaSeparated(words: readonly string[]): string {
+  const word = `(${words.join('|')})`;
+  return `${word}( *, *${word})*`;
+}
 
 /** RFC 1123. */
 const LABEL = '[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?';
@@ -167,22 +185,3 @@ export const qualifiedName = z
     const [name, namespace] = text.split('/').reverse() as [string, string | undefined];
     return { namespace, name };
   });
-
-/** Any of them, with commas, or `none`. */
-export const severalOf = <const T extends readonly string[]>(values: T) =>
-  z
-    .string()
-    .transform(text => (text === 'none' ? [] : text.split(',').map(each => each.trim())))
-    .refine(given => given.every(each => values.includes(each)), {
-      error: `must be of ${values.join(', ')}, several with commas, or none`,
-    })
-    .meta({ type: 'string', pattern: commaSeparated(values, 'none') }) as unknown as z.ZodType<
-    readonly T[number][],
-    string
-  >;
-
-/** What takes some of the words with commas, or another one alone. */
-function commaSeparated(words: readonly string[], alone: string): string {
-  const word = `(${words.join('|')})`;
-  return `^(${alone}|${word}( *, *${word})*)$`;
-}
