@@ -390,7 +390,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       engineLoad: pod => engineMetrics.shownLoadOf(pod.name),
       indexBlocks: () => cache.index.size().blocks,
       tokenizers: config.mode.kind === 'local' ? 'local' : 'engines',
-      pool: POOL_NAME,
+      pool: config.inferencePool?.name ?? DEFAULT_POOL,
       gatewayPod: hostname(),
     });
     phase = 'serving';
@@ -412,7 +412,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
 }
 
 /** What llm-d's metrics call the pods where no InferencePool gives them a name. */
-const POOL_NAME = 'warmroute';
+const DEFAULT_POOL = 'warmroute';
 
 /** undefined: no request is dropped. */
 function sheddingFor({ shedQueue: queue }: Config, queueOf: (pod: Pod) => number): AreFull | undefined {

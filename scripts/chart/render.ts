@@ -55,7 +55,7 @@ export const RENDERED: readonly Rendered[] = [
 
 /** undefined where there is no Helm. */
 export async function findHelm(): Promise<string | undefined> {
-  const bin = process.env.KUBE_BIN ?? `${homedir()}/.cache/kube-test/bin`;
+  const bin = process.env.KUBE_BIN || `${homedir()}/.cache/kube-test/bin`;
   const candidates = [process.env.HELM, `${bin}/helm`].filter(path => path && existsSync(path));
   for (const candidate of [...candidates, 'helm'] as string[])
     if (await run(candidate, ['version', '--short']).then(Boolean, () => false)) return candidate;

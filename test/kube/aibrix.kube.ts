@@ -7,7 +7,7 @@ import { assert } from 'chai';
 import { parse, parseAllDocuments, stringify } from 'yaml';
 import { readManifests } from '../../src/migration/manifests.ts';
 import { migrate } from '../../src/migration/migrate.ts';
-import { ControlPlane, crdFolders, kubeProgram } from '../support/kube/control-plane.ts';
+import { ControlPlane } from './world/control-plane.ts';
 
 const NAMESPACE = 'aibrix-system';
 const IN = ['--namespace', NAMESPACE];
@@ -108,14 +108,13 @@ describe('deploy/aibrix, on a real API server', function () {
   this.timeout(60_000);
 
   before(async function () {
-    const [etcd, apiServer, program] = ['etcd', 'kube-apiserver', 'kubectl'].map(kubeProgram);
-    if (!etcd || !apiServer || !program) {
-      console.warn('SKIPPED: deploy/aibrix is not tried, since there is no etcd, kube-apiserver or kubectl');
+    const started = await ControlPlane.start();
+    if (started === undefined) {
+      console.warn('SKIPPED: deploy/aibrix is not tried, since there is no kube-apiserver or kubectl');
       return this.skip();
     }
-    plane = await ControlPlane.start(etcd, apiServer, program);
-    for (const folder of crdFolders()) await kubectl(['apply', '--server-side', '-f', folder]);
-    await plane.kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s']);
+    plane = started;
+    await plane.applyCrds();
     await kubectl(['create', 'namespace', NAMESPACE]);
   });
   after(() => plane?.stop());

@@ -2,9 +2,10 @@
 import { assert } from 'chai';
 import { PROJECT } from '../../scripts/chart/files.ts';
 import { eventually } from '../support/eventually.ts';
-import { ControlPlane, crdFolders, kubeProgram } from '../support/kube/control-plane.ts';
 import { type Controller, startController, whyNoController } from '../support/kube/envoy-gateway.ts';
 import { type KubernetesObject, objectsOf } from '../support/manifests.ts';
+import { kubeProgram } from './world/binaries.ts';
+import { ControlPlane } from './world/control-plane.ts';
 
 interface Condition {
   readonly type: string;
@@ -20,15 +21,15 @@ describe('Envoy Gateway’s controller', function () {
   let controller: Controller | undefined;
 
   before(async function () {
-    const [etcd, apiServer, kubectl, gateway] = PROGRAMS.map(kubeProgram);
-    const why = !etcd || !apiServer || !kubectl ? 'there is no API server' : whyNoController(gateway);
-    if (why !== undefined) {
+    const gateway = kubeProgram('envoy-gateway');
+    let why = whyNoController(gateway);
+    plane = why === undefined ? await ControlPlane.start() : undefined;
+    why ??= plane === undefined ? 'there is no kube-apiserver or kubectl' : undefined;
+    if (plane === undefined) {
       console.warn(`SKIPPED: the controller of Envoy Gateway is not asked, since ${why}`);
       return this.skip();
     }
-    plane = await ControlPlane.start(etcd!, apiServer!, kubectl!);
-    for (const folder of crdFolders()) await plane.mustKubectl(['apply', '--server-side', '-f', folder]);
-    await plane.mustKubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s']);
+    await plane.applyCrds();
     for (const namespace of ['llm', 'envoy-gateway-system'])
       await plane.mustKubectl(['create', 'namespace', namespace]);
     controller = await startController(gateway!, plane.kubeconfig);
@@ -108,5 +109,3 @@ function ready(service: string, port: string, number: number): string {
     endpoints: [{ addresses: ['10.0.0.1'], conditions: { ready: true } }],
   });
 }
-
-const PROGRAMS = ['etcd', 'kube-apiserver', 'kubectl', 'envoy-gateway'] as const;

@@ -6,11 +6,11 @@ import { DESTINATION_ENDPOINT, TARGET_POD } from '../../src/extproc/headers.ts';
 import { SETTINGS } from '../../src/settings/settings.ts';
 import { envoyFile, envoyForTests } from '../support/envoy.ts';
 import { MODEL, startEngineFleet, withFleet } from '../support/fleet.ts';
-import { kubeProgram } from '../support/kube/control-plane.ts';
-import { type ChartValues, helmForTests, run } from '../support/kube/helm.ts';
+import { type ChartValues, type Helm, helmForTests, run } from '../support/kube/helm.ts';
 import { type Resource, theResource } from '../support/kube/xds.ts';
 import { useXds } from '../support/kube/xds-bootstrap.ts';
 import { type KubernetesObject, objectsIn, objectsOf } from '../support/manifests.ts';
+import { kubeProgram } from './world/binaries.ts';
 
 const PREFIX = 'The quick brown fox jumps over the lazy dog and runs into the deep forest. '.repeat(8);
 const EXT_PROC = 'ExternalProcessor';
@@ -21,14 +21,17 @@ const FILTER = 'envoy.filters.http.ext_proc/envoyextensionpolicy/llm/warmroute/e
 describe('Envoy Gateway translates', function () {
   this.timeout(60_000);
   let egctl: string;
+  let helm: Helm;
 
   before(async function () {
     const found = kubeProgram('egctl');
-    if (found === undefined) {
-      console.warn('SKIPPED: no policy of Envoy Gateway is translated, since there is no egctl');
+    const chart = await helmForTests();
+    if (found === undefined || chart === undefined) {
+      console.warn('SKIPPED: no policy of Envoy Gateway is translated, since there is no egctl or helm');
       return this.skip();
     }
     egctl = found;
+    helm = chart;
   });
 
   /** Envoy's configuration. */
@@ -51,7 +54,6 @@ describe('Envoy Gateway translates', function () {
   };
   /** Of the chart. */
   const policiesFor = async (values: ChartValues): Promise<readonly KubernetesObject[]> => {
-    const helm = (await helmForTests())!;
     const { code, stdout, stderr } = await helm.template(
       values,
       '--show-only',

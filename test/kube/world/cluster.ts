@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { Agent, request } from 'undici';
 import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/free-port.ts';
+import { kubeconfigText } from '../../support/kube-access.ts';
 import { findKubeBinaries } from './binaries.ts';
 
 const START_TIMEOUT_MS = 120_000;
@@ -66,6 +67,14 @@ export class KubeCluster {
     return join(this.folder, 'run', 'apiserver.crt');
   }
 
+  /** Of whoever may do everything. Returns its path. */
+  async writeKubeconfig(): Promise<string> {
+    const path = join(this.folder, 'admin.kubeconfig');
+    const access = { server: this.url, cluster: { 'certificate-authority': this.caFile } };
+    await writeFile(path, kubeconfigText({ ...access, user: { token: this.#token } }), { mode: 0o600 });
+    return path;
+  }
+
   /** As the administrator. Rejects with Refused. */
   async ask(
     method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
@@ -96,6 +105,7 @@ export class KubeCluster {
       ...['--service-cluster-ip-range', '10.96.0.0/16', '--endpoint-reconciler-type', 'none'],
       // Without a controller no ServiceAccount comes into being by itself.
       ...['--disable-admission-plugins', 'ServiceAccount', '--profiling=false'],
+      '--allow-privileged',
       // Otherwise its end waits a minute for open watches.
       ...['--shutdown-delay-duration', '0s', '--shutdown-watch-termination-grace-period', '1s'],
     ]);
