@@ -20,6 +20,7 @@ import type { Logger } from './ops/log.ts';
 import { createMetrics } from './ops/metrics.ts';
 import { createObserver } from './ops/observed.ts';
 import { createPodLog } from './ops/pod-log.ts';
+import { reportProcess } from './ops/process-report.ts';
 import {
   forgetUnservedModels,
   reportDoor,
@@ -118,6 +119,7 @@ export async function serve(
       instruments.unexpected.add(1);
       log.error({ err: error }, `unexpected error; ${consequence}`);
     };
+    stops.push(reportProcess(instruments));
     const observed = createObserver({ tracer: telemetry.tracer, instruments, log, usesKvEvents });
 
     const registry = new PodRegistry(unexpected('the other parts got the change'));
@@ -207,16 +209,16 @@ export async function serve(
     });
     const poller = createPoller({
       ...{ intervalMs: config.healthIntervalMs, scheme, ca: access.ca },
-      onFact: (pod, fact) => {
+      onFact: (pod, fact, tookMs) => {
         health.polled(pod, fact);
-        healthReport.polled(pod, fact, health.stateOf(pod));
+        healthReport.polled(pod, fact, health.stateOf(pod), tookMs);
         // Its process is gone, and with it what was expected there.
         if (fact.kind === 'poll_refused' && health.stateOf(pod) === 'failing') cache.history.forget(pod.name);
       },
     });
     stops.push(() => poller?.stop());
     const decide = createRoute({
-      parse: parsePrompt,
+      parse: observed.parse(parsePrompt),
       modelAtStart,
       registry,
       candidates: createCandidates({ registry, health }),
@@ -226,7 +228,7 @@ export async function serve(
         createPrefixLookup({
           cache,
           source: usesKvEvents ? 'engines' : 'history',
-          hasher,
+          hasher: observed.hasher(hasher),
           defaultBlockSizeTokens: blockSizes(config),
           maxBlocksPerPrompt: maxBlocksPerPrompt(config),
         }),
@@ -346,6 +348,7 @@ export async function serve(
     reportUnfollowed(instruments, feed);
     reportState(metrics, instruments, {
       cache,
+      indexCapacityBytes: config.indexCapacityBytes,
       registry,
       load,
       health,

@@ -15,12 +15,13 @@ import {
   trace,
 } from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
-import type { Reason, RoutedDecision, Strategy } from '../domain.ts';
+import type { Decision, Reason, RoutedDecision, Strategy } from '../domain.ts';
 import { endpointOf } from '../domain.ts';
 import type { Tokenizer } from '../prompt/tokenizer.ts';
 import type { Policy } from '../routing/policy.ts';
-import type { PrefixLookup } from '../routing/prefix-lookup.ts';
-import type { Route } from '../routing/route.ts';
+import type { PrefixHasher, PrefixLookup } from '../routing/prefix-lookup.ts';
+import type { Route, RouteParts } from '../routing/route.ts';
+import type { Stage } from './instruments/decisions.ts';
 import type { Instruments } from './instruments.ts';
 import type { Logger } from './log.ts';
 import { createLogThrottle } from './log-throttle.ts';
@@ -102,17 +103,17 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
     if (failure !== undefined) instruments.aibrix.errors.add(1, { model, reason: failure, using_kv_sync });
   }
 
-  function recordMatched(model: string, tier: string, blocks: number): void {
+  function recordMatched(model: string, tier: 'gpu' | 'cpu' | 'storage', blocks: number): void {
     if (blocks > 0) instruments.matchedBlocks.add(blocks, { model, tier });
   }
 
   /** Runs a stage, timed, and as a child span where its decision is traced. A failure marks the span and goes on to the caller. */
-  function stage<T>(name: string, work: () => T): T {
+  function stage<T>(name: Stage, work: () => T): T {
     const isTraced = trace.getActiveSpan()?.isRecording() === true;
     return isTraced ? tracer.startActiveSpan(name, span => run(name, work, span)) : run(name, work);
   }
 
-  function run<T>(name: string, work: () => T, span?: Span): T {
+  function run<T>(name: Stage, work: () => T, span?: Span): T {
     const started = performance.now();
     const finish = () => {
       instruments.stageSeconds.record((performance.now() - started) / 1000, { stage: name });
@@ -154,6 +155,8 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
             throw error;
           });
           const { decision } = outcome;
+          const tookSeconds = (performance.now() - started) / 1000;
+          instruments.decisionSeconds.record(tookSeconds, { outcome: outcomeOf(decision) });
           if (decision.kind === 'rejected') {
             instruments.rejections.add(1, { kind: decision.error.kind });
             span.setAttribute('error.type', decision.error.kind);
@@ -164,10 +167,7 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
           } else {
             recordDecision(decision);
             if (decision.strategy === 'prefix-cache') {
-              instruments.aibrix.latency.record((performance.now() - started) / 1000, {
-                model: decision.model,
-                using_kv_sync,
-              });
+              instruments.aibrix.latency.record(tookSeconds, { model: decision.model, using_kv_sync });
             }
             if (span.isRecording()) span.setAttributes(attributesOf(decision));
             const fields = { ...ids, ...logFieldsOf(decision) };
@@ -179,6 +179,17 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
           span.end();
           return outcome;
         });
+      };
+    },
+
+    parse(parse: RouteParts['parse']): RouteParts['parse'] {
+      return (...given) => stage('parse', () => parse(...given));
+    },
+
+    hasher(hasher: PrefixHasher): PrefixHasher {
+      return {
+        root: (...given) => hasher.root(...given),
+        chain: (...given) => stage('hash', () => hasher.chain(...given)),
       };
     },
 
@@ -224,6 +235,10 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
       ) as unknown as Record<Strategy, Policy>;
     },
   };
+}
+
+function outcomeOf(decision: Decision): 'routed' | 'rejected' | 'undecided' | 'cancelled' {
+  return decision.kind === 'routed' && decision.reason === 'cancelled' ? 'cancelled' : decision.kind;
 }
 
 /** Name and kind only: the message of an error may hold a piece of the prompt that it is about. */

@@ -3,7 +3,7 @@
 import type { CacheState } from '../cache/cache-state.ts';
 import type { WatchedPort } from '../engine-api/port-watch.ts';
 import type { EventFeed, PublisherReport } from '../events/event-feed.ts';
-import type { DoorFact } from '../extproc/exchange.ts';
+import type { DoorFact } from '../extproc/stream.ts';
 import type { PodsHealth } from '../health/pods-health.ts';
 import { type DiscoveryProblem, describeProblem } from '../pods/discovery.ts';
 import type { PodRegistry } from '../pods/registry.ts';
@@ -17,18 +17,30 @@ import type { Metrics } from './metrics.ts';
 export function reportDoor(instruments: Instruments, log: Logger): (fact: DoorFact) => void {
   const throttle = createLogThrottle(log);
   return fact => {
-    if (fact.kind === 'rejected') {
-      instruments.rejections.add(1, { kind: fact.error.kind });
-      throttle.info(fact.error.kind, { error: fact.error.kind }, 'request rejected');
-    } else if (fact.kind === 'answered') {
-      instruments.answers.add(1, { what: fact.what });
-    } else {
-      instruments.undecided.add(1, { why: fact.why });
-      throttle.warn(
-        fact.why,
-        { why: fact.why },
-        'requests go on without a pick: their bodies come too late, or not at all',
-      );
+    switch (fact.kind) {
+      case 'received':
+        instruments.receiveSeconds.record(fact.tookMs / 1_000);
+        break;
+      case 'replied':
+        instruments.stageSeconds.record(fact.tookMs / 1_000, { stage: 'reply' });
+        break;
+      case 'abandoned':
+        instruments.abandoned.add(1, { during: fact.during });
+        break;
+      case 'rejected':
+        instruments.rejections.add(1, { kind: fact.error.kind });
+        throttle.info(fact.error.kind, { error: fact.error.kind }, 'request rejected');
+        break;
+      case 'answered':
+        instruments.answers.add(1, { what: fact.what });
+        break;
+      case 'undecided':
+        instruments.undecided.add(1, { why: fact.why });
+        throttle.warn(
+          fact.why,
+          { why: fact.why },
+          'requests go on without a pick: their bodies come too late, or not at all',
+        );
     }
   };
 }
@@ -65,6 +77,7 @@ export function reportUnfollowed(instruments: Instruments, feed: Pick<EventFeed,
 
 export interface ReportedState {
   readonly cache: CacheState;
+  readonly indexCapacityBytes: number;
   readonly registry: PodRegistry;
   readonly load: Load;
   readonly health: Pick<PodsHealth, 'stateOf'>;
@@ -86,6 +99,7 @@ export function reportState(metrics: Metrics, instruments: Instruments, state: R
   });
   instruments.indexRuns.onScrape(set => set(cache.index.runs));
   instruments.indexBytes.onScrape(set => set(cache.index.bytes));
+  instruments.indexCapacity.onScrape(set => set(state.indexCapacityBytes));
   instruments.indexEvicted.onScrape(set => set(cache.index.evicted));
   instruments.pods.onScrape(set => set(registry.pods().length));
   instruments.rememberedResponses.onScrape(set => set(responses.size));
@@ -120,7 +134,12 @@ function reportPublishers(
     publishers = snapshot();
   });
   instruments.publisherState.onScrape(set => {
-    for (const { pod, rank, state } of publishers) set(1, { pod, rank, state });
+    for (const { pod, rank, state, why } of publishers) set(1, { pod, rank, state, why });
+  });
+  instruments.publisherLag.onScrape(set => {
+    for (const { pod, rank, lagSeconds } of publishers) {
+      if (lagSeconds !== undefined) set(lagSeconds, { pod, rank });
+    }
   });
   instruments.publisherBlocks.onScrape(set => {
     for (const { pod, rank, blocks } of publishers) set(blocks, { pod, rank });

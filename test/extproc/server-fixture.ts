@@ -1,10 +1,11 @@
 import { afterEach, beforeEach } from 'mocha';
-import type { DoorFact } from '../../src/extproc/exchange.ts';
+import type { SettledFact } from '../../src/extproc/exchange.ts';
 import {
   type ExtProcServer,
   type ExtProcServerOptions,
   startExtProcServer,
 } from '../../src/extproc/server.ts';
+import type { DoorFact } from '../../src/extproc/stream.ts';
 import { CHAT_PATH } from '../support/envoy-messages.ts';
 import { FakeEnvoy } from '../support/fake-envoy.ts';
 import { FakeRoute } from './fake-route.ts';
@@ -16,8 +17,10 @@ export interface ServerFixture {
   readonly route: FakeRoute;
   /** What `onUnexpected` was told. */
   readonly unexpected: unknown[];
-  /** What `onFact` was told. */
-  readonly facts: DoorFact[];
+  /** What `onFact` was told of requests that were settled without a decision, */
+  readonly facts: SettledFact[];
+  /** and of all others. */
+  readonly passed: Exclude<DoorFact, SettledFact>[];
   /** Settles with the next thing that `onUnexpected` is told. */
   nextUnexpected(): Promise<unknown>;
 }
@@ -28,7 +31,8 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
   beforeEach(async () => {
     const route = new FakeRoute();
     const unexpected: unknown[] = [];
-    const facts: DoorFact[] = [];
+    const facts: SettledFact[] = [];
+    const passed: Exclude<DoorFact, SettledFact>[] = [];
     let heard = Promise.withResolvers<unknown>();
     const server = await startExtProcServer({
       host: '127.0.0.1',
@@ -50,7 +54,11 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
         watchNext: () => 'unwatched',
         newRequestId: () => 'made-up',
       },
-      onFact: fact => facts.push(fact),
+      onFact: fact => {
+        if (fact.kind === 'rejected' || fact.kind === 'answered' || fact.kind === 'undecided')
+          facts.push(fact);
+        else passed.push(fact);
+      },
       onUnexpected: error => {
         unexpected.push(error);
         heard.resolve(error);
@@ -59,7 +67,7 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
       ...given,
     });
     const envoy = new FakeEnvoy(server.port);
-    fixture = { server, envoy, route, unexpected, facts, nextUnexpected: () => heard.promise };
+    fixture = { server, envoy, route, unexpected, facts, passed, nextUnexpected: () => heard.promise };
   });
 
   afterEach(async () => {

@@ -132,6 +132,7 @@ describe('reports of the parts', () => {
         portsOf: () => [],
         responses: { size: 5 },
         grpc,
+        indexCapacityBytes: 1 << 22,
         publishers,
         usesKvEvents: true,
       });
@@ -156,6 +157,7 @@ describe('reports of the parts', () => {
         'warmroute_index_entries{source="history"} 3',
         'warmroute_index_runs 2',
         `warmroute_index_bytes ${cache.index.bytes}`,
+        `warmroute_index_capacity_bytes ${1 << 22}`,
         'warmroute_index_evicted_total 0',
         'warmroute_requests_in_flight{pod="engine-0"} 1',
         'warmroute_ready_pods 1',
@@ -183,6 +185,7 @@ describe('reports of the parts', () => {
         portsOf: () => [],
         responses: { size: 0 },
         grpc: { openStreams: 0, bufferedBytes: 0 },
+        indexCapacityBytes: 1 << 22,
       };
       reportState(telemetry.metrics, telemetry.instruments, {
         cache,
@@ -207,6 +210,7 @@ describe('reports of the parts', () => {
         portsOf: () => [],
         responses: { size: 0 },
         grpc: { openStreams: 0, bufferedBytes: 0 },
+        indexCapacityBytes: 1 << 22,
       };
       let publishers: PublisherReport[] = [
         aPublisher({ rank: 0, state: 'connecting' }),
@@ -233,6 +237,7 @@ describe('reports of the parts', () => {
         portsOf: () => [],
         responses: { size: 0 },
         grpc: { openStreams: 0, bufferedBytes: 0 },
+        indexCapacityBytes: 1 << 22,
       };
       let asked = 0;
       const publishers = () => {
@@ -256,6 +261,7 @@ describe('reports of the parts', () => {
           portsOf: () => [],
           responses: { size: 0 },
           grpc: { openStreams: 0, bufferedBytes: 0 },
+          indexCapacityBytes: 1 << 22,
         },
         publishers: () => [],
       };

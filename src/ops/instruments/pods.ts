@@ -1,0 +1,55 @@
+/** Which pods there are, and how they are. */
+import type { FailureKind, HealthState, PollFact } from '../../health/pods-health.ts';
+import type { DiscoveryProblem } from '../../pods/discovery.ts';
+import { allOf, counter, gauge, histogram } from './instrument.ts';
+import { CALL_SECONDS, POD } from './labels.ts';
+
+export const POD_METRICS = {
+  pods: gauge('warmroute_ready_pods', {
+    unit: 'pods',
+    help: 'Ready pods',
+    bad: '0: every request is answered 503. Fewer than were deployed: discovery does not see them.',
+  }),
+  podHealth: gauge('warmroute_pod_health', {
+    unit: 'flag',
+    labels: { pod: POD, state: allOf<HealthState>()('healthy', 'failing', 'sleeping', 'unknown') },
+    help: '1 for the state of health that a pod is in',
+    bad: '`failing`: it gets trials alone. `sleeping`: it is put to sleep, and gets nothing.',
+  }),
+  podFailures: counter('warmroute_pod_failures_total', {
+    unit: 'requests',
+    labels: { pod: POD, why: allOf<FailureKind>()('error_status', 'served_by_other', 'no_answer') },
+    help: 'Watched requests that a pod failed, by why',
+    bad: 'A pod that fails many: its log says why.',
+  }),
+  healthPolls: counter('warmroute_health_polls_total', {
+    unit: 'polls',
+    labels: {
+      outcome: allOf<PollFact['kind']>()(
+        'poll_ok',
+        'poll_failed',
+        'poll_refused',
+        'poll_unanswered',
+        'poll_void',
+      ),
+    },
+    help: 'Polls of pods’ health, by outcome; `poll_void`: the answer says nothing about health',
+    bad: '`poll_refused`, `poll_unanswered` of many pods at once: the network, not the engines.',
+  }),
+  healthPollSeconds: histogram('warmroute_health_poll_seconds', {
+    unit: 'seconds',
+    help: 'Time of polls of pods’ health, whatever they came to',
+    bad: 'Seconds: engines are too busy to answer, or the network drops packets.',
+    buckets: CALL_SECONDS,
+  }),
+  podProblems: counter('warmroute_pod_discovery_problems_total', {
+    unit: 'problems',
+    labels: {
+      kind: allOf<DiscoveryProblem['kind']>()(
+        ...(['invalid_file', 'unreadable_file', 'unresolved_host', 'reserved_address'] as const),
+      ),
+    },
+    help: 'Problems with the pods file or host names, by kind',
+    bad: 'Any: what was last known good stays in force, and is out of date from then on.',
+  }),
+};
