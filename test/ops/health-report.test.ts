@@ -39,6 +39,22 @@ describe('the report on health', () => {
     assert.lengthOf(lines, 1);
   });
 
+  it('counts and times polls, and not the questions whether an engine sleeps', async () => {
+    const telemetry = testTelemetry();
+    const { polled } = reportHealth(telemetry.instruments, recordingLog().log);
+    polled(pod, { kind: 'poll_ok' }, 'healthy', 500);
+    polled(pod, SILENT, 'unknown', 2_000);
+    polled(pod, { kind: 'asleep' }, 'sleeping', 1_000);
+    const text = await telemetry.scrape();
+    for (const sample of [
+      'warmroute_health_polls_total{outcome="poll_ok"} 1',
+      `warmroute_health_polls_total{outcome="${SILENT.kind}"} 1`,
+      'warmroute_health_poll_seconds_count 2',
+      'warmroute_health_poll_seconds_sum 2.5',
+    ])
+      assert.include(text.split('\n'), sample);
+  });
+
   it('counts what a pod failed, by why', async () => {
     const telemetry = testTelemetry();
     const { failed } = reportHealth(telemetry.instruments, recordingLog().log);

@@ -114,6 +114,22 @@ describe('reports of the parts', () => {
     });
   });
 
+  it('time bodies and replies, and count requests that Envoy gives up', async () => {
+    const report = reportDoor(telemetry.instruments, logged.log);
+    report({ kind: 'received', tookMs: 250 });
+    report({ kind: 'replied', tookMs: 0.5 });
+    for (const during of ['body', 'decision', 'decision'] as const) report({ kind: 'abandoned', during });
+    assert.deepEqual(await metric('warmroute_receive_seconds_sum'), ['warmroute_receive_seconds_sum 0.25']);
+    assert.deepEqual(await metric('warmroute_stage_seconds_sum'), [
+      'warmroute_stage_seconds_sum{stage="reply"} 0.0005',
+    ]);
+    assert.deepEqual(await metric('warmroute_abandoned_requests_total'), [
+      'warmroute_abandoned_requests_total{during="body"} 1',
+      'warmroute_abandoned_requests_total{during="decision"} 2',
+    ]);
+    assert.isEmpty(logged.lines);
+  });
+
   describe('of the state, when it is scraped', () => {
     it('are what is so at that moment', async () => {
       const registry = new PodRegistry();
