@@ -23,6 +23,7 @@ import { createPodLog } from './ops/pod-log.ts';
 import { reportProcess } from './ops/process-report.ts';
 import {
   forgetUnservedModels,
+  reportDiscovery,
   reportDoor,
   reportLog,
   reportPods,
@@ -344,6 +345,7 @@ export async function serve(
     stops.push(() => grpc.drain(config.drainMs, config.drainBodiesMs));
     showHealth = () => grpc.setReadiness(registry.ready && warmup.isOver ? 'SERVING' : 'NOT_SERVING');
     showHealth();
+    reportDiscovery(instruments, discovery);
     reportLog(instruments, parts.logLinesDropped);
     reportUnfollowed(instruments, feed);
     reportState(metrics, instruments, {

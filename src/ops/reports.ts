@@ -5,7 +5,7 @@ import type { WatchedPort } from '../engine-api/port-watch.ts';
 import type { EventFeed, PublisherReport } from '../events/event-feed.ts';
 import type { DoorFact } from '../extproc/stream.ts';
 import type { PodsHealth } from '../health/pods-health.ts';
-import { type DiscoveryProblem, describeProblem } from '../pods/discovery.ts';
+import { type DiscoveryProblem, describeProblem, type PodsFileFollower } from '../pods/discovery.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import type { Load } from '../routing/load.ts';
 import { podKey } from './feed-report.ts';
@@ -63,6 +63,15 @@ export function reportPods(instruments: Instruments, log: Logger) {
     },
     onReload: (count: number) => log.info({ entries: count }, 'pods file read again'),
   };
+}
+
+/** Looked at at the scrape. */
+export function reportDiscovery(instruments: Instruments, discovery: Pick<PodsFileFollower, 'stale'>): void {
+  instruments.discoveryStale.onScrape(set => {
+    const { file, dns } = discovery.stale();
+    set(file / 1_000, { source: 'file' });
+    set(dns / 1_000, { source: 'dns' });
+  });
 }
 
 /** Counted at the scrape. */

@@ -2,6 +2,7 @@ import { assert } from 'chai';
 import type { PublisherReport } from '../../src/events/event-feed.ts';
 import {
   forgetUnservedModels,
+  reportDiscovery,
   reportDoor,
   reportLog,
   reportPods,
@@ -128,6 +129,14 @@ describe('reports of the parts', () => {
       'warmroute_abandoned_requests_total{during="decision"} 2',
     ]);
     assert.isEmpty(logged.lines);
+  });
+
+  it('say for how long what is known of pods has been out of date', async () => {
+    reportDiscovery(telemetry.instruments, { stale: () => ({ file: 2_500, dns: 0 }) });
+    assert.deepEqual(await metric('warmroute_discovery_stale_seconds'), [
+      'warmroute_discovery_stale_seconds{source="file"} 2.5',
+      'warmroute_discovery_stale_seconds{source="dns"} 0',
+    ]);
   });
 
   describe('of the state, when it is scraped', () => {

@@ -42,6 +42,12 @@ export const POD_METRICS = {
     bad: 'Seconds: engines are too busy to answer, or the network drops packets.',
     buckets: CALL_SECONDS,
   }),
+  discoveryStale: gauge('warmroute_discovery_stale_seconds', {
+    unit: 'seconds',
+    labels: { source: allOf<'file' | 'dns'>()('file', 'dns') },
+    help: 'For how long a source of pods has not been usable: the pods file, or some host name in it; 0 while it is in force',
+    bad: 'Minutes: what was last known good stays in force; pods that have come since get no requests, those that have gone still do.',
+  }),
   podProblems: counter('warmroute_pod_discovery_problems_total', {
     unit: 'problems',
     labels: {
