@@ -45,7 +45,7 @@ export const ALERTS: readonly Alert[] = [
     for: '2m',
     severity: 'critical',
     summary: '{{ $labels.instance }} knows no pod',
-    description: 'The router is not ready, and answers what still reaches it with 503.',
+    description: 'The router is not ready, and answers what still reaches it with 503 or 404.',
   },
   {
     name: 'WarmrouteFailingOpen',
@@ -127,7 +127,7 @@ export const ALERTS: readonly Alert[] = [
   {
     name: 'WarmroutePublisherCold',
     about: 'events',
-    expr: 'max by (pod, rank, why) (warmroute_publisher_state{state="cold", why!~"no_replay|begins_at_1"}) == 1',
+    expr: 'max by (pod, rank, why) (warmroute_publisher_state{state="cold", why!~"no_replay|evicted|begins_at_1"}) == 1',
     for: '15m',
     severity: 'warning',
     summary: 'Only a part of what {{ $labels.pod }}, rank {{ $labels.rank }}, holds is known',

@@ -154,7 +154,8 @@ export const ALERT_CASES: Readonly<Record<string, AlertCase>> = {
     pendingAt: '10m',
     clearAt: '35m',
     never: {
-      // Nothing can be replayed, which is said once in the log.
+      // Nothing can be replayed, or the engine is older than its buffer.
+      [`warmroute_publisher_state{pod="r", rank="0", state="cold", why="evicted", ${ON_A}}`]: '1x60',
       [`warmroute_publisher_state{pod="q", rank="0", state="cold", why="no_replay", ${ON_A}}`]: '1x60',
     },
   },

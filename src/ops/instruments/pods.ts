@@ -8,7 +8,7 @@ export const POD_METRICS = {
   pods: gauge('warmroute_ready_pods', {
     unit: 'pods',
     help: 'Ready pods',
-    bad: '0: every request is answered 503. Fewer than were deployed: discovery does not see them.',
+    bad: '0: every request is answered 503, or 404 where no entry has its model. Fewer than were deployed: discovery does not see them.',
   }),
   podHealth: gauge('warmroute_pod_health', {
     unit: 'flag',
