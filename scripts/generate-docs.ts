@@ -1,7 +1,8 @@
-/** Writes docs/configuration.md from the table of settings: `npm run generate`. */
+/** Writes docs/configuration.md and docs/metrics-families.md from their tables: `npm run generate`. */
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { SETTINGS, type Setting, WITHOUT_EFFECT } from '../src/settings/settings.ts';
+import { METRIC_FAMILIES_PAGE, metricFamiliesPage } from './metric-families-page.ts';
 
 export const CONFIGURATION_PAGE = fileURLToPath(new URL('../docs/configuration.md', import.meta.url));
 
@@ -41,7 +42,7 @@ function withoutEffect(): string {
   return [
     '### Accepted without effect',
     '',
-    'Settings of AIBrix that have nothing to steer here. Setting them is no mistake.',
+    'Settings of AIBrix that have nothing to steer here. Setting them is no mistake; those that are set are named once in the log at the start.',
     '',
     ...lines,
   ].join('\n');
@@ -87,7 +88,7 @@ Tokens of the local tokenizer and of the engines are never compared with each ot
 const DIFFERENCES = `### Differences from AIBrix
 
 - \`ROUTING_ALGORITHM\` is \`${SETTINGS.strategy.fallback}\` when unset. In AIBrix a request without a strategy is left to a
-  route per model, which a controller there creates; here there is no controller, and this router exists for the prefix.
+  route per model, which a controller there creates; \`${SETTINGS.unsetStrategy.names[0]}=pass\` does the same.
 - When a prompt cannot be tokenized, the request is routed by load, and counted
   (\`aibrix_prefix_cache_routing_errors_total{reason="tokenize_failed"}\`). AIBrix answers 503: a broken tokenizer would
   take healthy engines out of service.
@@ -97,7 +98,8 @@ const DIFFERENCES = `### Differences from AIBrix
   one that differs from the engine's, as AIBrix allows, matches in part or not at all.
 - \`AIBRIX_GRPC_MAX_MESSAGE_SIZE_BYTES\` is raised to what \`${SETTINGS.maxBodyBytes.names[0]}\` needs: Envoy sends a request's
   body in one message.
-- \`AIBRIX_TOKENIZER_REQUEST_TIMEOUT\` takes \`5\` and \`5s\` for five seconds.
+- \`AIBRIX_TOKENIZER_REQUEST_TIMEOUT\` takes whole seconds, \`5\`, and Go's durations, \`5s\`, \`500ms\`, \`1m30s\`. AIBrix documents the
+  second form, and makes 158 years of \`5s\`.
 - Not here: rate limits, Redis and API keys. With \`AIBRIX_AUTH_BEARER_TOKEN\` set the program refuses to start, so that
   nobody loses that check unnoticed: let Envoy check keys (\`api_key_auth\`, \`jwt_authn\`, \`ext_authz\` or an Envoy
   Gateway SecurityPolicy).`;
@@ -172,4 +174,5 @@ The configurations in \`envoy/\` are set up so.`;
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await writeFile(CONFIGURATION_PAGE, configurationPage());
+  await writeFile(METRIC_FAMILIES_PAGE, metricFamiliesPage());
 }

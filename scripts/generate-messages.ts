@@ -34,7 +34,8 @@ export function messageFiles(): ReadonlyMap<string, string> {
 
 function addWithImports(folder: string, name: string, files: Map<string, string>): void {
   if (files.has(name)) return;
-  const text = readFileSync(join(folder, name), 'utf8');
+  // Where the definitions lie on the machine that generates is nobody else's business.
+  const text = readFileSync(join(folder, name), 'utf8').replaceAll(PROTO_FOLDER, 'protos/');
   files.set(name, text);
   for (const [, specifier] of text.matchAll(/from '(\.[^']+)'/g))
     addWithImports(folder, relative(folder, resolve(folder, dirname(name), specifier!)), files);

@@ -16,6 +16,8 @@ for (const path of await readdir(folder, { recursive: true })) {
   await import(pathToFileURL(resolve(join(folder, path))).href);
   loaded++;
 }
-// The one package that is loaded when it is first used.
+// Packages that are loaded when they are first used.
 await import('gpt-tokenizer/encoding/cl100k_base');
+await import('pkijs');
+await import('asn1js');
 console.log(`${loaded} modules load`);

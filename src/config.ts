@@ -1,4 +1,5 @@
-import { SETTINGS, type Setting } from './settings/settings.ts';
+import { SETTINGS, type Setting, type WithoutEffect, withoutEffect } from './settings/settings.ts';
+import { defaultTls, type TlsKind, tlsProblems } from './settings/tls.ts';
 
 type Values = { readonly [Key in keyof typeof SETTINGS]: Value<(typeof SETTINGS)[Key]> };
 /** Only settings without a default can be undefined. */
@@ -12,6 +13,9 @@ export type Mode =
 
 export interface Config extends Values {
   readonly mode: Mode;
+  readonly tls: TlsKind;
+  /** Of requests that ask for none; `pass`: Envoy's routes decide. */
+  readonly defaultStrategy: Values['strategy'] | 'pass';
 }
 
 /** One setting as it is in force. */
@@ -34,9 +38,9 @@ export type LoadedConfig =
 /** AIBrix's own check of clients. Whoever relied on it must not lose it unnoticed. */
 const CLIENT_KEY = 'AIBRIX_AUTH_BEARER_TOKEN';
 
-/** What Kubernetes puts into every container for a Service that is called warmroute, or warmroute-something. */
+/** What Kubernetes puts into every container for a Service that is called warmroute, aibrix-something or redis. */
 const FROM_KUBERNETES =
-  /^WARMROUTE(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/;
+  /^(WARMROUTE|AIBRIX|REDIS|PROMETHEUS)(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -47,11 +51,27 @@ export function loadConfig(): LoadedConfig {
 
 /** Variables that look like ours and are not: most likely misspelt. They change nothing. */
 export function unknownNames(environment: Environment = process.env): string[] {
-  const known = new Set(Object.values<Setting<unknown>>(SETTINGS).flatMap(({ names }) => names));
   return Object.keys(environment).filter(
-    name => name.startsWith('WARMROUTE_') && !known.has(name) && !FROM_KUBERNETES.test(name),
+    name =>
+      /^(WARMROUTE|AIBRIX)_/.test(name) &&
+      !NAMES.has(name) &&
+      withoutEffect(name) === undefined &&
+      !FROM_KUBERNETES.test(name),
   );
 }
+
+/** Variables of AIBrix that are set and change nothing here, and why. */
+export function namesWithoutEffect(environment: Environment = process.env): WithoutEffect[] {
+  return Object.entries(environment).flatMap(([name, value]) => {
+    const found = value?.trim() && !FROM_KUBERNETES.test(name) ? withoutEffect(name) : undefined;
+    return found === undefined ? [] : [{ name, why: found.why }];
+  });
+}
+
+const NAMES: ReadonlySet<string> = new Set([
+  ...Object.values<Setting<unknown>>(SETTINGS).flatMap(({ names }) => names),
+  CLIENT_KEY,
+]);
 
 export function readConfig(environment: Environment): LoadedConfig {
   const problems: string[] = [];
@@ -75,6 +95,8 @@ export function readConfig(environment: Environment): LoadedConfig {
         'blocks are announced in the engines’ tokens, which only the engines’ tokenizer gives. Turn both on, or both off',
     );
   }
+  const tls = settings.tls ?? defaultTls(settings);
+  problems.push(...tlsProblems({ ...settings, tls }));
   if (environment[CLIENT_KEY]) {
     problems.push(
       `${CLIENT_KEY} is set, but client keys are not checked here and every request would pass: let Envoy check them ` +
@@ -82,8 +104,25 @@ export function readConfig(environment: Environment): LoadedConfig {
     );
   }
   if (problems.length > 0) return { kind: 'invalid', problems, podsFile: settings.podsFile };
-  const config = Object.freeze({ ...settings, mode: Object.freeze(modeOf(settings)) });
-  return { kind: 'valid', config, effective };
+  const isUnset = givenFor(SETTINGS.strategy, environment).length === 0;
+  const config = Object.freeze({
+    ...settings,
+    tls,
+    mode: Object.freeze(modeOf(settings)),
+    defaultStrategy: isUnset && settings.unsetStrategy === 'pass' ? 'pass' : settings.strategy,
+  });
+  return { kind: 'valid', config, effective: effective.map(each => withDefault(each, SETTINGS.tls, tls)) };
+}
+
+/** What is in force of a setting whose default depends on others. */
+function withDefault(
+  effective: EffectiveSetting,
+  { names }: Setting<unknown>,
+  value: string,
+): EffectiveSetting {
+  return effective.name === names[0] && effective.source === 'unset'
+    ? { ...effective, value, source: 'default' }
+    : effective;
 }
 
 interface Given {

@@ -85,6 +85,54 @@ export function endpointOf(pod: Pick<Pod, 'ip' | 'port'>): Endpoint {
  */
 export type HolderId = Branded<number, 'HolderId'>;
 
+// ---- how busy it is -------------------------------------------------------------------------------------------
+
+/** What an engine last said of its own work (its metrics). */
+export type EngineLoad = UnknownEngineLoad | KnownEngineLoad;
+
+export interface UnknownEngineLoad {
+  readonly kind: 'unknown';
+  /** `not_asked`: not yet, or never; `no_answer`: not lately; `not_told`: its answer has no metrics that we know. */
+  readonly why: 'not_asked' | 'no_answer' | 'not_told';
+}
+
+export interface KnownEngineLoad {
+  readonly kind: 'known';
+  /** When it was said: milliseconds of the monotonic clock. */
+  readonly atMs: number;
+  /** Requests in prefill or decode, of all ranks behind its address. */
+  readonly running: number;
+  /** Requests in its queue, of all ranks. */
+  readonly waiting: number;
+  /** Share of the KV cache on the GPU that requests hold, from 0 to 1: the mean of its ranks. Like all below, undefined: it does not say. */
+  readonly kvUsage: number | undefined;
+  /** The same of what is swapped out to the CPU's memory. */
+  readonly cpuKvUsage: number | undefined;
+  /** How much of what it can do it does, from 0 to 1, by its own reckoning. */
+  readonly utilization: number | undefined;
+  /** Share of the last half minute in which it had something to do, from 0 to 1. */
+  readonly busyShare: number | undefined;
+  /** Means over the requests that ended in the last minutes. */
+  readonly recent: RecentRequests;
+  readonly adapters: EngineAdapters | undefined;
+}
+
+export interface RecentRequests {
+  readonly promptTokens: number | undefined;
+  readonly generatedTokens: number | undefined;
+  readonly queueSeconds: number | undefined;
+  readonly prefillSeconds: number | undefined;
+  readonly decodeSeconds: number | undefined;
+}
+
+/** LoRA adapters by what their requests do. */
+export interface EngineAdapters {
+  readonly running: readonly string[];
+  readonly waiting: readonly string[];
+  /** How many it can hold at a time. */
+  readonly max: number;
+}
+
 // ---- what is asked ---------------------------------------------------------------------------------------------
 
 /**
@@ -212,8 +260,49 @@ export type Matches = readonly MatchLayer[];
 
 // ---- what we answer --------------------------------------------------------------------------------------------
 
-export const STRATEGIES = ['prefix-cache', 'least-request', 'random', 'round-robin', 'power-of-two'] as const;
-export type Strategy = (typeof STRATEGIES)[number];
+/** What a pod can be picked by. Most are AIBrix's, with its names; docs/strategies.md says what each computes. */
+export const STRATEGIES = [
+  'prefix-cache',
+  'least-request',
+  'random',
+  'round-robin',
+  'power-of-two',
+  'session-affinity',
+  'least-kv-cache',
+  'least-gpu-cache',
+  'least-latency',
+  'throughput',
+  'least-busy-time',
+  'least-utilization',
+] as const;
+export type StrategyName = (typeof STRATEGIES)[number];
+
+/** What a request or the configuration asks for. `text`: as it was written, which responses echo. */
+export type Strategy = { readonly text: string } & (
+  | { readonly kind: 'single'; readonly name: StrategyName }
+  /** Each scores all candidates; the highest weighted sum wins. */
+  | { readonly kind: 'weighted'; readonly members: readonly WeightedStrategy[] }
+);
+
+export interface WeightedStrategy {
+  readonly name: StrategyName;
+  /** From 1 to 1,000,000; only the ratio to the others matters. */
+  readonly weight: number;
+}
+
+/** A strategy as a metric label: lists are endless, and a client chooses them. */
+export type StrategyLabel = StrategyName | 'weighted';
+
+export function labelOf(strategy: Strategy): StrategyLabel {
+  return strategy.kind === 'single' ? strategy.name : 'weighted';
+}
+
+/** Whether it is this strategy, or has it in its list. */
+export function uses(strategy: Strategy, name: StrategyName): boolean {
+  return strategy.kind === 'single'
+    ? strategy.name === name
+    : strategy.members.some(member => member.name === name);
+}
 
 /**
  * Why a pod was picked. A metric label: keep the set small.
@@ -230,7 +319,10 @@ export type Strategy = (typeof STRATEGIES)[number];
  * - `unknown_encoding`, `too_intricate`: the body cannot be read, or not without keeping others waiting; picked by load;
  * - `any_pod`: it names no model that is served, and its gateway sends it nowhere unless a pod is named: least loaded of all;
  * - `cancelled`: the client has gone while it was looked for;
- * - the name of the strategy, for those that do not look at the cache.
+ * - `session_id`, `session_key`: the pod of the session that the request names; `no_session`: it names none that could be kept, so any;
+ * - `no_engine_metrics`: too few engines have said of themselves lately what the strategy compares; picked by load;
+ * - `weighted`: the highest sum of several strategies;
+ * - the name of the strategy, for the others.
  */
 export type Reason =
   | 'prefix_match'
@@ -250,7 +342,11 @@ export type Reason =
   | 'too_intricate'
   | 'any_pod'
   | 'cancelled'
-  | Exclude<Strategy, 'prefix-cache'>;
+  | 'session_id'
+  | 'session_key'
+  | 'no_session'
+  | 'no_engine_metrics'
+  | Exclude<StrategyLabel, 'prefix-cache' | 'session-affinity'>;
 
 /** Why a prompt has no tokens, or none that would tell who holds it. */
 export type WithoutTokens =
@@ -269,7 +365,10 @@ export interface RoutedDecision {
   readonly pod: Pod;
   /** Which data-parallel rank behind the pod's address holds the prompt; undefined: the engine may choose. */
   readonly rank: number | undefined;
-  /** Where the request may go next if the pod does not answer it, in this order; the pod itself where there is no other. */
+  /**
+   * Where the request may go next if the pod does not answer it, in this order: two at least, those there are again where there are
+   * fewer.
+   */
   readonly retries: readonly Pod[];
   readonly strategy: Strategy;
   readonly reason: Reason;
@@ -292,7 +391,13 @@ export interface NoDecision {
   readonly kind: 'undecided';
 }
 
-export type Decision = RoutedDecision | RejectedDecision | NoDecision;
+/** Nobody asked for a strategy, and none is configured: Envoy's own routes decide, by the model. */
+export interface PassedDecision {
+  readonly kind: 'passed';
+  readonly model: string;
+}
+
+export type Decision = RoutedDecision | RejectedDecision | NoDecision | PassedDecision;
 
 /**
  * Every failure that a client may learn of; the only errors that leave the program towards a client. Whatever
@@ -301,7 +406,8 @@ export type Decision = RoutedDecision | RejectedDecision | NoDecision;
 export type ClientError =
   | { readonly kind: 'malformed_body'; readonly message: string; readonly param: string | null }
   | { readonly kind: 'unknown_model'; readonly model: string }
-  | { readonly kind: 'bad_strategy'; readonly strategy: string }
+  /** `why`: what is wrong with it, or what to use in its place. */
+  | { readonly kind: 'bad_strategy'; readonly strategy: string; readonly why: string }
   | { readonly kind: 'no_ready_pod'; readonly model: string }
   /** There are pods, and the request's filter, or the gateway's, allows none of them. */
   | { readonly kind: 'no_allowed_pod'; readonly model: string }
@@ -309,4 +415,6 @@ export type ClientError =
   | { readonly kind: 'bad_filter'; readonly reason: string }
   /** An endpoint of the engines that clients may not use. */
   | { readonly kind: 'path_refused'; readonly path: string }
-  | { readonly kind: 'body_too_large'; readonly limitBytes: number };
+  | { readonly kind: 'body_too_large'; readonly limitBytes: number }
+  /** The request may be dropped, and every pod that it could go to has enough to do. */
+  | { readonly kind: 'shed'; readonly model: string };

@@ -1,19 +1,24 @@
 /** The composition root of `warmroute serve`: every part is made, joined and stopped here. */
 import { randomInt, randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { binding, hostAndPort } from './addresses.ts';
 import { type CacheState, createCacheState } from './cache/cache-state.ts';
 import type { Config } from './config.ts';
-import { endpointOf } from './domain.ts';
+import { endpointOf, type Pod } from './domain.ts';
 import { readEngineAccess } from './engine-access.ts';
 import { HealthPoller, type HealthPollerOptions } from './engine-api/health-poller.ts';
+import { createEngineMetrics } from './engine-loads.ts';
 import { Engines } from './engines/engines.ts';
 import { type PodKeeper, PodLives } from './engines/pod-lives.ts';
 import { EventFeed, type FeedFact, type PublisherReport } from './events/event-feed.ts';
-import { startExtProcServer } from './extproc/server.ts';
+import { openGrpcPorts } from './grpc-ports.ts';
 import { PodsHealth } from './health/pods-health.ts';
 import { Listeners } from './listeners.ts';
 import { startAdmin } from './ops/admin.ts';
 import { reportConfirmations } from './ops/confirmation-report.ts';
+import { reportFamilies, shownWith } from './ops/families/families.ts';
 import { reportFeed, reportRejectedMessages } from './ops/feed-report.ts';
+import { reportGrpc } from './ops/grpc-report.ts';
 import { reportHealth, reportPort } from './ops/health-report.ts';
 import { createInstruments } from './ops/instruments.ts';
 import type { Logger } from './ops/log.ts';
@@ -27,10 +32,10 @@ import {
   reportDoor,
   reportLog,
   reportPods,
-  reportRefusals,
   reportState,
   reportUnfollowed,
 } from './ops/reports.ts';
+import { reportScrapes } from './ops/scrape-report.ts';
 import { exporterFor, startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { reportTokenizer } from './ops/tokenizer-report.ts';
 import { followPodsFile } from './pods/discovery.ts';
@@ -45,13 +50,16 @@ import { withAnyPod } from './routing/any-pod.ts';
 import { createCandidates } from './routing/candidates.ts';
 import { Confirmations } from './routing/confirmations.ts';
 import { Load } from './routing/load.ts';
-import { policies } from './routing/policy.ts';
+import { createPicker } from './routing/policy.ts';
 import { createPrefixLookup } from './routing/prefix-lookup.ts';
 import { PromptHistory } from './routing/prompt-history.ts';
 import { withReadableBody } from './routing/readable-body.ts';
 import { ResponseOwners } from './routing/response-owners.ts';
+import { retriesFor } from './routing/retries.ts';
 import { createRoute } from './routing/route.ts';
-import { SETTINGS, type Setting } from './settings/settings.ts';
+import { type AreFull, createShedding, queueAt } from './routing/shedding.ts';
+import { SETTINGS } from './settings/settings.ts';
+import { asksFor } from './strategies.ts';
 import { monotonicClock } from './time.ts';
 import { blockSizes, createTokenizer, maxBlocksPerPrompt } from './tokenizing.ts';
 import { Warmup } from './warmup.ts';
@@ -70,6 +78,8 @@ export interface ServeParts {
 
 export interface RunningServer {
   readonly grpcPort: number;
+  /** undefined where health has no port of its own. */
+  readonly healthPort: number | undefined;
   readonly adminPort: number;
   /** What is believed about the engines' caches; for tests. */
   readonly cache: CacheState;
@@ -114,7 +124,7 @@ export async function serve(
       exporter: await exporterFor(parts.traces ?? traceSink(config)),
     });
     stops.push(() => telemetry.stop());
-    const metrics = createMetrics();
+    const metrics = createMetrics(shownWith(config.metricFamilies));
     const instruments = createInstruments(metrics);
     const unexpected = (consequence: string) => (error: unknown) => {
       instruments.unexpected.add(1);
@@ -128,7 +138,7 @@ export async function serve(
     const cache = createCacheState({
       capacityBytes: config.indexCapacityBytes,
       historyEntries: config.historyBlocks,
-      historyTtlMs: usesKvEvents ? config.expectedBlocksTtlMs : config.historyMinutes * 60_000,
+      historyTtlMs: usesKvEvents ? config.expectedBlocksTtlMs : config.historyMs,
       seed: randomInt(0x100000000),
     });
     const feedReport = reportFeed(metrics, instruments, log);
@@ -218,6 +228,9 @@ export async function serve(
       },
     });
     stops.push(() => poller?.stop());
+    const scrapeReport = reportScrapes(instruments, log);
+    const engineMetrics = createEngineMetrics(config, { scheme, ca: access.ca, onFact: scrapeReport.hear });
+    stops.push(() => engineMetrics.stop());
     const decide = createRoute({
       parse: observed.parse(parsePrompt),
       modelAtStart,
@@ -236,15 +249,18 @@ export async function serve(
       ),
       history: new PromptHistory({
         maxEntries: config.historyBlocks,
-        timeToLiveMs: config.historyMinutes * 60_000,
+        timeToLiveMs: config.historyMs,
         seed: randomInt(0x100000000),
         now: monotonicClock,
       }),
       responses,
-      policies: observed.policies(policies(config)),
+      pick: observed.pick(createPicker(config)),
+      engineLoad: pod => engineMetrics.loadOf(pod),
       confirmations,
       load,
-      defaultStrategy: config.strategy,
+      defaultStrategy: config.defaultStrategy,
+      areFull: sheddingFor(config, pod => queueAt(load.running(pod), engineMetrics.loadOf(pod))),
+      retries: retriesFor(config.fallbackEndpoints),
       deadlineMs: config.decisionTimeoutMs,
     });
     const route = withAnyPod(
@@ -264,6 +280,8 @@ export async function serve(
       { left: pod => healthReport.left(pod) },
       responses,
       { joined: pod => poller?.follow(pod), left: pod => poller?.leave(pod.name) },
+      scrapeReport,
+      { joined: pod => engineMetrics.follow(pod), left: pod => engineMetrics.leave(pod.name) },
       { joined: pod => feedReport.joined(pod.name), left: pod => feedReport.left(pod.name) },
       { joined: pod => tokenizerReport.joined(pod.name), left: pod => tokenizerReport.left(pod.name) },
       { left: pod => confirmations?.left(pod), changed: () => confirmations?.retain(m => registry.knows(m)) },
@@ -308,17 +326,16 @@ export async function serve(
             tokenizer: tokenizerReport.stateOf(pod.name),
             ...confirmations?.countsOf(pod.name),
             ports: engines.portsOf(pod.name),
+            engine: engineMetrics.shownLoadOf(pod.name),
           })),
       }),
     );
     stops.push(() => admin.stop());
     parts.ending?.throwIfAborted();
 
-    const grpc = await binding(
-      SETTINGS.grpcAddress,
-      startExtProcServer({
-        ...hostAndPort(config.grpcAddress),
-        maxMessageBytes: config.grpcMaxMessageBytes,
+    const grpc = await openGrpcPorts({
+      config,
+      extProc: {
         route: observed.route(route),
         unsaidMode: config.unsaidBodyMode,
         bodyDeadlineMs: {
@@ -326,23 +343,26 @@ export async function serve(
           FULL_DUPLEX_STREAMED: config.bodyTimeoutMs,
         },
         maxBufferedBytes: config.maxBufferedBytes,
-        idleMs: config.grpcIdleMs,
-        maxConnections: config.grpcMaxConnections,
         exchange: {
           maxBodyBytes: config.maxBodyBytes,
           debugHeaders: config.debugHeaders ? 'allowed' : 'off',
           targetHeaders: config.targetHeaders,
           ruleOf: pathRules(config.allowedPaths, () => responses.followsAny),
+          destinationEndpoints: config.fallbackEndpoints,
+          priorityHeader: config.priorityHeader,
+          serverOf: (picked, servedBy) => health.serverOf(picked, servedBy),
           models: () => registry.models(),
           watchNext: () => health.watchNext(),
+          keepsSession: text => asksFor('session-affinity', text, config.strategy),
           newRequestId: randomUUID,
         },
         onFact: reportDoor(instruments, log),
-        onRefused: reportRefusals(instruments, log),
         onUnexpected: unexpected('the request went on unrouted'),
-      }),
-    );
-    stops.push(() => grpc.drain(config.drainMs, config.drainBodiesMs));
+      },
+      report: reportGrpc(instruments, log),
+      ending: parts.ending,
+    });
+    stops.push(() => grpc.stop());
     showHealth = () => grpc.setReadiness(registry.ready && warmup.isOver ? 'SERVING' : 'NOT_SERVING');
     showHealth();
     reportDiscovery(instruments, discovery);
@@ -356,15 +376,26 @@ export async function serve(
       health,
       portsOf: pod => engines.portsOf(pod),
       responses,
-      grpc,
+      grpc: grpc.extProc,
       publishers: () => feed.snapshot(),
       usesKvEvents,
+    });
+    reportFamilies(metrics, config.metricFamilies, {
+      instruments,
+      pods: () => registry.pods(),
+      running: pod => load.running(pod),
+      engineLoad: pod => engineMetrics.shownLoadOf(pod.name),
+      indexBlocks: () => cache.index.size().blocks,
+      tokenizers: config.mode.kind === 'local' ? 'local' : 'engines',
+      pool: POOL_NAME,
+      gatewayPod: hostname(),
     });
     phase = 'serving';
 
     let stopped: Promise<void> | undefined;
     return {
-      grpcPort: grpc.port,
+      grpcPort: grpc.extProc.port,
+      healthPort: grpc.healthPort,
       adminPort: admin.port,
       cache,
       publishers: () => feed.snapshot(),
@@ -375,6 +406,14 @@ export async function serve(
       },
     };
   }
+}
+
+/** What llm-d's metrics call the pods where no InferencePool gives them a name. */
+const POOL_NAME = 'warmroute';
+
+/** undefined: no request is dropped. */
+function sheddingFor({ shedQueue: queue }: Config, queueOf: (pod: Pod) => number): AreFull | undefined {
+  return queue === undefined ? undefined : createShedding({ queue, queueOf });
 }
 
 /** undefined: no pod is asked how it is. */
@@ -389,13 +428,6 @@ function hearInterruption(confirmations: Confirmations, fact: FeedFact): void {
     confirmations.interrupted(pod);
   else if (fact.kind === 'link' && fact.event === 'lost') confirmations.broke(pod, rank);
   else if (fact.kind === 'link' && fact.event === 'connected') confirmations.resumed(pod, rank);
-}
-
-/** A port that is taken is the operator's to free: the message says which setting chose it. */
-function binding<T>({ names }: Pick<Setting<unknown>, 'names'>, starting: Promise<T>): Promise<T> {
-  return starting.catch((error: Error) => {
-    throw new Error(`cannot listen on ${names[0]}: ${error.message}`, { cause: error });
-  });
 }
 
 function readiness(
@@ -415,9 +447,4 @@ function traceSink(config: Config): TraceSink {
   return config.otlpEndpoint === undefined
     ? { kind: 'none' }
     : { kind: 'otlp', protocol: config.otlpProtocol };
-}
-
-function hostAndPort(address: string): { host: string; port: number } {
-  const colon = address.lastIndexOf(':');
-  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) };
 }

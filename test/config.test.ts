@@ -1,7 +1,7 @@
 import { assert } from 'chai';
-import { type Environment, loadConfig, readConfig } from '../src/config.ts';
+import { type Environment, loadConfig, namesWithoutEffect, readConfig, unknownNames } from '../src/config.ts';
 import { SETTINGS, type Setting } from '../src/settings/settings.ts';
-import { aConfig } from './support/builders.ts';
+import { aConfig, aStrategy } from './support/builders.ts';
 
 function problemsOf(environment: Environment): readonly string[] {
   const loaded = readConfig(environment);
@@ -19,13 +19,18 @@ describe('configuration', () => {
   it('is valid without any variable, with these defaults', () => {
     assert.deepEqual({ ...aConfig() } as object, {
       grpcAddress: '0.0.0.0:50052',
+      tls: 'off',
       adminAddress: '0.0.0.0:8080',
+      metricFamilies: ['aibrix', 'llm-d'],
       adminDebug: false,
       debugHeaders: false,
       targetHeaders: 'off',
       logLevel: 'info',
       allowedPaths: 'public',
       unsaidBodyMode: 'BUFFERED',
+      unsetStrategy: 'route',
+      fallbackEndpoints: 1,
+      priorityHeader: 'x-gateway-inference-priority',
       maxBodyBytes: 32 * 1024 * 1024,
       bodyTimeoutMs: 30_000,
       maxBufferedBytes: 256 * 1024 * 1024,
@@ -43,23 +48,71 @@ describe('configuration', () => {
       kvEventsTopic: '',
       dnsRefreshMs: 5000,
       healthIntervalMs: 2000,
+      metricsIntervalMs: 1000,
       // AIBrix's own.
       useRemoteTokenizer: false,
       kvEventSync: false,
       localTokenizer: 'character',
       blockSizeBytes: 4,
       historyBlocks: 200_000,
-      historyMinutes: 20,
+      historyMs: 20 * 60_000,
       imbalanceRequests: 8,
       standardDeviationFactor: 1,
       tokenizerTimeoutMs: 5000,
       grpcMaxMessageBytes: 4 * 1024 * 1024,
       // AIBrix leaves this one unset.
-      strategy: 'prefix-cache',
+      strategy: aStrategy(),
       otlpProtocol: 'grpc',
       serviceName: 'warmroute',
       mode: { kind: 'local', tokenizer: 'character' },
+      defaultStrategy: aStrategy(),
     });
+  });
+
+  describe('of TLS', () => {
+    const FILES = { WARMROUTE_TLS_CERT_FILE: '/tls/tls.crt', WARMROUTE_TLS_KEY_FILE: '/tls/tls.key' };
+    const CA = { WARMROUTE_TLS_CLIENT_CA_FILE: '/tls/ca.crt' };
+
+    it('is complete, or refused', () => {
+      for (const environment of [
+        { WARMROUTE_TLS: 'files', ...FILES },
+        { WARMROUTE_TLS: 'files', ...FILES, ...CA },
+        { WARMROUTE_TLS: 'self-signed', ...CA },
+      ])
+        assert.deepEqual(problemsOf(environment), []);
+      assert.deepEqual(problemsOf({ WARMROUTE_TLS: 'files' }), [
+        'WARMROUTE_TLS is files: give WARMROUTE_TLS_CERT_FILE the path of a PEM file',
+        'WARMROUTE_TLS is files: give WARMROUTE_TLS_KEY_FILE the path of a PEM file',
+      ]);
+    });
+
+    it('is not left out where files are set for it', () => {
+      const [cert, key, ca, ...more] = problemsOf({ ...FILES, ...CA });
+      assert.isEmpty(more);
+      assert.match(
+        cert!,
+        /^WARMROUTE_TLS_CERT_FILE is set, but WARMROUTE_TLS is off: set it to files, or unset/,
+      );
+      assert.match(key!, /^WARMROUTE_TLS_KEY_FILE is set, but/);
+      assert.match(ca!, /^WARMROUTE_TLS_CLIENT_CA_FILE is set, .*: set it to self-signed or files, or unset/);
+      const ofBoth = problemsOf({ WARMROUTE_TLS: 'self-signed', ...FILES, ...CA });
+      assert.lengthOf(ofBoth, 2);
+    });
+
+    it('is shown with its default, which depends on other settings', () => {
+      const loaded = readConfig({});
+      assert(loaded.kind === 'valid');
+      assert.deepInclude(loaded.effective, { name: 'WARMROUTE_TLS', value: 'off', source: 'default' });
+    });
+  });
+
+  it('leaves requests without a strategy to Envoy only where none is configured', () => {
+    const strategyOf = (ROUTING_ALGORITHM?: string) =>
+      aConfig({ WARMROUTE_UNSET_STRATEGY: 'pass', ROUTING_ALGORITHM }).defaultStrategy;
+    assert.deepEqual(
+      [strategyOf(), strategyOf(''), strategyOf('prefix-cache')],
+      ['pass', 'pass', aStrategy()],
+    );
   });
 
   it('refuses AIBrix’s client key, which is not checked here, without repeating it', () => {
@@ -67,6 +120,38 @@ describe('configuration', () => {
     assert.match(problem ?? '', /AIBRIX_AUTH_BEARER_TOKEN.*Envoy/);
     assert.notInclude(problem, 'hunter2');
     assert.isEmpty(more);
+  });
+
+  it('knows which variables of AIBrix change nothing here, and says why', () => {
+    const environment = {
+      REDIS_HOST: 'aibrix-redis-master',
+      REDIS_PORT: 'tcp://10.0.0.1:6379',
+      AIBRIX_PREFILL_REQUEST_TIMEOUT: '60',
+      AIBRIX_STATESYNC_ENABLED: ' ',
+      AIBRIX_SYNC_MAX_CONTEXTS: '1000',
+      AIBRIX_GATEWAY_PLUGINS_SERVICE_HOST: '10.0.0.2',
+      ROUTING_ALGORITHM: 'random',
+      HOME: '/',
+    };
+    const found = namesWithoutEffect(environment);
+    assert.deepEqual(
+      found.map(({ name }) => name),
+      ['REDIS_HOST', 'AIBRIX_PREFILL_REQUEST_TIMEOUT', 'AIBRIX_SYNC_MAX_CONTEXTS'],
+    );
+    for (const { why } of found) assert.isNotEmpty(why);
+    assert.isEmpty(unknownNames(environment));
+  });
+
+  it('knows which names are nobody’s', () => {
+    const environment = {
+      ...{
+        AIBRIX_PREFIX_CASHE_BLOCK_SIZE: '16',
+        WARMROUTE_DRIAN_MS: '1',
+        AIBRIX_REDIS_MASTER_PORT: 'tcp://10.0.0.1:6379',
+      },
+      ...{ AIBRIX_AUTH_BEARER_TOKEN: 'x', AIBRIX_PREFIX_CACHE_BLOCK_SIZE: '16', OTHER: '1' },
+    };
+    assert.deepEqual(unknownNames(environment), ['AIBRIX_PREFIX_CASHE_BLOCK_SIZE', 'WARMROUTE_DRIAN_MS']);
   });
 
   it('is shown without the passwords of URLs, be they right or wrong', () => {
@@ -109,7 +194,7 @@ describe('configuration', () => {
     });
     assert.equal(config.drainMs, 5000);
     assert.equal(config.logLevel, 'info');
-    assert.equal(config.strategy, 'random');
+    assert.deepEqual(config.strategy, aStrategy('random'));
   });
 
   it('says of every setting what is in force and where it comes from', () => {
@@ -205,6 +290,13 @@ describe('configuration', () => {
     const good: [string, string, keyof typeof SETTINGS, unknown][] = [
       ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '7', 'tokenizerTimeoutMs', 7000],
       ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '7s', 'tokenizerTimeoutMs', 7000],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '500ms', 'tokenizerTimeoutMs', 500],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '1.5s', 'tokenizerTimeoutMs', 1500],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '1m', 'tokenizerTimeoutMs', 60_000],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '1m30s', 'tokenizerTimeoutMs', 90_000],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '1500µs', 'tokenizerTimeoutMs', 2],
+      ['AIBRIX_PREFIX_CACHE_EVICTION_DURATION_MINS', '7', 'historyMs', 420_000],
+      ['AIBRIX_PREFIX_CACHE_EVICTION_DURATION_MINS', '90s', 'historyMs', 90_000],
       ['WARMROUTE_GRPC_ADDRESS', '[::]:50052', 'grpcAddress', '[::]:50052'],
       ['WARMROUTE_ADMIN_ADDRESS', '[fe80::1]:0', 'adminAddress', '[fe80::1]:0'],
       ['WARMROUTE_ADMIN_ADDRESS', 'localhost:65535', 'adminAddress', 'localhost:65535'],
@@ -225,6 +317,7 @@ describe('configuration', () => {
       ['WARMROUTE_PODS_FILE', '/etc/warmroute/pods.yaml', 'podsFile', '/etc/warmroute/pods.yaml'],
       ['WARMROUTE_ENGINE_API_KEY_FILE', '/run/secrets/key', 'engineApiKeyFile', '/run/secrets/key'],
       ['WARMROUTE_ENGINE_CA_FILE', '/etc/ca.pem', 'engineCaFile', '/etc/ca.pem'],
+      ['WARMROUTE_PRIORITY_HEADER', 'X-Priority', 'priorityHeader', 'x-priority'],
     ];
     for (const [name, text, key, value] of good) {
       it(`${name}=${text} is good`, () => assert.equal(aConfig({ [name]: text })[key], value));
@@ -248,6 +341,8 @@ describe('configuration', () => {
       ['WARMROUTE_GRPC_ADDRESS', ':50052', host],
       ['WARMROUTE_GRPC_ADDRESS', '::1:50052', host],
       ['WARMROUTE_GRPC_ADDRESS', '[pod]:1', 'the host in brackets must be an IPv6 address'],
+      ['WARMROUTE_HEALTH_ADDRESS', '9003', host],
+      ['WARMROUTE_TLS', 'on', 'must be one of off, self-signed, files'],
       ['WARMROUTE_ADMIN_ADDRESS', '0.0.0.0:65536', 'port must be at most 65535'],
       ['WARMROUTE_ADMIN_ADDRESS', '0.0.0.0:', host],
       ['WARMROUTE_DEBUG_HEADERS', 'yes', flag],
@@ -256,6 +351,10 @@ describe('configuration', () => {
       ['WARMROUTE_LOG_LEVEL', 'trace', 'must be one of debug, info, warn, error'],
       ['WARMROUTE_ALLOWED_PATHS', 'all', 'must be one of public, engine_internal'],
       ['WARMROUTE_UNSAID_BODY_MODE', 'STREAMED', 'must be one of BUFFERED, FULL_DUPLEX_STREAMED'],
+      ['WARMROUTE_UNSET_STRATEGY', 'random', 'must be one of route, pass'],
+      ['WARMROUTE_FALLBACK_ENDPOINTS', '9', 'must be from 1 to 8'],
+      ['WARMROUTE_SHED_QUEUE', '0', 'must be from 1 to 1000000'],
+      ['WARMROUTE_PRIORITY_HEADER', 'x priority', 'must be the name of a header'],
       ['WARMROUTE_MAX_BODY_BYTES', '1023', 'must be from 1024 to 1073741824'],
       ['WARMROUTE_BODY_TIMEOUT_MS', '0', 'must be from 1 to 2147483647'],
       ['WARMROUTE_MAX_BUFFERED_BYTES', '1023', 'must be from 1024 to 1099511627776'],
@@ -273,6 +372,8 @@ describe('configuration', () => {
       ['WARMROUTE_INDEX_CAPACITY_BYTES', '1000', 'must be from 1048576 to 4294967296'],
       ['WARMROUTE_EXPECTED_BLOCKS_TTL_MS', '1.5', whole],
       ['WARMROUTE_HEALTH_INTERVAL_MS', '-1', 'must be a whole number'],
+      ['WARMROUTE_METRICS_INTERVAL_MS', '1s', whole],
+      ['WARMROUTE_METRIC_FAMILIES', 'aibrix,none', 'must be of aibrix, llm-d, several with commas, or none'],
       ['WARMROUTE_DNS_REFRESH_MS', '99', 'must be from 100 to 2147483647'],
       [TOKENIZER, 'on', flag],
       [TOKENIZER_IN_AIBRIX, '2', flag],
@@ -281,7 +382,6 @@ describe('configuration', () => {
       ['AIBRIX_PREFIX_CACHE_TOKENIZER_TYPE', 'bpe', 'must be one of character, tiktoken, remote'],
       ['AIBRIX_PREFIX_CACHE_BLOCK_SIZE', '0', 'must be from 1 to 1000000'],
       ['AIBRIX_PREFIX_CACHE_BLOCK_NUMBER', '1e5', whole],
-      ['AIBRIX_PREFIX_CACHE_EVICTION_DURATION_MINS', '20m', whole],
       ['AIBRIX_PREFIX_CACHE_HASH_SEED', '0x1', whole],
       ['AIBRIX_PREFIX_CACHE_HASH_SEED', '18446744073709551616', 'must be below 2^64'],
       ['AIBRIX_PREFIX_CACHE_POD_RUNNING_REQUEST_IMBALANCE_ABS_COUNT', 'eight', whole],
@@ -296,13 +396,17 @@ describe('configuration', () => {
         'http://%s:port',
         `${url} with %s for the IP address of the pod`,
       ],
-      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '500ms', 'must be whole seconds, as 5 or 5s'],
-      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '0', 'must be from 1 to 2147483'],
-      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '2147484s', 'must be from 1 to 2147483'],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '5 s', 'must be a time, as 5, 5s or 500ms'],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '-5s', 'must be a time, as 5, 5s or 500ms'],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '5d', 'must be a time, as 5, 5s or 500ms'],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', 's', 'must be a time, as 5, 5s or 500ms'],
+      ['AIBRIX_PREFIX_CACHE_EVICTION_DURATION_MINS', '1000001', 'must be from 1ms to 1000000m'],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '0', 'must be from 1ms to 2147483s'],
+      ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT', '2147484s', 'must be from 1ms to 2147483s'],
       [
         'ROUTING_ALGORITHM',
         'slo',
-        'must be one of prefix-cache, least-request, random, round-robin, power-of-two',
+        'slo is not taken over from AIBrix: requests are not queued here by service level; use least-latency, or prefix-cache',
       ],
       ['AIBRIX_GRPC_MAX_MESSAGE_SIZE_BYTES', '4Mi', whole],
       ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4317', url],
@@ -318,7 +422,8 @@ describe('configuration', () => {
 
     it('that can be wrong are all in the table above', () => {
       const files = ['WARMROUTE_PODS_FILE', 'WARMROUTE_ENGINE_API_KEY_FILE', 'WARMROUTE_ENGINE_CA_FILE'];
-      const free = [...files, 'WARMROUTE_KV_EVENTS_TOPIC', 'OTEL_SERVICE_NAME'];
+      const tls = ['WARMROUTE_TLS_CERT_FILE', 'WARMROUTE_TLS_KEY_FILE', 'WARMROUTE_TLS_CLIENT_CA_FILE'];
+      const free = [...files, ...tls, 'WARMROUTE_KV_EVENTS_TOPIC', 'OTEL_SERVICE_NAME'];
       const names = Object.values<Setting<unknown>>(SETTINGS).flatMap(setting => setting.names);
       assert.sameMembers([...new Set([...bad.map(([name]) => name), ...free])], names);
     });

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { assert } from 'chai';
 import { SETTINGS, type Setting, WITHOUT_EFFECT } from '../src/settings/settings.ts';
 import { type RunningCli, runCli, startCli } from './support/cli.ts';
@@ -138,6 +139,21 @@ describe('warmroute', function () {
       assert.equal(stderr, 'warmroute: no engine can be there: a at 169.254.169.254 (a metadata service)\n');
     });
 
+    it('finds a mistake in the files of TLS, and none where they are right', async () => {
+      const tls = (name: string) => fileURLToPath(new URL(`fixtures/tls/${name}`, import.meta.url));
+      const environment = (key: string) => ({
+        WARMROUTE_PODS_FILE: podsFile,
+        WARMROUTE_TLS: 'files',
+        WARMROUTE_TLS_CERT_FILE: tls('engine.pem'),
+        WARMROUTE_TLS_KEY_FILE: tls(key),
+      });
+      const wrong = await runCli(['check-config'], environment('ca.pem'));
+      assert.equal(wrong.code, 1);
+      assert.match(wrong.stderr, /^warmroute: WARMROUTE_TLS_KEY_FILE: there is no PEM private key .*\n$/);
+      const right = await runCli(['check-config'], environment('engine.key.pem'));
+      assert.deepInclude(right, { code: 0, stderr: '' });
+    });
+
     it('finds a mistake in the pods file alone', async () => {
       const { code, stderr } = await runCli(['check-config'], {
         WARMROUTE_PODS_FILE: join(folder, 'none.yaml'),
@@ -190,6 +206,34 @@ describe('warmroute', function () {
       assert.equal(code, 0);
       const messages = stdout.split('\n').map(line => JSON.parse(line).msg);
       assert.deepEqual(messages.slice(-2), ['draining', 'stopped']);
+    });
+
+    it('says once which settings of AIBrix change nothing here, and why, without their values', async () => {
+      const cli = start(['serve'], {
+        ...{ ...FREE_PORTS, WARMROUTE_PODS_FILE: podsFile, WARMROUTE_DRAIN_MS: '0' },
+        ...{ REDIS_HOST: 'redis', REDIS_PASSWORD: 'hunter2', AIBRIX_TOKENIZER_TTL: '300s' },
+        AIBRIX_PREFIX_CASHE_BLOCK_SIZE: '128',
+      });
+      await cli.line('"ready"');
+      cli.kill('SIGTERM');
+      const { stdout } = await cli.ended;
+      const lines = stdout
+        .trim()
+        .split('\n')
+        .map(line => JSON.parse(line));
+      const named = lines.filter(({ msg }) => msg === 'settings of AIBrix that change nothing here');
+      assert.lengthOf(named, 1);
+      assert.deepEqual((named[0].variables as string[]).map(text => text.split(':')[0]!).sort(), [
+        'AIBRIX_TOKENIZER_TTL',
+        'REDIS_HOST',
+        'REDIS_PASSWORD',
+      ]);
+      assert.include(named[0].variables, 'AIBRIX_TOKENIZER_TTL: a tokenizer leaves with its pod');
+      assert.deepInclude(
+        lines.filter(({ name }) => name === 'AIBRIX_PREFIX_CASHE_BLOCK_SIZE').map(({ msg }) => msg),
+        'there is no such setting: is it misspelt?',
+      );
+      assert.notInclude(stdout, 'hunter2');
     });
 
     it('is not ready while it drains, and a second signal ends it at once', async () => {

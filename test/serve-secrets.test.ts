@@ -188,6 +188,7 @@ describe('the server writes no prompt, key, token, cookie or salt into its log, 
         WARMROUTE_MAX_BODY_BYTES: '1000000',
         WARMROUTE_ENGINE_API_KEY_FILE: bench.path('key'),
       },
+      undefined,
       {
         log: createLogger({ level: 'debug', destination: { write } }),
         traces: { kind: 'exporter', exporter },

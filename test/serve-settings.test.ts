@@ -121,7 +121,14 @@ async function isRecognized(
 
 const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
   podsFile: elsewhere('test/main.test.ts'),
+  metricFamilies: elsewhere('test/serve-metric-families.test.ts'),
+  metricsIntervalMs: elsewhere('test/serve-strategies.test.ts'),
   grpcAddress: elsewhere('test/serve-lifecycle.test.ts'),
+  healthAddress: elsewhere('test/serve-tls.test.ts'),
+  tls: elsewhere('test/serve-tls.test.ts'),
+  tlsCertFile: elsewhere('test/serve-tls.test.ts'),
+  tlsKeyFile: elsewhere('test/serve-tls.test.ts'),
+  tlsClientCaFile: elsewhere('test/serve-tls.test.ts'),
   adminAddress: elsewhere('test/serve-lifecycle.test.ts'),
   adminDebug: elsewhere('test/serve.test.ts'),
   debugHeaders: elsewhere('test/e2e/target-headers.test.ts'),
@@ -147,6 +154,10 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
 
   allowedPaths: elsewhere('test/serve-paths.test.ts'),
   unsaidBodyMode: elsewhere('test/serve-paths.test.ts'),
+  unsetStrategy: elsewhere('test/e2e/aibrix-routes.test.ts'),
+  fallbackEndpoints: elsewhere('test/e2e/fallback-endpoints.test.ts'),
+  shedQueue: elsewhere('test/e2e/shedding.test.ts'),
+  priorityHeader: elsewhere('test/e2e/shedding.test.ts'),
   maxBodyBytes: elsewhere('test/e2e/body-limits.test.ts'),
   bodyTimeoutMs: elsewhere('test/e2e/stalled-bodies.test.ts'),
   maxBufferedBytes: elsewhere('test/e2e/stalled-bodies.test.ts'),
@@ -314,7 +325,7 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
     assert.isFalse(await isRecognized({ AIBRIX_PREFIX_CACHE_BLOCK_NUMBER: '1' }, another));
   }),
 
-  historyMinutes: here('is how long both histories count', async () => {
+  historyMs: here('is how long both histories count', async () => {
     await writePods(2);
     for (const [minutes, reason] of [
       ['20', 'prefix_match'],

@@ -14,7 +14,7 @@ import type { RunIndex } from '../../src/prefix-index/run-index.ts';
 import { BlockHasher } from '../../src/prompt/blocks.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
 import { Load } from '../../src/routing/load.ts';
-import { policies } from '../../src/routing/policy.ts';
+import { createPicker } from '../../src/routing/policy.ts';
 import { createPrefixLookup } from '../../src/routing/prefix-lookup.ts';
 import { PromptHistory } from '../../src/routing/prompt-history.ts';
 import { ResponseOwners } from '../../src/routing/response-owners.ts';
@@ -117,9 +117,12 @@ const route = createRoute({
   history: new PromptHistory({ maxEntries: 1, timeToLiveMs: 1, seed: SEED, now: () => performance.now() }),
   confirmations: undefined,
   responses: new ResponseOwners({ maxResponses: 1, now: () => 0 }),
-  policies: policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
+  pick: createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
+  engineLoad: () => ({ kind: 'unknown', why: 'not_asked' }),
   load: new Load(),
-  defaultStrategy: 'prefix-cache',
+  defaultStrategy: { kind: 'single', name: 'prefix-cache', text: 'prefix-cache' },
+  areFull: undefined,
+  retries: 2,
   deadlineMs: 2_000,
 });
 const NO_BYTES = new Uint8Array();
@@ -141,6 +144,8 @@ async function decideAll(rounds: number): Promise<Float64Array> {
         contentType: undefined,
         contentEncoding: undefined,
         strategy: undefined,
+        session: { id: undefined, key: undefined },
+        priority: 0,
         body: NO_BYTES,
       },
       ...{ labels: undefined, subset: undefined, response: 'unwatched' as const },

@@ -1,4 +1,5 @@
 import { loadConfig, unknownNames } from '../config.ts';
+import { tlsProblem } from '../grpc-ports.ts';
 import { checkPodsFile, describeProblem } from '../pods/discovery.ts';
 import { CommandError } from './command-error.ts';
 import { PODS_FILE_MISSING } from './serve.ts';
@@ -16,6 +17,8 @@ export async function checkConfigCommand(ending: AbortSignal): Promise<void> {
     if (podsProblem?.kind === 'reserved_address') console.error(`warmroute: ${describeProblem(podsProblem)}`);
     else if (podsProblem) problems.push(describeProblem(podsProblem));
   }
+  const problem = loaded.kind === 'valid' ? await tlsProblem(loaded.config, ending) : undefined;
+  if (problem !== undefined) problems.push(problem);
   if (loaded.kind === 'invalid' || problems.length > 0) throw new CommandError(problems);
   const width = Math.max(...loaded.effective.map(({ name }) => name.length));
   for (const { name, value, source } of loaded.effective) {

@@ -1,4 +1,4 @@
-import { type Config, loadConfig, unknownNames } from '../config.ts';
+import { type Config, loadConfig, namesWithoutEffect, unknownNames } from '../config.ts';
 import { createStdoutLogger, type Logger } from '../ops/log.ts';
 import type { LogOutput } from '../ops/log-output.ts';
 import { DiscoveryError } from '../pods/discovery.ts';
@@ -37,6 +37,12 @@ async function run(
   ending: AbortSignal,
 ): Promise<void> {
   for (const name of unknownNames()) log.warn({ name }, 'there is no such setting: is it misspelt?');
+  const ineffective = namesWithoutEffect();
+  if (ineffective.length > 0)
+    log.warn(
+      { variables: ineffective.map(({ name, why }) => `${name}: ${why}`) },
+      'settings of AIBrix that change nothing here',
+    );
   const parts = { log, logLinesDropped: () => output.dropped, ending };
   const server = await serve(config, parts).catch((error: unknown) => {
     if (ending.aborted && error === ending.reason) return undefined;
@@ -46,7 +52,8 @@ async function run(
     log.info({ signal: ending.reason }, 'stopped before it was ready');
     return;
   }
-  log.info({ grpcPort: server.grpcPort, adminPort: server.adminPort, mode: config.mode.kind }, 'ready');
+  const { grpcPort, healthPort, adminPort } = server;
+  log.info({ grpcPort, healthPort, adminPort, mode: config.mode.kind, tls: config.tls }, 'ready');
   const signal = await untilAborted(ending);
   log.info({ signal, drainMs: config.drainMs }, 'draining');
   await server.stop();

@@ -9,9 +9,21 @@ export type ProbeAnswer =
   /** The connection broke, or what came was no HTTP, or too long. `reason` is the system's word. */
   | { readonly kind: 'broken'; readonly reason: string };
 
+/** Of an answer that was handed on as it came. `cut`: it is longer, and the rest was not read. */
+export type StreamAnswer =
+  | { readonly kind: 'answered'; readonly status: number; readonly extent: 'whole' | 'cut' }
+  | Exclude<ProbeAnswer, { readonly kind: 'answered' }>;
+
 export interface Probe {
   /** Never rejects. `timeoutMs` bounds all of it. @param origin `http://10.0.0.1:8000` */
   get(origin: string, path: string, timeoutMs: number): Promise<ProbeAnswer>;
+  /** The same, for long answers: each part goes to `take` when it comes. `maxBytes` bounds all parts together. */
+  stream(
+    origin: string,
+    path: string,
+    timeoutMs: number,
+    take: (part: Buffer) => void,
+  ): Promise<StreamAnswer>;
   /** Ends all connections. */
   close(): Promise<void>;
 }
@@ -38,12 +50,20 @@ export function createProbe({ maxBytes, keepAliveMs, ca }: ProbeOptions): Probe 
     headersTimeout: 0,
     bodyTimeout: 0,
   });
+  const stream: Probe['stream'] = (origin, path, timeoutMs, take) =>
+    new Promise(resolve => {
+      const handler = new AnswerReader({ maxBytes, timeoutMs, take, settle: resolve });
+      agent.dispatch({ origin, path, method: 'GET', headers: ACCEPT }, handler);
+    });
   return {
-    get: (origin, path, timeoutMs) =>
-      new Promise(resolve => {
-        const handler = new AnswerReader(maxBytes, timeoutMs, resolve);
-        agent.dispatch({ origin, path, method: 'GET', headers: ACCEPT }, handler);
-      }),
+    async get(origin, path, timeoutMs) {
+      let text = '';
+      const answer = await stream(origin, path, timeoutMs, part => {
+        text += part.toString('latin1');
+      });
+      return answer.kind === 'answered' ? { kind: 'answered', status: answer.status, text } : answer;
+    },
+    stream,
     close: () => agent.destroy(),
   };
 }
@@ -52,17 +72,26 @@ const ACCEPT = { accept: '*/*' };
 const TOO_LATE = new Error('no answer in time');
 const LONG_ENOUGH = new Error('the answer is longer than what is read');
 
+interface AnswerReaderOptions {
+  readonly maxBytes: number;
+  readonly timeoutMs: number;
+  readonly take: (part: Buffer) => void;
+  readonly settle: (answer: StreamAnswer) => void;
+}
+
 class AnswerReader implements Dispatcher.DispatchHandler {
-  readonly #maxBytes: number;
-  readonly #settle: (answer: ProbeAnswer) => void;
+  readonly #take: AnswerReaderOptions['take'];
+  readonly #settle: AnswerReaderOptions['settle'];
   readonly #timer: NodeJS.Timeout;
   #controller: Dispatcher.DispatchController | undefined;
   #isLate = false;
   #status = 0;
-  #text = '';
+  /** That may still come. */
+  #bytesLeft: number;
 
-  constructor(maxBytes: number, timeoutMs: number, settle: (answer: ProbeAnswer) => void) {
-    this.#maxBytes = maxBytes;
+  constructor({ maxBytes, timeoutMs, take, settle }: AnswerReaderOptions) {
+    this.#bytesLeft = maxBytes;
+    this.#take = take;
     this.#settle = settle;
     this.#timer = setTimeout(() => {
       this.#isLate = true;
@@ -82,17 +111,19 @@ class AnswerReader implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#text += chunk.toString('latin1', 0, this.#maxBytes - this.#text.length);
-    if (this.#text.length >= this.#maxBytes) controller.abort(LONG_ENOUGH);
+    const part = chunk.subarray(0, this.#bytesLeft);
+    this.#bytesLeft -= part.length;
+    this.#take(part);
+    if (this.#bytesLeft === 0) controller.abort(LONG_ENOUGH);
   }
 
   onResponseEnd(): void {
-    this.#answered();
+    this.#answered('whole');
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
     if (error === LONG_ENOUGH) {
-      this.#answered();
+      this.#answered('cut');
       return;
     }
     clearTimeout(this.#timer);
@@ -102,8 +133,8 @@ class AnswerReader implements Dispatcher.DispatchHandler {
     else this.#settle({ kind: 'broken', reason });
   }
 
-  #answered(): void {
+  #answered(extent: 'whole' | 'cut'): void {
     clearTimeout(this.#timer);
-    this.#settle({ kind: 'answered', status: this.#status, text: this.#text });
+    this.#settle({ kind: 'answered', status: this.#status, extent });
   }
 }

@@ -18,7 +18,6 @@ export interface ErrorAudience {
 }
 
 interface Described {
-  readonly status: WireStatusCode;
   readonly message: string;
   readonly code: string | null;
   readonly param: string | null;
@@ -30,12 +29,23 @@ const MAX_QUOTED = 256;
 /** Named in a message. */
 const MAX_MODELS = 20;
 
-/**
- * AIBrix's status and header for each condition (its gateway plugin, `gateway_req_body.go`), but 404 for an unknown model as the
- * engines answer, in the shape of the endpoint's API.
- */
+/** AIBrix's for each condition (its gateway plugin, `gateway_req_body.go`), but 404 for an unknown model as the engines answer. */
+export const STATUS_OF: Readonly<Record<ClientError['kind'], WireStatusCode>> = {
+  malformed_body: 400,
+  bad_strategy: 400,
+  bad_filter: 400,
+  path_refused: 403,
+  unknown_model: 404,
+  body_too_large: 413,
+  shed: 429,
+  no_ready_pod: 503,
+  no_allowed_pod: 503,
+};
+
+/** With AIBrix's headers, in the shape of the endpoint's API. */
 export function answerTo(error: ClientError, { shape, models }: ErrorAudience): OwnAnswer {
-  const { status, message, code, param, headers } = describe(error, models);
+  const status = STATUS_OF[error.kind];
+  const { message, code, param, headers } = describe(error, models);
   const body =
     shape === 'anthropic'
       ? { type: 'error', error: { type: anthropicTypeOf(status), message } }
@@ -52,7 +62,6 @@ function describe(error: ClientError, models: readonly string[]): Described {
   switch (error.kind) {
     case 'malformed_body':
       return {
-        status: 400,
         message: error.message,
         code: null,
         param: error.param,
@@ -60,7 +69,6 @@ function describe(error: ClientError, models: readonly string[]): Described {
       };
     case 'unknown_model':
       return {
-        status: 404,
         // vLLM's words.
         message: `The model \`${shortened(error.model)}\` does not exist.${validAliases(models)}`,
         code: 'model_not_found',
@@ -69,15 +77,13 @@ function describe(error: ClientError, models: readonly string[]): Described {
       };
     case 'bad_strategy':
       return {
-        status: 400,
-        message: `incorrect routing strategy ${shortened(error.strategy)}`,
+        message: `incorrect routing strategy ${shortened(error.strategy)}: ${error.why}`,
         code: null,
         param: null,
         headers: { 'x-error-routing': 'true' },
       };
     case 'no_ready_pod':
       return {
-        status: 503,
         message:
           error.model === ANY_MODEL
             ? 'no pod is known'
@@ -88,7 +94,6 @@ function describe(error: ClientError, models: readonly string[]): Described {
       };
     case 'no_allowed_pod':
       return {
-        status: 503,
         message: `no pod for model ${shortened(error.model)} matches the filter of the request or of its gateway`,
         code: 'service_unavailable',
         param: null,
@@ -96,7 +101,6 @@ function describe(error: ClientError, models: readonly string[]): Described {
       };
     case 'bad_filter':
       return {
-        status: 400,
         message: `the header external-filter is not a label selector: ${shortened(error.reason)}`,
         code: null,
         param: null,
@@ -104,15 +108,26 @@ function describe(error: ClientError, models: readonly string[]): Described {
       };
     case 'path_refused':
       return {
-        status: 403,
         message: `${shortened(error.path)} is not open to clients of this gateway`,
         code: 'path_refused',
         param: null,
         headers: {},
       };
+    case 'shed':
+      return {
+        message:
+          `all pods${error.model === ANY_MODEL ? '' : ` for model ${shortened(error.model)}`} are busy, ` +
+          'and the priority of the request allows to drop it: try again later',
+        code: 'rate_limit_exceeded',
+        param: null,
+        // llm-d's word for it.
+        headers: {
+          'x-llm-d-request-dropped-reason': 'rejected-saturated',
+          'retry-after': String(RETRY_AFTER_SECONDS),
+        },
+      };
     case 'body_too_large':
       return {
-        status: 413,
         message: `the request body is larger than ${error.limitBytes} bytes`,
         code: null,
         param: null,
@@ -134,7 +149,14 @@ function shortened(text: string): string {
 }
 
 function typeOf(status: number): string {
-  return status === 503 ? 'overloaded_error' : 'invalid_request_error';
+  switch (status) {
+    case 429:
+      return 'rate_limit_error';
+    case 503:
+      return 'overloaded_error';
+    default:
+      return 'invalid_request_error';
+  }
 }
 
 /** docs.anthropic.com/en/api/errors. Its SDKs choose their exception by the status, and people by the type. */
@@ -146,6 +168,8 @@ function anthropicTypeOf(status: number): string {
       return 'not_found_error';
     case 413:
       return 'request_too_large';
+    case 429:
+      return 'rate_limit_error';
     case 503:
       return 'overloaded_error';
     default:

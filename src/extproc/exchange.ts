@@ -3,7 +3,8 @@
  * directions are independent, since an upstream may answer before the request is finished.
  */
 import type { Decision, RoutedDecision } from '../domain.ts';
-import { type Endpoint, endpointOf } from '../domain.ts';
+import { type Endpoint, endpointOf, uses } from '../domain.ts';
+import { sessionIdOf } from '../routing/route.ts';
 import type { BodyLease } from './body-memory.ts';
 import * as name from './headers.ts';
 import type { Incoming, Modes, ResponseMessage } from './incoming.ts';
@@ -19,6 +20,7 @@ export class Exchange {
   readonly #modes: Modes;
   readonly #request: RequestSide;
   readonly #targetHeaders: ExchangeOptions['targetHeaders'];
+  readonly #serverOf: ExchangeOptions['serverOf'];
   #routed: RoutedDecision | undefined;
   /** Of the answer's body: whether it is wanted, and then whether it is being read. */
   #answerBody: 'unwanted' | 'wanted' | 'reading' = 'unwanted';
@@ -29,6 +31,7 @@ export class Exchange {
   constructor(modes: Modes, options: ExchangeOptions, lease: BodyLease) {
     this.#modes = modes;
     this.#targetHeaders = options.targetHeaders;
+    this.#serverOf = options.serverOf;
     this.#request = new RequestSide(modes, options, lease);
   }
 
@@ -101,13 +104,12 @@ export class Exchange {
   #respond(message: ResponseMessage): Action[] {
     if (message.kind === 'response_headers' && this.#routed) {
       const { status, servedBy } = message;
-      const answer = { status, servedBy: servedBy as Endpoint | undefined };
       const isReadable = status === 200 && message.contentEncoding === undefined;
       this.#answerBody = this.#answerBody === 'wanted' && isReadable ? 'reading' : 'unwanted';
-      const headers = this.#responseHeaders(this.#routed);
+      const headers = this.#responseHeaders(this.#routed, servedBy);
       return [
         { kind: 'send', reply: reply.responseHeaders(headers, this.#streamIfRead()) },
-        { kind: 'answered', answer },
+        { kind: 'answered', answer: { status, servedBy } },
       ];
     }
     if (message.kind !== 'response_body') return [{ kind: 'send', reply: reply.neutral(message.kind) }];
@@ -130,18 +132,28 @@ export class Exchange {
     return { request_body_mode: 'BUFFERED', response_body_mode: 'STREAMED', response_header_mode: 'SEND' };
   }
 
-  #responseHeaders(decision: RoutedDecision): Record<string, string> {
+  /** Of whoever served, as far as the gateway says; what it holds is known of the pick alone. */
+  #responseHeaders(decision: RoutedDecision, servedBy: Endpoint | undefined): Record<string, string> {
+    const server = this.#serverOf(decision.pod, servedBy);
+    const pod = server.kind === 'pod' ? server.pod : undefined;
+    const endpoint = server.kind === 'pod' ? endpointOf(server.pod) : server.endpoint;
     return {
-      ...(this.#targetHeaders === 'aibrix' && {
-        [name.TARGET_POD]: decision.pod.name,
-        [name.TARGET_POD_IP]: endpointOf(decision.pod),
+      ...(uses(decision.strategy, 'session-affinity') && {
+        [name.SESSION_ID]: sessionIdOf(endpoint),
       }),
-      [name.ROUTING_STRATEGY]: decision.strategy,
+      ...(this.#targetHeaders === 'aibrix' && {
+        ...(pod && { [name.TARGET_POD]: pod.name }),
+        [name.TARGET_POD_IP]: endpoint,
+      }),
+      ...(this.#targetHeaders === 'warmroute' && servedBy !== undefined && { [name.X_TARGET_POD]: endpoint }),
+      [name.ROUTING_STRATEGY]: decision.strategy.text,
       [name.REQUEST_ID]: this.#request.requestId,
       ...(this.#request.wantsDebug && {
-        [name.POD]: decision.pod.name,
-        [name.MATCHED_BLOCKS]: String(decision.matchedBlocks),
-        [name.TOTAL_BLOCKS]: String(decision.totalBlocks),
+        ...(pod && { [name.POD]: pod.name }),
+        ...(pod === decision.pod && {
+          [name.MATCHED_BLOCKS]: String(decision.matchedBlocks),
+          [name.TOTAL_BLOCKS]: String(decision.totalBlocks),
+        }),
         [name.REASON]: decision.reason,
       }),
     };

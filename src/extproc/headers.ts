@@ -5,16 +5,28 @@ import type { WireHttpHeaders } from './wire.ts';
 export const TARGET_POD = 'target-pod';
 /** Response: `ip:port`. */
 export const TARGET_POD_IP = 'target-pod-ip';
+/** Response: `ip:port` of the pod that served, which our Envoys set themselves. */
+export const X_TARGET_POD = 'x-target-pod';
 /** The Gateway API inference extension's name for the pick, also a key of the `envoy.lb` metadata. */
 export const DESTINATION_ENDPOINT = 'x-gateway-destination-endpoint';
 /** Request: which of the data-parallel ranks behind one address is to take it. vLLM and SGLang honour it. */
 export const DATA_PARALLEL_RANK = 'x-data-parallel-rank';
+/**
+ * Request: the strategy that the client asks for; then the one that a pod was picked by. Response: the latter. AIBrix's contract, whose
+ * routes send what has it to `target-pod`: it is on its way to a pod only together with that.
+ */
 export const ROUTING_STRATEGY = 'routing-strategy';
+/** Where the session's requests go, base64 of `ip:port`. Request: what an earlier response said. AIBrix's contract, as the next. */
+export const SESSION_ID = 'x-session-id';
+/** Request: what the client calls its session. */
+export const SESSION_KEY = 'x-aibrix-session-key';
+/** Request: the model, by which AIBrix's routes choose a service where no pod is picked. */
+export const MODEL = 'model';
 /** Request: a label selector that the pod must match. AIBrix's contract. */
 export const EXTERNAL_FILTER = 'external-filter';
 /** `ip:port` of the pod that answered, which may be one of the retries: an attribute of the response (`response_attributes`). */
 export const UPSTREAM_ADDRESS = 'upstream.address';
-/** The inference extension's name for the same, a key of the `envoy.lb` metadata. */
+/** The inference extension's name for the same, a key of the `envoy.lb` metadata of a response. */
 export const DESTINATION_SERVED = 'x-gateway-destination-endpoint-served';
 /** Its name for the pods that a request may go to: a namespace of metadata, and the key in it. */
 export const SUBSET_NAMESPACE = 'envoy.lb.subset_hint';
@@ -55,6 +67,15 @@ export const FORGEABLE: readonly string[] = [
  * only where `mutation_rules` allow it, counts what it refuses, and may answer 500: it is removed where a client has sent it.
  */
 export const ORIGINAL_DST_HOST = 'x-envoy-original-dst-host';
+
+/**
+ * What has to go from a request with these headers. `routing-strategy` is read and taken away: what goes on without a pick would else be
+ * caught by a route that needs one. A pick writes it again.
+ */
+export function removedFrom(headers: Headers): readonly string[] {
+  const others = [ORIGINAL_DST_HOST, ROUTING_STRATEGY].filter(each => headers.has(each));
+  return others.length === 0 ? FORGEABLE : [...FORGEABLE, ...others];
+}
 
 /** Lower-case name → first value. */
 export type Headers = ReadonlyMap<string, string>;

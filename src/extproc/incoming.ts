@@ -1,4 +1,6 @@
 /** Envoy's messages, read once into tagged values. */
+import { isIPv4, isIPv6 } from 'node:net';
+import type { Endpoint } from '../domain.ts';
 import * as name from './headers.ts';
 import type { WireBodyMode, WireRequest, WireValue } from './wire.ts';
 
@@ -18,8 +20,8 @@ export type ResponseMessage =
       readonly kind: 'response_headers';
       /** NaN if Envoy does not forward it. */
       readonly status: number;
-      /** `ip:port`; undefined where the gateway does not say. */
-      readonly servedBy: string | undefined;
+      /** undefined where the gateway does not say, or nothing that could be an address. */
+      readonly servedBy: Endpoint | undefined;
       /** undefined: the body comes as it is. */
       readonly contentEncoding: string | undefined;
       readonly endOfStream: boolean;
@@ -80,12 +82,10 @@ export function readMessage(wire: WireRequest): Incoming {
   if (wire.request_body) return { kind: 'request_body', ...readBody(wire.request_body) };
   if (wire.request_trailers) return { kind: 'request_trailers' };
   if (wire.response_headers) {
-    const served =
-      attributeOf(wire, name.UPSTREAM_ADDRESS) ?? metadataOf(wire, 'envoy.lb', name.DESTINATION_SERVED);
     return {
       kind: 'response_headers',
       status: Number(name.headerOf(wire.response_headers, ':status') ?? Number.NaN),
-      servedBy: textOf(served),
+      servedBy: readServedBy(wire),
       contentEncoding: name.headerOf(wire.response_headers, 'content-encoding'),
       endOfStream: wire.response_headers.end_of_stream === true,
     };
@@ -113,6 +113,24 @@ function attributeOf({ attributes }: WireRequest, key: string): WireValue | unde
 
 function textOf(value: WireValue | undefined): string | undefined {
   return value !== undefined && 'stringValue' in value ? value.stringValue : undefined;
+}
+
+/**
+ * The protocol's word first: where a proxy stands before the pods, `upstream.address` is the proxy's. Never a header, which a client
+ * or an engine could set.
+ */
+function readServedBy(wire: WireRequest): Endpoint | undefined {
+  return (
+    endpointIn(textOf(metadataOf(wire, 'envoy.lb', name.DESTINATION_SERVED))) ??
+    endpointIn(textOf(attributeOf(wire, name.UPSTREAM_ADDRESS)))
+  );
+}
+
+/** `ip:port`, IPv6 in brackets. */
+function endpointIn(text: string | undefined): Endpoint | undefined {
+  const [, v6, v4, port] = /^(?:\[([\da-f:.]+)\]|([\d.]+)):(\d{1,5})$/i.exec(text ?? '') ?? [];
+  const isAddress = v6 === undefined ? isIPv4(v4 ?? '') : isIPv6(v6);
+  return isAddress && Number(port) <= 65_535 ? (text as Endpoint) : undefined;
 }
 
 /** A list, or, where a filter of Envoy's made it from a header, one text with commas. What is neither allows nobody. */

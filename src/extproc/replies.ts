@@ -2,7 +2,7 @@
  * Builds every ProcessingResponse there is; those that are always the same are frozen. Bytes go out as Buffers: protobufjs
  * would read a string as base64.
  */
-import type { ClientError, RoutedDecision } from '../domain.ts';
+import type { ClientError, PassedDecision, RoutedDecision } from '../domain.ts';
 import { endpointOf } from '../domain.ts';
 import { answerTo, type ErrorAudience, type OwnAnswer } from './client-errors.ts';
 import * as name from './headers.ts';
@@ -19,7 +19,7 @@ export const MAX_STREAMED_BYTES = 62_000;
 
 const NO_BYTES = Buffer.alloc(0);
 
-/** What the routing decision changes about a request, wherever it is carried. */
+/** What a decision changes about a request, wherever it is carried. */
 export interface Mutation {
   readonly response: WireCommonResponse;
   readonly metadata: WireStruct;
@@ -62,6 +62,8 @@ export interface Disclosure {
 export interface MutationOptions {
   readonly requestId: string;
   readonly disclosure: Disclosure;
+  /** How many pods the endpoint picker's header and metadata name at most: the pick, then those that may be tried in its place. */
+  readonly destinationEndpoints: number;
 }
 
 /** In the namespace `warmroute`: what the route configuration of Envoy sets `x-target-pod` by. */
@@ -71,15 +73,19 @@ const SHOW_TARGET: NonNullable<WireStruct['fields']> = { target_headers: { strin
  * Header mutation, route refresh and metadata in one message: Envoy ignores `clear_route_cache` without a mutation. The reason is
  * always there: it is for the operator's access log, and says nothing of who asked what.
  */
-export function mutationOf(decision: RoutedDecision, { requestId, disclosure }: MutationOptions): Mutation {
+export function mutationOf(
+  decision: RoutedDecision,
+  { requestId, disclosure, destinationEndpoints }: MutationOptions,
+): Mutation {
   const endpoint = endpointOf(decision.pod);
+  const destination = destinationOf(decision, destinationEndpoints);
   const retry_1 = endpointOf(decision.retries[0]!);
   const retry_2 = endpointOf(decision.retries[1]!);
   const set_headers = [
     setHeader(name.TARGET_POD, endpoint),
-    setHeader(name.DESTINATION_ENDPOINT, endpoint),
-    setHeader(name.ROUTING_STRATEGY, decision.strategy),
-    setHeader(name.X_REQUEST_ID, requestId),
+    setHeader(name.DESTINATION_ENDPOINT, destination),
+    setHeader(name.ROUTING_STRATEGY, decision.strategy.text),
+    setHeader(name.X_REQUEST_ID, name.headerValue(requestId)),
   ];
   if (decision.rank !== undefined)
     set_headers.push(setHeader(name.DATA_PARALLEL_RANK, String(decision.rank)));
@@ -91,7 +97,7 @@ export function mutationOf(decision: RoutedDecision, { requestId, disclosure }: 
     },
     metadata: {
       fields: {
-        'envoy.lb': struct({ [name.DESTINATION_ENDPOINT]: { stringValue: endpoint } }),
+        'envoy.lb': struct({ [name.DESTINATION_ENDPOINT]: { stringValue: destination } }),
         warmroute: struct({
           // What our Envoy configurations go by: all in order, or, for clusters that take one address each, one by one.
           endpoints: { stringValue: `${endpoint},${retry_1},${retry_2}` },
@@ -110,10 +116,29 @@ export function mutationOf(decision: RoutedDecision, { requestId, disclosure }: 
   };
 }
 
+/** Each pod once: whoever walks the list would otherwise come back to one that has failed. */
+function destinationOf({ pod, retries }: RoutedDecision, most: number): string {
+  if (most === 1) return endpointOf(pod);
+  const pods = [...new Set([pod, ...retries])];
+  return pods.slice(0, most).map(endpointOf).join(',');
+}
+
+/** For routes that choose by the model, as AIBrix's do. */
+export function passMutation({ model }: PassedDecision): Mutation {
+  return {
+    response: {
+      status: 'CONTINUE',
+      header_mutation: { set_headers: [setHeader(name.MODEL, name.headerValue(model))] },
+      clear_route_cache: true,
+    },
+    metadata: { fields: { warmroute: struct({ decision: { stringValue: 'passed' } }) } },
+  };
+}
+
 export interface RequestHeadersOptions {
   readonly mutation?: Mutation | undefined;
   readonly override?: WireModeOverride | undefined;
-  /** Headers that have to go: `FORGEABLE` at least. */
+  /** Headers that have to go: `FORGEABLE` at least. Where others go, too, the route is chosen again. */
   readonly forged: readonly string[];
   readonly targetHeaders: Disclosure['targetHeaders'];
 }
@@ -139,7 +164,13 @@ function headersReply({ mutation, override, forged, targetHeaders }: RequestHead
   const shown = targetHeaders === 'warmroute' ? { fields: { warmroute: struct(SHOW_TARGET) } } : undefined;
   const dynamic_metadata = mutation?.metadata ?? shown;
   return {
-    request_headers: { response: { ...mutation?.response, header_mutation } },
+    request_headers: {
+      response: {
+        ...mutation?.response,
+        header_mutation,
+        ...(forged !== name.FORGEABLE && { clear_route_cache: true }),
+      },
+    },
     ...(dynamic_metadata && { dynamic_metadata }),
     ...(override && { mode_override: override }),
   };
@@ -205,12 +236,15 @@ export function ownAnswer({ status, headers, body, details }: OwnAnswer): WireRe
 }
 
 function setHeaders(headers: Readonly<Record<string, string>>): WireHeaderMutation {
-  return { set_headers: Object.entries(headers).map(([key, value]) => setHeader(key, value)) };
+  return {
+    set_headers: Object.entries(headers).map(([key, value]) => setHeader(key, name.headerValue(value))),
+  };
 }
 
+/** @param value as `headerValue` makes them, or longer and ours */
 function setHeader(key: string, value: string) {
   return {
-    header: { key, raw_value: Buffer.from(name.headerValue(value)) },
+    header: { key, raw_value: Buffer.from(value) },
     append: DO_NOT_APPEND,
     append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
   } as const;

@@ -12,8 +12,8 @@
  * In the other modes the body never comes, or comes when the upstream is already chosen. Then Envoy is asked to buffer it
  * (`mode_override`), and where it does not allow that, the request goes on without a decision.
  */
-import type { ClientError, Decision, ErrorShape, ModelEntry, PathRule } from '../domain.ts';
-import type { Answer, BodyExtent, CutShort, RouteRequest, Visibility } from '../routing/route.ts';
+import type { ClientError, Decision, Endpoint, ErrorShape, ModelEntry, PathRule, Pod } from '../domain.ts';
+import type { Answer, BodyExtent, CutShort, RouteRequest, Server, Visibility } from '../routing/route.ts';
 import type { BodyLease } from './body-memory.ts';
 import { GatheredBody } from './gathered-body.ts';
 import * as name from './headers.ts';
@@ -48,10 +48,18 @@ export interface ExchangeOptions extends reply.Disclosure {
   readonly maxBodyBytes: number;
   /** What to do with requests to a path. */
   readonly ruleOf: (path: string) => PathRule;
+  /** How many pods the endpoint picker's header and metadata name at most, the pick included. */
+  readonly destinationEndpoints: number;
+  /** The header by which a client says how much its request matters, in lower case. */
+  readonly priorityHeader: string;
+  /** Who has answered in the place of the pick, or that pod itself; `servedBy` as the gateway says. */
+  readonly serverOf: (picked: Pod, servedBy: Endpoint | undefined) => Server;
   /** What clients may ask for, in order: the answer to who asks for the list, or for something else. */
   readonly models: () => readonly ModelEntry[];
   /** Whether to ask for the response of the request that is coming in, where Envoy does not show it anyway. */
   readonly watchNext: () => Visibility;
+  /** Whether requests with this `routing-strategy` header are told where their session is. */
+  readonly keepsSession: (strategy: string | undefined) => boolean;
   /** For requests that come without an `x-request-id`. */
   readonly newRequestId: () => string;
 }
@@ -148,11 +156,12 @@ export class RequestSide {
     if (this.#state.at !== 'deciding') return [];
     const { owed, extent } = this.#state;
     if (decision.kind === 'rejected') return this.#reject(decision.error, owed);
-    if (decision.kind === 'routed')
-      return this.#settle(
-        owed,
-        reply.mutationOf(decision, { requestId: this.requestId, disclosure: this.#options }),
-      );
+    if (decision.kind === 'passed') return this.#settle(owed, reply.passMutation(decision));
+    if (decision.kind === 'routed') {
+      const { destinationEndpoints } = this.#options;
+      const told = { requestId: this.requestId, disclosure: this.#options, destinationEndpoints };
+      return this.#settle(owed, reply.mutationOf(decision, told));
+    }
     if (extent === 'late_body' || extent === 'buffers_full')
       this.#facts.push({ kind: 'undecided', why: extent });
     return this.#settle(owed, undefined);
@@ -173,7 +182,7 @@ export class RequestSide {
   #open({ headers, subset, endOfStream }: Extract<RequestMessage, { kind: 'request_headers' }>): Action[] {
     this.requestId = name.headerValue(headers.get(name.X_REQUEST_ID) ?? '') || this.#options.newRequestId();
     this.wantsDebug = this.#options.debugHeaders === 'allowed' && headers.get(name.DEBUG) === '1';
-    if (headers.has(name.ORIGINAL_DST_HOST)) this.#forged = [...name.FORGEABLE, name.ORIGINAL_DST_HOST];
+    this.#forged = name.removedFrom(headers);
     const path = (headers.get(':path') ?? '').split('?', 1)[0]!;
     const rule = this.#options.ruleOf(path);
     const { treatment } = rule;
@@ -190,14 +199,17 @@ export class RequestSide {
     }
     const isRouted = method === 'POST' && (treatment === 'routed' || treatment === 'makes_response');
     const isNamed = treatment === 'names_response';
+    const strategy = headers.get(name.ROUTING_STRATEGY);
     const request: Ask = {
       path,
       contentType: headers.get('content-type'),
       contentEncoding: headers.get('content-encoding'),
-      strategy: headers.get(name.ROUTING_STRATEGY),
+      strategy,
+      session: { id: headers.get(name.SESSION_ID), key: headers.get(name.SESSION_KEY) },
+      priority: priorityIn(headers.get(this.#options.priorityHeader)),
       labels: headers.get(name.EXTERNAL_FILTER),
       subset,
-      response: isRouted || isNamed || this.#echoes ? this.#responseOf(treatment) : 'unwatched',
+      response: isRouted || isNamed || this.#echoes ? this.#responseOf(treatment, strategy) : 'unwatched',
       unroutable: this.#echoes ? 'any_pod' : 'reject',
       requestId: this.requestId,
       trace: traceOf(headers),
@@ -343,8 +355,10 @@ export class RequestSide {
   }
 
   /** A response whose body passes through us is shown with its headers, too. */
-  #responseOf(treatment: PathRule['treatment']): Visibility {
+  #responseOf(treatment: PathRule['treatment'], strategy: string | undefined): Visibility {
     if (this.#modes.response !== 'NONE' || this.wantsDebug) return 'watched';
+    // Its headers tell the client where its session is.
+    if (this.#modes.request === 'BUFFERED' && this.#options.keepsSession(strategy)) return 'watched';
     // Its headers say whether there is an id to be looked for.
     if (treatment === 'makes_response' && this.#modes.request === 'BUFFERED') return 'watched';
     // Envoy drops an override that its list does not have: nothing is lost where it only asks for the response's headers.
@@ -368,6 +382,11 @@ function send(wire: WireResponse): Action {
 
 function endOf(ended: boolean) {
   return ended ? 'end_of_stream' : 'more_follows';
+}
+
+/** What is no whole number is the usual priority. */
+function priorityIn(text: string | undefined): number {
+  return text !== undefined && /^-?\d{1,10}$/.test(text.trim()) ? Number(text) : 0;
 }
 
 function traceOf(headers: name.Headers): Record<string, string> {

@@ -17,11 +17,17 @@ export interface Answer {
   readonly servedBy: Endpoint | undefined;
 }
 
+/** Whom an answer is from, as far as it is known. */
+export type Server =
+  | { readonly kind: 'pod'; readonly pod: Pod }
+  /** Somebody who is no pod that is known. */
+  | { readonly kind: 'stranger'; readonly endpoint: Endpoint };
+
 /** One request on its way to a pod. `ended` may be called any number of times. */
 export interface SentRequest {
   /**
    * Returns what is known of the pod that was picked: whether it will hold the prompt (`served`), or has failed; and, if another
-   * pod answered well, which.
+   * one answered well, which.
    */
   answered(answer: Answer): Outcome;
   /** The exchange is over, whatever came of it. Returns `lost` if the pod never answered, and that is its fault. */
@@ -31,7 +37,8 @@ export interface SentRequest {
 export type Outcome =
   | { readonly kind: 'served' }
   | { readonly kind: 'failed' }
-  | { readonly kind: 'served_by_other'; readonly other: Pod };
+  | { readonly kind: 'served_by_other'; readonly other: Pod }
+  | { readonly kind: 'served_by_stranger' };
 
 /** One pod has another health than before. */
 export interface HealthChange {
@@ -58,7 +65,7 @@ export interface PodsHealthOptions {
   readonly onFailure?: (pod: Pod, why: FailureKind) => void;
 }
 
-export type FailureKind = 'error_status' | 'served_by_other' | 'no_answer';
+export type FailureKind = 'error_status' | 'served_by_other' | 'served_by_stranger' | 'no_answer';
 
 interface Waiting {
   readonly sentAtMs: number;
@@ -99,6 +106,8 @@ export class PodsHealth {
   readonly #plan = new WatchPlan();
   #answeredAt = Number.NEGATIVE_INFINITY;
   #pollAnswered = false;
+  /** Some pod has answered at the address that it is known by. */
+  #addressesAreShown = false;
   readonly #waits = new UsualWaits();
   #listening: Iterator<Known> | undefined;
 
@@ -228,17 +237,37 @@ export class PodsHealth {
     };
   }
 
+  /**
+   * Who has answered in the place of `picked`, or that pod itself. Where no pod has ever answered at its own address, a proxy before the
+   * pods may show its own, which says nothing.
+   */
+  serverOf(picked: Pod, servedBy: Endpoint | undefined): Server {
+    if (servedBy === undefined || servedBy === endpointOf(picked)) return { kind: 'pod', pod: picked };
+    const known = this.#known.get(servedBy);
+    if (known !== undefined) return { kind: 'pod', pod: known.pod };
+    return this.#addressesAreShown ? { kind: 'stranger', endpoint: servedBy } : { kind: 'pod', pod: picked };
+  }
+
   #answered(picked: Known, { sentAtMs, kind }: Waiting, { status, servedBy }: Answer): Outcome {
-    if (!this.#isHere(picked)) return SERVED;
+    if (servedBy !== undefined && this.#known.has(servedBy)) this.#addressesAreShown = true;
+    const by = this.serverOf(picked.pod, servedBy);
+    const isHere = this.#isHere(picked);
+    if (by.kind === 'stranger') {
+      // Not held against the pod: the stranger may be a proxy before it, of one gateway among several.
+      if (isHere) this.#options.onFailure?.(picked.pod, 'served_by_stranger');
+      return SERVED_BY_STRANGER;
+    }
+    const other = by.pod === picked.pod ? undefined : this.#known.get(endpointOf(by.pod));
+    if (!isHere && other === undefined) return SERVED;
     const now = this.#now();
-    const other = servedBy === undefined ? undefined : this.#known.get(servedBy);
     const server = other ?? picked;
     const isError = status >= 500 && status !== NOT_IMPLEMENTED;
     this.#answeredAt = now;
     server.answeredAt = now;
     if (!isError) this.#waits.waited(kind, now - sentAtMs);
     this.#listen(now);
-    if (server !== picked) this.#failed(picked, sentAtMs, 'served_by_other', 'another pod had to answer');
+    if (server !== picked && isHere)
+      this.#failed(picked, sentAtMs, 'served_by_other', 'another pod had to answer');
     if (isError) {
       this.#failed(server, sentAtMs, 'error_status', `answered ${status}`);
       return FAILED;
@@ -322,6 +351,7 @@ export class PodsHealth {
 
 const SERVED: Outcome = { kind: 'served' };
 const FAILED: Outcome = { kind: 'failed' };
+const SERVED_BY_STRANGER: Outcome = { kind: 'served_by_stranger' };
 
 /** The pod has left meanwhile. */
 const UNKNOWN: SentRequest = { answered: () => SERVED, ended: () => 'over' };

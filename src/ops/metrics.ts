@@ -2,7 +2,14 @@ import type { ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { Registry } from 'prom-client';
 import { createExposition } from './exposition.ts';
-import { createScrapedValues, Distribution, ReadCounter, ReadGauge, ReadHistogram } from './read-metrics.ts';
+import {
+  createScrapedValues,
+  Distribution,
+  ReadCounter,
+  ReadGauge,
+  ReadHistogram,
+  type Value,
+} from './read-metrics.ts';
 import { type Labels, NO_LABELS, SeriesTree } from './series-tree.ts';
 
 type LabelArgument<Label extends string> = [Label] extends [never] ? [] : [labels: Labels<Label>];
@@ -11,17 +18,23 @@ type LabelArgument<Label extends string> = [Label] extends [never] ? [] : [label
 export interface ScrapedCounter<Label extends string> {
   /** @param value anything below 0, and what is not finite, is left out */
   add(value: number, ...labels: LabelArgument<Label>): void;
+  /** What was counted so far. */
+  values(): Iterable<Value<Label>>;
 }
 
 export interface RecordedHistogram<Label extends string> {
   /** What is not finite is left out. */
   record(value: number, ...labels: LabelArgument<Label>): void;
+  /** What was recorded so far. */
+  series(): Iterable<Distribution<Label>>;
 }
 
 /** Asks for its values when somebody scrapes. */
 export interface ScrapedValues<Label extends string> {
   /** @param read called at each scrape; values that it does not set are not there */
   onScrape(read: (set: (value: number, ...labels: LabelArgument<Label>) => void) => void): void;
+  /** What a scrape would show now. */
+  read(): readonly Value<Label>[];
 }
 
 /** Whose series a metric has: its first label. */
@@ -44,8 +57,19 @@ export interface Metrics {
     help: string,
     labelNames?: readonly Label[],
   ): ScrapedValues<Label>;
-  /** A counter whose value somebody else keeps. */
-  total(name: string, help: string): ScrapedValues<never>;
+  /** A counter whose values somebody else keeps. */
+  total<Label extends string = never>(
+    name: string,
+    help: string,
+    labelNames?: readonly Label[],
+  ): ScrapedValues<Label>;
+  /** A histogram whose series somebody else keeps. */
+  distributions<Label extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[],
+    read: () => Iterable<Distribution<Label>>,
+  ): void;
   /** Called before the values of a scrape are read. */
   beforeScrape(prepare: () => void): void;
   /** All owners of this kind that have series. */
@@ -61,10 +85,13 @@ interface Owned {
   forget(owner: string): void;
 }
 
-/** All metrics of one server, kept by prom-client; apart from those of any other in the process. */
-export function createMetrics(): Metrics {
+/**
+ * All metrics of one server, kept by prom-client; apart from those of any other in the process.
+ * @param isShown whether a metric of this name is
+ */
+export function createMetrics(isShown: (name: string) => boolean = () => true): Metrics {
   const registry = new Registry();
-  const registers = [registry];
+  const registersOf = (name: string) => (isShown(name) ? [registry] : []);
   const preparations: (() => void)[] = [];
   const text = createExposition(registry, () => {
     for (const prepare of preparations) prepare();
@@ -80,12 +107,12 @@ export function createMetrics(): Metrics {
       const tree = new SeriesTree(labelNames, labels => ({ labels, value: 0 }));
       // Without labels there is one series, which is 0 from the start.
       if (labelNames.length === 0) tree.at(NO_LABELS as Labels<Label>);
-      new ReadCounter({ name, help, labelNames, registers }, () => [...tree]);
+      new ReadCounter({ name, help, labelNames, registers: registersOf(name) }, () => [...tree]);
       noteOwner(labelNames, tree);
       const add = (value: number, labels = NO_LABELS as Labels<Label>) => {
         if (value >= 0 && value < Number.POSITIVE_INFINITY) tree.at(labels).value += value;
       };
-      return { add } as ScrapedCounter<Label>;
+      return { add, values: () => tree } as ScrapedCounter<Label>;
     },
 
     histogram<Label extends string>(
@@ -97,24 +124,36 @@ export function createMetrics(): Metrics {
       const tree = new SeriesTree(labelNames, labels => new Distribution<Label>(labels, buckets));
       // Without labels there is one series, which is 0 from the start.
       if (labelNames.length === 0) tree.at(NO_LABELS as Labels<Label>);
-      new ReadHistogram({ name, help, labelNames, registers, buckets: [...buckets] }, () => tree);
+      new ReadHistogram(
+        { name, help, labelNames, registers: registersOf(name), buckets: [...buckets] },
+        () => tree,
+      );
       noteOwner(labelNames, tree);
       const record = (value: number, labels = NO_LABELS as Labels<Label>) => {
         if (Number.isFinite(value)) tree.at(labels).record(value);
       };
-      return { record } as RecordedHistogram<Label>;
+      return { record, series: () => tree } as RecordedHistogram<Label>;
     },
 
     gauge<Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) {
       const values = createScrapedValues<Label>();
-      new ReadGauge({ name, help, labelNames, registers }, values.read);
+      new ReadGauge({ name, help, labelNames, registers: registersOf(name) }, values.read);
       return values;
     },
 
-    total(name, help) {
-      const values = createScrapedValues<never>();
-      new ReadCounter({ name, help, registers }, values.read);
+    total<Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) {
+      const values = createScrapedValues<Label>();
+      new ReadCounter({ name, help, labelNames, registers: registersOf(name) }, values.read);
       return values;
+    },
+
+    distributions<Label extends string>(
+      name: string,
+      help: string,
+      labelNames: readonly Label[],
+      read: () => Iterable<Distribution<Label>>,
+    ) {
+      new ReadHistogram({ name, help, labelNames, registers: registersOf(name) }, read);
     },
 
     beforeScrape(prepare) {

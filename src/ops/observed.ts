@@ -15,12 +15,12 @@ import {
   trace,
 } from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
-import type { Decision, Reason, RoutedDecision, Strategy } from '../domain.ts';
-import { endpointOf } from '../domain.ts';
+import type { Decision, Reason, RoutedDecision } from '../domain.ts';
+import { endpointOf, labelOf } from '../domain.ts';
 import type { Tokenizer } from '../prompt/tokenizer.ts';
-import type { Policy } from '../routing/policy.ts';
+import type { Picker } from '../routing/policy.ts';
 import type { PrefixHasher, PrefixLookup } from '../routing/prefix-lookup.ts';
-import type { Route, RouteParts } from '../routing/route.ts';
+import type { Route, RouteOutcome, RouteParts } from '../routing/route.ts';
 import type { Stage } from './instruments/decisions.ts';
 import type { Instruments } from './instruments.ts';
 import type { Logger } from './log.ts';
@@ -59,6 +59,9 @@ const TROUBLES: Partial<Record<Reason, string>> = {
   too_intricate: 'the body has too many values to be parsed while others wait',
 };
 
+const UNSCORED =
+  'a strategy is not heard: too few engines have said lately what it compares (their /metrics; docs/strategies.md)';
+
 /** Where AIBrix does not ask its prefix router either: not part of its hit rate. */
 const UNASKED: ReadonlySet<Reason> = new Set<Reason>([
   ...([
@@ -85,9 +88,11 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
   const throttle = createLogThrottle(log);
 
   function recordDecision(decision: RoutedDecision): void {
-    const { model, strategy, reason, withoutTokens, matchedBlocks, totalBlocks, offGpu } = decision;
+    const { model, reason, withoutTokens, matchedBlocks, totalBlocks, offGpu } = decision;
     if (reason === 'cancelled') return;
+    const strategy = labelOf(decision.strategy);
     instruments.decisions.add(1, { model, strategy, reason });
+    instruments.picks.add(1, { pod: decision.pod.name, model });
     if (withoutTokens !== undefined) instruments.withoutTokens.add(1, { model, why: withoutTokens });
     const { cpu, storage } = offGpu;
     recordMatched(model, 'gpu', matchedBlocks - cpu - storage);
@@ -101,6 +106,25 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
     instruments.aibrix.selections.add(1, { model, selection, using_kv_sync });
     const failure = FAILURES[withoutTokens ?? reason];
     if (failure !== undefined) instruments.aibrix.errors.add(1, { model, reason: failure, using_kv_sync });
+  }
+
+  /** Counts the request when it is over, by how it was answered. */
+  function countedAtEnd(outcome: RouteOutcome, { model }: RoutedDecision): RouteOutcome {
+    let status = 'unseen';
+    let isOver = false;
+    return {
+      ...outcome,
+      answered(answer) {
+        status = String(answer.status);
+        outcome.answered(answer);
+      },
+      release() {
+        outcome.release();
+        if (isOver) return;
+        isOver = true;
+        instruments.ended.add(1, { model, status });
+      },
+    };
   }
 
   function recordMatched(model: string, tier: 'gpu' | 'cpu' | 'storage', blocks: number): void {
@@ -164,9 +188,12 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
             throttle.info(kind, { ...ids, path: request.path, error: kind }, 'request rejected');
           } else if (decision.kind === 'undecided') {
             span.setAttribute('warmroute.reason', request.extent);
+          } else if (decision.kind === 'passed') {
+            instruments.passed.add(1, { model: decision.model });
+            span.setAttributes({ 'gen_ai.request.model': decision.model, 'warmroute.reason': 'passed' });
           } else {
             recordDecision(decision);
-            if (decision.strategy === 'prefix-cache') {
+            if (labelOf(decision.strategy) === 'prefix-cache') {
               instruments.aibrix.latency.record(tookSeconds, { model: decision.model, using_kv_sync });
             }
             if (span.isRecording()) span.setAttributes(attributesOf(decision));
@@ -177,7 +204,7 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
             else throttle.warn(why, fields, `routed without knowing who holds the prompt: ${trouble}`);
           }
           span.end();
-          return outcome;
+          return decision.kind === 'routed' ? countedAtEnd(outcome, decision) : outcome;
         });
       };
     },
@@ -218,26 +245,25 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
         });
     },
 
-    policies(policies: Readonly<Record<Strategy, Policy>>): Readonly<Record<Strategy, Policy>> {
-      const observed =
-        (policy: Policy): Policy =>
-        snapshot =>
-          stage('decide', () => {
-            const pick = policy(snapshot);
-            if (pick.imbalanced) {
-              const { model } = snapshot.pods[pick.index]!;
-              instruments.aibrix.imbalances.add(1, { model, using_kv_sync });
-            }
-            return pick;
-          });
-      return Object.fromEntries(
-        Object.entries(policies).map(([name, policy]) => [name, observed(policy)]),
-      ) as unknown as Record<Strategy, Policy>;
+    pick(pick: Picker): Picker {
+      return (strategy, snapshot) =>
+        stage('decide', () => {
+          const chosen = pick(strategy, snapshot);
+          if (chosen.imbalanced) {
+            const { model } = snapshot.pods[chosen.index]!;
+            instruments.aibrix.imbalances.add(1, { model, using_kv_sync });
+          }
+          for (const name of chosen.unscored) {
+            instruments.unscored.add(1, { strategy: name });
+            throttle.warn(`unscored ${name}`, { strategy: name }, UNSCORED);
+          }
+          return chosen;
+        });
     },
   };
 }
 
-function outcomeOf(decision: Decision): 'routed' | 'rejected' | 'undecided' | 'cancelled' {
+function outcomeOf(decision: Decision): Decision['kind'] | 'cancelled' {
   return decision.kind === 'routed' && decision.reason === 'cancelled' ? 'cancelled' : decision.kind;
 }
 
@@ -262,7 +288,7 @@ function attributesOf(decision: RoutedDecision): Attributes {
     'server.address': endpointOf(decision.pod),
     'warmroute.pod': decision.pod.name,
     ...(decision.rank !== undefined && { 'warmroute.rank': decision.rank }),
-    'warmroute.strategy': decision.strategy,
+    'warmroute.strategy': labelOf(decision.strategy),
     'warmroute.reason': decision.reason,
     ...(decision.withoutTokens && { 'warmroute.without_tokens': decision.withoutTokens }),
     'warmroute.matched_blocks': decision.matchedBlocks,
@@ -273,7 +299,8 @@ function attributesOf(decision: RoutedDecision): Attributes {
 }
 
 function logFieldsOf({ pod, ...decision }: RoutedDecision) {
-  const { model, strategy, reason, withoutTokens, matchedBlocks, totalBlocks } = decision;
+  const { model, reason, withoutTokens, matchedBlocks, totalBlocks } = decision;
+  const strategy = labelOf(decision.strategy);
   return {
     ...{ pod: pod.name, model, strategy, reason, ...(withoutTokens && { withoutTokens }) },
     ...{ matchedBlocks, totalBlocks },

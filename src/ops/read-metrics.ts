@@ -60,12 +60,25 @@ export class Distribution<Label extends string> {
     this.#counts = new Float64Array(bounds.length + 1);
   }
 
+  /** How many values were recorded. */
+  get count(): number {
+    return this.#counts.reduce((sum, count) => sum + count, 0);
+  }
+
   record(value: number): void {
     const bounds = this.#bounds;
     let bucket = 0;
     while (bucket < bounds.length && value > bounds[bucket]!) bucket++;
     this.#counts[bucket]!++;
     this.#sum += value;
+  }
+
+  /** The same as a series of another metric. */
+  withLabels<Other extends string>(labels: Value<Other>['labels']): Distribution<Other> {
+    const copy = new Distribution<Other>(labels, this.#bounds);
+    copy.#counts.set(this.#counts);
+    copy.#sum = this.#sum;
+    return copy;
   }
 
   /** In Prometheus' form: each bucket counts what the smaller ones do, too. */

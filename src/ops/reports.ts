@@ -45,15 +45,6 @@ export function reportDoor(instruments: Instruments, log: Logger): (fact: DoorFa
   };
 }
 
-/** gRPC connections beyond the most that there may be. */
-export function reportRefusals(instruments: Instruments, log: Logger): () => void {
-  const throttle = createLogThrottle(log);
-  return () => {
-    instruments.refusedConnections.add(1);
-    throttle.warn('refused', {}, 'gRPC connections are refused: WARMROUTE_GRPC_MAX_CONNECTIONS are open');
-  };
-}
-
 export function reportPods(instruments: Instruments, log: Logger) {
   return {
     onProblem(problem: DiscoveryProblem): void {

@@ -1,6 +1,5 @@
 /** Responses of `/v1/responses` that later requests name: who names one, and who makes one. */
-import { type Endpoint, endpointOf, type Pod } from '../domain.ts';
-import type { Answer } from '../health/pods-health.ts';
+import { endpointOf, type Pod } from '../domain.ts';
 import { responseIdIn } from '../prompt/paths.ts';
 import type { PromptRequest } from '../prompt/request.ts';
 import { stringAtStart } from '../prompt/string-at-start.ts';
@@ -24,7 +23,8 @@ export function responseNamedBy(prompt: PromptRequest, bytes: Uint8Array | undef
 
 /** What is seen of an answer, see `RouteOutcome`. */
 export interface MadeResponse {
-  answered(answer: Answer): void;
+  /** @param server undefined: no pod that is known */
+  answered(server: Pod | undefined): void;
   readAnswer(part: Uint8Array): 'more' | 'enough';
 }
 
@@ -40,14 +40,14 @@ export function responseMadeBy(
   if (prompt.path !== RESPONSES || prompt.body.store === false || !owners.follows(pod)) return undefined;
   const how = prompt.body.stream === true ? 'streamed' : 'whole';
   const reader = new ResponseIdReader();
-  let servedBy: Endpoint | undefined;
+  let owner: Pod | undefined = pod;
   return {
-    answered(answer) {
-      servedBy = answer.servedBy;
+    answered(server) {
+      owner = server;
     },
     readAnswer(part) {
       const id = reader.read(part);
-      if (id !== undefined) owners.made(id, servedBy ?? endpointOf(pod), how);
+      if (id !== undefined && owner !== undefined) owners.made(id, endpointOf(owner), how);
       return reader.isDone ? 'enough' : 'more';
     },
   };

@@ -1,23 +1,14 @@
 /**
  * Policies: pure functions from a snapshot to a pick. All randomness comes from the snapshot, so a test is a table.
  */
-import type { Pod, Reason, Strategy } from '../domain.ts';
+import type { Strategy, StrategyName } from '../domain.ts';
+import { leastEngineLoad } from './strategies/least-engine-load.ts';
+import { sessionAffinity } from './strategies/session-affinity.ts';
+import { anyOf, leastRequest, type Pick, type Policy, picked, type Snapshot } from './strategies/snapshot.ts';
+import { weighted } from './strategies/weighted.ts';
 
-/** The ready pods at the moment of the decision. In each list one number per pod, in their order. */
-export interface Snapshot {
-  /** Not empty. */
-  readonly pods: readonly Pod[];
-  /** Requests in flight. */
-  readonly running: ArrayLike<number>;
-  /** Full blocks of the prompt that it holds, from the first one on without a hole. */
-  readonly matchedBlocks: ArrayLike<number>;
-  /** Full blocks of the prompt in this pod's block size. */
-  readonly totalBlocks: ArrayLike<number>;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
-  /** Counts the decisions of one model: what round robin turns on. */
-  readonly turn: number;
-}
+export { sessionIdOf } from './strategies/session-affinity.ts';
+export { leastRequest, type Pick, type Policy, type Session, type Snapshot } from './strategies/snapshot.ts';
 
 export interface PrefixCacheOptions {
   /** Above this difference between the most and the least loaded pod, only the least loaded are considered. */
@@ -26,24 +17,30 @@ export interface PrefixCacheOptions {
   readonly standardDeviationFactor: number;
 }
 
-export interface Pick {
-  /** Of the pod in the snapshot's list. */
-  readonly index: number;
-  readonly reason: Extract<Reason, 'prefix_match' | 'prefix_match_skipped' | 'no_match' | Strategy>;
-  /** The load of the pods was too far apart for the prefix to decide alone. */
-  readonly imbalanced: boolean;
+/** Picks as a strategy says. */
+export type Picker = (strategy: Strategy, snapshot: Snapshot) => Pick;
+
+export function createPicker(options: PrefixCacheOptions): Picker {
+  const all = policies(options);
+  return (strategy, snapshot) =>
+    strategy.kind === 'single' ? all[strategy.name](snapshot) : weighted(strategy.members, snapshot);
 }
 
-export type Policy = (snapshot: Snapshot) => Pick;
-
-/** All policies by name. */
-export function policies(options: PrefixCacheOptions): Readonly<Record<Strategy, Policy>> {
+/** All policies that stand alone, by name. */
+export function policies(options: PrefixCacheOptions): Readonly<Record<StrategyName, Policy>> {
   return {
     'prefix-cache': snapshot => prefixCache(snapshot, options),
-    'least-request': snapshot => balanced(leastRequest(snapshot), 'least-request'),
-    random: ({ pods, random }) => balanced(Math.floor(random() * pods.length), 'random'),
-    'round-robin': ({ pods, turn }) => balanced(turn % pods.length, 'round-robin'),
-    'power-of-two': snapshot => balanced(powerOfTwo(snapshot), 'power-of-two'),
+    'least-request': snapshot => picked(leastRequest(snapshot), 'least-request'),
+    random: ({ pods, random }) => picked(Math.floor(random() * pods.length), 'random'),
+    'round-robin': ({ pods, turn }) => picked(turn % pods.length, 'round-robin'),
+    'power-of-two': snapshot => picked(powerOfTwo(snapshot), 'power-of-two'),
+    'session-affinity': sessionAffinity,
+    'least-kv-cache': leastEngineLoad('least-kv-cache'),
+    'least-gpu-cache': leastEngineLoad('least-gpu-cache'),
+    'least-latency': leastEngineLoad('least-latency'),
+    throughput: leastEngineLoad('throughput'),
+    'least-busy-time': leastEngineLoad('least-busy-time'),
+    'least-utilization': leastEngineLoad('least-utilization'),
   };
 }
 
@@ -74,22 +71,11 @@ export function prefixCache(snapshot: Snapshot, options: PrefixCacheOptions): Pi
     bestRunning = load;
     best.push(i);
   }
-  if (best.length > 0) return { index: anyOf(best, random), reason: 'prefix_match', imbalanced };
-  const reason = holders > 0 ? 'prefix_match_skipped' : 'no_match';
-  return { index: leastRequest(snapshot), reason, imbalanced };
-}
-
-/** Fewest requests in flight; among equals any, with equal chance. */
-export function leastRequest({ running, random }: Snapshot): number {
-  let least = Number.POSITIVE_INFINITY;
-  let all: number[] = [];
-  for (let i = 0; i < running.length; i++) {
-    if (running[i]! > least) continue;
-    if (running[i]! < least) all = [];
-    least = running[i]!;
-    all.push(i);
-  }
-  return anyOf(all, random);
+  const pick =
+    best.length > 0
+      ? picked(anyOf(best, random), 'prefix_match')
+      : picked(leastRequest(snapshot), holders > 0 ? 'prefix_match_skipped' : 'no_match');
+  return { ...pick, imbalanced };
 }
 
 /** The less loaded of two pods drawn at random (Mitzenmacher, "The power of two choices", 2001). */
@@ -98,14 +84,6 @@ function powerOfTwo({ running, random }: Snapshot): number {
   if (running.length === 1) return one;
   const other = (one + 1 + Math.floor(random() * (running.length - 1))) % running.length;
   return running[other]! < running[one]! ? other : one;
-}
-
-function balanced(index: number, reason: Exclude<Strategy, 'prefix-cache'>): Pick {
-  return { index, reason, imbalanced: false };
-}
-
-function anyOf(indexes: readonly number[], random: () => number): number {
-  return indexes[Math.floor(random() * indexes.length)]!;
 }
 
 /** The deviation is the sample's, with n − 1 in the denominator; 0 for a single value. */

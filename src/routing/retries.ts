@@ -1,11 +1,17 @@
 import type { Pod } from '../domain.ts';
 
 /** How often our Envoy configurations try another pod (`num_retries`). */
-export const RETRIES = 2;
+const RETRIES = 2;
+
+/** How many pods besides the pick a decision has to name for a list of so many endpoints. */
+export function retriesFor(endpoints: number): number {
+  return Math.max(RETRIES, endpoints - 1);
+}
 
 /**
- * Where a request may go when its pod does not answer it: the least loaded of the others, in order. Where there are fewer than
- * Envoy would try, those there are come again: it would otherwise go on to any pod that it knows, whatever model that serves.
+ * Where a request may go when its pod does not answer it: the least loaded of the others, in order, `count` of them at most. Where there
+ * are fewer than our Envoys would try, those there are come again: they would otherwise go on to any pod that they know, whatever model
+ * that serves.
  * @param pods who may be tried; the picked one may be among them or not
  * @param running requests in flight on each of them
  */
@@ -14,11 +20,12 @@ export function retriesOf(
   pods: readonly Pod[],
   running: ArrayLike<number>,
   random: () => number,
+  count: number,
 ): readonly Pod[] {
   const retries: Pod[] = [];
   // Equals in turn, so that the failed requests of one pod do not all go to the same other one.
   const first = Math.floor(random() * pods.length);
-  while (retries.length < RETRIES) {
+  while (retries.length < count) {
     let best: Pod | undefined;
     let least = Number.POSITIVE_INFINITY;
     for (let i = 0; i < pods.length; i++) {

@@ -1,6 +1,7 @@
 import type {
   ClientError,
   Decision,
+  EngineLoad,
   Pod,
   Reason,
   RoutedDecision,
@@ -8,24 +9,28 @@ import type {
   Tokens,
   WithoutTokens,
 } from '../domain.ts';
-import { ANY_MODEL, STRATEGIES } from '../domain.ts';
+import { ANY_MODEL, uses } from '../domain.ts';
 import type { Answer, PodsHealth, Visibility } from '../health/pods-health.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import { type ParsedPrompt, type PromptRequest, promptWithout } from '../prompt/request.ts';
 import { TOO_LATE, type Tokenizer, TokenizerError } from '../prompt/tokenizer.ts';
+import { parseStrategy } from '../strategies.ts';
 import { deadlineAfter } from '../time.ts';
 import type { Bounds, Candidates } from './candidates.ts';
 import type { Confirmations } from './confirmations.ts';
 import type { Load } from './load.ts';
 import { responseMadeBy, responseNamedBy } from './made-response.ts';
-import type { Policy } from './policy.ts';
+import type { Picker, Session } from './policy.ts';
 import type { PrefixFound, PrefixLookup } from './prefix-lookup.ts';
 import type { PromptHistory } from './prompt-history.ts';
 import type { ResponseOwners } from './response-owners.ts';
 import { retriesOf } from './retries.ts';
 import { type PromptMeaning, send } from './sent.ts';
+import type { AreFull } from './shedding.ts';
+import { podWithId } from './strategies/session-affinity.ts';
 
-export type { Answer, Visibility } from '../health/pods-health.ts';
+export type { Answer, Server, Visibility } from '../health/pods-health.ts';
+export { type Session, sessionIdOf } from './policy.ts';
 
 /** Why only the beginning of a body is there: the rest came too slowly, or there was no room for it. */
 export type CutShort = 'late_body' | 'buffers_full';
@@ -43,6 +48,9 @@ export interface RouteRequest extends Bounds {
   readonly contentEncoding: string | undefined;
   /** The `routing-strategy` header; undefined or blank means the configured strategy. */
   readonly strategy: string | undefined;
+  readonly session: Session;
+  /** Below 0: it may be dropped when there is too much to do. */
+  readonly priority: number;
   readonly body: Uint8Array;
   readonly extent: BodyExtent;
   /** Whether `answered` of the outcome will be called once the pod has answered. */
@@ -90,13 +98,26 @@ export interface RouteParts {
   /** Whether engines announce what was predicted; undefined: they announce nothing. */
   readonly confirmations: Pick<Confirmations, 'predict'> | undefined;
   readonly responses: ResponseOwners;
-  readonly policies: Readonly<Record<Strategy, Policy>>;
+  readonly pick: Picker;
+  /** What a pod's engine last said of its work. */
+  readonly engineLoad: (pod: Pod) => EngineLoad;
   readonly load: Load;
-  readonly defaultStrategy: Strategy;
+  /** What becomes of requests that ask for no strategy. `pass`: Envoy's routes decide, where there are any. */
+  readonly defaultStrategy: Strategy | 'pass';
+  /** undefined: no request is dropped. */
+  readonly areFull: AreFull | undefined;
+  /** How many pods besides the pick a decision names. */
+  readonly retries: number;
   /** How long a decision may take; below Envoy's `message_timeout`. */
   readonly deadlineMs: number;
   readonly random?: () => number;
 }
+
+/** The strategy of a request. */
+type Asked =
+  | { readonly kind: 'parsed'; readonly strategy: Strategy }
+  | { readonly kind: 'invalid'; readonly error: { readonly strategy: string; readonly why: string } }
+  | { readonly kind: 'pass' };
 
 /** What the policy can be asked by. */
 type LookupInput =
@@ -120,18 +141,21 @@ export function createRoute(parts: RouteParts): Decide {
     if (parsed.kind === 'invalid') return rejected(parsed.error);
     const prompt = withAdapter(parsed.prompt, registry);
     const { model } = prompt;
+    const asked = strategyFor(request);
+    if (asked.kind === 'pass') return pass(model);
     const before = candidates.allowed(model, request);
     if (before.kind === 'rejected' && before.error.kind !== 'no_ready_pod') return rejected(before.error);
-    const wanted = request.strategy?.trim() || parts.defaultStrategy;
-    const strategy = STRATEGIES.find(name => name === wanted);
-    if (strategy === undefined) return rejected({ kind: 'bad_strategy', strategy: wanted });
+    if (asked.kind === 'invalid') return rejected({ kind: 'bad_strategy', ...asked.error });
+    const { strategy } = asked;
     if (before.kind === 'rejected') return rejected(before.error);
 
     const owner = ownerAmong(before.pods, request, prompt);
+    const destinations = () => (owner ? [owner] : candidates.wellAmong(before.pods, 'unwatched').pods);
+    if (request.priority < 0 && parts.areFull?.(destinations())) return rejected({ kind: 'shed', model });
     const input: LookupInput =
       owner !== undefined
         ? { kind: 'owner', pod: owner }
-        : strategy !== 'prefix-cache'
+        : !uses(strategy, 'prefix-cache')
           ? { kind: 'not_asked' }
           : extent === 'whole'
             ? await tokenize(prompt, before.pods, signal, parts.deadlineMs - spentMs)
@@ -139,7 +163,7 @@ export function createRoute(parts: RouteParts): Decide {
     // Others may have come and gone meanwhile. From here on nothing is waited for.
     const allowed = candidates.allowed(model, request);
     if (allowed.kind === 'rejected') return rejected(allowed.error);
-    const { decision, found } = decide(strategy, input, prompt, allowed.pods, request.response);
+    const { decision, found } = decide(strategy, input, prompt, allowed.pods, request);
     // Streamed answers begin with the first token, others with the last.
     const path = extent === 'any_pod' ? extent : prompt.path;
     const kind = prompt.body.stream === true ? `${path} streamed` : path;
@@ -149,13 +173,36 @@ export function createRoute(parts: RouteParts): Decide {
     return {
       decision,
       answered(answer) {
-        made?.answered(answer);
-        sent.answered(answer);
+        const server = sent.answered(answer);
+        made?.answered(server);
       },
       readAnswer: made?.readAnswer,
       release: () => sent.release(),
     };
   };
+
+  /**
+   * `pass`: Envoy's routes decide, which they can where there are others than to the pod that is picked, and where the body says for
+   * which model.
+   */
+  function strategyFor({ strategy, unroutable, extent }: RouteRequest): Asked {
+    const text = strategy?.trim();
+    if (text) {
+      const parsed = parseStrategy(text);
+      return parsed.kind === 'parsed'
+        ? parsed
+        : { kind: 'invalid', error: { strategy: text, why: parsed.why } };
+    }
+    if (parts.defaultStrategy !== 'pass') return { kind: 'parsed', strategy: parts.defaultStrategy };
+    const hasRoutes = unroutable !== 'any_pod' && extent !== 'any_pod';
+    return hasRoutes ? { kind: 'pass' } : { kind: 'parsed', strategy: PREFIX_CACHE };
+  }
+
+  /** As far as there are pods for it. Which of them a request's filter allows, Envoy's routes do not ask. */
+  function pass(model: string): RouteOutcome {
+    const allowed = candidates.allowed(model, { labels: undefined, subset: undefined });
+    return allowed.kind === 'rejected' ? rejected(allowed.error) : withoutPod({ kind: 'passed', model });
+  }
 
   /** Of the pods that the request may go to and that are well, the one that made the response it names. */
   function ownerAmong(
@@ -215,28 +262,34 @@ export function createRoute(parts: RouteParts): Decide {
     input: LookupInput,
     prompt: PromptRequest,
     allowed: readonly Pod[],
-    visibility: Visibility,
+    { response, session }: RouteRequest,
   ): { readonly decision: RoutedDecision; readonly found: PrefixFound | undefined } {
     const { model } = prompt;
     // Whoever can be served by one pod alone is not sent to find out how another one is.
-    const { kind, pods } = candidates.wellAmong(allowed, input.kind === 'owner' ? 'unwatched' : visibility);
+    const isBound = input.kind === 'owner' || staysAt(strategy, session, allowed);
+    const { kind, pods } = candidates.wellAmong(allowed, isBound ? 'unwatched' : response);
     const found = input.kind === 'tokens' ? look(input.tokens, prompt, pods) : undefined;
     const recognized = input.kind === 'no_tokens' ? parts.history.find(prompt, pods) : undefined;
     const none = new Uint32Array(found || recognized ? 0 : pods.length);
     const matchedBlocks = found?.matchedBlocks ?? recognized?.matched ?? none;
     const totalBlocks = found?.totalBlocks ?? recognized?.total ?? none;
     const running = load.runningOn(pods);
-    const snapshot = { pods, running, matchedBlocks, totalBlocks, random, turn: nextTurn(model) };
-    const isBlind =
-      kind !== 'well' || input.kind === 'none' || (input.kind === 'tokens' && found === undefined);
+    const { engineLoad } = parts;
+    const snapshot = {
+      ...{ pods, running, matchedBlocks, totalBlocks, engineLoad, session },
+      ...{ random, turn: nextTurn(model) },
+    };
+    const isUnknown = input.kind === 'none' || (input.kind === 'tokens' && found === undefined);
+    // The others of a list decide without knowing the prompt.
+    const isBlind = kind !== 'well' || (isUnknown && strategy.kind === 'single');
     const pick =
       input.kind === 'owner'
         ? ({ index: pods.indexOf(input.pod), reason: 'response_owner' } as const)
-        : parts.policies[isBlind ? 'least-request' : strategy](snapshot);
+        : parts.pick(isBlind ? LEAST_REQUEST : strategy, snapshot);
     const { index } = pick;
     const pod = pods[index]!;
     const others = kind === 'trial' ? candidates.wellAmong(allowed, 'unwatched').pods : pods;
-    const retries = retriesOf(pod, others, load.runningOn(others), random);
+    const retries = retriesOf(pod, others, load.runningOn(others), random, parts.retries);
     const rank = pick.reason === 'prefix_match' ? found?.rankOf(index) : undefined;
     // Envoy sends the header to whoever is tried next as well, and an engine refuses a rank that it does not have.
     const isForAll = rank !== undefined && retries.every(each => each === pod || found!.hasRank(each, rank));
@@ -255,6 +308,14 @@ export function createRoute(parts: RouteParts): Decide {
       offGpu: { cpu: found?.offGpu?.cpu[index] ?? 0, storage: found?.offGpu?.storage[index] ?? 0 },
     };
     return { decision, found };
+  }
+
+  /** Whether the request is one of a session whose pod is well. */
+  function staysAt(strategy: Strategy, { id }: Session, allowed: readonly Pod[]): boolean {
+    return (
+      uses(strategy, 'session-affinity') &&
+      podWithId(id, candidates.wellAmong(allowed, 'unwatched').pods) >= 0
+    );
   }
 
   /** undefined: nobody will ask for it. */
@@ -294,6 +355,10 @@ export function createRoute(parts: RouteParts): Decide {
   }
 }
 
+/** Where nothing is known that a strategy could go by. */
+const LEAST_REQUEST: Strategy = { kind: 'single', name: 'least-request', text: 'least-request' };
+const PREFIX_CACHE: Strategy = { kind: 'single', name: 'prefix-cache', text: 'prefix-cache' };
+
 /** SGLang's `base:adapter`, where that is no model's name. */
 function withAdapter(prompt: PromptRequest, registry: RouteParts['registry']): PromptRequest {
   const { model } = prompt;
@@ -304,7 +369,7 @@ function withAdapter(prompt: PromptRequest, registry: RouteParts['registry']): P
 }
 
 export function undecided(): RouteOutcome {
-  return outcomeWithoutPod({ kind: 'undecided' });
+  return withoutPod({ kind: 'undecided' });
 }
 
 function whyWithout(error: unknown): WithoutTokens {
@@ -323,6 +388,7 @@ function reasonOf(input: LookupInput, found: PrefixFound | undefined, picked: Re
     case 'none':
       return input.reason;
     case 'no_tokens':
+      if (picked === 'weighted' || picked === 'no_engine_metrics') return picked;
       return picked === 'prefix_match' ? 'history_match' : input.why;
     case 'tokens':
       return found === undefined ? 'index_failed' : picked;
@@ -333,9 +399,9 @@ function reasonOf(input: LookupInput, found: PrefixFound | undefined, picked: Re
 }
 
 export function rejected(error: ClientError): RouteOutcome {
-  return outcomeWithoutPod({ kind: 'rejected', error });
+  return withoutPod({ kind: 'rejected', error });
 }
 
-function outcomeWithoutPod(decision: Decision): RouteOutcome {
+function withoutPod(decision: Decision): RouteOutcome {
   return { decision, answered: () => {}, readAnswer: undefined, release: () => {} };
 }

@@ -1,12 +1,13 @@
 /** A request on its way: what it counts for meanwhile, and what is changed about that by how it goes. */
 import type { Pod, RoutedDecision } from '../domain.ts';
-import type { Answer, PodsHealth, Visibility } from '../health/pods-health.ts';
+import type { Answer, Outcome, PodsHealth, Visibility } from '../health/pods-health.ts';
 import type { Predicted } from './confirmations.ts';
 import type { Load } from './load.ts';
 
 /** See `RouteOutcome`. */
 export interface Sent {
-  answered(answer: Answer): void;
+  /** Returns who serves it; undefined: no pod that is known. */
+  answered(answer: Answer): Pod | undefined;
   release(): void;
 }
 
@@ -25,20 +26,20 @@ export interface PromptMeaning {
 
 /**
  * Counts the request as in flight at its pod, and its prompt as held there soon. Whoever failed the request is not expected to
- * hold its prompt, and whoever served it in its place is.
+ * hold its prompt, and whoever served it in its place is: it is counted there from then on, and nowhere if that is no pod that is known.
  * @param kind which requests take about as long until they are answered
  * @param prompt undefined: it is not known
  */
 export function send(
   { load, health }: SentParts,
-  { pod }: RoutedDecision,
+  { pod: picked }: RoutedDecision,
   { visibility, kind }: { readonly visibility: Visibility; readonly kind: string },
   prompt: PromptMeaning | undefined,
 ): Sent {
-  let lease = load.begin(pod);
-  const sent = health.sent(pod, visibility, kind);
-  const predicted = visibility === 'watched' ? prompt?.predict(pod) : undefined;
-  let takeBack = prompt?.remember(pod);
+  let lease = load.begin(picked);
+  const sent = health.sent(picked, visibility, kind);
+  const predicted = visibility === 'watched' ? prompt?.predict(picked) : undefined;
+  let takeBack = prompt?.remember(picked);
   // Most outcomes are not seen, and a long prompt's blocks are not to be kept as long as its generation lasts.
   if (visibility === 'unwatched') prompt = takeBack = undefined;
 
@@ -52,12 +53,16 @@ export function send(
       const outcome = sent.answered(answer);
       if (outcome.kind !== 'served') failed();
       else if (answer.status >= 200 && answer.status < 300) predicted?.answered();
-      if (outcome.kind === 'served_by_other') {
-        prompt?.remember(outcome.other);
+      const server = serverOf(outcome, picked);
+      if (server !== picked) {
         lease.release();
-        lease = load.begin(outcome.other);
+        if (server !== undefined) {
+          prompt?.remember(server);
+          lease = load.begin(server);
+        }
       }
       prompt = takeBack = undefined;
+      return server;
     },
     release() {
       lease.release();
@@ -65,4 +70,16 @@ export function send(
       if (sent.ended() === 'lost') failed();
     },
   };
+}
+
+function serverOf(outcome: Outcome, picked: Pod): Pod | undefined {
+  switch (outcome.kind) {
+    case 'served':
+    case 'failed':
+      return picked;
+    case 'served_by_other':
+      return outcome.other;
+    case 'served_by_stranger':
+      return undefined;
+  }
 }

@@ -1,14 +1,15 @@
 /** AIBrix's settings, with their names and meanings. */
-import { STRATEGIES } from '../domain.ts';
 import { type Setting, setting } from './setting.ts';
 import {
   choice,
+  duration,
   flag,
   MAX_COUNT,
   MAX_ENTRIES,
   MAX_MESSAGE_BYTES,
-  seconds,
+  MAX_TIMER_S,
   seed,
+  strategy,
   urlTemplate,
   wholeNumber,
 } from './values.ts';
@@ -54,12 +55,12 @@ export const AIBRIX = {
     wholeNumber(1, MAX_ENTRIES),
     'Bound of the routing history; the blocks used longest ago go first.',
   ),
-  historyMinutes: setting(
+  historyMs: setting(
     'AIBrix',
     ['AIBRIX_PREFIX_CACHE_EVICTION_DURATION_MINS'],
     '20',
-    'minutes',
-    wholeNumber(1, MAX_COUNT),
+    'minutes, or a duration',
+    duration('m', MAX_COUNT),
     'How long an entry of the routing history counts without KV-cache events.',
   ),
   hashSeed: setting(
@@ -98,8 +99,8 @@ export const AIBRIX = {
     'AIBrix',
     ['AIBRIX_TOKENIZER_REQUEST_TIMEOUT'],
     '5',
-    's',
-    seconds,
+    's, or a duration',
+    duration('s', MAX_TIMER_S),
     'Bound of one remote tokenization, whichever pods are asked, and of a probe of a pod that fails. The decision has its own, shorter one, `WARMROUTE_DECISION_TIMEOUT_MS`.',
   ),
   strategy: setting(
@@ -107,8 +108,8 @@ export const AIBRIX = {
     ['ROUTING_ALGORITHM'],
     'prefix-cache',
     'strategy',
-    choice(STRATEGIES),
-    'Strategy of requests without a `routing-strategy` header.',
+    strategy,
+    'Strategy of requests without a `routing-strategy` header, or several with weights, as `prefix-cache:2,least-request:1`. docs/strategies.md tells what each computes.',
   ),
   grpcMaxMessageBytes: setting(
     'AIBrix',
@@ -119,30 +120,3 @@ export const AIBRIX = {
     'Largest gRPC message accepted; raised to what `WARMROUTE_MAX_BODY_BYTES` needs.',
   ),
 } as const satisfies Record<string, Setting<unknown>>;
-
-/** Variables of AIBrix that have nothing to steer here; setting them is no mistake. */
-export const WITHOUT_EFFECT: readonly { readonly name: string; readonly why: string }[] = [
-  {
-    name: 'AIBRIX_PREFIX_CACHE_REMOTE_TOKENIZER_ENDPOINT',
-    why: 'AIBrix asks for it and never calls it; the pods tokenize',
-  },
-  {
-    name: 'AIBRIX_PREFIX_CACHE_KV_EVENT_PUBLISH_ADDR',
-    why: 'AIBrix does not read it either; the pods file says where a pod publishes',
-  },
-  { name: 'AIBRIX_PREFIX_CACHE_KV_EVENT_SUBSCRIBE_ADDRS', why: 'as above' },
-  { name: 'AIBRIX_PREFIX_CACHE_EVICTION_INTERVAL_SECONDS', why: 'entries expire exactly, without a sweep' },
-  {
-    name: 'AIBRIX_SYNC_MAX_CONTEXTS',
-    why: 'one index holds all contexts; WARMROUTE_INDEX_CAPACITY_BYTES bounds it',
-  },
-  { name: 'AIBRIX_SYNC_MAX_PREFIXES_PER_CONTEXT', why: 'as above' },
-  { name: 'AIBRIX_SYNC_EVICTION_INTERVAL_SECONDS', why: 'only the engines evict' },
-  { name: 'AIBRIX_SYNC_EVICTION_DURATION_MINUTES', why: 'only the engines evict' },
-  {
-    name: 'AIBRIX_TOKENIZER_HEALTH_CHECK_PERIOD',
-    why: 'a circuit breaker per pod follows the calls themselves',
-  },
-  { name: 'AIBRIX_TOKENIZER_TTL', why: 'a tokenizer leaves with its pod' },
-  { name: 'AIBRIX_MAX_TOKENIZERS_PER_POOL', why: 'as above' },
-];

@@ -1,6 +1,6 @@
 /** Where Warmroute is reached, what it shows there, and how it starts and ends. */
 import { type Setting, setting } from './setting.ts';
-import { address, anyText, choice, flag, MAX_COUNT, MAX_TIMER_MS, wholeNumber } from './values.ts';
+import { address, anyText, choice, flag, MAX_COUNT, MAX_TIMER_MS, severalOf, wholeNumber } from './values.ts';
 
 export const DOORS = {
   podsFile: setting(
@@ -19,6 +19,14 @@ export const DOORS = {
     address,
     'Where Envoy reaches the external processor. Port 0: any free one; the ready log line names it.',
   ),
+  healthAddress: setting(
+    'Warmroute',
+    ['WARMROUTE_HEALTH_ADDRESS'],
+    undefined,
+    'host:port',
+    address,
+    'gRPC health once more, on a port of its own that is always plain text: the kubelet’s probes know no TLS. Endpoint pickers have it on 9003. Unset: health is on the gRPC port alone.',
+  ),
   adminAddress: setting(
     'Warmroute',
     ['WARMROUTE_ADMIN_ADDRESS'],
@@ -26,6 +34,14 @@ export const DOORS = {
     'host:port',
     address,
     'HTTP for operators: `/metrics`, `/healthz` and `/readyz` for all that reach it; `/v1/models`, `/debug/publishers` and `/debug/pods` for clients on the same host (`WARMROUTE_ADMIN_DEBUG`).',
+  ),
+  metricFamilies: setting(
+    'Warmroute',
+    ['WARMROUTE_METRIC_FAMILIES'],
+    'aibrix,llm-d',
+    'families',
+    severalOf(['aibrix', 'llm-d']),
+    'Whose names metrics have beside ours, so that their dashboards work (docs/metrics-families.md): `aibrix`, `llm-d`, both with a comma, or `none`.',
   ),
   adminDebug: setting(
     'Warmroute',
@@ -49,7 +65,7 @@ export const DOORS = {
     'off',
     'headers',
     choice(['off', 'warmroute', 'aibrix']),
-    'By which response headers clients learn the pod. `warmroute`: `x-target-pod`, the address of the pod that served, set by Envoy (`envoy/`). `aibrix`: `target-pod` (name) and `target-pod-ip`, the pick, where Envoy shows the response headers to the router. Off: addresses of pods are nobody else’s business.',
+    'By which response headers clients learn the pod. `warmroute`: `x-target-pod`, the address of the pod that served, set by Envoy (`envoy/`), or by the router where a gateway tells it who served. `aibrix`: `target-pod` (name) and `target-pod-ip`, the pick, where Envoy shows the response headers to the router. Off: addresses of pods are nobody else’s business.',
   ),
   logLevel: setting(
     'Warmroute',

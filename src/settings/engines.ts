@@ -68,6 +68,14 @@ export const ENGINES = {
     wholeNumber(0, MAX_TIMER_MS),
     'How often each pod is asked for `GET /health`, one request at a time per pod; more seldom where there are more than 500 pods at 2,000 ms. 0: never; then only what pods answer to requests tells how they are.',
   ),
+  metricsIntervalMs: setting(
+    'Warmroute',
+    ['WARMROUTE_METRICS_INTERVAL_MS'],
+    '1000',
+    'ms',
+    wholeNumber(0, MAX_TIMER_MS),
+    'How often each engine’s `/metrics` is read while decisions are made by it: by a strategy that compares engines (docs/strategies.md), or to shed load; more seldom where there are more than 200 pods at 1,000 ms. Every 10 s where it is only shown (`WARMROUTE_METRIC_FAMILIES`), and not at all otherwise. 0: never; then those strategies pick by load.',
+  ),
   dnsRefreshMs: setting(
     'Warmroute',
     ['WARMROUTE_DNS_REFRESH_MS'],

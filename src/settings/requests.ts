@@ -2,6 +2,7 @@
 import { type Setting, setting } from './setting.ts';
 import {
   choice,
+  headerName,
   MAX_BUFFERED_BYTES,
   MAX_COUNT,
   MAX_MESSAGE_BYTES,
@@ -25,6 +26,38 @@ export const REQUESTS = {
     'mode',
     choice(['BUFFERED', 'FULL_DUPLEX_STREAMED']),
     'How proxies send bodies that do not say so (no `protocol_config`): Envoy before 1.34, and others. `FULL_DUPLEX_STREAMED` for inference gateways among them: it is what the endpoint picker protocol asks for, and cannot be distinguished from `BUFFERED` before the headers must be answered.',
+  ),
+  unsetStrategy: setting(
+    'Warmroute',
+    ['WARMROUTE_UNSET_STRATEGY'],
+    'route',
+    'what',
+    choice(['route', 'pass']),
+    'What becomes of requests without a `routing-strategy` header while `ROUTING_ALGORITHM` is unset. `route`: a pod is picked by `prefix-cache`. `pass`: none is, and the request header `model` says which model is asked for, for AIBrix’s routes per model. An inference gateway has no other routes: there a pod is picked in any case.',
+  ),
+  fallbackEndpoints: setting(
+    'Warmroute',
+    ['WARMROUTE_FALLBACK_ENDPOINTS'],
+    '1',
+    'endpoints',
+    wholeNumber(1, 8),
+    'How many endpoints `x-gateway-destination-endpoint` names at most, in the header and in Envoy’s metadata: the pick, then those that a gateway may try in its place, in order. 1: the pick alone, since some gateways take no list ([endpoint-picker.md](endpoint-picker.md)).',
+  ),
+  shedQueue: setting(
+    'Warmroute',
+    ['WARMROUTE_SHED_QUEUE'],
+    undefined,
+    'requests',
+    wholeNumber(1, MAX_COUNT),
+    'Requests with a negative priority are answered 429 with `retry-after` while every pod that they could go to has so many requests in flight, or more: of this router’s, or, by its engine’s metrics (`WARMROUTE_METRICS_INTERVAL_MS`), of all that run and wait there. Unset: no request is dropped.',
+  ),
+  priorityHeader: setting(
+    'Warmroute',
+    ['WARMROUTE_PRIORITY_HEADER'],
+    'x-gateway-inference-priority',
+    'header',
+    headerName,
+    'The request header by which a client says how much its request matters: a whole number, of which those below 0 may be dropped (`WARMROUTE_SHED_QUEUE`). Nothing above 0 counts for more.',
   ),
   maxBodyBytes: setting(
     'Warmroute',

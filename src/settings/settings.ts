@@ -8,12 +8,14 @@ import { ENGINES } from './engines.ts';
 import { OPENTELEMETRY } from './opentelemetry.ts';
 import { REQUESTS } from './requests.ts';
 import type { Setting } from './setting.ts';
+import { TLS } from './tls.ts';
 
-export { WITHOUT_EFFECT } from './aibrix.ts';
 export type { Setting } from './setting.ts';
+export { WITHOUT_EFFECT, type WithoutEffect, withoutEffect } from './without-effect.ts';
 
 export const SETTINGS = {
   ...DOORS,
+  ...TLS,
   ...REQUESTS,
   ...ENGINES,
   ...AIBRIX,

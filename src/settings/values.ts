@@ -1,6 +1,8 @@
 /** How the text of a variable is read: one reader per kind of value, and the bounds that several settings share. */
 import { isIPv6 } from 'node:net';
 import { z } from 'zod';
+import type { Strategy } from '../domain.ts';
+import { parseStrategy } from '../strategies.ts';
 
 export const wholeNumber = (least: number, most: number) =>
   z
@@ -11,6 +13,7 @@ export const wholeNumber = (least: number, most: number) =>
 
 /** Timers of Node fire at once when they are set to more. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
+export const MAX_TIMER_S = Math.floor(MAX_TIMER_MS / 1_000);
 /** A Set of JavaScript holds 2^24 entries. */
 export const MAX_ENTRIES = 16_000_000;
 /** Below it, one long prompt is all that there is room for. */
@@ -30,12 +33,32 @@ export const flag = z
   .refine(text => ['1', 't', 'true', '0', 'f', 'false'].includes(text), { error: 'must be true or false' })
   .transform(text => ['1', 't', 'true'].includes(text));
 
-/** Whole seconds, with or without an `s`: AIBrix documents the second form and reads the first. In milliseconds. */
-export const seconds = z
-  .string()
-  .regex(/^\d+s?$/, { error: 'must be whole seconds, as 5 or 5s', abort: true })
-  .transform(text => 1000 * Number.parseInt(text, 10))
-  .refine(ms => ms > 0 && ms <= MAX_TIMER_MS, { error: 'must be from 1 to 2147483' });
+const UNITS_MS = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+type Unit = keyof typeof UNITS_MS;
+const GO_DURATION = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)/g;
+
+/**
+ * A span of time: a whole number of `unit`, or as Go's time.ParseDuration reads it, `500ms`, `1.5s`, `1m30s`. AIBrix documents one of
+ * the two and reads the other. In milliseconds, at least one. @param most in `unit`
+ */
+export const duration = (unit: 's' | 'm', most: number) => {
+  return z.string().transform((text, context): number => {
+    const ms = /^\d+$/.test(text) ? Number(text) * UNITS_MS[unit] : goDurationMs(text);
+    if (ms === undefined) context.addIssue(`must be a time, as 5, 5${unit} or 500ms`);
+    else if (ms < 1 || ms > most * UNITS_MS[unit]) context.addIssue(`must be from 1ms to ${most}${unit}`);
+    else return Math.round(ms);
+    return z.NEVER;
+  });
+};
+
+function goDurationMs(text: string): number | undefined {
+  let ms = 0;
+  const rest = text.replace(GO_DURATION, (_, count: string, unit: Unit) => {
+    ms += Number(count) * UNITS_MS[unit];
+    return '';
+  });
+  return text !== '' && rest === '' ? ms : undefined;
+}
 
 /** AIBrix's seeds have 64 bits; ours are the lower 32 of them. */
 export const seed = z
@@ -78,9 +101,32 @@ export const bindAddresses = z
   )
   .transform(text => text.split(','));
 
+/** One strategy, or several with weights. */
+export const strategy = z.string().transform((text, context): Strategy => {
+  const parsed = parseStrategy(text);
+  if (parsed.kind === 'parsed') return parsed.strategy;
+  context.addIssue({ code: 'custom', message: parsed.why });
+  return z.NEVER;
+});
+
+/** Of a header, in lower case. */
+export const headerName = z
+  .string()
+  .regex(/^[\w!#$%&'*+.^`|~-]+$/, { error: 'must be the name of a header', abort: true })
+  .transform(text => text.toLowerCase());
+
 export const anyText = z.string();
 export const choice = <const T extends readonly [string, ...string[]]>(values: T) =>
   z.string().pipe(z.enum(values, { error: `must be one of ${values.join(', ')}` })) as z.ZodType<
     T[number],
     string
   >;
+
+/** Any of them, with commas, or `none`. */
+export const severalOf = <const T extends readonly string[]>(values: T) =>
+  z
+    .string()
+    .transform(text => (text === 'none' ? [] : text.split(',').map(each => each.trim())))
+    .refine(given => given.every(each => values.includes(each)), {
+      error: `must be of ${values.join(', ')}, several with commas, or none`,
+    }) as unknown as z.ZodType<readonly T[number][], string>;

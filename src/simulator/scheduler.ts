@@ -61,6 +61,9 @@ interface Job {
   readonly arrivedAtMs: number;
   readonly finish: (finishReason: Generation['finishReason']) => void;
   cachedTokens: number | undefined;
+  /** Of its first prefill. */
+  prefillAtMs: number;
+  firstTokenAtMs: number;
   sequence: Sequence | undefined;
 }
 
@@ -87,6 +90,12 @@ export class Scheduler {
     return this.#decoding.size + (this.#prefilling === undefined ? 0 : 1);
   }
 
+  /** Names of the LoRA adapters that requests run or wait with. */
+  get adapters(): { readonly running: readonly string[]; readonly waiting: readonly string[] } {
+    const running = [...this.#decoding, ...(this.#prefilling === undefined ? [] : [this.#prefilling])];
+    return { running: adaptersOf(running), waiting: adaptersOf(this.#waiting) };
+  }
+
   /** Never rejects: an aborted request, or a stopped scheduler, gives `abort` and what was generated so far. */
   generate(request: GenerationRequest): Promise<Generation> {
     const { clock, stats } = this.#options;
@@ -99,12 +108,15 @@ export class Scheduler {
         generated: [],
         arrivedAtMs: clock.now(),
         cachedTokens: undefined,
+        prefillAtMs: 0,
+        firstTokenAtMs: 0,
         sequence: undefined,
         finish: finishReason => {
           if (!this.#aborts.delete(abort)) return;
           request.signal.removeEventListener('abort', abort);
           this.#leave(job);
           stats.finished(finishReason);
+          if (finishReason !== 'abort') this.#observe(job);
           resolve({ tokenIds: job.generated, cachedTokens: job.cachedTokens ?? 0, finishReason });
         },
       };
@@ -146,6 +158,7 @@ export class Scheduler {
       job.sequence = sequence;
       if (job.cachedTokens === undefined) {
         job.cachedTokens = sequence.cachedTokens;
+        job.prefillAtMs = this.#options.clock.now();
         this.#options.stats.prefilled(job.request.promptTokens.length, sequence.cachedTokens);
         job.request.onPrefill?.(sequence.cachedTokens);
       }
@@ -216,10 +229,23 @@ export class Scheduler {
     this.#prefillLoop ??= this.#prefillAll();
   }
 
+  /** How long the stages of a finished request took. */
+  #observe({ request, generated, arrivedAtMs, prefillAtMs, firstTokenAtMs }: Job): void {
+    const { stats, clock } = this.#options;
+    stats.promptLengths.add(request.promptTokens.length);
+    stats.generationLengths.add(generated.length);
+    stats.queueSeconds.add((prefillAtMs - arrivedAtMs) / 1_000);
+    stats.prefillSeconds.add((firstTokenAtMs - prefillAtMs) / 1_000);
+    stats.decodeSeconds.add((clock.now() - firstTokenAtMs) / 1_000);
+  }
+
   #emit(job: Job, sequence: Sequence): void {
     const { stats, clock } = this.#options;
     const token = job.noise.next();
-    if (job.generated.length === 0) stats.firstToken(clock.now() - job.arrivedAtMs);
+    if (job.generated.length === 0) {
+      job.firstTokenAtMs = clock.now();
+      stats.firstToken(job.firstTokenAtMs - job.arrivedAtMs);
+    }
     job.generated.push(token);
     sequence.tokenIds.push(token);
     stats.generated();
@@ -242,4 +268,8 @@ export class Scheduler {
     job.sequence = undefined;
     this.#blocksFreed?.();
   }
+}
+
+function adaptersOf(jobs: readonly Job[]): string[] {
+  return [...new Set(jobs.flatMap(({ request }) => request.context.lora ?? []))];
 }

@@ -9,6 +9,17 @@ export const FIRST_TOKEN_BUCKETS: readonly number[] = [
   2560,
 ];
 
+/** A histogram of which only its mean matters. */
+export class Observed {
+  count = 0;
+  sum = 0;
+
+  add(value: number): void {
+    this.count++;
+    this.sum += value;
+  }
+}
+
 export class EngineStats {
   promptTokens = 0;
   /** Of `promptTokens`, those that were found in the cache. */
@@ -19,6 +30,12 @@ export class EngineStats {
   /** One count per bucket, not cumulated; the last is for what exceeds every bound. */
   readonly firstTokenCounts: number[] = new Array<number>(FIRST_TOKEN_BUCKETS.length + 1).fill(0);
   firstTokenSeconds = 0;
+  /** Of finished requests, in tokens. */
+  readonly promptLengths = new Observed();
+  readonly generationLengths = new Observed();
+  readonly queueSeconds = new Observed();
+  readonly prefillSeconds = new Observed();
+  readonly decodeSeconds = new Observed();
 
   prefilled(promptTokens: number, cachedTokens: number): void {
     this.promptTokens += promptTokens;

@@ -1,5 +1,6 @@
 import { assert } from 'chai';
 import type { EnvoyFile } from '../support/envoy.ts';
+import { eventually } from '../support/eventually.ts';
 import { type EngineFleet, envoyReady, MODEL, startEngineFleet } from '../support/fleet.ts';
 
 const FILES: readonly EnvoyFile[] = [
@@ -101,7 +102,7 @@ for (const file of FILES) {
     });
 
     it('leave nothing in flight', async () => {
-      assert.equal(await fleet.inFlight(), 0);
+      await eventually('nothing is in flight', async () => (await fleet.inFlight()) === 0);
     });
   });
 }

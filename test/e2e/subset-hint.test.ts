@@ -1,28 +1,7 @@
 import { assert } from 'chai';
-import { type Bootstrap, connectionManagerOf } from '../../demo/envoy.ts';
 import { envoyReady, startFleet, withFleet } from '../support/fleet.ts';
+import { withHint } from '../support/inference-gateway.ts';
 import { startTinyPod, type TinyPod } from '../support/tiny-pod.ts';
-
-/** As a gateway might: the hint comes from a header, as one text. */
-const withHint = (bootstrap: Bootstrap) => {
-  const { http_filters } = connectionManagerOf(bootstrap) as { http_filters: unknown[] };
-  http_filters.unshift({
-    name: 'envoy.filters.http.header_to_metadata',
-    typed_config: {
-      '@type': 'type.googleapis.com/envoy.extensions.filters.http.header_to_metadata.v3.Config',
-      request_rules: [
-        {
-          header: 'x-hint',
-          on_header_present: {
-            metadata_namespace: 'envoy.lb.subset_hint',
-            key: 'x-gateway-destination-endpoint-subset',
-            type: 'STRING',
-          },
-        },
-      ],
-    },
-  });
-};
 
 describe('Which pods a request may go to, through a real Envoy', function () {
   this.timeout(20_000);

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { assert } from 'chai';
 import { parse } from 'yaml';
 import type { Bootstrap } from '../../demo/envoy.ts';
-import { READINESS_SERVICES } from '../../src/extproc/server.ts';
+import { READINESS_SERVICES } from '../../src/extproc/health.ts';
 import { envoyFile } from '../support/envoy.ts';
 
 interface HealthCheck {

@@ -35,11 +35,11 @@ const ROWS: readonly Row[] = [
     },
   },
   {
-    error: { kind: 'bad_strategy', strategy: 'fastest' },
+    error: { kind: 'bad_strategy', strategy: 'fastest', why: 'it is none of them' },
     status: 400,
     headers: { 'x-error-routing': 'true' },
     body: {
-      message: 'incorrect routing strategy fastest',
+      message: 'incorrect routing strategy fastest: it is none of them',
       type: 'invalid_request_error',
       code: null,
       param: null,
@@ -53,6 +53,18 @@ const ROWS: readonly Row[] = [
       message: 'error on getting pods for model demo',
       type: 'overloaded_error',
       code: 'service_unavailable',
+      param: null,
+    },
+  },
+  {
+    error: { kind: 'shed', model: 'demo' },
+    status: 429,
+    headers: { 'x-llm-d-request-dropped-reason': 'rejected-saturated', 'retry-after': '10' },
+    body: {
+      message:
+        'all pods for model demo are busy, and the priority of the request allows to drop it: try again later',
+      type: 'rate_limit_error',
+      code: 'rate_limit_exceeded',
       param: null,
     },
   },
@@ -85,6 +97,7 @@ const ANTHROPIC_TYPES: Readonly<Record<number, string>> = {
   403: 'permission_error',
   404: 'not_found_error',
   413: 'request_too_large',
+  429: 'rate_limit_error',
   503: 'overloaded_error',
 };
 

@@ -30,8 +30,12 @@ export const OPTIONS: ExchangeOptions = {
   debugHeaders: 'allowed',
   targetHeaders: 'off',
   ruleOf: path => ({ treatment: path === CHAT_PATH ? 'routed' : 'passed_on', errors: 'openai' }),
+  destinationEndpoints: 1,
+  priorityHeader: 'x-gateway-inference-priority',
+  serverOf: pod => ({ kind: 'pod', pod }),
   models: () => [{ id: 'demo', root: 'demo' }],
   watchNext: () => 'unwatched',
+  keepsSession: () => false,
   newRequestId: () => 'made-up',
 };
 
@@ -68,6 +72,7 @@ export function holdDialogues(dialogues: Dialogues, config: ProtocolConfig | und
 
 export const PICK = aRoutedDecision();
 export const NO_MODEL: Decision = { kind: 'rejected', error: { kind: 'unknown_model', model: 'x' } };
+export const PASSED: Decision = { kind: 'passed', model: 'demo' };
 export const UNDECIDED: Decision = { kind: 'undecided' };
 export const HEADERS = requestHeaders();
 export const GET = requestHeaders({

@@ -1,8 +1,9 @@
 import { assert } from 'chai';
+import type { Endpoint } from '../../src/domain.ts';
 import { FORGEABLE } from '../../src/extproc/headers.ts';
 import type { ExchangeOptions } from '../../src/extproc/request-side.ts';
-import type { RouteRequest } from '../../src/routing/route.ts';
-import { aPod, aRoutedDecision } from '../support/builders.ts';
+import type { RouteRequest, Server } from '../../src/routing/route.ts';
+import { aPod, aRoutedDecision, aStrategy } from '../support/builders.ts';
 import {
   CHAT_PATH,
   headersSet,
@@ -24,18 +25,29 @@ function asked(headers: HeadersGiven): RouteRequest {
 }
 
 /** The headers set on the request by the decision, and on the response. */
-function headersAfterPick(headers: HeadersGiven, options?: Partial<ExchangeOptions>, decision = PICK) {
+function headersAfterPick(
+  headers: HeadersGiven,
+  options?: Partial<ExchangeOptions>,
+  decision = PICK,
+  answer = responseHeaders(),
+) {
   const exchange = anExchange(undefined, options);
   happen(exchange, requestHeaders({ headers }));
   happen(exchange, requestBody('hello', 'end'));
   const [onRequest] = happen(exchange, decision);
-  const [onResponse] = happen(exchange, responseHeaders());
+  const [onResponse] = happen(exchange, answer);
   assert(onRequest?.kind === 'send' && onResponse?.kind === 'send');
   return {
     request: headersSet(onRequest.reply.request_body?.response?.header_mutation),
     response: Object.fromEntries(headersSet(onResponse.reply.response_headers?.response?.header_mutation)),
   };
 }
+
+const servedBy = (stringValue: string) => ({
+  metadata_context: {
+    filter_metadata: { 'envoy.lb': { fields: { 'x-gateway-destination-endpoint-served': { stringValue } } } },
+  },
+});
 
 describe('The headers of an exchange', () => {
   it('tell the route what it needs', () => {
@@ -44,7 +56,10 @@ describe('The headers of an exchange', () => {
       'content-type': 'application/json; charset=utf-8',
       'content-encoding': 'gzip',
       'routing-strategy': 'random',
+      'x-session-id': 'MTI3LjAuMC4xOjgwMDA=',
+      'x-aibrix-session-key': 'agent-7',
       'external-filter': 'tenant=a',
+      'x-gateway-inference-priority': '-1',
       'x-request-id': 'abc',
       traceparent: '00-a-b-01',
       tracestate: 'c=d',
@@ -54,6 +69,8 @@ describe('The headers of an exchange', () => {
       contentType: 'application/json; charset=utf-8',
       contentEncoding: 'gzip',
       strategy: 'random',
+      session: { id: 'MTI3LjAuMC4xOjgwMDA=', key: 'agent-7' },
+      priority: -1,
       labels: 'tenant=a',
       subset: undefined,
       response: 'unwatched',
@@ -80,6 +97,8 @@ describe('The headers of an exchange', () => {
         contentType: undefined,
         contentEncoding: undefined,
         strategy: undefined,
+        session: { id: undefined, key: undefined },
+        priority: 0,
         labels: undefined,
         subset: undefined,
         response: 'unwatched',
@@ -138,6 +157,65 @@ describe('The headers of an exchange', () => {
     assert.deepEqual(response('off'), rest);
   });
 
+  it('say where a session is, to who asked for sessions: at the pod that served', () => {
+    const decision = aRoutedDecision({ strategy: aStrategy('session-affinity:2,least-request') });
+    const idOf = (text: string) => Buffer.from(text).toString('base64');
+    const { request, response } = headersAfterPick({}, {}, decision);
+    assert.equal(response['x-session-id'], idOf('127.0.0.1:8000'));
+    assert.equal(response['routing-strategy'], 'session-affinity:2,least-request');
+    assert.equal(request.get('routing-strategy'), 'session-affinity:2,least-request');
+    const serverOf = () => ({ kind: 'pod', pod: OTHER }) as const;
+    const other = headersAfterPick({}, { serverOf }, decision).response;
+    assert.equal(other['x-session-id'], idOf('10.0.0.9:9000'));
+    assert.notProperty(headersAfterPick({}).response, 'x-session-id');
+  });
+
+  for (const [asks, visibility] of [
+    ['session-affinity', 'watched'],
+    [undefined, 'unwatched'],
+  ] as const) {
+    it(`are asked for of a response where it is to say where a session is: ${asks}`, () => {
+      const exchange = anExchange(undefined, { keepsSession: text => text === 'session-affinity' });
+      const headers = asks === undefined ? {} : { 'routing-strategy': asks };
+      happen(exchange, requestHeaders({ headers }));
+      const [action] = happen(exchange, requestBody('hello', 'end'));
+      assert(action?.kind === 'route');
+      assert.equal(action.request.response, visibility);
+    });
+  }
+
+  const OTHER = aPod({ name: 'engine-9', ip: '10.0.0.9', port: 9000 });
+  for (const [what, server, expected] of [
+    [
+      'another pod that served',
+      { kind: 'pod', pod: OTHER },
+      { 'target-pod': 'engine-9', 'target-pod-ip': '10.0.0.9:9000', 'x-warmroute-pod': 'engine-9' },
+    ],
+    [
+      'somebody who is no pod by the address alone',
+      { kind: 'stranger', endpoint: '10.6.6.6:1' as Endpoint },
+      { 'target-pod-ip': '10.6.6.6:1' },
+    ],
+  ] as const) {
+    it(`name ${what}, and claim nothing of what it holds`, () => {
+      const serverOf = () => server as Server;
+      const answer = { ...responseHeaders(), ...servedBy('10.0.0.9:9000') };
+      const told = (targetHeaders: ExchangeOptions['targetHeaders']) =>
+        headersAfterPick({ 'x-warmroute-debug': '1' }, { targetHeaders, serverOf }, PICK, answer).response;
+      const rest = {
+        ...{ 'routing-strategy': 'prefix-cache', 'request-id': 'made-up' },
+        'x-warmroute-reason': 'prefix_match',
+      };
+      assert.deepEqual(told('aibrix'), { ...expected, ...rest });
+      const { 'x-target-pod': target, ...others } = told('warmroute');
+      assert.equal(target, expected['target-pod-ip']);
+      assert.hasAllKeys(
+        others,
+        Object.keys({ ...expected, ...rest }).filter(key => !key.startsWith('target')),
+      );
+    });
+  }
+
   it('lose what Envoy alone may set only where a client has sent it', () => {
     const removed = (sent: HeadersGiven) => {
       const [action] = happen(anExchange(), requestHeaders({ headers: sent }));
@@ -149,7 +227,30 @@ describe('The headers of an exchange', () => {
       ...FORGEABLE,
       'x-envoy-original-dst-host',
     ]);
+    assert.deepEqual(removed({ 'routing-strategy': '' }), [...FORGEABLE, 'routing-strategy']);
   });
+
+  for (const [text, priority] of [
+    ['-1', -1],
+    [' -20 ', -20],
+    ['7', 7],
+    ['-0', 0],
+    ['', 0],
+    ['low', 0],
+    ['-1.5', 0],
+    ['-1e3', 0],
+    ['-99999999999', 0],
+  ] as const) {
+    it(`say a priority of ${priority} by ${JSON.stringify(text)}, whatever the header is called`, () => {
+      const exchange = anExchange(undefined, { priorityHeader: 'x-matters' });
+      happen(
+        exchange,
+        requestHeaders({ headers: { 'x-matters': text, 'x-gateway-inference-priority': '-9' } }),
+      );
+      const [action] = happen(exchange, requestBody('hello', 'end'));
+      assert.equal(action?.kind === 'route' && action.request.priority, priority);
+    });
+  }
 
   const DEBUGGING: readonly (readonly [ExchangeOptions['debugHeaders'], string | undefined, boolean])[] = [
     ['allowed', '1', true],

@@ -118,11 +118,32 @@ describe('The response of a request', () => {
       { stringValue: '10.0.0.2:80' },
     );
     assert.deepEqual(answerOf(served), { status: 200, servedBy: '10.0.0.2:80' as Endpoint });
-    const upstream = { 'upstream.address': { stringValue: '10.0.0.1:80' } };
-    const told = { ...served, attributes: { 'envoy.filters.http.ext_proc': { fields: upstream } } };
-    assert.deepEqual(answerOf(told), { status: 200, servedBy: '10.0.0.1:80' as Endpoint });
     assert.isNaN(answerOf(response({}))?.status);
   });
+
+  for (const [what, metadata, attribute, servedBy] of [
+    ['the protocol’s word', '10.0.0.2:80', undefined, '10.0.0.2:80'],
+    ['Envoy’s attribute', undefined, '[fd00::1]:80', '[fd00::1]:80'],
+    ['the protocol’s word before the attribute', '10.0.0.2:80', '10.0.0.1:80', '10.0.0.2:80'],
+    ['the attribute where the protocol’s word is garbled', '10.0.0.2', '10.0.0.1:80', '10.0.0.1:80'],
+    ...[
+      ...['', 'pod-0', 'pod-0:80', '10.0.0.1', '10.0.0.1:', '10.0.0.1:65536', '10.0.0.256:80', 'fd00::1:80'],
+      ...['[10.0.0.1]:80', '[fd00::1]', '10.0.0.1:80,10.0.0.2:80', ' 10.0.0.1:80', '10.0.0.1:80\r\nx: y'],
+    ].map(text => [`nobody for ${JSON.stringify(text)}`, text, text, undefined] as const),
+  ] as const) {
+    it(`names ${what} as who answered`, () => {
+      const fields = { 'upstream.address': { stringValue: attribute ?? '' } };
+      const namespace = metadata === undefined ? 'other' : 'envoy.lb';
+      const key = 'x-gateway-destination-endpoint-served';
+      const message = withMetadata(response({ ':status': '200', [key]: '10.6.6.6:80' }), namespace, key, {
+        stringValue: metadata ?? '10.6.6.6:80',
+      });
+      const attributes = attribute === undefined ? {} : { 'envoy.filters.http.ext_proc': { fields } };
+      assert.deepEqual(answerOf({ ...message, attributes }), {
+        ...{ status: 200, servedBy: servedBy as Endpoint | undefined },
+      });
+    });
+  }
 
   it('is nothing that was routed before the decision', () => {
     const exchange = anExchange(BUFFERED);

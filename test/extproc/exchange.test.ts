@@ -17,6 +17,7 @@ import {
   holdDialogues,
   NO_MODEL,
   OTHER_POST,
+  PASSED,
   PICK,
   SILENCE,
   SKIP,
@@ -24,6 +25,7 @@ import {
 } from './dialogue.ts';
 
 const UNKNOWN = {};
+const WITH_STRATEGY = requestHeaders({ headers: { 'routing-strategy': 'random' } });
 
 const BUFFERED: Dialogues = {
   'answers the headers at once and the body with the pick': [
@@ -46,6 +48,23 @@ const BUFFERED: Dialogues = {
   'lets a request go on whose trailers come without a body': [
     [HEADERS, 'request_headers'],
     [requestTrailers, 'request_trailers'],
+  ],
+  'names the model where Envoy’s routes decide, and takes no further part': [
+    [HEADERS, 'request_headers'],
+    [requestBody('hello', 'end'), 'route "hello"'],
+    [PASSED, 'request_body model demo'],
+    [responseHeaders(), 'response_headers'],
+  ],
+  'takes the strategy away at once, and gives it back with a pick': [
+    [WITH_STRATEGY, 'request_headers without its strategy'],
+    [requestBody('hello', 'end'), 'route "hello"'],
+    [PICK, 'request_body pick'],
+  ],
+  'takes the strategy away where there will be no pick, so that no route waits for one': [
+    [
+      requestHeaders({ headers: { ':path': '/v1/files', 'routing-strategy': 'random' } }),
+      SKIP.replace('request_headers', 'request_headers without its strategy'),
+    ],
   ],
   'declines the rest of a GET': [[GET, SKIP]],
   'declines the rest of a path that is not routed, and lets its body pass': [

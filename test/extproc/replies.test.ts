@@ -1,16 +1,22 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
+import { endpointOf, type RoutedDecision } from '../../src/domain.ts';
 import { FORGEABLE } from '../../src/extproc/headers.ts';
 import { loadExternalProcessor } from '../../src/extproc/protos.ts';
 import * as reply from '../../src/extproc/replies.ts';
 import type { WireResponse } from '../../src/extproc/wire.ts';
 import { aPod, aRoutedDecision } from '../support/builders.ts';
+import { headersSet } from '../support/envoy-messages.ts';
 
 const { Process } = loadExternalProcessor();
 const DECISION = aRoutedDecision({ matchedBlocks: 0, totalBlocks: 7 });
 const DISCLOSES_ALL: reply.Disclosure = { debugHeaders: 'allowed', targetHeaders: 'warmroute' };
 const DISCLOSES_NOTHING: reply.Disclosure = { debugHeaders: 'off', targetHeaders: 'off' };
-const MUTATION = reply.mutationOf(DECISION, { requestId: 'request-1', disclosure: DISCLOSES_ALL });
+const MUTATION = reply.mutationOf(DECISION, {
+  requestId: 'request-1',
+  disclosure: DISCLOSES_ALL,
+  destinationEndpoints: 1,
+});
 const USUAL = { forged: FORGEABLE, targetHeaders: 'off' } as const;
 const PHASES: readonly reply.Phase[] = [
   'request_headers',
@@ -128,7 +134,11 @@ describe('A reply', () => {
 
   it('with a decision carries headers, route refresh and metadata in one message', () => {
     const decision = aRoutedDecision({ pod: aPod({ name: 'engine-6', ip: 'fd00::1', port: 9000 }) });
-    const mutation = reply.mutationOf(decision, { requestId: 'request-1', disclosure: DISCLOSES_ALL });
+    const mutation = reply.mutationOf(decision, {
+      requestId: 'request-1',
+      disclosure: DISCLOSES_ALL,
+      destinationEndpoints: 1,
+    });
     const told = mutation.response.header_mutation!.set_headers!.map(({ header }) => [
       header!.key,
       String(header!.raw_value),
@@ -166,9 +176,40 @@ describe('A reply', () => {
   });
 });
 
+describe('The destination of a request', () => {
+  const pods = Array.from({ length: 10 }, (_, i) =>
+    aPod({ name: `engine-${i}`, ip: `fd00::${i}:ffff`, port: 8000 }),
+  );
+  const destinations = (given: Partial<RoutedDecision>, destinationEndpoints: number) => {
+    const decision = aRoutedDecision({ pod: pods[0]!, ...given });
+    const { response, metadata } = reply.mutationOf(decision, {
+      ...{ requestId: '', disclosure: DISCLOSES_NOTHING, destinationEndpoints },
+    });
+    const set = headersSet(response.header_mutation);
+    const lb = metadata.fields!['envoy.lb'] as {
+      structValue: { fields: Record<string, { stringValue: string }> };
+    };
+    const destination = set.get('x-gateway-destination-endpoint');
+    assert.equal(lb.structValue.fields['x-gateway-destination-endpoint']?.stringValue, destination);
+    assert.equal(set.get('target-pod'), endpointOf(pods[0]!), 'one address alone');
+    return destination?.split(',');
+  };
+  const upTo = (count: number) => pods.slice(0, count).map(endpointOf);
+
+  it('is the pick, then the others in order, as many as are wanted', () => {
+    for (const most of [1, 2, 3, 8])
+      assert.deepEqual(destinations({ retries: pods.slice(1, 8) }, most), upTo(most));
+  });
+
+  it('names each pod once', () => {
+    assert.deepEqual(destinations({ retries: [pods[1]!, pods[0]!] }, 8), upTo(2));
+    assert.deepEqual(destinations({ retries: [pods[0]!, pods[0]!] }, 8), upTo(1));
+  });
+});
+
 describe('What a reply tells', () => {
   const metadataOf = (disclosure: reply.Disclosure) => {
-    const { metadata } = reply.mutationOf(DECISION, { requestId: '', disclosure });
+    const { metadata } = reply.mutationOf(DECISION, { requestId: '', disclosure, destinationEndpoints: 1 });
     const { warmroute, 'envoy.lb': lb } = metadata.fields as unknown as Record<
       string,
       { structValue: { fields: object } }

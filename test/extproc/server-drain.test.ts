@@ -11,12 +11,12 @@ describe('Draining the ext_proc server', () => {
   const given = useServer();
 
   it('says NOT_SERVING first, answers the decision that is pending, and ends every stream OK', async () => {
-    const { server, envoy, route } = given();
-    server.setReadiness('SERVING');
+    const { server, health, envoy, route } = given();
+    health.setReadiness('SERVING');
     const liveness = envoy.watchHealth('');
     assert.equal(await liveness.next(), 'SERVING');
-    const health = envoy.watchHealth('readiness');
-    assert.equal(await health.next(), 'SERVING');
+    const readiness = envoy.watchHealth('readiness');
+    assert.equal(await readiness.next(), 'SERVING');
 
     const generating = envoy.open().send(requestHeaders(), requestBody('one', 'end'));
     const first = await route.asked();
@@ -30,9 +30,9 @@ describe('Draining the ext_proc server', () => {
     const raw = await RawEnvoy.connect(server.port);
     const told = raw.goaway();
     const drained = server.drain(0);
-    assert.equal(await health.next(), 'NOT_SERVING');
+    assert.equal(await readiness.next(), 'NOT_SERVING');
     assert.equal(await liveness.next(), 'NOT_SERVING');
-    health.stop();
+    readiness.stop();
     liveness.stop();
     await told;
     assert.equal(server.openStreams, 2);

@@ -1,18 +1,20 @@
 import { afterEach, beforeEach } from 'mocha';
 import type { SettledFact } from '../../src/extproc/exchange.ts';
+import { GrpcHealth } from '../../src/extproc/health.ts';
 import {
   type ExtProcServer,
   type ExtProcServerOptions,
   startExtProcServer,
 } from '../../src/extproc/server.ts';
 import type { DoorFact } from '../../src/extproc/stream.ts';
-import { CHAT_PATH } from '../support/envoy-messages.ts';
 import { FakeEnvoy } from '../support/fake-envoy.ts';
+import { OPTIONS } from './dialogue.ts';
 import { FakeRoute } from './fake-route.ts';
 
 /** A server with a route that the test controls, and an Envoy on it; made for each test, and gone after it. */
 export interface ServerFixture {
   readonly server: ExtProcServer;
+  readonly health: GrpcHealth;
   readonly envoy: FakeEnvoy;
   readonly route: FakeRoute;
   /** What `onUnexpected` was told. */
@@ -34,6 +36,7 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
     const facts: SettledFact[] = [];
     const passed: Exclude<DoorFact, SettledFact>[] = [];
     let heard = Promise.withResolvers<unknown>();
+    const health = new GrpcHealth();
     const server = await startExtProcServer({
       host: '127.0.0.1',
       port: 0,
@@ -42,17 +45,16 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
       maxBufferedBytes: 256 * 1024 * 1024,
       idleMs: 60_000,
       maxConnections: 100,
+      transport: { kind: 'plain_text' },
+      health,
       onRefused: () => {},
+      onFailed: () => {},
       route: route.route,
       unsaidMode: 'BUFFERED',
       exchange: {
+        ...OPTIONS,
         maxBodyBytes: 8 * 1024 * 1024,
         debugHeaders: 'off',
-        targetHeaders: 'off',
-        ruleOf: path => ({ treatment: path === CHAT_PATH ? 'routed' : 'passed_on', errors: 'openai' }),
-        models: () => [{ id: 'demo', root: 'demo' }],
-        watchNext: () => 'unwatched',
-        newRequestId: () => 'made-up',
       },
       onFact: fact => {
         if (fact.kind === 'rejected' || fact.kind === 'answered' || fact.kind === 'undecided')
@@ -67,7 +69,16 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
       ...given,
     });
     const envoy = new FakeEnvoy(server.port);
-    fixture = { server, envoy, route, unexpected, facts, passed, nextUnexpected: () => heard.promise };
+    fixture = {
+      server,
+      health,
+      envoy,
+      route,
+      unexpected,
+      facts,
+      passed,
+      nextUnexpected: () => heard.promise,
+    };
   });
 
   afterEach(async () => {

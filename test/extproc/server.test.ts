@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { status as Status } from '@grpc/grpc-js';
 import { assert } from 'chai';
-import { LIVENESS_SERVICES, READINESS_SERVICES, startExtProcServer } from '../../src/extproc/server.ts';
+import { GrpcHealth, LIVENESS_SERVICES, READINESS_SERVICES } from '../../src/extproc/health.ts';
+import { startExtProcServer } from '../../src/extproc/server.ts';
 import { requestBody, requestHeaders } from '../support/envoy-messages.ts';
 import { RawEnvoy } from '../support/fake-envoy.ts';
+import { OPTIONS } from './dialogue.ts';
 import { useServer } from './server-fixture.ts';
 import { toldReply } from './told.ts';
 
@@ -13,21 +15,21 @@ describe('The ext_proc server', () => {
   const given = useServer();
 
   it('is alive from the start, and ready when it is told so', async () => {
-    const { server, envoy } = given();
+    const { health, envoy } = given();
     assert.deepEqual([...LIVENESS_SERVICES], ['', 'liveness']);
     assert.deepEqual(
       [...READINESS_SERVICES],
-      ['gateway-plugin', 'readiness', 'envoy.service.ext_proc.v3.ExternalProcessor'],
+      ['gateway-plugin', 'readiness', 'inference-extension', 'envoy.service.ext_proc.v3.ExternalProcessor'],
     );
     const asked = (services: readonly string[]) => Promise.all(services.map(name => envoy.health(name)));
     const readiness = async (status: string) => {
-      assert.deepEqual(await asked(READINESS_SERVICES), Array(3).fill(status));
+      assert.deepEqual(await asked(READINESS_SERVICES), Array(4).fill(status));
       assert.deepEqual(await asked(LIVENESS_SERVICES), Array(2).fill('SERVING'));
     };
     await readiness('NOT_SERVING');
-    server.setReadiness('SERVING');
+    health.setReadiness('SERVING');
     await readiness('SERVING');
-    server.setReadiness('NOT_SERVING');
+    health.setReadiness('NOT_SERVING');
     await readiness('NOT_SERVING');
     const unknown = await envoy.health('other').catch((error: { code: number }) => error.code);
     assert.equal(unknown, Status.NOT_FOUND);
@@ -55,16 +57,13 @@ describe('The ext_proc server', () => {
       maxBufferedBytes: MIB,
       idleMs: 60_000,
       maxConnections: 1,
+      transport: { kind: 'plain_text' },
+      health: new GrpcHealth(),
       onRefused: () => {},
+      onFailed: () => {},
       unsaidMode: 'BUFFERED',
       route: route.route,
-      exchange: {
-        ...{ maxBodyBytes: 1, debugHeaders: 'off', targetHeaders: 'off' },
-        ruleOf: () => ({ treatment: 'routed', errors: 'openai' }),
-        models: () => [{ id: 'demo', root: 'demo' }],
-        newRequestId: () => '',
-        watchNext: () => 'unwatched',
-      },
+      exchange: OPTIONS,
       onFact: () => {},
       onUnexpected: () => {},
     }).catch((error: unknown) => error);

@@ -1,6 +1,6 @@
 /** Actions and replies in one line each, so that an exchange reads as a dialogue. */
 import { assert } from 'chai';
-import { FORGEABLE, TARGET_POD } from '../../src/extproc/headers.ts';
+import { FORGEABLE, MODEL, ROUTING_STRATEGY, TARGET_POD } from '../../src/extproc/headers.ts';
 import type { Action } from '../../src/extproc/request-side.ts';
 import type { WireResponse } from '../../src/extproc/wire.ts';
 import { headersSet } from '../support/envoy-messages.ts';
@@ -24,8 +24,9 @@ export function told(action: Action): string {
 }
 
 /**
- * `<kind> [pick] [override …] ["echo"] [end]`. Fails for a reply that Envoy would refuse or half ignore: of two kinds, a pick
- * without its metadata or route refresh, metadata without a pick, request headers that keep what a client may forge.
+ * `<kind> [pick | model <name>] [without its strategy] [override …] ["echo"] [end]`. Fails for a reply that Envoy would refuse or half
+ * ignore: of two kinds, a decision without its metadata or route refresh, metadata without a decision, request headers that keep what a
+ * client may forge.
  */
 export function toldReply(reply: WireResponse): string {
   const { dynamic_metadata, mode_override, immediate_response } = reply;
@@ -34,12 +35,17 @@ export function toldReply(reply: WireResponse): string {
   if (immediate_response) return `immediate ${immediate_response.status?.code}`;
   const words = [kind];
   const common = reply.request_headers?.response ?? reply.request_body?.response;
-  const picked = kind?.startsWith('request_') === true && headersSet(common?.header_mutation).has(TARGET_POD);
-  assert.equal(common?.clear_route_cache === true, picked, 'route refresh');
-  assert.equal(dynamic_metadata !== undefined, picked, 'metadata');
-  if (picked) words.push('pick');
+  const set = headersSet(kind?.startsWith('request_') ? common?.header_mutation : undefined);
+  const decided = set.has(TARGET_POD) ? 'pick' : set.has(MODEL) ? `model ${set.get(MODEL)}` : undefined;
+  const removed = common?.header_mutation?.remove_headers ?? [];
+  const isStripped = removed.includes(ROUTING_STRATEGY);
+  assert.equal(common?.clear_route_cache === true, decided !== undefined || isStripped, 'route refresh');
+  assert.equal(dynamic_metadata !== undefined, decided !== undefined, 'metadata');
+  if (decided !== undefined) words.push(decided);
   if (kind === 'request_headers') {
-    assert.deepEqual(common?.header_mutation?.remove_headers, FORGEABLE, 'forged headers are removed');
+    const stripped = isStripped ? [ROUTING_STRATEGY] : [];
+    assert.deepEqual(removed, [...FORGEABLE, ...stripped], 'forged headers are removed');
+    if (isStripped) words.push('without its strategy');
   }
   if (mode_override) {
     const { request_body_mode, response_body_mode, response_header_mode = 'as configured' } = mode_override;

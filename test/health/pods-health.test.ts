@@ -85,11 +85,29 @@ describe('what becomes of a request', () => {
     assert.deepEqual(states(), ['failing', 'failing', 'unknown']);
   });
 
-  it('is the picked pod’s where who answered is no pod that is known', () => {
-    assert.deepEqual(send(a).answered({ status: 200, servedBy: '10.9.9.9:1' as Endpoint }), {
-      kind: 'served',
+  describe('from an address of no pod that is known', () => {
+    const STRANGER = '10.9.9.9:1' as Endpoint;
+
+    it('is the picked pod’s where no pod has answered at its own address: a proxy may stand before them', () => {
+      assert.deepEqual(send(a).answered({ status: 200, servedBy: STRANGER }), { kind: 'served' });
+      assert.equal(health.stateOf(a), 'healthy');
+      assert.deepEqual(health.serverOf(a, STRANGER), { kind: 'pod', pod: a });
     });
-    assert.equal(health.stateOf(a), 'healthy');
+
+    it('is nobody’s otherwise, and says nothing of the picked pod’s health', () => {
+      send(b).answered({ status: 200, servedBy: endpointOf(b) });
+      for (const status of [200, 200, 500, 500]) {
+        assert.deepEqual(send(a).answered({ status, servedBy: STRANGER }), { kind: 'served_by_stranger' });
+      }
+      assert.equal(health.stateOf(a), 'unknown');
+      assert.deepEqual(failures, Array(4).fill('a served_by_stranger'));
+      assert.deepEqual(health.serverOf(a, STRANGER), { kind: 'stranger', endpoint: STRANGER });
+    });
+  });
+
+  it('tells who answered', () => {
+    assert.deepEqual(health.serverOf(a, undefined), { kind: 'pod', pod: a });
+    assert.deepEqual(health.serverOf(a, endpointOf(b)), { kind: 'pod', pod: b });
   });
 
   it('counts for the report', () => {

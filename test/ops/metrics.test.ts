@@ -61,7 +61,8 @@ describe('the metrics', () => {
   it('have their unit in their name, where that is one of Prometheus’ base units', () => {
     for (const { name, unit } of Object.values<Declared>(METRICS)) {
       const base = name.replace(/_total$/, '');
-      for (const each of ['seconds', 'bytes']) assert.equal(base.endsWith(`_${each}`), unit === each, name);
+      for (const each of ['seconds', 'bytes'])
+        assert.equal(new RegExp(`_${each}(_left)?$`).test(base), unit === each, name);
     }
   });
 
@@ -98,6 +99,17 @@ describe('the metrics', () => {
     createInstruments(other);
     assert.include(await scrape(one), 'warmroute_unexpected_errors_total 1');
     assert.notInclude(await scrape(other), 'warmroute_unexpected_errors_total 1');
+  });
+
+  it('are left out by their names, whatever is recorded of them', async () => {
+    const metrics = createMetrics(name => !name.startsWith('aibrix_'));
+    const { aibrix, unexpected } = createInstruments(metrics);
+    aibrix.zmqReceived.add(1, { pod_key: 'a', event_type: 'BlockStored' });
+    aibrix.zmqProcessing.record(1);
+    unexpected.add(1);
+    const text = await scrape(metrics);
+    assert.notInclude(text, 'aibrix_');
+    assert.include(text, 'warmroute_unexpected_errors_total 1');
   });
 
   describe('counted', () => {

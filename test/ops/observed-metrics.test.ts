@@ -1,7 +1,9 @@
 import { assert } from 'chai';
 import type { Decision, Reason } from '../../src/domain.ts';
 import { matchBucket } from '../../src/ops/observed.ts';
-import { policies } from '../../src/routing/policy.ts';
+import { createPicker } from '../../src/routing/policy.ts';
+import { aStrategy } from '../support/builders.ts';
+import { snapshotOf } from '../support/candidates.ts';
 import { samplesOf } from '../support/telemetry.ts';
 import { aDecision, aRequest, deciding, type Observing, observing, PODS, SECRET } from './observing.ts';
 
@@ -96,7 +98,7 @@ describe('observed decisions', () => {
     });
 
     it('of other strategies do not count as AIBrix’s prefix-cache ones', async () => {
-      const metric = await metricsAfter(aDecision({ strategy: 'random', reason: 'random' }));
+      const metric = await metricsAfter(aDecision({ strategy: aStrategy('random'), reason: 'random' }));
       assert.lengthOf(metric('warmroute_decisions_total'), 1);
       assert.isEmpty(metric('aibrix_prefix_cache_routing_decisions_total'));
       assert.isEmpty(metric('aibrix_prefix_cache_routing_latency_seconds_count'));
@@ -113,6 +115,12 @@ describe('observed decisions', () => {
       assert.notInclude(await observed.telemetry.scrape(), SECRET);
     });
 
+    it('count what is left to Envoy’s routes', async () => {
+      const metric = await metricsAfter({ kind: 'passed', model: 'demo' });
+      assert.deepEqual(metric('warmroute_passed_total'), ['warmroute_passed_total{model="demo"} 1']);
+      assert.isEmpty(metric('warmroute_decisions_total'));
+    });
+
     it('time each stage', async () => {
       await observed.route()(aRequest(), never);
       const text = await observed.telemetry.scrape();
@@ -123,13 +131,10 @@ describe('observed decisions', () => {
     });
 
     it('count where the load was too uneven for the prefix', async () => {
-      const observedPolicies = observed.observer.policies(
-        policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
-      );
-      const none = { matchedBlocks: [0, 0], totalBlocks: [0, 0] };
-      const snapshot = { pods: PODS, running: [0, 9], ...none, random: () => 0, turn: 0 };
-      observedPolicies['prefix-cache'](snapshot);
-      observedPolicies.random(snapshot);
+      const pick = observed.observer.pick(createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 }));
+      const snapshot = { ...snapshotOf([[0], [9]], () => 0), pods: PODS };
+      pick(aStrategy(), snapshot);
+      pick(aStrategy('random'), snapshot);
       assert.deepEqual(
         samplesOf('aibrix_prefix_cache_load_imbalance_total', await observed.telemetry.scrape()),
         ['aibrix_prefix_cache_load_imbalance_total{model="demo",using_kv_sync="true"} 1'],

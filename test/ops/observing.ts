@@ -7,11 +7,19 @@ import { modelAtStart } from '../../src/prompt/model-at-start.ts';
 import { parsePrompt } from '../../src/prompt/request.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
 import { Load } from '../../src/routing/load.ts';
-import { policies } from '../../src/routing/policy.ts';
+import { createPicker } from '../../src/routing/policy.ts';
 import type { PrefixLookup } from '../../src/routing/prefix-lookup.ts';
 import { ResponseOwners } from '../../src/routing/response-owners.ts';
 import { createRoute, type Route, type RouteRequest } from '../../src/routing/route.ts';
-import { aPod, aPromptHistory, type LogLine, recordingLog } from '../support/builders.ts';
+import {
+  aPod,
+  aPromptHistory,
+  aStrategy,
+  type LogLine,
+  NO_SESSION,
+  recordingLog,
+  UNKNOWN_LOAD,
+} from '../support/builders.ts';
 import { type TestTelemetry, testTelemetry } from '../support/telemetry.ts';
 
 export const SECRET = 'my diagnosis is private';
@@ -25,6 +33,8 @@ export function aRequest(given: Partial<RouteRequest> = {}): RouteRequest {
     contentType: 'application/json',
     contentEncoding: undefined,
     strategy: undefined,
+    session: NO_SESSION,
+    priority: 0,
     labels: undefined,
     subset: undefined,
     response: 'watched',
@@ -43,7 +53,7 @@ export const aDecision = (given: Partial<RoutedDecision> = {}): RoutedDecision =
     pod: PODS[0]!,
     retries: [PODS[1]!, PODS[0]!],
     rank: undefined,
-    strategy: 'prefix-cache',
+    strategy: aStrategy(),
     reason: 'prefix_match',
   },
   ...{
@@ -102,9 +112,12 @@ export function observing(): Observing {
         history: aPromptHistory(),
         confirmations: undefined,
         responses: new ResponseOwners({ maxResponses: 1, now: () => 0 }),
-        policies: observer.policies(policies({ imbalanceRequests: 8, standardDeviationFactor: 1 })),
+        pick: observer.pick(createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 })),
+        engineLoad: () => UNKNOWN_LOAD,
         load: new Load(),
-        defaultStrategy: 'prefix-cache',
+        defaultStrategy: aStrategy(),
+        areFull: undefined,
+        retries: 2,
         deadlineMs: 60_000,
       }),
     );

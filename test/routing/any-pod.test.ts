@@ -66,6 +66,16 @@ describe('for a gateway that needs a pod for every request', () => {
     }
   });
 
+  it('what asks for a strategy and would go on without a pod gets one, and elsewhere what is wrong is still an error', async () => {
+    const body = Buffer.from('{"prompt":"');
+    const beginning = aRequest({ body, extent: 'late_body', strategy: 'random' });
+    assert.deepInclude(routed(await route(beginning, NEVER)), { reason: 'random', model: ANY_MODEL });
+    const blank = await route({ ...beginning, strategy: ' ' }, NEVER);
+    assert.equal(blank.decision.kind, 'undecided');
+    const wrong = aRequest({ strategy: 'random' }, { model: 'nobody', prompt: 'x' });
+    assert.equal(rejected(await route(wrong, NEVER)).kind, 'unknown_model');
+  });
+
   it('what is named and served, or wrong in another way, is as everywhere', async () => {
     const given = { unroutable: 'any_pod' } as const;
     assert.equal(routed(await route(aRequest(given), NEVER)).model, 'demo');

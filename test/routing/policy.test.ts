@@ -1,6 +1,15 @@
 import { assert } from 'chai';
+import type { Reason } from '../../src/domain.ts';
 import { leastRequest, policies } from '../../src/routing/policy.ts';
+import { ENGINE_STRATEGIES } from '../../src/strategies.ts';
 import { assertUniform, pickedBy, type Row, snapshotOf, tally } from '../support/candidates.ts';
+
+/** Where nothing is known of the engines, nor of a session. */
+const OTHER_REASONS: Readonly<Record<string, Reason>> = {
+  'prefix-cache': 'no_match',
+  'session-affinity': 'no_session',
+  ...Object.fromEntries(ENGINE_STRATEGIES.map(name => [name, 'no_engine_metrics'] as const)),
+};
 
 const options = { imbalanceRequests: 8, standardDeviationFactor: 1 };
 
@@ -10,7 +19,7 @@ describe('the other policies', () => {
   it('are named after their strategies, which are their reasons', () => {
     for (const [name, policy] of Object.entries(all)) {
       const { reason, index, imbalanced } = policy(snapshotOf([[0]]));
-      assert.equal(reason, name === 'prefix-cache' ? 'no_match' : name);
+      assert.equal(reason, OTHER_REASONS[name] ?? name);
       assert.equal(index, 0);
       assert.isFalse(imbalanced);
     }

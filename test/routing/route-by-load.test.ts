@@ -25,7 +25,7 @@ describe('a request is routed by load', () => {
     const decision = routed(await route(request, signal));
     assert.equal(decision.reason, reason);
     assert.deepEqual(
-      [decision.pod, decision.strategy, decision.matchedBlocks, decision.totalBlocks, decision.offGpu],
+      [decision.pod, decision.strategy.text, decision.matchedBlocks, decision.totalBlocks, decision.offGpu],
       [c, 'prefix-cache', 0, 0, { cpu: 0, storage: 0 }],
     );
     assert.isEmpty(bench.remembered);

@@ -1,9 +1,10 @@
 import { assert } from 'chai';
-import type { ClientError, Pod, Strategy } from '../../src/domain.ts';
+import type { ClientError, Pod } from '../../src/domain.ts';
 import { STRATEGIES } from '../../src/domain.ts';
 import type { PromptRequest } from '../../src/prompt/request.ts';
 import type { RouteRequest } from '../../src/routing/route.ts';
-import { aPod } from '../support/builders.ts';
+import { ENGINE_STRATEGIES } from '../../src/strategies.ts';
+import { aPod, aStrategy } from '../support/builders.ts';
 import { a, aRequest, b, c, NEVER, RouteBench, rejected, routed, TOKENS } from '../support/route-bench.ts';
 
 let bench: RouteBench;
@@ -19,7 +20,7 @@ describe('a route', () => {
       pod: b,
       rank: undefined,
       retries: [a, c],
-      strategy: 'prefix-cache',
+      strategy: aStrategy(),
       reason: 'prefix_match',
       withoutTokens: undefined,
       model: 'demo',
@@ -119,7 +120,7 @@ describe('the load that a route counts', () => {
   });
 
   it('is seen by the next decision', async () => {
-    const route = bench.create({ defaultStrategy: 'least-request' });
+    const route = bench.create({ defaultStrategy: aStrategy('least-request') });
     const names = [];
     for (let i = 0; i < 3; i++) names.push(routed(await route(aRequest(), NEVER)).pod.name);
     assert.sameMembers(names, ['a', 'b', 'c']);
@@ -181,19 +182,23 @@ describe('a request is rejected', () => {
 });
 
 describe('the strategy of a request', () => {
+  const otherReasons: Readonly<Record<string, string>> = {
+    'session-affinity': 'no_session',
+    ...Object.fromEntries(ENGINE_STRATEGIES.map(name => [name, 'no_engine_metrics'])),
+  };
   for (const strategy of STRATEGIES.filter(name => name !== 'prefix-cache')) {
     it(`may be ${strategy}, which does not tokenize`, async () => {
       const decision = routed(await bench.route(aRequest({ strategy }), NEVER));
       assert.deepEqual(
-        [decision.strategy, decision.reason, decision.matchedBlocks, decision.totalBlocks],
-        [strategy, strategy, 0, 0],
+        [decision.strategy.text, decision.reason, decision.matchedBlocks, decision.totalBlocks],
+        [strategy, otherReasons[strategy] ?? strategy, 0, 0],
       );
       assert.isEmpty(bench.tokenized);
       assert.isEmpty(bench.remembered);
     });
   }
 
-  const precedence: [header: string | undefined, configured: Strategy, expected: Strategy][] = [
+  const precedence: [header: string | undefined, configured: string, expected: string][] = [
     [undefined, 'random', 'random'],
     ['', 'random', 'random'],
     [' \t ', 'random', 'random'],
@@ -204,10 +209,43 @@ describe('the strategy of a request', () => {
   ];
   for (const [strategy, defaultStrategy, expected] of precedence) {
     it(`is ${expected} for the header ${JSON.stringify(strategy)} and the setting ${defaultStrategy}`, async () => {
-      const route = bench.create({ defaultStrategy });
-      assert.equal(routed(await route(aRequest({ strategy }), NEVER)).strategy, expected);
+      const route = bench.create({ defaultStrategy: aStrategy(defaultStrategy) });
+      const { decision } = await route(aRequest({ strategy }), NEVER);
+      assert.deepInclude(decision, { strategy: aStrategy(expected) });
     });
   }
+
+  describe('that nobody asks for, and none is configured', () => {
+    const pass = (given: Partial<RouteRequest>, body?: unknown) =>
+      bench.create({ defaultStrategy: 'pass' })(aRequest(given, body), NEVER);
+
+    for (const strategy of [undefined, '', ' ']) {
+      it(`leaves the request to Envoy’s routes for the header ${JSON.stringify(strategy)}`, async () => {
+        const { decision } = await pass({ strategy, labels: 'no=pod', subset: [] });
+        assert.deepEqual(decision, { kind: 'passed', model: 'demo' });
+        assert.isEmpty(bench.tokenized);
+        assert.equal(bench.load.total(), 0);
+      });
+    }
+
+    it('does not where the client asks for one, also by a name that is none', async () => {
+      assert.equal(routed(await pass({ strategy: 'random' })).strategy.text, 'random');
+      assert.deepInclude(rejected(await pass({ strategy: 'pass' })), {
+        kind: 'bad_strategy',
+        strategy: 'pass',
+      });
+    });
+
+    it('does not where the gateway has no routes, or no model is known', async () => {
+      assert.equal(routed(await pass({ unroutable: 'any_pod' })).strategy.text, 'prefix-cache');
+      assert.equal(routed(await pass({ extent: 'any_pod' })).reason, 'any_pod');
+    });
+
+    it('is an error all the same for models that are not served', async () => {
+      assert.equal(rejected(await pass({}, { model: 'nobody', prompt: 'x' })).kind, 'unknown_model');
+      assert.equal(rejected(await pass({}, { model: 'asleep', prompt: 'x' })).kind, 'no_ready_pod');
+    });
+  });
 
   it('takes turns when it is round-robin', async () => {
     const names = [];
@@ -260,7 +298,7 @@ describe('a route by the beginning of a body', () => {
 
   it('follows a strategy that does not need the prompt', async () => {
     const decision = routed(await bench.route(beginning(MODEL_FIRST, { strategy: 'random' }), NEVER));
-    assert.deepInclude(decision, { strategy: 'random', reason: 'random' });
+    assert.deepInclude(decision, { strategy: aStrategy('random'), reason: 'random' });
   });
 
   it('is not made where it does not name the model', async () => {
@@ -289,7 +327,7 @@ describe('a route by the beginning of a body', () => {
       model: 'asleep',
     });
     const odd = beginning(MODEL_FIRST, { strategy: 'odd' });
-    assert.deepEqual(rejected(await bench.route(odd, NEVER)), { kind: 'bad_strategy', strategy: 'odd' });
+    assert.deepInclude(rejected(await bench.route(odd, NEVER)), { kind: 'bad_strategy', strategy: 'odd' });
   });
 });
 

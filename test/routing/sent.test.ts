@@ -1,5 +1,5 @@
 import { assert } from 'chai';
-import { endpointOf } from '../../src/domain.ts';
+import { type Endpoint, endpointOf } from '../../src/domain.ts';
 import { TokenizerError } from '../../src/prompt/tokenizer.ts';
 import type { RouteOutcome, RouteRequest } from '../../src/routing/route.ts';
 import { a, aRequest, b, c, NEVER, RouteBench, rejected, routed } from '../support/route-bench.ts';
@@ -35,6 +35,30 @@ describe('a request on its way', () => {
     assert.deepEqual([bench.load.running(b), bench.load.running(c)], [0, 1]);
     outcome.release();
     assert.equal(bench.load.total(), 0);
+  });
+
+  it('leaves nothing, and is counted nowhere, if nobody knows who answered it', async () => {
+    bench.health.sent(a, 'watched', 'x').answered({ status: 200, servedBy: endpointOf(a) });
+    const outcome = await bench.route(aRequest(), NEVER);
+    outcome.answered({ status: 200, servedBy: '10.9.9.9:1' as Endpoint });
+    assert.deepEqual([bench.remembered, bench.takenBack], [['b'], ['b']]);
+    assert.equal(bench.load.total(), 0);
+    outcome.release();
+    assert.equal(bench.load.total(), 0);
+  });
+
+  it('is counted at the pod that answered in its stead also where nobody watches', async () => {
+    const outcome = await bench.route(aRequest({ response: 'unwatched' }), NEVER);
+    outcome.answered({ status: 200, servedBy: endpointOf(c) });
+    assert.deepEqual([bench.load.running(b), bench.load.running(c)], [0, 1]);
+  });
+
+  it('is counted at the pod that answered in the stead of one that has left', async () => {
+    const outcome = await bench.route(aRequest(), NEVER);
+    bench.health.left(b);
+    outcome.answered({ status: 200, servedBy: endpointOf(c) });
+    assert.deepEqual([bench.load.running(b), bench.load.running(c)], [0, 1]);
+    assert.equal(bench.health.stateOf(c), 'healthy');
   });
 
   it('leaves nothing if it is never answered, and that is the pod’s fault', async () => {

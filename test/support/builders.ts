@@ -2,9 +2,10 @@
 
 import { type CacheState, type CacheStateOptions, createCacheState } from '../../src/cache/cache-state.ts';
 import { type Config, type Environment, readConfig } from '../../src/config.ts';
-import type { Pod, RoutedDecision } from '../../src/domain.ts';
+import type { EngineLoad, KnownEngineLoad, Pod, RoutedDecision, Strategy } from '../../src/domain.ts';
 import type { Logger } from '../../src/ops/log.ts';
 import { PromptHistory, type PromptHistoryOptions } from '../../src/routing/prompt-history.ts';
+import { parseStrategy } from '../../src/strategies.ts';
 
 export function aPod(given: Partial<Pod> = {}): Pod {
   return {
@@ -19,13 +20,49 @@ export function aPod(given: Partial<Pod> = {}): Pod {
   };
 }
 
+/** As a header or a setting would write it. */
+export function aStrategy(text = 'prefix-cache'): Strategy {
+  const parsed = parseStrategy(text);
+  if (parsed.kind === 'invalid') throw new Error(parsed.why);
+  return parsed.strategy;
+}
+
+/** What no engine has been asked for. */
+export const UNKNOWN_LOAD: EngineLoad = { kind: 'unknown', why: 'not_asked' };
+
+/** An idle engine that has finished nothing yet. */
+export function anEngineLoad(given: Partial<KnownEngineLoad> = {}): KnownEngineLoad {
+  return {
+    kind: 'known',
+    atMs: 0,
+    running: 0,
+    waiting: 0,
+    kvUsage: 0,
+    cpuKvUsage: undefined,
+    utilization: undefined,
+    busyShare: 0,
+    recent: {
+      promptTokens: undefined,
+      generatedTokens: undefined,
+      queueSeconds: undefined,
+      prefillSeconds: undefined,
+      decodeSeconds: undefined,
+    },
+    adapters: undefined,
+    ...given,
+  };
+}
+
+/** Of a request that names none. */
+export const NO_SESSION = { id: undefined, key: undefined } as const;
+
 export function aRoutedDecision(given: Partial<RoutedDecision> = {}): RoutedDecision {
   return {
     kind: 'routed',
     pod: aPod(),
     rank: undefined,
     retries: [aPod({ name: 'engine-1', port: 8001 }), aPod()],
-    strategy: 'prefix-cache',
+    strategy: aStrategy(),
     reason: 'prefix_match',
     withoutTokens: undefined,
     model: 'demo',

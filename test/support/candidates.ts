@@ -1,7 +1,7 @@
 /** Snapshots for policies, and chance that repeats. */
 import { assert } from 'chai';
 import type { Pick, Snapshot } from '../../src/routing/policy.ts';
-import { aPod } from './builders.ts';
+import { aPod, NO_SESSION, UNKNOWN_LOAD } from './builders.ts';
 
 /** Named pods in order: `[running, matchedBlocks, totalBlocks]`. */
 export type Row = readonly [running: number, matched?: number, total?: number];
@@ -12,6 +12,8 @@ export function snapshotOf(rows: readonly Row[], random: () => number = Math.ran
     running: rows.map(([running]) => running),
     matchedBlocks: rows.map(([, matched = 0]) => matched),
     totalBlocks: rows.map(([, , total = 10]) => total),
+    engineLoad: () => UNKNOWN_LOAD,
+    session: NO_SESSION,
     random,
     turn,
   };

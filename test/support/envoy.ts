@@ -60,3 +60,14 @@ export async function withEnvoy<T>(
     await envoy.stop();
   }
 }
+
+/** Gives a cluster other hosts, `ip:port` each. */
+export function setHosts({ static_resources }: Bootstrap, name: string, addresses: readonly string[]): void {
+  const cluster = static_resources.clusters.find(each => each.name === name);
+  if (cluster?.load_assignment === undefined) throw new Error(`no cluster ${name} with hosts`);
+  const lb_endpoints = addresses.map(hostAndPort => {
+    const [address, port] = hostAndPort.split(':') as [string, string];
+    return { endpoint: { address: { socket_address: { address, port_value: Number(port) } } } };
+  });
+  cluster.load_assignment.endpoints = [{ lb_endpoints }];
+}

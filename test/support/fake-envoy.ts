@@ -1,7 +1,9 @@
 /** A scripted Envoy: the client side of ext_proc and of gRPC health checks, on one real connection. */
 import { once } from 'node:events';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
+import type { TLSSocket } from 'node:tls';
 import {
+  type ChannelCredentials,
   Client,
   type ClientDuplexStream,
   type ClientReadableStream,
@@ -119,11 +121,30 @@ export class FakeHealthWatch {
   }
 }
 
+/** How Envoy dials. Without a `ca` it verifies nobody. */
+export type DialledBy =
+  | { readonly kind: 'plain_text' }
+  | {
+      readonly kind: 'tls';
+      readonly ca?: string;
+      readonly client?: { readonly cert: string; readonly key: string };
+    };
+
+function credentialsOf(by: DialledBy): ChannelCredentials {
+  if (by.kind === 'plain_text') return credentials.createInsecure();
+  const { ca, client } = by;
+  const bytes = (pem: string | undefined) => (pem === undefined ? null : Buffer.from(pem));
+  return credentials.createSsl(bytes(ca), bytes(client?.key), bytes(client?.cert), {
+    rejectUnauthorized: ca !== undefined,
+  });
+}
+
 export class FakeEnvoy {
   readonly #client: Client;
 
-  constructor(port: number) {
-    this.#client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
+  constructor(port: number, by: DialledBy = { kind: 'plain_text' }) {
+    this.#client = new Client(`127.0.0.1:${port}`, credentialsOf(by), {
+      ...(by.kind === 'tls' && { 'grpc.ssl_target_name_override': 'localhost' }),
       'grpc.max_receive_message_length': -1,
       'grpc.max_send_message_length': -1,
     });
@@ -181,10 +202,20 @@ export class RawEnvoy {
     session.on('error', () => {});
   }
 
-  static async connect(port: number): Promise<RawEnvoy> {
-    const session = connect(`http://127.0.0.1:${port}`);
+  static async connect(port: number, by: DialledBy = { kind: 'plain_text' }): Promise<RawEnvoy> {
+    const { ca, client } = by.kind === 'tls' ? by : {};
+    const session = connect(`${by.kind === 'tls' ? 'https' : 'http'}://127.0.0.1:${port}`, {
+      ...{ ca, ...client },
+      servername: 'localhost',
+      rejectUnauthorized: ca !== undefined,
+    });
     await once(session, 'remoteSettings');
     return new RawEnvoy(session);
+  }
+
+  /** Of the certificate that the server has shown. */
+  get serialNumber(): string {
+    return (this.#session.socket as TLSSocket).getPeerCertificate().serialNumber;
   }
 
   open(...messages: WireRequest[]): ClientHttp2Stream {

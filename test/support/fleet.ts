@@ -33,7 +33,8 @@ export async function envoyReady(this: Mocha.Context): Promise<void> {
 }
 
 interface Common {
-  readonly file?: EnvoyFile;
+  /** One of the project's, or another one. */
+  readonly file?: EnvoyFile | URL;
   /** Of the program; debug headers are allowed, and clients learn who served. */
   readonly environment?: Environment;
   readonly edit?: (bootstrap: Bootstrap) => void;
@@ -148,7 +149,7 @@ async function join<P extends Program>(
     const { file = 'warmroute.yaml', otherRouters = [] } = options;
     const envoy = await startEnvoy({
       binary: await envoyForTests(),
-      bootstrap: renderBootstrap(await readFile(envoyFile(file), 'utf8'), {
+      bootstrap: renderBootstrap(await readFile(file instanceof URL ? file : envoyFile(file), 'utf8'), {
         routers: [`127.0.0.1:${program.grpcPort}`, ...otherRouters],
         pods: options.pods.map(({ address }) => address),
         ...(options.edit && { edit: options.edit }),

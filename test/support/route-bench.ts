@@ -1,13 +1,13 @@
 /** A router over fakes. */
 import { assert } from 'chai';
-import type { ClientError, Pod, RoutedDecision, Tokens } from '../../src/domain.ts';
+import type { ClientError, EngineLoad, Pod, RoutedDecision, Tokens } from '../../src/domain.ts';
 import { type HealthChange, PodsHealth } from '../../src/health/pods-health.ts';
 import { modelAtStart } from '../../src/prompt/model-at-start.ts';
 import { type PromptRequest, parsePrompt } from '../../src/prompt/request.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
 import type { Predicted } from '../../src/routing/confirmations.ts';
 import { Load } from '../../src/routing/load.ts';
-import { policies } from '../../src/routing/policy.ts';
+import { createPicker } from '../../src/routing/policy.ts';
 import type { PrefixFound } from '../../src/routing/prefix-lookup.ts';
 import { ResponseOwners } from '../../src/routing/response-owners.ts';
 import {
@@ -16,7 +16,7 @@ import {
   type RouteParts,
   type RouteRequest,
 } from '../../src/routing/route.ts';
-import { aPod, aPromptHistory } from './builders.ts';
+import { aPod, aPromptHistory, aStrategy, NO_SESSION, UNKNOWN_LOAD } from './builders.ts';
 import { HandClock } from './hand-clock.ts';
 
 export const a = aPod({ name: 'a', port: 1 });
@@ -38,6 +38,8 @@ export class RouteBench {
   ranks: Record<string, number> = {};
   /** How many ranks a pod has; by default enough. */
   rankCounts: Record<string, number> = {};
+  /** By pod; others have not been asked. */
+  engineLoads: Record<string, EngineLoad> = {};
   readonly load = new Load();
   readonly tokenized: { prompt: PromptRequest; pods: readonly Pod[] }[] = [];
   readonly looked: { tokens: Tokens; prompt: unknown; pods: readonly Pod[] }[] = [];
@@ -94,9 +96,12 @@ export class RouteBench {
       history: aPromptHistory(),
       confirmations: { predict: pod => this.predict(pod) },
       responses: this.responses,
-      policies: policies({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
+      pick: createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
+      engineLoad: ({ name }) => this.engineLoads[name] ?? UNKNOWN_LOAD,
       load: this.load,
-      defaultStrategy: 'prefix-cache',
+      defaultStrategy: aStrategy(),
+      areFull: undefined,
+      retries: 2,
       deadlineMs: 60_000,
       ...given,
     });
@@ -112,6 +117,8 @@ export function aRequest(
     contentType: 'application/json',
     contentEncoding: undefined,
     strategy: undefined,
+    session: NO_SESSION,
+    priority: 0,
     labels: undefined,
     subset: undefined,
     response: 'watched',

@@ -9,7 +9,7 @@ import { type SimulatedEngine, startEngine } from '../../src/simulator/engine.ts
 import { aConfig, type LogLine, recordingLog } from './builders.ts';
 import { headersSet, requestBody, requestHeaders } from './envoy-messages.ts';
 import { eventually } from './eventually.ts';
-import { FakeEnvoy } from './fake-envoy.ts';
+import { type DialledBy, FakeEnvoy } from './fake-envoy.ts';
 import { type AnswerRequest, answerBytes, type FakeTokenizer, startFakeTokenizer } from './fake-tokenizer.ts';
 
 export const MODEL = 'sim-model';
@@ -64,17 +64,22 @@ export class ServeBench {
    * Ports are free ones, nothing is waited for at the end, and matched blocks are told, unless `environment` says otherwise; lines are
    * kept, unless `parts` have a log of their own.
    */
-  async start(environment: Environment = {}, parts: Partial<ServeParts> = {}): Promise<Served> {
+  async start(
+    environment: Environment = {},
+    by?: DialledBy,
+    parts: Partial<ServeParts> = {},
+  ): Promise<Served> {
     const { log, lines } = recordingLog();
     const config = aConfig({
       WARMROUTE_GRPC_ADDRESS: '127.0.0.1:0',
       WARMROUTE_ADMIN_ADDRESS: '127.0.0.1:0',
       WARMROUTE_DRAIN_MS: '0',
+      WARMROUTE_METRICS_INTERVAL_MS: '0',
       WARMROUTE_DEBUG_HEADERS: 'true',
       ...environment,
     });
     const server = await serve({ ...config, podsFile: this.podsFile }, { log, ...parts });
-    const envoy = new FakeEnvoy(server.grpcPort);
+    const envoy = new FakeEnvoy(server.grpcPort, by);
     this.atEnd(() => server.stop());
     this.atEnd(() => envoy.close());
     return { server, lines, envoy };

@@ -5,7 +5,19 @@ import type { RecordedHistogram, ScrapedCounter, ScrapedValues } from '../metric
 export type Unit =
   | ('seconds' | 'bytes')
   | ('blocks' | 'events' | 'lines' | 'messages' | 'requests' | 'tokens')
-  | ('connections' | 'errors' | 'holders' | 'pods' | 'polls' | 'problems' | 'replays' | 'runs' | 'streams')
+  | (
+      | 'connections'
+      | 'errors'
+      | 'holders'
+      | 'pods'
+      | 'polls'
+      | 'problems'
+      | 'reads'
+      | 'reloads'
+      | 'replays'
+      | 'runs'
+      | 'streams'
+    )
   /** 1, or 0. */
   | 'flag';
 

@@ -1,12 +1,14 @@
 /** Labels that several metrics have. None has a value that a client chooses. */
-import { STRATEGIES, type Strategy } from '../../domain.ts';
+import { STRATEGIES, type StrategyLabel, type StrategyName } from '../../domain.ts';
 import type { ClosedLabel } from './instrument.ts';
 
 export const POD = { names: 'the name of a pod' };
 export const RANK = { names: 'a data-parallel rank of the pod' };
 /** Of what a client asks for only what a pod serves; an empty one stands for any. */
 export const MODEL = { names: 'a model, alias or adapter that a pod serves' };
-export const STRATEGY: ClosedLabel<Strategy> = STRATEGIES;
+export const STRATEGY_NAME: ClosedLabel<StrategyName> = STRATEGIES;
+/** A list of several is one value, however it is weighted. */
+export const STRATEGY: ClosedLabel<StrategyLabel> = [...STRATEGIES, 'weighted'];
 
 /** From a microsecond, which a look-up takes, to the deadline of a decision. */
 export const STAGE_SECONDS = [

@@ -1,4 +1,5 @@
 /** Which pods there are, and how they are. */
+import type { ScrapeFailure } from '../../engine-api/engine-metrics.ts';
 import type { FailureKind, HealthState, PollFact } from '../../health/pods-health.ts';
 import type { DiscoveryProblem } from '../../pods/discovery.ts';
 import { allOf, counter, gauge, histogram } from './instrument.ts';
@@ -18,7 +19,10 @@ export const POD_METRICS = {
   }),
   podFailures: counter('warmroute_pod_failures_total', {
     unit: 'requests',
-    labels: { pod: POD, why: allOf<FailureKind>()('error_status', 'served_by_other', 'no_answer') },
+    labels: {
+      pod: POD,
+      why: allOf<FailureKind>()('error_status', 'served_by_other', 'served_by_stranger', 'no_answer'),
+    },
     help: 'Watched requests that a pod failed, by why',
     bad: 'A pod that fails many: its log says why.',
   }),
@@ -41,6 +45,22 @@ export const POD_METRICS = {
     help: 'Time of polls of pods’ health, whatever they came to',
     bad: 'Seconds: engines are too busy to answer, or the network drops packets.',
     buckets: CALL_SECONDS,
+  }),
+  scrapes: counter('warmroute_engine_scrapes_total', {
+    unit: 'reads',
+    help: 'Reads of engines’ metrics that succeeded',
+    bad: 'None while a strategy compares engines: nothing is known of their load.',
+  }),
+  scrapeFailures: counter('warmroute_engine_scrape_failures_total', {
+    unit: 'reads',
+    labels: {
+      pod: POD,
+      why: allOf<ScrapeFailure>()(
+        ...(['refused', 'timeout', 'broken', 'status', 'too_long', 'no_known_metrics'] as const),
+      ),
+    },
+    help: 'Reads of an engine’s metrics that failed, by why',
+    bad: 'Any for long: strategies that compare engines leave this one out.',
   }),
   discoveryStale: gauge('warmroute_discovery_stale_seconds', {
     unit: 'seconds',

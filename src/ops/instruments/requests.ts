@@ -1,8 +1,9 @@
 /** Requests on their way through Envoy's door, up to the reply. */
 import type { ClientError } from '../../domain.ts';
+import type { ConnectionFailure } from '../../extproc/connections.ts';
 import type { DoorFact } from '../../extproc/stream.ts';
 import { allOf, counter, gauge, histogram } from './instrument.ts';
-import { CALL_SECONDS } from './labels.ts';
+import { CALL_SECONDS, MODEL } from './labels.ts';
 
 type Undecided = Extract<DoorFact, { kind: 'undecided' }>['why'];
 type Abandoned = Extract<DoorFact, { kind: 'abandoned' }>['during'];
@@ -19,7 +20,7 @@ export const REQUEST_METRICS = {
     labels: {
       kind: allOf<ClientError['kind']>()(
         ...(['malformed_body', 'unknown_model', 'bad_strategy', 'no_ready_pod', 'no_allowed_pod'] as const),
-        ...(['bad_filter', 'path_refused', 'body_too_large'] as const),
+        ...(['bad_filter', 'path_refused', 'body_too_large', 'shed'] as const),
       ),
     },
     help: 'Requests answered with an error, by kind',
@@ -30,6 +31,12 @@ export const REQUEST_METRICS = {
     labels: { what: allOf<'models'>()('models') },
     help: 'Requests answered by the router itself, by what with',
     bad: 'None.',
+  }),
+  passed: counter('warmroute_passed_total', {
+    unit: 'requests',
+    labels: { model: MODEL },
+    help: 'Requests left to the routes of Envoy, since none asked for a strategy',
+    bad: 'None, where no strategy is configured on purpose.',
   }),
   undecided: counter('warmroute_undecided_total', {
     unit: 'requests',
@@ -47,6 +54,28 @@ export const REQUEST_METRICS = {
     unit: 'connections',
     help: 'gRPC connections refused, as there were too many',
     bad: 'Any: some Envoy has no router. Raise `WARMROUTE_GRPC_MAX_CONNECTIONS`, or find who opens them.',
+  }),
+  failedConnections: counter('warmroute_failed_connections_total', {
+    unit: 'connections',
+    labels: {
+      port: allOf<'grpc' | 'health'>()('grpc', 'health'),
+      why: allOf<ConnectionFailure['why']>()(
+        ...(['tls', 'plain_text', 'no_client_certificate', 'client_certificate', 'handshake'] as const),
+      ),
+    },
+    help: 'Connections to the gRPC ports that came to nothing, by port and why: the wrong protocol, a failed TLS handshake',
+    bad: 'Any for long: an Envoy or a probe is set up for the other protocol, or has no certificate that is trusted here.',
+  }),
+  certificateReloads: counter('warmroute_tls_reloads_total', {
+    unit: 'reloads',
+    labels: { outcome: allOf<'taken' | 'kept'>()('taken', 'kept') },
+    help: 'Times that the TLS files had changed, by whether they were taken or what was before was kept',
+    bad: '`kept`: the new files cannot be used, and what is served ends soon.',
+  }),
+  certificateSeconds: gauge('warmroute_tls_certificate_seconds_left', {
+    unit: 'seconds',
+    help: 'Time until the TLS certificate that is served ends; negative afterwards',
+    bad: 'Less than a week: it is not renewed. Negative: clients that verify it refuse to connect. No series: the port is plain text.',
   }),
   streams: gauge('warmroute_extproc_streams', {
     unit: 'streams',

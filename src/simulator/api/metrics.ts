@@ -1,6 +1,6 @@
 /** `/metrics`: those of vLLM's metrics that something reads, with its names and labels. */
 import type { EngineCore } from '../core.ts';
-import { FIRST_TOKEN_BUCKETS } from '../stats.ts';
+import { FIRST_TOKEN_BUCKETS, type Observed } from '../stats.ts';
 
 export const METRICS_CONTENT_TYPE = 'text/plain; version=1.0.0; charset=utf-8';
 
@@ -46,6 +46,27 @@ export function metricsText(core: EngineCore): string {
     'Arrival to first token.',
     firstTokenSamples(core, labels),
   );
+  const work: readonly [string, string, Observed][] = [
+    ['request_prompt_tokens', 'Prompt tokens of finished requests.', stats.promptLengths],
+    ['request_generation_tokens', 'Generated tokens of finished requests.', stats.generationLengths],
+    ['request_queue_time_seconds', 'Arrival to the start of the prefill.', stats.queueSeconds],
+    ['request_prefill_time_seconds', 'Start of the prefill to first token.', stats.prefillSeconds],
+    ['request_decode_time_seconds', 'First token to last.', stats.decodeSeconds],
+  ];
+  for (const [name, help, { count, sum }] of work) {
+    metric(name, 'histogram', help, [
+      [`_bucket{engine="0",le="+Inf",model_name="${options.model}"}`, count],
+      [`_count{${labels}}`, count],
+      [`_sum{${labels}}`, sum],
+    ]);
+  }
+  if (options.adapters.length > 0) {
+    const { running, waiting } = scheduler.adapters;
+    const adapters = `max_lora="${options.adapters.length}",running_lora_adapters="${running}",waiting_lora_adapters="${waiting}"`;
+    metric('lora_requests_info', 'gauge', 'Adapters in use.', [
+      [`{${adapters}}`, options.clock.now() / 1_000],
+    ]);
+  }
   // One more block than is usable: vLLM counts its null block.
   const config = `block_size="${options.blockSizeTokens}",enable_prefix_caching="True",engine="0",num_gpu_blocks="${options.cacheBlocks + 1}"`;
   metric('cache_config_info', 'gauge', 'The cache configuration.', [[`{${config}}`, 1]]);

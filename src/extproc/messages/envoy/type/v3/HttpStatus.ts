@@ -1,4 +1,4 @@
-// Original file: /work/wt/mine/protos/envoy/type/v3/http_status.proto
+// Original file: protos/envoy/type/v3/http_status.proto
 
 import type { StatusCode as _envoy_type_v3_StatusCode, StatusCode__Output as _envoy_type_v3_StatusCode__Output } from '../../../envoy/type/v3/StatusCode.ts';
 

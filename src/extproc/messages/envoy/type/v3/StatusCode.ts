@@ -1,4 +1,4 @@
-// Original file: /work/wt/mine/protos/envoy/type/v3/http_status.proto
+// Original file: protos/envoy/type/v3/http_status.proto
 
 export const StatusCode = {
   Empty: 'Empty',

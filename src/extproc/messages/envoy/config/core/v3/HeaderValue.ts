@@ -1,4 +1,4 @@
-// Original file: /work/wt/mine/protos/envoy/config/core/v3/base.proto
+// Original file: protos/envoy/config/core/v3/base.proto
 
 
 export interface HeaderValue {

@@ -1,4 +1,4 @@
-// Original file: /work/wt/mine/protos/envoy/service/ext_proc/v3/external_processor.proto
+// Original file: protos/envoy/service/ext_proc/v3/external_processor.proto
 
 
 export interface GrpcStatus {

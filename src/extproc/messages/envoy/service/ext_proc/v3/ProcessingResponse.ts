@@ -1,4 +1,4 @@
-// Original file: /work/wt/mine/protos/envoy/service/ext_proc/v3/external_processor.proto
+// Original file: protos/envoy/service/ext_proc/v3/external_processor.proto
 
 import type { HeadersResponse as _envoy_service_ext_proc_v3_HeadersResponse, HeadersResponse__Output as _envoy_service_ext_proc_v3_HeadersResponse__Output } from '../../../../envoy/service/ext_proc/v3/HeadersResponse.ts';
 import type { BodyResponse as _envoy_service_ext_proc_v3_BodyResponse, BodyResponse__Output as _envoy_service_ext_proc_v3_BodyResponse__Output } from '../../../../envoy/service/ext_proc/v3/BodyResponse.ts';

@@ -1,0 +1,16 @@
+/** Whether, and how often, engines are asked how busy they are, in the configuration at hand. */
+import type { Config } from './config.ts';
+import { EngineMetrics, type EngineMetricsOptions } from './engine-api/engine-metrics.ts';
+import { comparesEngines } from './strategies.ts';
+
+export function createEngineMetrics(
+  config: Config,
+  options: Pick<EngineMetricsOptions, 'scheme' | 'ca' | 'onFact'>,
+): EngineMetrics {
+  return new EngineMetrics({ intervalMs: config.metricsIntervalMs, use: useOf(config), ...options });
+}
+
+function useOf({ strategy, shedQueue, metricFamilies }: Config): EngineMetricsOptions['use'] {
+  if (comparesEngines(strategy) || shedQueue !== undefined) return 'always';
+  return metricFamilies.length > 0 ? 'shown' : 'on_demand';
+}
