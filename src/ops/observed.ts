@@ -139,29 +139,37 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
 
   function run<T>(name: Stage, work: () => T, span?: Span): T {
     const started = performance.now();
-    const finish = () => {
-      instruments.stageSeconds.record((performance.now() - started) / 1000, { stage: name });
-      span?.end();
-    };
-    const fail = (error: unknown): never => {
-      span?.setStatus(failedWith(error));
-      finish();
-      throw error;
-    };
     let result: T;
     try {
       result = work();
     } catch (error) {
-      return fail(error);
+      fail(name, started, span, error);
+      throw error;
     }
     if (result instanceof Promise) {
-      return result.then(value => {
-        finish();
-        return value;
-      }, fail) as T;
+      return result.then(
+        value => {
+          finish(name, started, span);
+          return value;
+        },
+        error => {
+          fail(name, started, span, error);
+          throw error;
+        },
+      ) as T;
     }
-    finish();
+    finish(name, started, span);
     return result;
+  }
+
+  function finish(name: Stage, started: number, span: Span | undefined): void {
+    instruments.stageSeconds.record((performance.now() - started) / 1000, { stage: name });
+    span?.end();
+  }
+
+  function fail(name: Stage, started: number, span: Span | undefined, error: unknown): void {
+    span?.setStatus(failedWith(error));
+    finish(name, started, span);
   }
 
   return {
@@ -210,13 +218,15 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
     },
 
     parse(parse: RouteParts['parse']): RouteParts['parse'] {
-      return (...given) => stage('parse', () => parse(...given));
+      return (path, contentType, body, defaultModel) =>
+        stage('parse', () => parse(path, contentType, body, defaultModel));
     },
 
     hasher(hasher: PrefixHasher): PrefixHasher {
       return {
-        root: (...given) => hasher.root(...given),
-        chain: (...given) => stage('hash', () => hasher.chain(...given)),
+        root: (context, form) => hasher.root(context, form),
+        chain: (root, ids, sizeTokens, extras, lookahead) =>
+          stage('hash', () => hasher.chain(root, ids, sizeTokens, extras, lookahead)),
       };
     },
 
