@@ -168,7 +168,7 @@ const INTRODUCTION = `<!-- Generated from src/ops/instruments/ by \`npm run gene
 # Metrics
 
 What \`/metrics\` on the admin port says. [runbook.md](runbook.md) has the alerts that are made of them, \`deploy/prometheus/rules.yaml\` the
-rules. Metrics with AIBrix's names (\`aibrix_*\`) stand beside these and say nothing more.
+rules. The same under the names of AIBrix and llm-d: [metrics-families.md](metrics-families.md).
 
 - Names and units are Prometheus': seconds, bytes, \`_total\` for counters. A flag is 1, or there is no such series.
 - **No label has a value that a client chooses.** A label has the values that are listed, or as many as there are pods, ranks or models
