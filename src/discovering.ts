@@ -2,7 +2,7 @@
 import type { Config, Environment } from './config.ts';
 import { endpointOf } from './domain.ts';
 import { connectKubernetes, type KubeClient } from './kubernetes/kubernetes.ts';
-import { followPodsFile } from './pods/discovery.ts';
+import { followPodsFile, type PodsFileFollower } from './pods/discovery.ts';
 import { NamesOfEngines } from './pods/kubernetes/engine-names.ts';
 import { EnginePods } from './pods/kubernetes/engine-pods.ts';
 import { podsByLabel } from './pods/kubernetes/pods-by-label.ts';
@@ -117,6 +117,8 @@ export interface Discovery {
   readonly missing: string | undefined;
   /** Ready pods of which it is not known which model they serve. */
   readonly unnamed: number;
+  /** How long the pods file, and host names in it, have not been usable; undefined: there is no pods file among the sources. */
+  fileStaleness(): ReturnType<PodsFileFollower['stale']> | undefined;
   /** Afterwards no timer, watcher or connection is left, and the registry stays as it is. */
   stop(): Promise<void>;
 }
@@ -140,6 +142,7 @@ export async function startDiscovery(config: Config, parts: DiscoveryParts): Pro
   const sources = new PodSources(parts.registry, conflict =>
     onProblem({ kind: 'alias_of_two', ...conflict }),
   );
+  let file: PodsFileFollower | undefined;
   const followed: KubernetesSource[] = [];
   const pods: EnginePods[] = [];
   try {
@@ -151,11 +154,12 @@ export async function startDiscovery(config: Config, parts: DiscoveryParts): Pro
         const { ending, onReload } = parts;
         const sink = sources.add();
         const resolveEveryMs = config.dnsRefreshMs;
-        const file = await followPodsFile({
+        const follower = await followPodsFile({
           ...{ path, sink, resolveEveryMs, onProblem, onReload },
           ...(ending && { ending }),
         });
-        stops.push(() => file.stop());
+        file = follower;
+        stops.push(() => follower.stop());
       }
     }
   } catch (error) {
@@ -170,6 +174,7 @@ export async function startDiscovery(config: Config, parts: DiscoveryParts): Pro
     get unnamed() {
       return pods.reduce((sum, { unnamed }) => sum + unnamed, 0);
     },
+    fileStaleness: () => file?.stale(),
     stop,
   };
 

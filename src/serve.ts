@@ -27,9 +27,11 @@ import type { Logger } from './ops/log.ts';
 import { createMetrics } from './ops/metrics.ts';
 import { createObserver } from './ops/observed.ts';
 import { createPodLog } from './ops/pod-log.ts';
+import { reportProcess } from './ops/process-report.ts';
 import {
   forgetUnservedModels,
   reportBuild,
+  reportDiscovery,
   reportDoor,
   reportLog,
   reportPods,
@@ -130,6 +132,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       instruments.unexpected.add(1);
       log.error({ err: error }, `unexpected error; ${consequence}`);
     };
+    stops.push(reportProcess(instruments));
     const observed = createObserver({ tracer: telemetry.tracer, instruments, log, usesKvEvents });
 
     const registry = new PodRegistry(unexpected('the other parts got the change'));
@@ -219,9 +222,9 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     });
     const poller = createPoller({
       ...{ intervalMs: config.healthIntervalMs, scheme, ca: access.ca },
-      onFact: (pod, fact) => {
+      onFact: (pod, fact, tookMs) => {
         health.polled(pod, fact);
-        healthReport.polled(pod, fact, health.stateOf(pod));
+        healthReport.polled(pod, fact, health.stateOf(pod), tookMs);
         // Its process is gone, and with it what was expected there.
         if (fact.kind === 'poll_refused' && health.stateOf(pod) === 'failing') cache.history.forget(pod.name);
       },
@@ -231,7 +234,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     const engineMetrics = createEngineMetrics(config, { scheme, ca: access.ca, onFact: scrapeReport.hear });
     stops.push(() => engineMetrics.stop());
     const decide = createRoute({
-      parse: parsePrompt,
+      parse: observed.parse(parsePrompt),
       modelAtStart,
       registry,
       candidates: createCandidates({ registry, health }),
@@ -241,7 +244,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
         createPrefixLookup({
           cache,
           source: usesKvEvents ? 'engines' : 'history',
-          hasher,
+          hasher: observed.hasher(hasher),
           defaultBlockSizeTokens: blockSizes(config),
           maxBlocksPerPrompt: maxBlocksPerPrompt(config),
         }),
@@ -295,11 +298,12 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     ];
     const lives = new PodLives(registry, keepers, unexpected('the other parts get the change'));
     stops.push(() => lives.stop());
+    const kubernetesReport = reportKubernetes(instruments, log);
     const discovery = await startDiscovery(config, {
       ...{ registry, scheme, access, environment: parts.environment ?? processEnvironment() },
       ...(parts.ending && { ending: parts.ending }),
       ...reportPods(instruments, log),
-      onWatchFact: reportKubernetes(instruments, log),
+      onWatchFact: kubernetesReport.hear,
       onProgress: () => showHealth(),
     });
     stops.push(() => discovery.stop());
@@ -368,12 +372,17 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       grpc.setReadiness(isReady ? 'SERVING' : 'NOT_SERVING');
     };
     showHealth();
+    reportDiscovery(instruments, () => ({
+      file: discovery.fileStaleness(),
+      kubernetes: kubernetesReport.staleMs(),
+    }));
     reportLog(instruments, parts.logLinesDropped);
-    reportBuild(metrics, VERSION);
+    reportBuild(instruments, VERSION);
     reportUnfollowed(instruments, feed);
     reportUnnamed(instruments, discovery);
     reportState(metrics, instruments, {
       cache,
+      indexCapacityBytes: config.indexCapacityBytes,
       registry,
       load,
       health,

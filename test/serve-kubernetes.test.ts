@@ -137,7 +137,7 @@ describe('pods from Kubernetes', function () {
         text,
         /^warmroute_kubernetes_errors_total\{source="default\/pods",error="unavailable"\} \d/m,
       );
-      assert.match(text, /^warmroute_kubernetes_seconds_since_heard\{source="default\/pods"\} \d/m);
+      assert.match(text, /^warmroute_kubernetes_silent_seconds\{source="default\/pods"\} \d/m);
       assert.equal(times(served, /^the Kubernetes API does not answer as it should/), 1);
     });
 

@@ -4,7 +4,7 @@
  */
 import { endpointOf, type Pod } from '../domain.ts';
 import type { PollFact, SleepFact } from '../health/pods-health.ts';
-import { realSleep, type Sleep } from '../time.ts';
+import { monotonicClock, realSleep, type Sleep } from '../time.ts';
 import { createProbe, type Probe, type ProbeAnswer } from './probe.ts';
 import { readIsSleeping, readSleepMetric } from './sleep-state.ts';
 
@@ -14,7 +14,8 @@ export interface HealthPollerOptions {
   /** How engines are spoken to, and whom to trust with https. Default: http. */
   readonly scheme?: 'http' | 'https';
   readonly ca?: string | undefined;
-  readonly onFact: (pod: Pod, fact: PollFact | SleepFact) => void;
+  /** @param tookMs what the questions took that it was learned by */
+  readonly onFact: (pod: Pod, fact: PollFact | SleepFact, tookMs: number) => void;
   readonly sleep?: Sleep;
   /** Uniform in [0, 1). */
   readonly random?: () => number;
@@ -102,11 +103,15 @@ export class HealthPoller {
 
   /** Resolves to whether the pod has answered. */
   async #ask(followed: Followed): Promise<boolean> {
+    const askedAt = monotonicClock();
     const answer = await this.#get(followed, '/health');
-    this.#tell(followed, healthOf(answer, `GET ${this.#originOf(followed.pod)}/health`));
+    const answeredAt = monotonicClock();
+    const fact = healthOf(answer, `GET ${this.#originOf(followed.pod)}/health`);
+    this.#tell(followed, fact, answeredAt - askedAt);
     if (answer.kind !== 'answered') return false;
     const isAsleep = await this.#isAsleep(followed);
-    if (isAsleep !== undefined) this.#tell(followed, { kind: isAsleep ? 'asleep' : 'awake' });
+    if (isAsleep !== undefined)
+      this.#tell(followed, { kind: isAsleep ? 'asleep' : 'awake' }, monotonicClock() - answeredAt);
     followed.round++;
     return true;
   }
@@ -137,8 +142,8 @@ export class HealthPoller {
     return `${this.#options.scheme}://${endpointOf(pod)}`;
   }
 
-  #tell({ pod, leaving }: Followed, fact: PollFact | SleepFact): void {
-    if (!leaving.signal.aborted) this.#options.onFact(pod, fact);
+  #tell({ pod, leaving }: Followed, fact: PollFact | SleepFact, tookMs: number): void {
+    if (!leaving.signal.aborted) this.#options.onFact(pod, fact, tookMs);
   }
 }
 

@@ -26,6 +26,7 @@ export class BatchApplication {
     const { feed, lag, errors, onFact } = this.#options;
     const startedAt = monotonicClock();
     const batch = decodeBatch(payload);
+    const decodedAt = monotonicClock();
     if (batch.kind === 'malformed' || !batch.whole) {
       errors.malformed(batch.kind === 'malformed' ? batch.why : 'broken');
       return 'damaged';
@@ -46,8 +47,10 @@ export class BatchApplication {
     for (const fact of outcome.facts) onFact(fact);
     if (failed) return 'failed';
     const lagSeconds = from === 'replay' ? undefined : lag.applied(batch.at);
-    const seconds = (monotonicClock() - startedAt) / 1_000;
-    onFact({ kind: 'batch', sequence, at: batch.at, lagSeconds, seconds, blocks: feed.size });
+    const decodeSeconds = (decodedAt - startedAt) / 1_000;
+    const applySeconds = (monotonicClock() - decodedAt) / 1_000;
+    const times = { lagSeconds, decodeSeconds, applySeconds };
+    onFact({ kind: 'batch', sequence, at: batch.at, ...times, blocks: feed.size });
     return outcome.facts.some(fact => fact.outcome === 'cleared') ? 'cleared' : 'ok';
   }
 }

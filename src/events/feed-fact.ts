@@ -31,8 +31,9 @@ export type PublisherFact =
       readonly at: number;
       /** From the engine's time to ours, both wall clocks; undefined for what was replayed. */
       readonly lagSeconds: number | undefined;
-      /** What decoding and applying it took. */
-      readonly seconds: number;
+      /** What decoding it took, and applying it. */
+      readonly decodeSeconds: number;
+      readonly applySeconds: number;
       /** Held now. */
       readonly blocks: number;
     }

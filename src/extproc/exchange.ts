@@ -9,10 +9,10 @@ import type { BodyLease } from './body-memory.ts';
 import * as name from './headers.ts';
 import type { Incoming, Modes, ResponseMessage } from './incoming.ts';
 import * as reply from './replies.ts';
-import { type Action, type DoorFact, type ExchangeOptions, RequestSide } from './request-side.ts';
+import { type Action, type ExchangeOptions, RequestSide, type SettledFact } from './request-side.ts';
 import type { WireModeOverride } from './wire.ts';
 
-export type { Action, DoorFact, ExchangeOptions, HeldMode } from './request-side.ts';
+export type { Action, ExchangeOptions, HeldMode, SettledFact } from './request-side.ts';
 
 const NEUTRAL_BODY: Action = { kind: 'send', reply: reply.neutral('response_body') };
 
@@ -65,7 +65,7 @@ export class Exchange {
   }
 
   /** What was settled without a decision since this was last called. */
-  takeFacts(): readonly DoorFact[] {
+  takeFacts(): readonly SettledFact[] {
     return this.#request.takeFacts();
   }
 

@@ -37,7 +37,7 @@ export type Action =
 export type HeldMode = 'STREAMED' | 'FULL_DUPLEX_STREAMED';
 
 /** What was settled here without asking for a decision. */
-export type DoorFact =
+export type SettledFact =
   | { readonly kind: 'rejected'; readonly error: ClientError }
   | { readonly kind: 'answered'; readonly what: 'models' }
   /** The request goes on without a pick: Envoy's own load balancing serves it. */
@@ -93,7 +93,7 @@ type DecidedBy = Extract<BodyExtent, 'whole' | CutShort | 'any_pod'>;
 /** What the headers said about a request that we route. */
 type Ask = Omit<RouteRequest, 'body' | 'extent'>;
 
-const NO_FACTS: readonly DoorFact[] = [];
+const NO_FACTS: readonly SettledFact[] = [];
 
 export class RequestSide {
   readonly #modes: Modes;
@@ -101,7 +101,7 @@ export class RequestSide {
   #state: State = { at: 'start' };
   /** Set by the headers; the response side echoes it. */
   requestId = '';
-  readonly #facts: DoorFact[] = [];
+  readonly #facts: SettledFact[] = [];
   /** The client asked for the debug headers, and may. */
   wantsDebug = false;
   #forged: readonly string[] = name.FORGEABLE;
@@ -123,7 +123,7 @@ export class RequestSide {
   }
 
   /** What has happened since this was last called. */
-  takeFacts(): readonly DoorFact[] {
+  takeFacts(): readonly SettledFact[] {
     return this.#facts.length === 0 ? NO_FACTS : this.#facts.splice(0);
   }
 

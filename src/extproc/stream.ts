@@ -2,9 +2,19 @@ import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { Route, RouteOutcome } from '../routing/route.ts';
 import type { BodyMemory } from './body-memory.ts';
-import { type Action, type DoorFact, Exchange, type ExchangeOptions, type HeldMode } from './exchange.ts';
+import { type Action, Exchange, type ExchangeOptions, type HeldMode, type SettledFact } from './exchange.ts';
 import { readMessage, readModes, type UnsaidMode } from './incoming.ts';
 import type { WireRequest, WireResponse } from './wire.ts';
+
+/** What happened at Envoy's door. Times are milliseconds. */
+export type DoorFact =
+  | SettledFact
+  /** A decision is asked for, so long after the first message of the stream. */
+  | { readonly kind: 'received'; readonly tookMs: number }
+  /** The replies that the decision led to are made and written. */
+  | { readonly kind: 'replied'; readonly tookMs: number }
+  /** The stream has ended before the request had its reply. */
+  | { readonly kind: 'abandoned'; readonly during: 'body' | 'decision' };
 
 export type ProcessCall = ServerDuplexStream<WireRequest, WireResponse>;
 
@@ -19,7 +29,7 @@ export interface StreamOptions {
   readonly bodyMemory: BodyMemory;
   /** Envoy opens a stream when it has something to say. One on which nothing is said for so long is reset. */
   readonly firstMessageMs: number;
-  /** For metrics: what was settled here, without `route`. */
+  /** For metrics. */
   readonly onFact: (fact: DoorFact) => void;
   /** Something that should never happen, and did: the request went on without us. */
   readonly onUnexpected: (error: unknown) => void;
@@ -53,6 +63,7 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
   let deciding: Promise<void> | undefined;
   const closed = Promise.withResolvers<void>();
   let bodyDeadline: NodeJS.Timeout | undefined;
+  let startedAt = 0;
   const lease = options.bodyMemory.lease(guarded(() => advance(exchange!.cutShort('buffers_full'))));
   const silence = setTimeout(() => {
     close();
@@ -85,6 +96,7 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
           break;
         case 'route':
           clearTimeout(bodyDeadline);
+          options.onFact({ kind: 'received', tookMs: performance.now() - startedAt });
           deciding = options
             .route({ ...action.request, trace: traceOf(call) ?? action.request.trace }, cancel.signal)
             .then(guarded(decided), guarded(failed));
@@ -100,8 +112,13 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
 
   function decided(decided: RouteOutcome): void {
     outcome = decided;
-    if (isClosed) outcome.release();
-    else advance(exchange!.decided(outcome.decision, outcome.readAnswer ? 'wanted' : 'unwanted'));
+    if (isClosed) {
+      outcome.release();
+      return;
+    }
+    const decidedAt = performance.now();
+    advance(exchange!.decided(outcome.decision, outcome.readAnswer ? 'wanted' : 'unwanted'));
+    options.onFact({ kind: 'replied', tookMs: performance.now() - decidedAt });
   }
 
   /** Does what the exchange says, and what follows from where it is now. */
@@ -119,6 +136,8 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
   function close(): void {
     if (isClosed) return;
     isClosed = true;
+    if (exchange?.holdsBody)
+      options.onFact({ kind: 'abandoned', during: deciding === undefined ? 'body' : 'decision' });
     if (deciding !== undefined && outcome === undefined) cancel.abort(CLIENT_IS_GONE);
     clearTimeout(bodyDeadline);
     clearTimeout(silence);
@@ -149,7 +168,10 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
     guarded((wire: WireRequest) => {
       if (isClosed) return;
       clearTimeout(silence);
-      exchange ??= new Exchange(readModes(wire, options.unsaidMode), options.exchange, lease);
+      if (exchange === undefined) {
+        startedAt = performance.now();
+        exchange = new Exchange(readModes(wire, options.unsaidMode), options.exchange, lease);
+      }
       advance(exchange.receive(readMessage(wire)));
     }),
   );

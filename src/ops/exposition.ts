@@ -63,6 +63,7 @@ function labelsOf(labels: Readonly<Record<string, string | number | undefined>>)
   let text = '';
   for (const name in labels) {
     const value = labels[name];
+    if (value === undefined) continue;
     const written = typeof value === 'string' ? escaped(value).replaceAll('"', '\\"') : value;
     text += `${text === '' ? '{' : ','}${name}="${written}"`;
   }

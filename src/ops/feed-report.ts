@@ -107,7 +107,9 @@ export function reportFeed(
         );
         break;
       case 'batch':
-        aibrix.zmqProcessing.record(fact.seconds);
+        aibrix.zmqProcessing.record(fact.decodeSeconds + fact.applySeconds);
+        instruments.kvBatchSeconds.record(fact.decodeSeconds, { step: 'decode' });
+        instruments.kvBatchSeconds.record(fact.applySeconds, { step: 'apply' });
         if (fact.lagSeconds !== undefined) instruments.kvEventLag.record(Math.max(0, fact.lagSeconds));
         break;
       case 'state': {
@@ -120,6 +122,7 @@ export function reportFeed(
         break;
       }
       case 'gap':
+        instruments.kvMessagesMissed.add(fact.missed, { pod });
         aibrix.zmqMissed.add(fact.missed, { pod_key });
         break;
       case 'dropped':
@@ -128,6 +131,7 @@ export function reportFeed(
       case 'replay':
         instruments.replays.add(1, { pod, why: fact.why, outcome: fact.outcome });
         aibrix.zmqReplayRequests.add(1, { pod_key });
+        if (fact.outcome === 'ended') instruments.replaySeconds.record(fact.milliseconds / 1_000);
         if (fact.outcome === 'aborted') break;
         (fact.outcome === 'ended' ? aibrix.zmqReplaySuccesses : aibrix.zmqReplayFailures).add(1, { pod_key });
         break;

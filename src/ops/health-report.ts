@@ -8,7 +8,10 @@ import type { Logger } from './log.ts';
 /** One poll without an answer may be chance. */
 const POLLS = 2;
 
-export function reportHealth(instruments: Pick<Instruments, 'podFailures'>, log: Logger) {
+export function reportHealth(
+  instruments: Pick<Instruments, 'podFailures' | 'healthPolls' | 'healthPollSeconds'>,
+  log: Logger,
+) {
   /** Polls in a row that a pod has not answered, by its name. */
   const unanswered = new Map<string, number>();
   return {
@@ -23,7 +26,10 @@ export function reportHealth(instruments: Pick<Instruments, 'podFailures'>, log:
     },
 
     /** Names a pod that does not answer polls and does not count as failing for it: none does, so they may not get there. */
-    polled(pod: Pod, fact: PollFact | SleepFact, state: HealthState): void {
+    polled(pod: Pod, fact: PollFact | SleepFact, state: HealthState, tookMs: number): void {
+      if (fact.kind === 'asleep' || fact.kind === 'awake') return;
+      instruments.healthPolls.add(1, { outcome: fact.kind });
+      instruments.healthPollSeconds.record(tookMs / 1_000);
       if (fact.kind !== 'poll_refused' && fact.kind !== 'poll_unanswered') {
         unanswered.delete(pod.name);
         return;

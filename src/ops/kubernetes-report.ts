@@ -9,13 +9,22 @@ import { createLogThrottle } from './log-throttle.ts';
 /** One line of a kind and source in so long. */
 const EVERY_MS = 60_000;
 
+/** Bookmarks come about once a minute, and a watch without any is resumed. */
+const HEARD_EVERY_MS = 90_000;
+
+export interface KubernetesReport {
+  readonly hear: OnWatchFact;
+  /** For how long what is watched has not been heard that should have been, in milliseconds; undefined: nothing is watched. */
+  staleMs(): number | undefined;
+}
+
 type WatchInstruments = Pick<Instruments, 'kubernetesSilence' | 'kubernetesRelists' | 'kubernetesErrors'>;
 
 export function reportKubernetes(
   instruments: WatchInstruments,
   log: Logger,
   now: Clock = monotonicClock,
-): OnWatchFact {
+): KubernetesReport {
   const throttle = createLogThrottle(log, { everyMs: EVERY_MS, now });
   const once = createLogThrottle(log, { everyMs: Number.POSITIVE_INFINITY, now });
   /** By source; at first when it began to ask. */
@@ -24,10 +33,16 @@ export function reportKubernetes(
     for (const [source, ms] of heardAtMs) set((now() - ms) / 1_000, { source });
   });
 
-  return (path, fact) => {
-    const source = nameOf(path);
-    if (fact.kind === 'sign_of_life' || !heardAtMs.has(source)) heardAtMs.set(source, now());
-    report(source, fact);
+  return {
+    hear(path, fact) {
+      const source = nameOf(path);
+      if (fact.kind === 'sign_of_life' || !heardAtMs.has(source)) heardAtMs.set(source, now());
+      report(source, fact);
+    },
+    staleMs() {
+      if (heardAtMs.size === 0) return undefined;
+      return Math.max(0, now() - Math.min(...heardAtMs.values()) - HEARD_EVERY_MS);
+    },
   };
 
   function report(source: string, fact: ReflectorFact): void {

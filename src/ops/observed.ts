@@ -15,12 +15,13 @@ import {
   trace,
 } from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
-import type { Reason, RoutedDecision } from '../domain.ts';
+import type { Decision, Reason, RoutedDecision } from '../domain.ts';
 import { endpointOf, labelOf } from '../domain.ts';
 import type { Tokenizer } from '../prompt/tokenizer.ts';
 import type { Picker } from '../routing/policy.ts';
-import type { PrefixLookup } from '../routing/prefix-lookup.ts';
-import type { Route, RouteOutcome } from '../routing/route.ts';
+import type { PrefixHasher, PrefixLookup } from '../routing/prefix-lookup.ts';
+import type { Route, RouteOutcome, RouteParts } from '../routing/route.ts';
+import type { Stage } from './instruments/decisions.ts';
 import type { Instruments } from './instruments.ts';
 import type { Logger } from './log.ts';
 import { createLogThrottle } from './log-throttle.ts';
@@ -126,41 +127,49 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
     };
   }
 
-  function recordMatched(model: string, tier: string, blocks: number): void {
+  function recordMatched(model: string, tier: 'gpu' | 'cpu' | 'storage', blocks: number): void {
     if (blocks > 0) instruments.matchedBlocks.add(blocks, { model, tier });
   }
 
   /** Runs a stage, timed, and as a child span where its decision is traced. A failure marks the span and goes on to the caller. */
-  function stage<T>(name: string, work: () => T): T {
+  function stage<T>(name: Stage, work: () => T): T {
     const isTraced = trace.getActiveSpan()?.isRecording() === true;
     return isTraced ? tracer.startActiveSpan(name, span => run(name, work, span)) : run(name, work);
   }
 
-  function run<T>(name: string, work: () => T, span?: Span): T {
+  function run<T>(name: Stage, work: () => T, span?: Span): T {
     const started = performance.now();
-    const finish = () => {
-      instruments.stageSeconds.record((performance.now() - started) / 1000, { stage: name });
-      span?.end();
-    };
-    const fail = (error: unknown): never => {
-      span?.setStatus(failedWith(error));
-      finish();
-      throw error;
-    };
     let result: T;
     try {
       result = work();
     } catch (error) {
-      return fail(error);
+      fail(name, started, span, error);
+      throw error;
     }
     if (result instanceof Promise) {
-      return result.then(value => {
-        finish();
-        return value;
-      }, fail) as T;
+      return result.then(
+        value => {
+          finish(name, started, span);
+          return value;
+        },
+        error => {
+          fail(name, started, span, error);
+          throw error;
+        },
+      ) as T;
     }
-    finish();
+    finish(name, started, span);
     return result;
+  }
+
+  function finish(name: Stage, started: number, span: Span | undefined): void {
+    instruments.stageSeconds.record((performance.now() - started) / 1000, { stage: name });
+    span?.end();
+  }
+
+  function fail(name: Stage, started: number, span: Span | undefined, error: unknown): void {
+    span?.setStatus(failedWith(error));
+    finish(name, started, span);
   }
 
   return {
@@ -178,6 +187,8 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
             throw error;
           });
           const { decision } = outcome;
+          const tookSeconds = (performance.now() - started) / 1000;
+          instruments.decisionSeconds.record(tookSeconds, { outcome: outcomeOf(decision) });
           if (decision.kind === 'rejected') {
             instruments.rejections.add(1, { kind: decision.error.kind });
             span.setAttribute('error.type', decision.error.kind);
@@ -191,10 +202,7 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
           } else {
             recordDecision(decision);
             if (labelOf(decision.strategy) === 'prefix-cache') {
-              instruments.aibrix.latency.record((performance.now() - started) / 1000, {
-                model: decision.model,
-                using_kv_sync,
-              });
+              instruments.aibrix.latency.record(tookSeconds, { model: decision.model, using_kv_sync });
             }
             if (span.isRecording()) span.setAttributes(attributesOf(decision));
             const fields = { ...ids, ...logFieldsOf(decision) };
@@ -206,6 +214,19 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
           span.end();
           return decision.kind === 'routed' ? countedAtEnd(outcome, decision) : outcome;
         });
+      };
+    },
+
+    parse(parse: RouteParts['parse']): RouteParts['parse'] {
+      return (path, contentType, body, defaultModel) =>
+        stage('parse', () => parse(path, contentType, body, defaultModel));
+    },
+
+    hasher(hasher: PrefixHasher): PrefixHasher {
+      return {
+        root: (context, form) => hasher.root(context, form),
+        chain: (root, ids, sizeTokens, extras, lookahead) =>
+          stage('hash', () => hasher.chain(root, ids, sizeTokens, extras, lookahead)),
       };
     },
 
@@ -250,6 +271,10 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
         });
     },
   };
+}
+
+function outcomeOf(decision: Decision): Decision['kind'] | 'cancelled' {
+  return decision.kind === 'routed' && decision.reason === 'cancelled' ? 'cancelled' : decision.kind;
 }
 
 /** Name and kind only: the message of an error may hold a piece of the prompt that it is about. */

@@ -4,8 +4,9 @@ import type { CacheState } from '../cache/cache-state.ts';
 import { ANY_MODEL } from '../domain.ts';
 import type { WatchedPort } from '../engine-api/port-watch.ts';
 import type { EventFeed, PublisherReport } from '../events/event-feed.ts';
-import type { DoorFact } from '../extproc/exchange.ts';
+import type { DoorFact } from '../extproc/stream.ts';
 import type { PodsHealth } from '../health/pods-health.ts';
+import type { PodsFileFollower } from '../pods/discovery.ts';
 import { type DiscoveryProblem, describeProblem } from '../pods/problem.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import type { Load } from '../routing/load.ts';
@@ -18,18 +19,30 @@ import type { Metrics } from './metrics.ts';
 export function reportDoor(instruments: Instruments, log: Logger): (fact: DoorFact) => void {
   const throttle = createLogThrottle(log);
   return fact => {
-    if (fact.kind === 'rejected') {
-      instruments.rejections.add(1, { kind: fact.error.kind });
-      throttle.info(fact.error.kind, { error: fact.error.kind }, 'request rejected');
-    } else if (fact.kind === 'answered') {
-      instruments.answers.add(1, { what: fact.what });
-    } else {
-      instruments.undecided.add(1, { why: fact.why });
-      throttle.warn(
-        fact.why,
-        { why: fact.why },
-        'requests go on without a pick: their bodies come too late, or not at all',
-      );
+    switch (fact.kind) {
+      case 'received':
+        instruments.receiveSeconds.record(fact.tookMs / 1_000);
+        break;
+      case 'replied':
+        instruments.stageSeconds.record(fact.tookMs / 1_000, { stage: 'reply' });
+        break;
+      case 'abandoned':
+        instruments.abandoned.add(1, { during: fact.during });
+        break;
+      case 'rejected':
+        instruments.rejections.add(1, { kind: fact.error.kind });
+        throttle.info(fact.error.kind, { error: fact.error.kind }, 'request rejected');
+        break;
+      case 'answered':
+        instruments.answers.add(1, { what: fact.what });
+        break;
+      case 'undecided':
+        instruments.undecided.add(1, { why: fact.why });
+        throttle.warn(
+          fact.why,
+          { why: fact.why },
+          'requests go on without a pick: their bodies come too late, or not at all',
+        );
     }
   };
 }
@@ -45,18 +58,12 @@ export function reportPods(instruments: Instruments, log: Logger) {
   };
 }
 
-/** Which program this is, as a series that is always 1: dashboards join by it. */
-export function reportBuild(metrics: Metrics, version: string): void {
-  const labels = { version, node: process.versions.node };
-  metrics
-    .gauge<'version' | 'node'>('warmroute_build_info', 'The version of Warmroute and of Node. Always 1.', [
-      'version',
-      'node',
-    ])
-    .onScrape(set => set(1, labels));
+/** Which program this is. */
+export function reportBuild(instruments: Instruments, version: string): void {
+  instruments.build.onScrape(set => set(1, { version, node: process.versions.node }));
 }
 
-/** What is told of single pods keeps no others from being served. */
+/** What is said of single pods keeps no others from being served. */
 function isServed({ kind }: DiscoveryProblem): boolean {
   switch (kind) {
     case 'invalid_file':
@@ -67,6 +74,24 @@ function isServed({ kind }: DiscoveryProblem): boolean {
     default:
       return true;
   }
+}
+
+/** How long sources of pods have not been usable, in milliseconds; undefined: there is no such source. */
+export interface Staleness {
+  readonly file: ReturnType<PodsFileFollower['stale']> | undefined;
+  readonly kubernetes: number | undefined;
+}
+
+/** Looked at at the scrape. */
+export function reportDiscovery(instruments: Instruments, stale: () => Staleness): void {
+  instruments.discoveryStale.onScrape(set => {
+    const { file, kubernetes } = stale();
+    const sources = { ...file, kubernetes };
+    for (const source of ['file', 'dns', 'kubernetes'] as const) {
+      const ms = sources[source];
+      if (ms !== undefined) set(ms / 1_000, { source });
+    }
+  });
 }
 
 /** Counted at the scrape. */
@@ -86,6 +111,7 @@ export function reportUnnamed(instruments: Instruments, discovery: { readonly un
 
 export interface ReportedState {
   readonly cache: CacheState;
+  readonly indexCapacityBytes: number;
   readonly registry: PodRegistry;
   readonly load: Load;
   readonly health: Pick<PodsHealth, 'stateOf'>;
@@ -107,6 +133,7 @@ export function reportState(metrics: Metrics, instruments: Instruments, state: R
   });
   instruments.indexRuns.onScrape(set => set(cache.index.runs));
   instruments.indexBytes.onScrape(set => set(cache.index.bytes));
+  instruments.indexCapacity.onScrape(set => set(state.indexCapacityBytes));
   instruments.indexEvicted.onScrape(set => set(cache.index.evicted));
   instruments.pods.onScrape(set => set(registry.serving(ANY_MODEL).length));
   instruments.rememberedResponses.onScrape(set => set(responses.size));
@@ -141,7 +168,12 @@ function reportPublishers(
     publishers = snapshot();
   });
   instruments.publisherState.onScrape(set => {
-    for (const { pod, rank, state } of publishers) set(1, { pod, rank, state });
+    for (const { pod, rank, state, why } of publishers) set(1, { pod, rank, state, why });
+  });
+  instruments.publisherLag.onScrape(set => {
+    for (const { pod, rank, lagSeconds } of publishers) {
+      if (lagSeconds !== undefined) set(lagSeconds, { pod, rank });
+    }
   });
   instruments.publisherBlocks.onScrape(set => {
     for (const { pod, rank, blocks } of publishers) set(blocks, { pod, rank });

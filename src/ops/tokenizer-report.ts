@@ -37,7 +37,7 @@ interface Known {
 }
 
 export function reportTokenizer(
-  instruments: Pick<Instruments, 'tokenizeCalls' | 'tokenizerCircuits'>,
+  instruments: Pick<Instruments, 'tokenizeCalls' | 'tokenizeCallSeconds' | 'tokenizerCircuits'>,
   log: Logger,
 ): TokenizerReport {
   const pods = new Map<string, Known>();
@@ -71,6 +71,7 @@ export function reportTokenizer(
           break;
         case 'call': {
           instruments.tokenizeCalls.add(1, { kind: fact.outcome, route: fact.route });
+          instruments.tokenizeCallSeconds.record(fact.durationMs / 1_000, { route: fact.route });
           const known = pods.get(fact.pod.name);
           if (known !== undefined) called(fact, known);
           break;

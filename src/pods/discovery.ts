@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { realSleep, repeat, type Sleep } from '../time.ts';
+import { type Clock, monotonicClock, realSleep, repeat, type Sleep } from '../time.ts';
 import { BoundedReader, DEFAULT_READ_BOUNDS, type FileContent, type ReadBounds } from './bounded-read.ts';
 import { watchFile } from './file-watch.ts';
 import { HostNames, type Resolve, resolveWithSystem } from './host-names.ts';
@@ -42,11 +42,14 @@ export interface PodsFileOptions {
   /** A changed file is in force; `count` entries. Not called for the first read. */
   readonly onReload?: (count: number) => void;
   readonly sleep?: Sleep;
+  readonly now?: Clock;
 }
 
 export interface PodsFileFollower {
   /** Reads the file and resolves all names now; announces what the file gave even if it did not change. */
   reload(): Promise<void>;
+  /** For how many milliseconds the file has not been usable, and some host name has not resolved; 0: it is in force. */
+  stale(): { readonly file: number; readonly dns: number };
   /** Afterwards the sink is left as it is and no timer or watcher remains. */
   stop(): Promise<void>;
 }
@@ -57,6 +60,7 @@ export interface PodsFileFollower {
  */
 export async function followPodsFile(options: PodsFileOptions): Promise<PodsFileFollower> {
   const { path, sink, onProblem, onReload, resolve = resolveWithSystem, sleep = realSleep } = options;
+  const { now = monotonicClock } = options;
   const { resolveEveryMs = 5000, pollEveryMs = 1000, settleMs = 50, bounds = DEFAULT_READ_BOUNDS } = options;
   const { ending = new AbortController().signal } = options;
   const stopping = new AbortController();
@@ -68,9 +72,11 @@ export async function followPodsFile(options: PodsFileOptions): Promise<PodsFile
   if (first.kind !== 'specs') throw new DiscoveryError(first);
 
   let specs: readonly PodSpec[] = [];
+  let brokenSince: number | undefined;
   const hosts = new HostNames({
     resolve,
     sleep,
+    now,
     stopping: stopping.signal,
     onChange(changed) {
       tellReserved(changed.flatMap(host => hosts.addressesOf(host).map(address => ({ of: host, address }))));
@@ -90,6 +96,8 @@ export async function followPodsFile(options: PodsFileOptions): Promise<PodsFile
     for (const { of, address } of findings) reported.add(`${of} ${address}`);
     onProblem({ kind: 'reserved_address', findings });
   }
+
+  const msSince = (at: number | undefined) => (at === undefined ? 0 : now() - at);
 
   function publish(): void {
     if (stopping.signal.aborted) return;
@@ -111,9 +119,11 @@ export async function followPodsFile(options: PodsFileOptions): Promise<PodsFile
     const next = await readSpecs(path, content, stopping.signal);
     if (stopping.signal.aborted) return;
     if (next.kind !== 'specs') {
+      brokenSince ??= now();
       onProblem(next);
       return;
     }
+    brokenSince = undefined;
     void adopt(next.specs);
     onReload?.(next.specs.length);
   }
@@ -142,6 +152,7 @@ export async function followPodsFile(options: PodsFileOptions): Promise<PodsFile
       await file.reread();
       await hosts.refresh();
     },
+    stale: () => ({ file: msSince(brokenSince), dns: msSince(hosts.failingSince) }),
     async stop() {
       stopping.abort();
       // Whatever waits for its turn to be asked.

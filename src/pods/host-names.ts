@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { Slots } from '../slots.ts';
-import type { Sleep } from '../time.ts';
+import type { Clock, Sleep } from '../time.ts';
 
 /** The addresses of a host name now; rejects, or gives none, if there are none. */
 export type Resolve = (host: string) => Promise<readonly string[]>;
@@ -28,7 +28,7 @@ export interface UnresolvedHost {
 interface HostState {
   addresses: readonly string[];
   /** Failures are announced when they begin, not each time. */
-  failing: boolean;
+  failingSince: number | undefined;
   pending: Promise<void> | undefined;
 }
 
@@ -43,6 +43,7 @@ const ANNOUNCE_EVERY_MS = 50;
 export interface HostNamesOptions {
   readonly resolve: Resolve;
   readonly sleep: Sleep;
+  readonly now: Clock;
   /** Nothing is announced after this. */
   readonly stopping: AbortSignal;
   /** Addresses of these names have changed. */
@@ -67,12 +68,18 @@ export class HostNames {
     return this.#hosts.get(host)?.addresses ?? [];
   }
 
+  /** Since when some name has not resolved; undefined: all do. */
+  get failingSince(): number | undefined {
+    const since = [...this.#hosts.values()].flatMap(({ failingSince }) => failingSince ?? []);
+    return since.length === 0 ? undefined : Math.min(...since);
+  }
+
   /** Follows exactly these names from now on. Names that are new are resolved by the next `refresh`. */
   follow(hosts: ReadonlySet<string>): void {
     for (const host of this.#hosts.keys()) if (!hosts.has(host)) this.#hosts.delete(host);
     for (const host of hosts) {
       if (!this.#hosts.has(host))
-        this.#hosts.set(host, { addresses: [], failing: false, pending: undefined });
+        this.#hosts.set(host, { addresses: [], failingSince: undefined, pending: undefined });
     }
   }
 
@@ -105,13 +112,13 @@ export class HostNames {
     const answer = await this.#answerFor(host);
     if (this.#hosts.get(host) !== state) return;
     if (!Array.isArray(answer)) {
-      if (!state.failing) {
+      if (state.failingSince === undefined) {
         this.#options.onUnresolved({ host, reason: answer.reason, keptAddresses: state.addresses });
       }
-      state.failing = true;
+      state.failingSince ??= this.#options.now();
       return;
     }
-    state.failing = false;
+    state.failingSince = undefined;
     if (answer.join() === state.addresses.join()) return;
     state.addresses = answer;
     this.#changed.add(host);

@@ -37,12 +37,14 @@ export interface PromptContext {
 
 export type PrefixLookup = (tokens: Tokens, context: PromptContext, pods: readonly Pod[]) => PrefixFound;
 
+export type PrefixHasher = Pick<BlockHasher, 'root' | 'chain'>;
+
 export interface PrefixLookupParts {
   readonly cache: Pick<CacheState, 'index' | 'holders' | 'catalog' | 'history'>;
   /** Whether engines say what they hold, and so how they cut and name it; otherwise only what was routed where is known. */
   readonly source: 'engines' | 'history';
   /** The one that events are hashed with. */
-  readonly hasher: BlockHasher;
+  readonly hasher: PrefixHasher;
   /** For token spaces, or models, whose block size no event has shown. */
   readonly defaultBlockSizeTokens: Readonly<Record<TokenSpace, number>>;
   /** Of longer prompts only so many blocks from the start are looked up and remembered. */

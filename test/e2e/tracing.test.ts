@@ -55,7 +55,7 @@ describe('One trace from the client to the pod', function () {
         await fleet.program.stop();
         assert.sameMembers(
           spans.map(({ name }) => name),
-          ['warmroute.route', 'tokenize', 'match', 'decide'],
+          ['warmroute.route', 'parse', 'tokenize', 'match', 'hash', 'decide'],
         );
         for (const span of spans) assert.equal(span.spanContext().traceId, trace_id);
         const route = spans.find(({ name }) => name === 'warmroute.route');

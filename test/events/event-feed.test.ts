@@ -71,8 +71,8 @@ describe('the event feed', () => {
     for (;;) {
       const { pod: _pod, rank: _rank, ...fact } = await facts.next();
       if (fact.kind === 'batch') {
-        const { seconds, ...rest } = fact;
-        assert.isAtLeast(seconds, 0);
+        const { decodeSeconds, applySeconds, ...rest } = fact;
+        for (const seconds of [decodeSeconds, applySeconds]) assert.isAtLeast(seconds, 0);
         return [...seen, rest];
       }
       if (fact.kind !== 'state' && fact.kind !== 'link') seen.push(fact);

@@ -1,11 +1,12 @@
 import { afterEach, beforeEach } from 'mocha';
-import type { DoorFact } from '../../src/extproc/exchange.ts';
+import type { SettledFact } from '../../src/extproc/exchange.ts';
 import { GrpcHealth } from '../../src/extproc/health.ts';
 import {
   type ExtProcServer,
   type ExtProcServerOptions,
   startExtProcServer,
 } from '../../src/extproc/server.ts';
+import type { DoorFact } from '../../src/extproc/stream.ts';
 import { FakeEnvoy } from '../support/fake-envoy.ts';
 import { OPTIONS } from './dialogue.ts';
 import { FakeRoute } from './fake-route.ts';
@@ -18,8 +19,10 @@ export interface ServerFixture {
   readonly route: FakeRoute;
   /** What `onUnexpected` was told. */
   readonly unexpected: unknown[];
-  /** What `onFact` was told. */
-  readonly facts: DoorFact[];
+  /** What `onFact` was told of requests that were settled without a decision, */
+  readonly facts: SettledFact[];
+  /** and of all others. */
+  readonly passed: Exclude<DoorFact, SettledFact>[];
   /** Settles with the next thing that `onUnexpected` is told. */
   nextUnexpected(): Promise<unknown>;
 }
@@ -30,7 +33,8 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
   beforeEach(async () => {
     const route = new FakeRoute();
     const unexpected: unknown[] = [];
-    const facts: DoorFact[] = [];
+    const facts: SettledFact[] = [];
+    const passed: Exclude<DoorFact, SettledFact>[] = [];
     let heard = Promise.withResolvers<unknown>();
     const health = new GrpcHealth();
     const server = await startExtProcServer({
@@ -52,7 +56,11 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
         maxBodyBytes: 8 * 1024 * 1024,
         debugHeaders: 'off',
       },
-      onFact: fact => facts.push(fact),
+      onFact: fact => {
+        if (fact.kind === 'rejected' || fact.kind === 'answered' || fact.kind === 'undecided')
+          facts.push(fact);
+        else passed.push(fact);
+      },
       onUnexpected: error => {
         unexpected.push(error);
         heard.resolve(error);
@@ -61,7 +69,16 @@ export function useServer(given: Partial<ExtProcServerOptions> = {}): () => Serv
       ...given,
     });
     const envoy = new FakeEnvoy(server.port);
-    fixture = { server, health, envoy, route, unexpected, facts, nextUnexpected: () => heard.promise };
+    fixture = {
+      server,
+      health,
+      envoy,
+      route,
+      unexpected,
+      facts,
+      passed,
+      nextUnexpected: () => heard.promise,
+    };
   });
 
   afterEach(async () => {

@@ -162,6 +162,29 @@ describe('An ext_proc stream', () => {
     }
   });
 
+  it('tells how long the body took to come in and the reply to be written', async () => {
+    const { passed } = given();
+    const [stream] = await decided(given());
+    await stream.halfClose();
+    assert.deepEqual(
+      passed.map(({ kind }) => kind),
+      ['received', 'replied'],
+    );
+    for (const fact of passed) assert.isAtLeast('tookMs' in fact ? fact.tookMs : -1, 0);
+  });
+
+  for (const during of ['body', 'decision'] as const) {
+    it(`tells when Envoy gives a request up before it has its reply: ${during}`, async () => {
+      const fixture = given();
+      const stream =
+        during === 'body' ? fixture.envoy.open().send(requestHeaders()) : (await deciding(fixture))[0];
+      if (during === 'body') await stream.reply();
+      await stream.reset();
+      await roundTrip(fixture);
+      assert.deepEqual(fixture.passed[during === 'body' ? 0 : 1], { kind: 'abandoned', during });
+    });
+  }
+
   it('goes on unrouted and ends OK when the route rejects, and says so', async () => {
     const fixture = given();
     const [stream, call] = await deciding(fixture);

@@ -11,6 +11,10 @@ const LABELS = 'pod_key="engine-0/1"';
 const PROCESSED_IN_HALF_A_SECOND = [
   'aibrix_kvcache_zmq_event_processing_duration_seconds_count 1',
   'aibrix_kvcache_zmq_event_processing_duration_seconds_sum 0.5',
+  'warmroute_kv_batch_seconds_count{step="decode"} 1',
+  'warmroute_kv_batch_seconds_sum{step="decode"} 0.2',
+  'warmroute_kv_batch_seconds_count{step="apply"} 1',
+  'warmroute_kv_batch_seconds_sum{step="apply"} 0.3',
 ];
 
 function applied(given: Partial<AppliedFact>): FeedFact {
@@ -81,15 +85,39 @@ const FACTS: readonly (readonly [FeedFact, readonly string[], ...LogLine['level'
     'warn',
   ],
   [
-    { ...FROM, kind: 'batch', sequence: 7, at: 1, lagSeconds: -0.1, seconds: 0.5, blocks: 3 },
+    {
+      ...FROM,
+      kind: 'batch',
+      sequence: 7,
+      at: 1,
+      lagSeconds: -0.1,
+      decodeSeconds: 0.2,
+      applySeconds: 0.3,
+      blocks: 3,
+    },
     [...PROCESSED_IN_HALF_A_SECOND, 'warmroute_kv_event_lag_seconds_count 1'],
   ],
   [
-    { ...FROM, kind: 'batch', sequence: 7, at: 1, lagSeconds: undefined, seconds: 0.5, blocks: 3 },
+    {
+      ...FROM,
+      kind: 'batch',
+      sequence: 7,
+      at: 1,
+      lagSeconds: undefined,
+      decodeSeconds: 0.2,
+      applySeconds: 0.3,
+      blocks: 3,
+    },
     PROCESSED_IN_HALF_A_SECOND,
   ],
   [{ ...FROM, kind: 'state', state: 'live', why: undefined }, [], 'info'],
-  [{ ...FROM, kind: 'gap', missed: 3 }, [`aibrix_kvcache_zmq_missed_events_total{${LABELS}} 3`]],
+  [
+    { ...FROM, kind: 'gap', missed: 3 },
+    [
+      'warmroute_kv_messages_missed_total{pod="engine-0"} 3',
+      `aibrix_kvcache_zmq_missed_events_total{${LABELS}} 3`,
+    ],
+  ],
   [
     { ...FROM, kind: 'dropped', why: 'covered', messages: 2 },
     ['warmroute_kv_messages_dropped_total{pod="engine-0",why="covered"} 2'],
@@ -99,7 +127,13 @@ const FACTS: readonly (readonly [FeedFact, readonly string[], ...LogLine['level'
     [
       `warmroute_replays_total{pod="engine-0",why="gap",outcome="${outcome}"} 1`,
       `aibrix_kvcache_zmq_replay_requests_total{${LABELS}} 1`,
-      ...(outcome === 'ended' ? [`aibrix_kvcache_zmq_replay_success_total{${LABELS}} 1`] : []),
+      ...(outcome === 'ended'
+        ? [
+            `aibrix_kvcache_zmq_replay_success_total{${LABELS}} 1`,
+            'warmroute_replay_seconds_count 1',
+            'warmroute_replay_seconds_sum 0.005',
+          ]
+        : []),
       ...(outcome === 'idle' ? [`aibrix_kvcache_zmq_replay_failures_total{${LABELS}} 1`] : []),
     ],
   ]),
@@ -114,6 +148,8 @@ function countedIn(exposition: string): string[] {
     .split('\n')
     .filter(line => /^(warmroute|aibrix)_/.test(line) && !/_bucket\{|^\w+ 0$/.test(line));
 }
+
+const isOfAPod = (line: string) => /[{,]pod(_key)?="/.test(line);
 
 describe('reports of the event feed', () => {
   let telemetry: TestTelemetry;
@@ -183,10 +219,10 @@ describe('reports of the event feed', () => {
       report.joined('engine-1');
       const other = FACTS.map(([fact]) => ({ ...fact, pod: 'engine-1' }));
       for (const fact of other) report.hear(fact);
-      const before = countedIn(await telemetry.scrape()).filter(line => line.includes('{'));
+      const before = countedIn(await telemetry.scrape()).filter(isOfAPod);
       everyFact();
       report.left('engine-0');
-      const after = countedIn(await telemetry.scrape()).filter(line => line.includes('{'));
+      const after = countedIn(await telemetry.scrape()).filter(isOfAPod);
       assert.deepEqual(after, before);
     });
 
@@ -195,7 +231,7 @@ describe('reports of the event feed', () => {
       report.left('engine-0');
       const { length } = logged.lines;
       everyFact();
-      assert.isEmpty(countedIn(await telemetry.scrape()).filter(line => line.includes('{')));
+      assert.isEmpty(countedIn(await telemetry.scrape()).filter(isOfAPod));
       assert.lengthOf(logged.lines, length);
     });
 
@@ -204,10 +240,10 @@ describe('reports of the event feed', () => {
       report.left('engine-0');
       report.joined('engine-0');
       report.hear({ ...FROM, kind: 'gap', missed: 1 });
-      assert.deepEqual(
-        countedIn(await telemetry.scrape()).filter(line => line.includes('{')),
-        [`aibrix_kvcache_zmq_missed_events_total{${LABELS}} 1`],
-      );
+      assert.sameMembers(countedIn(await telemetry.scrape()).filter(isOfAPod), [
+        'warmroute_kv_messages_missed_total{pod="engine-0"} 1',
+        `aibrix_kvcache_zmq_missed_events_total{${LABELS}} 1`,
+      ]);
     });
 
     it('leave nothing behind after twenty rollouts of a hundred pods', async () => {

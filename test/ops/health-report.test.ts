@@ -26,17 +26,33 @@ describe('the report on health', () => {
   it('names a pod once that does not answer polls and does not count as failing for it', () => {
     const { log, lines } = recordingLog();
     const { polled, left } = reportHealth(testTelemetry().instruments, log);
-    for (let i = 0; i < 4; i++) polled(pod, SILENT, 'unknown');
+    for (let i = 0; i < 4; i++) polled(pod, SILENT, 'unknown', 2_000);
     assert.deepEqual(
       lines.map(({ level, fields, message }) => [level, fields.pod, fields.why, message]),
       [['warn', 'engine-0', SILENT.what, 'pod does not answer']],
     );
-    polled(pod, { kind: 'poll_ok' }, 'healthy');
-    for (let i = 0; i < 2; i++) polled(pod, SILENT, 'failing');
+    polled(pod, { kind: 'poll_ok' }, 'healthy', 1);
+    for (let i = 0; i < 2; i++) polled(pod, SILENT, 'failing', 2_000);
     assert.lengthOf(lines, 1, 'that it fails is told elsewhere');
     left(pod);
-    polled(pod, SILENT, 'unknown');
+    polled(pod, SILENT, 'unknown', 2_000);
     assert.lengthOf(lines, 1);
+  });
+
+  it('counts and times polls, and not the questions whether an engine sleeps', async () => {
+    const telemetry = testTelemetry();
+    const { polled } = reportHealth(telemetry.instruments, recordingLog().log);
+    polled(pod, { kind: 'poll_ok' }, 'healthy', 500);
+    polled(pod, SILENT, 'unknown', 2_000);
+    polled(pod, { kind: 'asleep' }, 'sleeping', 1_000);
+    const text = await telemetry.scrape();
+    for (const sample of [
+      'warmroute_health_polls_total{outcome="poll_ok"} 1',
+      `warmroute_health_polls_total{outcome="${SILENT.kind}"} 1`,
+      'warmroute_health_poll_seconds_count 2',
+      'warmroute_health_poll_seconds_sum 2.5',
+    ])
+      assert.include(text.split('\n'), sample);
   });
 
   it('counts what a pod failed, by why', async () => {

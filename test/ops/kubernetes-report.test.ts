@@ -13,12 +13,13 @@ describe('the report on the Kubernetes API', () => {
   let logged: ReturnType<typeof recordingLog>;
   let clock: HandClock;
   let report: OnWatchFact;
+  let staleMs: () => number | undefined;
 
   beforeEach(() => {
     telemetry = testTelemetry();
     logged = recordingLog();
     clock = new HandClock();
-    report = reportKubernetes(telemetry.instruments, logged.log, clock.now);
+    ({ hear: report, staleMs } = reportKubernetes(telemetry.instruments, logged.log, clock.now));
   });
 
   const levels = () => logged.lines.map(({ level }) => level);
@@ -30,8 +31,20 @@ describe('the report on the Kubernetes API', () => {
     clock.advance(1_000);
     report(POOL, { kind: 'watching' });
     const text = await telemetry.scrape();
-    assert.include(text, 'warmroute_kubernetes_seconds_since_heard{source="llm/pods"} 3');
-    assert.include(text, 'warmroute_kubernetes_seconds_since_heard{source="llm/inferencepools"} 1');
+    assert.include(text, 'warmroute_kubernetes_silent_seconds{source="llm/pods"} 3');
+    assert.include(text, 'warmroute_kubernetes_silent_seconds{source="llm/inferencepools"} 1');
+  });
+
+  it('says for how long it has not been heard as it should, by the source that is silent for longest', () => {
+    assert.isUndefined(staleMs(), 'nothing is watched');
+    report(PODS, { kind: 'sign_of_life' });
+    clock.advance(90_000);
+    report(POOL, { kind: 'sign_of_life' });
+    assert.equal(staleMs(), 0, 'bookmarks come about once a minute');
+    clock.advance(5_000);
+    assert.equal(staleMs(), 5_000);
+    report(PODS, { kind: 'sign_of_life' });
+    assert.equal(staleMs(), 0);
   });
 
   it('counts what fails, and warns of it once a minute with why', async () => {

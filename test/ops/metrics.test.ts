@@ -1,5 +1,6 @@
 import { assert } from 'chai';
-import { createInstruments } from '../../src/ops/instruments.ts';
+import type { Declared } from '../../src/ops/instruments/instrument.ts';
+import { createInstruments, METRICS } from '../../src/ops/instruments.ts';
 import { createMetrics, type Metrics } from '../../src/ops/metrics.ts';
 import { samplesOf, scrape } from '../support/telemetry.ts';
 
@@ -50,10 +51,18 @@ describe('the metrics', () => {
     const types = metadata(await everything(), 'TYPE');
     assert.isNotEmpty(types);
     for (const [name, type] of types) {
-      assert.match(name!, /^(aibrix|warmroute)_[a-z0-9_]+$/);
+      assert.match(name!, /^(aibrix|warmroute|process)_[a-z0-9_]+$/);
       assert.equal(name!.endsWith('_total'), type === 'counter', name);
-      assert.equal(name!.endsWith('_seconds'), type === 'histogram', name);
+      if (type === 'histogram') assert.match(name!, /_seconds$/);
       assert.notMatch(name!, /(_total|_seconds|_blocks).*\1/, name);
+    }
+  });
+
+  it('have their unit in their name, where that is one of Prometheus’ base units', () => {
+    for (const { name, unit } of Object.values<Declared>(METRICS)) {
+      const base = name.replace(/_total$/, '');
+      for (const each of ['seconds', 'bytes'])
+        assert.equal(new RegExp(`_${each}(_left)?$`).test(base), unit === each, name);
     }
   });
 

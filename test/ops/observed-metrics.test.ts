@@ -124,7 +124,8 @@ describe('observed decisions', () => {
     it('time each stage', async () => {
       await observed.route()(aRequest(), never);
       const text = await observed.telemetry.scrape();
-      for (const stage of ['tokenize', 'match', 'decide']) {
+      assert.include(text, 'warmroute_decision_seconds_count{outcome="routed"} 1');
+      for (const stage of ['parse', 'tokenize', 'match', 'decide']) {
         assert.include(text, `warmroute_stage_seconds_count{stage="${stage}"} 1`);
       }
     });

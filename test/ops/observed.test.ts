@@ -21,7 +21,7 @@ describe('observed decisions', () => {
   }
 
   describe('as spans', () => {
-    it('are a span with the children tokenize, match and decide', async () => {
+    it('are a span with the children parse, tokenize, match and decide', async () => {
       await observed.route()(aRequest(), never);
       const spans = await observed.telemetry.finishedSpans();
       const root = named(spans, 'warmroute.route');
@@ -29,9 +29,9 @@ describe('observed decisions', () => {
       assert.isUndefined(root.parentSpanContext);
       assert.sameMembers(
         spans.map(span => span.name),
-        ['warmroute.route', 'tokenize', 'match', 'decide'],
+        ['warmroute.route', 'parse', 'tokenize', 'match', 'decide'],
       );
-      for (const name of ['tokenize', 'match', 'decide']) {
+      for (const name of ['parse', 'tokenize', 'match', 'decide']) {
         const child = named(spans, name);
         assert.equal(child.parentSpanContext?.spanId, root.spanContext().spanId, name);
         assert.equal(child.spanContext().traceId, root.spanContext().traceId, name);
@@ -95,7 +95,7 @@ describe('observed decisions', () => {
         const children = spans.filter(span => span.parentSpanContext?.spanId === root.spanContext().spanId);
         assert.sameMembers(
           children.map(span => span.name),
-          ['tokenize', 'match', 'decide'],
+          ['parse', 'tokenize', 'match', 'decide'],
         );
       }
     });

@@ -100,7 +100,7 @@ export function observing(): Observing {
     registry.replace(PODS.map(pod => ({ spec: { ...pod, address: pod.ip }, pods: [pod] })));
     return observer.route(
       createRoute({
-        parse: parsePrompt,
+        parse: observer.parse(parsePrompt),
         modelAtStart,
         registry,
         candidates: createCandidates({ registry, health }),

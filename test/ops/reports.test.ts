@@ -3,6 +3,7 @@ import type { PublisherReport } from '../../src/events/event-feed.ts';
 import {
   forgetUnservedModels,
   reportBuild,
+  reportDiscovery,
   reportDoor,
   reportLog,
   reportPods,
@@ -41,7 +42,7 @@ describe('reports of the parts', () => {
   const metric = async (name: string) => samplesOf(name, await telemetry.scrape());
 
   it('of the build are one series, which is 1', async () => {
-    reportBuild(telemetry.metrics, '1.2.3');
+    reportBuild(telemetry.instruments, '1.2.3');
     assert.deepEqual(await metric('warmroute_build_info'), [
       `warmroute_build_info{version="1.2.3",node="${process.versions.node}"} 1`,
     ]);
@@ -150,6 +151,31 @@ describe('reports of the parts', () => {
     });
   });
 
+  it('time bodies and replies, and count requests that Envoy gives up', async () => {
+    const report = reportDoor(telemetry.instruments, logged.log);
+    report({ kind: 'received', tookMs: 250 });
+    report({ kind: 'replied', tookMs: 0.5 });
+    for (const during of ['body', 'decision', 'decision'] as const) report({ kind: 'abandoned', during });
+    assert.deepEqual(await metric('warmroute_receive_seconds_sum'), ['warmroute_receive_seconds_sum 0.25']);
+    assert.deepEqual(await metric('warmroute_stage_seconds_sum'), [
+      'warmroute_stage_seconds_sum{stage="reply"} 0.0005',
+    ]);
+    assert.deepEqual(await metric('warmroute_abandoned_requests_total'), [
+      'warmroute_abandoned_requests_total{during="body"} 1',
+      'warmroute_abandoned_requests_total{during="decision"} 2',
+    ]);
+    assert.isEmpty(logged.lines);
+  });
+
+  it('say for how long what is known of pods has been out of date', async () => {
+    reportDiscovery(telemetry.instruments, () => ({ file: { file: 2_500, dns: 0 }, kubernetes: 4_000 }));
+    assert.deepEqual(await metric('warmroute_discovery_stale_seconds'), [
+      'warmroute_discovery_stale_seconds{source="file"} 2.5',
+      'warmroute_discovery_stale_seconds{source="dns"} 0',
+      'warmroute_discovery_stale_seconds{source="kubernetes"} 4',
+    ]);
+  });
+
   describe('of the state, when it is scraped', () => {
     it('are what is so at that moment', async () => {
       const registry = new PodRegistry();
@@ -168,6 +194,7 @@ describe('reports of the parts', () => {
         portsOf: () => [],
         responses: { size: 5 },
         grpc,
+        indexCapacityBytes: 1 << 22,
         publishers,
         usesKvEvents: true,
       });
@@ -192,6 +219,7 @@ describe('reports of the parts', () => {
         'warmroute_index_entries{source="history"} 3',
         'warmroute_index_runs 2',
         `warmroute_index_bytes ${cache.index.bytes}`,
+        `warmroute_index_capacity_bytes ${1 << 22}`,
         'warmroute_index_evicted_total 0',
         'warmroute_requests_in_flight{pod="engine-0"} 1',
         'warmroute_ready_pods 1',
@@ -219,6 +247,7 @@ describe('reports of the parts', () => {
         portsOf: () => [],
         responses: { size: 0 },
         grpc: { openStreams: 0, bufferedBytes: 0 },
+        indexCapacityBytes: 1 << 22,
       };
       reportState(telemetry.metrics, telemetry.instruments, {
         cache,
@@ -243,6 +272,7 @@ describe('reports of the parts', () => {
         portsOf: () => [],
         responses: { size: 0 },
         grpc: { openStreams: 0, bufferedBytes: 0 },
+        indexCapacityBytes: 1 << 22,
       };
       let publishers: PublisherReport[] = [
         aPublisher({ rank: 0, state: 'connecting' }),
@@ -269,6 +299,7 @@ describe('reports of the parts', () => {
         portsOf: () => [],
         responses: { size: 0 },
         grpc: { openStreams: 0, bufferedBytes: 0 },
+        indexCapacityBytes: 1 << 22,
       };
       let asked = 0;
       const publishers = () => {
@@ -292,6 +323,7 @@ describe('reports of the parts', () => {
           portsOf: () => [],
           responses: { size: 0 },
           grpc: { openStreams: 0, bufferedBytes: 0 },
+          indexCapacityBytes: 1 << 22,
         },
         publishers: () => [],
       };

@@ -194,6 +194,25 @@ describe('followPodsFile', () => {
       assert.deepEqual(events.notes, [problem, 'joined b@10.0.0.2', 'changed', 'reloaded 2']);
     });
 
+    it('says for how long it has not been usable', async () => {
+      await writeFile(path, file('a 10.0.0.1'));
+      let time = 1_000;
+      await follow({ now: () => time });
+      assert.deepEqual(follower?.stale(), { file: 0, dns: 0 });
+      await replaceByRename('pods: 3');
+      await events.until(`the pods file ${path} is not valid:\n  pods: must be a list`);
+      time += 500;
+      await unlink(path);
+      await events.until(
+        `the pods file ${path} cannot be read: ENOENT: no such file or directory, open '${path}'`,
+      );
+      time += 500;
+      assert.deepEqual(follower?.stale(), { file: 1_000, dns: 0 });
+      await replaceByRename(file('a 10.0.0.1', 'b 10.0.0.2'));
+      await events.until('reloaded 2');
+      assert.deepEqual(follower?.stale(), { file: 0, dns: 0 });
+    });
+
     it('survives that its directory is removed and made again', async () => {
       path = join(directory, 'sub', 'pods.yaml');
       await mkdir(join(directory, 'sub'));
@@ -442,6 +461,23 @@ describe('followPodsFile', () => {
       answers = {};
       await events.until(problem, 2);
       assert.deepEqual(unasked(), ['joined a@10.0.0.1', problem, problem]);
+    });
+
+    it('says for how long it has not resolved', async () => {
+      await writeFile(path, file('a engines', 'b others'));
+      answers = { engines: ['10.0.0.1'], others: ['10.0.0.2'] };
+      let time = 1_000;
+      await follow({ resolve, resolveEveryMs: 2, now: () => time });
+      answers = { others: ['10.0.0.2'] };
+      await askedTwiceMore('engines');
+      time += 500;
+      answers = {};
+      await askedTwiceMore('others');
+      assert.deepEqual(follower?.stale(), { file: 0, dns: 500 });
+      answers = { engines: ['10.0.0.1'], others: ['10.0.0.2'] };
+      await askedTwiceMore('others');
+      await askedTwiceMore('engines');
+      assert.deepEqual(follower?.stale(), { file: 0, dns: 0 });
     });
 
     it('that never resolved is an entry without pods', async () => {

@@ -14,6 +14,7 @@ describe('oneFamily', () => {
 describe('HostNames', () => {
   it('has no addresses for a name that it does not follow', () => {
     const hosts = new HostNames({
+      now: () => 0,
       ...{ sleep: realSleep, stopping: new AbortController().signal },
       resolve: async () => [],
       onChange: () => assert.fail(),
@@ -25,6 +26,7 @@ describe('HostNames', () => {
   it('reports whatever a resolver throws', async () => {
     const reasons: string[] = [];
     const hosts = new HostNames({
+      now: () => 0,
       ...{ sleep: realSleep, stopping: new AbortController().signal },
       resolve: () => Promise.reject('odd'),
       onChange: () => assert.fail(),
@@ -50,6 +52,7 @@ describe('HostNames', () => {
 
     function follow(resolve: Resolve): HostNames {
       const hosts = new HostNames({
+        now: () => 0,
         ...{ resolve, sleep: clock.sleep, stopping: stopping.signal },
         onChange: changed => announced.push(changed),
         onUnresolved: () => assert.fail(),

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assert } from 'chai';
 import type { Environment } from '../../src/config.ts';
-import { type RunningServer, serve } from '../../src/serve.ts';
+import { type RunningServer, type ServeParts, serve } from '../../src/serve.ts';
 import { type SimulatedEngine, startEngine } from '../../src/simulator/engine.ts';
 import { aConfig, type LogLine, recordingLog } from './builders.ts';
 import { headersSet, requestBody, requestHeaders } from './envoy-messages.ts';
@@ -60,8 +60,15 @@ export class ServeBench {
     await rm(this.#folder, { recursive: true });
   }
 
-  /** Ports are free ones, nothing is waited for at the end, and matched blocks are told, unless `environment` says otherwise. */
-  async start(environment: Environment = {}, by?: DialledBy): Promise<Served> {
+  /**
+   * Ports are free ones, nothing is waited for at the end, and matched blocks are told, unless `environment` says otherwise; lines are
+   * kept, unless `parts` have a log of their own.
+   */
+  async start(
+    environment: Environment = {},
+    by?: DialledBy,
+    parts: Partial<ServeParts> = {},
+  ): Promise<Served> {
     const { log, lines } = recordingLog();
     const config = aConfig({
       WARMROUTE_GRPC_ADDRESS: '127.0.0.1:0',
@@ -74,7 +81,7 @@ export class ServeBench {
     const readsFile = config.discovery === undefined || config.discovery.includes('file');
     const server = await serve(
       { ...config, ...(readsFile && { podsFile: this.podsFile }) },
-      { log, environment },
+      { log, environment, ...parts },
     );
     const envoy = new FakeEnvoy(server.grpcPort, by);
     this.atEnd(() => server.stop());

@@ -1,0 +1,106 @@
+/** What was decided, how long it took, and whether it came true. */
+import type { Decision, Reason } from '../../domain.ts';
+import type { Confirmation } from '../../routing/confirmations.ts';
+import { allOf, counter, gauge, histogram } from './instrument.ts';
+import { MODEL, POD, STAGE_SECONDS, STRATEGY, STRATEGY_NAME } from './labels.ts';
+
+/** `hash` is a part of `match`. */
+export type Stage = 'parse' | 'tokenize' | 'match' | 'hash' | 'decide' | 'reply';
+
+export const DECISION_METRICS = {
+  decisions: counter('warmroute_decisions_total', {
+    unit: 'requests',
+    labels: {
+      model: MODEL,
+      strategy: STRATEGY,
+      reason: allOf<Exclude<Reason, 'cancelled'>>()(
+        ...(['prefix_match', 'prefix_match_skipped', 'no_match', 'history_match', 'response_owner'] as const),
+        ...(['only_pod', 'no_prompt', 'trial', 'all_failing', 'private_key', 'no_token_form'] as const),
+        ...(['prompt_refused', 'tokenizer_failed', 'deadline', 'index_failed', 'late_body'] as const),
+        ...([
+          'buffers_full',
+          'unknown_encoding',
+          'too_intricate',
+          'any_pod',
+          'session_id',
+          'session_key',
+          'no_session',
+        ] as const),
+        ...(['no_engine_metrics', 'least-request', 'random', 'round-robin', 'power-of-two'] as const),
+        ...(['least-kv-cache', 'least-gpu-cache', 'least-latency', 'throughput'] as const),
+        ...(['least-busy-time', 'least-utilization', 'weighted'] as const),
+      ),
+    },
+    help: 'Requests routed, by strategy and reason; docs/architecture.md, “Why a pod was chosen”, has the meanings',
+    bad: '`tokenizer_failed`, `deadline`, `index_failed`, `late_body`, `buffers_full`: routed without knowing who holds the prompt. `all_failing`: no pod is well. Much `prefix_match_skipped`: the pods that hold prefixes are overloaded.',
+  }),
+  picks: counter('warmroute_picks_total', {
+    unit: 'requests',
+    labels: { pod: POD, model: MODEL },
+    help: 'Requests by the pod that was picked',
+    bad: 'One pod with most of them: it holds what everybody asks for, or others fail.',
+  }),
+  ended: counter('warmroute_ended_requests_total', {
+    unit: 'requests',
+    labels: { model: MODEL, status: { names: 'an HTTP status, or `unseen`' } },
+    help: 'Routed requests that are over, by HTTP status; `unseen`: Envoy did not show the response to the router (docs/architecture.md, Health)',
+    bad: '5xx: the engines fail; `warmroute_pod_failures_total` says which.',
+  }),
+  unscored: counter('warmroute_unscored_strategies_total', {
+    unit: 'requests',
+    labels: { strategy: STRATEGY_NAME },
+    help: 'Decisions in which a strategy was not heard, as too few engines had said what it compares',
+    bad: 'Any for long: the engines’ metrics cannot be read (`warmroute_engine_scrape_failures_total`), or are not read (`WARMROUTE_METRICS_INTERVAL_MS`).',
+  }),
+  decisionSeconds: histogram('warmroute_decision_seconds', {
+    unit: 'seconds',
+    labels: {
+      outcome: allOf<Decision['kind'] | 'cancelled'>()(
+        ...(['routed', 'rejected', 'undecided', 'passed', 'cancelled'] as const),
+      ),
+    },
+    help: 'Time from the request body to the decision, by what it came to',
+    bad: 'Near `WARMROUTE_DECISION_TIMEOUT_MS`: tokenizers are late. Every request waits so long before it reaches its pod.',
+    buckets: STAGE_SECONDS,
+  }),
+  stageSeconds: histogram('warmroute_stage_seconds', {
+    unit: 'seconds',
+    labels: { stage: allOf<Stage>()('parse', 'tokenize', 'match', 'hash', 'decide', 'reply') },
+    help: 'Time per stage of a decision: parsing the body, tokenizing, matching (of which hashing is a part), picking, and writing the reply',
+    bad: 'Above a millisecond for anything but `tokenize`: very long prompts, or the event loop is busy. `tokenize`: the engines are.',
+    buckets: STAGE_SECONDS,
+  }),
+  promptBlocks: counter('warmroute_prompt_blocks_total', {
+    unit: 'blocks',
+    labels: { model: MODEL },
+    help: 'Full prompt blocks of routed requests',
+    bad: 'None; the matched share is `warmroute_matched_blocks_total` by it.',
+  }),
+  matchedBlocks: counter('warmroute_matched_blocks_total', {
+    unit: 'blocks',
+    labels: { model: MODEL, tier: allOf<'gpu' | 'cpu' | 'storage'>()('gpu', 'cpu', 'storage') },
+    help: 'Prompt blocks that the chosen pod held, by tier',
+    bad: 'A share of the prompt blocks that falls with the same traffic: events are lost, caches too small, or pods overloaded.',
+  }),
+  confirmations: counter('warmroute_predictions_total', {
+    unit: 'requests',
+    labels: {
+      model: MODEL,
+      endpoint: { names: 'an endpoint with a prompt (docs/paths.md)' },
+      verdict: allOf<Confirmation['verdict']>()('confirmed', 'unconfirmed'),
+    },
+    help: 'Sampled prompts whose blocks their pod then announced (confirmed), or did not (unconfirmed)',
+    bad: 'More than a fifth `unconfirmed`: what is predicted is not what engines cache; docs/events.md, “Predicted and real”, has the causes.',
+  }),
+  inFlight: gauge('warmroute_requests_in_flight', {
+    unit: 'requests',
+    labels: { pod: POD },
+    help: 'Requests in flight per pod',
+    bad: 'One pod far above the others for long: it is slow, or holds what everybody asks for.',
+  }),
+  rememberedResponses: gauge('warmroute_remembered_responses', {
+    unit: 'requests',
+    help: 'Responses of /v1/responses of which it is remembered who made them',
+    bad: 'At `WARMROUTE_REMEMBERED_RESPONSES`: older ones are forgotten, and asked for at the wrong pod.',
+  }),
+};
