@@ -15,18 +15,18 @@ import { EventFeed, type FeedFact, type PublisherReport } from './events/event-f
 import { openGrpcPorts } from './grpc-ports.ts';
 import { PodsHealth } from './health/pods-health.ts';
 import { Listeners } from './listeners.ts';
-import { startAdmin } from './ops/admin.ts';
+import { startAdmin } from './ops/admin/admin.ts';
 import { reportConfirmations } from './ops/confirmation-report.ts';
 import { reportFamilies, shownWith } from './ops/families/families.ts';
 import { reportFeed, reportRejectedMessages } from './ops/feed-report.ts';
 import { reportGrpc } from './ops/grpc-report.ts';
 import { reportHealth, reportPort } from './ops/health-report.ts';
-import { createInstruments } from './ops/instruments.ts';
+import { createInstruments } from './ops/instruments/instruments.ts';
 import { reportKubernetes } from './ops/kubernetes-report.ts';
-import type { Logger } from './ops/log.ts';
-import { createMetrics } from './ops/metrics.ts';
+import type { Logger } from './ops/log/log.ts';
+import { createPodLog } from './ops/log/pod-log.ts';
+import { createMetrics } from './ops/metrics/metrics.ts';
 import { createObserver } from './ops/observed.ts';
-import { createPodLog } from './ops/pod-log.ts';
 import { reportProcess } from './ops/process-report.ts';
 import {
   forgetUnservedModels,

@@ -173,8 +173,8 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
     'events/ingest/start-contexts',
   ],
   'gpt-tokenizer': ['prompt/local-tokenizer', 'simulator/tokenizer'],
-  pino: ['ops/log'],
-  'prom-client': ['ops/metrics', 'ops/read-metrics', 'ops/exposition'],
+  pino: ['ops/log/log'],
+  'prom-client': ['ops/metrics/metrics', 'ops/metrics/read-metrics', 'ops/metrics/exposition'],
   commander: ['commands/command-line', 'commands/engine', 'commands/smoke', 'commands/migrate-from-aibrix'],
   yaml: ['pods/pods-file', 'kubernetes/kubeconfig', 'migration/manifests', 'migration/report'],
   zod: [
@@ -306,6 +306,11 @@ describe('The architecture', () => {
     }
     assert.sameMembers([...users.keys()], Object.keys(DOORWAYS));
     for (const [library, names] of users) assert.sameMembers([...names], [...DOORWAYS[library]!], library);
+  });
+
+  it('has no folder with more than twenty files: that hides two ideas', () => {
+    const folders = Map.groupBy(modules, ({ name }) => dirname(name));
+    for (const [folder, files] of folders) assert.isAtMost(files.length, 20, folder);
   });
 
   it('reads the environment in config alone', () => {

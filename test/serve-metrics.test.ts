@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { assert } from 'chai';
 import type { Declared } from '../src/ops/instruments/instrument.ts';
-import { METRICS } from '../src/ops/instruments.ts';
+import { METRICS } from '../src/ops/instruments/instruments.ts';
 import { VERSION } from '../src/version.ts';
 import { type HeadersGiven, requestBody, requestHeaders, responseHeaders } from './support/envoy-messages.ts';
 import { eventually } from './support/eventually.ts';

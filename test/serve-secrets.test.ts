@@ -2,7 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
 import { assert } from 'chai';
-import { createLogger } from '../src/ops/log.ts';
+import { createLogger } from '../src/ops/log/log.ts';
 import { requestBody, requestHeaders, responseBody, responseHeaders } from './support/envoy-messages.ts';
 import { eventually } from './support/eventually.ts';
 import type { FakeEnvoy } from './support/fake-envoy.ts';

@@ -1,7 +1,7 @@
 import type { FeedFact } from '../../src/events/event-feed.ts';
 import { reportFeed } from '../../src/ops/feed-report.ts';
-import { createInstruments } from '../../src/ops/instruments.ts';
-import { createMetrics } from '../../src/ops/metrics.ts';
+import { createInstruments } from '../../src/ops/instruments/instruments.ts';
+import { createMetrics } from '../../src/ops/metrics/metrics.ts';
 import { recordingLog } from '../../test/support/builders.ts';
 
 /** What the program counts of each fact. Nobody scrapes it. */

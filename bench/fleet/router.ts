@@ -2,7 +2,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readConfig } from '../../src/config.ts';
-import { createLogger } from '../../src/ops/log.ts';
+import { createLogger } from '../../src/ops/log/log.ts';
 import { serve } from '../../src/serve.ts';
 import { residentBytes } from '../support/memory.ts';
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readConfig } from '../../src/config.ts';
 import type { EngineLanes } from '../../src/domain.ts';
-import { createLogger } from '../../src/ops/log.ts';
+import { createLogger } from '../../src/ops/log/log.ts';
 import { START } from '../../src/prefix-index/prefix-index.ts';
 import { BlockHasher } from '../../src/prompt/blocks.ts';
 import type { PromptRequest } from '../../src/prompt/request.ts';

@@ -1,8 +1,8 @@
 import { type Config, loadConfig, namesWithoutEffect, unknownNames } from '../config.ts';
 import { planDiscovery } from '../discovering.ts';
 import { KubernetesError } from '../kubernetes/kubernetes.ts';
-import { createStdoutLogger, type Logger } from '../ops/log.ts';
-import type { LogOutput } from '../ops/log-output.ts';
+import { createStdoutLogger, type Logger } from '../ops/log/log.ts';
+import type { LogOutput } from '../ops/log/log-output.ts';
 import { DiscoveryError } from '../pods/discovery.ts';
 import { serve } from '../serve.ts';
 import { VERSION } from '../version.ts';

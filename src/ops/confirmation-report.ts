@@ -1,7 +1,7 @@
 /** Whether engines announce what was predicted of them, as metrics and log lines. */
 import type { Confirmation, Doubt } from '../routing/confirmations.ts';
-import type { Instruments } from './instruments.ts';
-import type { Logger } from './log.ts';
+import type { Instruments } from './instruments/instruments.ts';
+import type { Logger } from './log/log.ts';
 
 const CAUSES =
   'another chat template or tokenizer than the pod that was asked for the tokens has, prefix caching off, KV-cache events off, or blocks of another size';

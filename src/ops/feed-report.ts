@@ -1,9 +1,9 @@
 /** What the event feed reports, as metrics and log lines. */
 import type { FeedFact, RejectedMessage } from '../events/event-feed.ts';
-import type { Instruments } from './instruments.ts';
-import type { Logger } from './log.ts';
-import { createLogThrottle, type LogThrottle } from './log-throttle.ts';
-import type { Metrics } from './metrics.ts';
+import type { Instruments } from './instruments/instruments.ts';
+import type { Logger } from './log/log.ts';
+import { createLogThrottle, type LogThrottle } from './log/log-throttle.ts';
+import type { Metrics } from './metrics/metrics.ts';
 
 /** AIBrix's label of a publisher; it knows no ranks, so only those beyond the first are added. */
 export function podKey(pod: string, rank: number): string {

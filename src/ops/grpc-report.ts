@@ -1,9 +1,9 @@
 import type { ConnectionFailure } from '../extproc/connections.ts';
 import { wallClock } from '../time.ts';
 import type { FollowedIdentity, IdentityFact } from '../tls/server-identity.ts';
-import type { Instruments } from './instruments.ts';
-import type { Logger } from './log.ts';
-import { createLogThrottle } from './log-throttle.ts';
+import type { Instruments } from './instruments/instruments.ts';
+import type { Logger } from './log/log.ts';
+import { createLogThrottle } from './log/log-throttle.ts';
 
 /** What the gRPC ports report, as metrics and log lines. */
 export interface GrpcReport {

@@ -2,8 +2,8 @@
 import type { Pod } from '../domain.ts';
 import type { WatchedPort } from '../engine-api/port-watch.ts';
 import type { FailureKind, HealthChange, HealthState, PollFact, SleepFact } from '../health/pods-health.ts';
-import type { Instruments } from './instruments.ts';
-import type { Logger } from './log.ts';
+import type { Instruments } from './instruments/instruments.ts';
+import type { Logger } from './log/log.ts';
 
 /** One poll without an answer may be chance. */
 const POLLS = 2;

@@ -2,9 +2,9 @@
 import type { ReflectorFact } from '../kubernetes/kubernetes.ts';
 import type { OnWatchFact, WatchedPath } from '../pods/kubernetes/source.ts';
 import { type Clock, monotonicClock } from '../time.ts';
-import type { Instruments } from './instruments.ts';
-import type { Logger } from './log.ts';
-import { createLogThrottle } from './log-throttle.ts';
+import type { Instruments } from './instruments/instruments.ts';
+import type { Logger } from './log/log.ts';
+import { createLogThrottle } from './log/log-throttle.ts';
 
 /** One line of a kind and source in so long. */
 const EVERY_MS = 60_000;

@@ -22,9 +22,9 @@ import type { Picker } from '../routing/policy.ts';
 import type { PrefixHasher, PrefixLookup } from '../routing/prefix-lookup.ts';
 import type { Route, RouteOutcome, RouteParts } from '../routing/route.ts';
 import type { Stage } from './instruments/decisions.ts';
-import type { Instruments } from './instruments.ts';
-import type { Logger } from './log.ts';
-import { createLogThrottle } from './log-throttle.ts';
+import type { Instruments } from './instruments/instruments.ts';
+import type { Logger } from './log/log.ts';
+import { createLogThrottle } from './log/log-throttle.ts';
 
 export interface ObserverParts {
   readonly tracer: Tracer;

@@ -2,7 +2,7 @@
 import { totalmem } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
 import { type Clock, monotonicClock } from '../time.ts';
-import type { Instruments } from './instruments.ts';
+import type { Instruments } from './instruments/instruments.ts';
 
 /** A pause is seen if it outlasts what is left of this; what is shorter keeps nobody waiting for long. */
 const LOOK_EVERY_MS = 50;

@@ -11,10 +11,10 @@ import { type DiscoveryProblem, describeProblem } from '../pods/problem.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import type { Load } from '../routing/load.ts';
 import { podKey } from './feed-report.ts';
-import type { Instruments } from './instruments.ts';
-import type { Logger } from './log.ts';
-import { createLogThrottle } from './log-throttle.ts';
-import type { Metrics } from './metrics.ts';
+import type { Instruments } from './instruments/instruments.ts';
+import type { Logger } from './log/log.ts';
+import { createLogThrottle } from './log/log-throttle.ts';
+import type { Metrics } from './metrics/metrics.ts';
 
 export function reportDoor(instruments: Instruments, log: Logger): (fact: DoorFact) => void {
   const throttle = createLogThrottle(log);

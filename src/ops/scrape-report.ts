@@ -1,8 +1,8 @@
 /** How the reading of engines' metrics goes, as log lines and metrics. */
 import type { Pod } from '../domain.ts';
 import type { ScrapeFact, ScrapeFailure } from '../engine-api/engine-metrics.ts';
-import type { Instruments } from './instruments.ts';
-import type { Logger } from './log.ts';
+import type { Instruments } from './instruments/instruments.ts';
+import type { Logger } from './log/log.ts';
 
 /** One question without an answer may be chance. */
 const FAILURES = 2;

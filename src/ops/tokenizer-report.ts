@@ -1,8 +1,8 @@
 /** What asking engines for tokens comes to, as metrics, log lines, and a state per pod. */
 import type { TokenizeFact } from '../prompt/engine/remote-tokenizer.ts';
-import type { Instruments } from './instruments.ts';
-import type { Logger } from './log.ts';
-import { createLogThrottle, type LogThrottle } from './log-throttle.ts';
+import type { Instruments } from './instruments/instruments.ts';
+import type { Logger } from './log/log.ts';
+import { createLogThrottle, type LogThrottle } from './log/log-throttle.ts';
 
 type Call = Extract<TokenizeFact, { readonly kind: 'call' }>;
 

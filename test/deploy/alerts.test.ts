@@ -6,7 +6,7 @@ import { stringify } from 'yaml';
 import { alertRules, annotationsOf, RULES_FILE } from '../../scripts/alert-rules.ts';
 import { ALERTS, type Alert, ENVOY_METRICS } from '../../scripts/alerts.ts';
 import type { Declared } from '../../src/ops/instruments/instrument.ts';
-import { METRICS } from '../../src/ops/instruments.ts';
+import { METRICS } from '../../src/ops/instruments/instruments.ts';
 import { type Family, problemsOf } from '../support/promql.ts';
 import { promtoolOrSkip, run } from '../support/promtool.ts';
 import { ALERT_CASES, type AlertCase } from './alert-cases.ts';

@@ -1,6 +1,6 @@
 import { assert } from 'chai';
-import { createInstruments } from '../../src/ops/instruments.ts';
-import { createMetrics } from '../../src/ops/metrics.ts';
+import { createInstruments } from '../../src/ops/instruments/instruments.ts';
+import { createMetrics } from '../../src/ops/metrics/metrics.ts';
 import { reportProcess, watchEventLoop } from '../../src/ops/process-report.ts';
 import { eventually } from '../support/eventually.ts';
 import { samplesOf, scrape } from '../support/telemetry.ts';

@@ -3,7 +3,7 @@
 import { type CacheState, type CacheStateOptions, createCacheState } from '../../src/cache/cache-state.ts';
 import { type Config, type Environment, readConfig } from '../../src/config.ts';
 import type { EngineLoad, KnownEngineLoad, Pod, RoutedDecision, Strategy } from '../../src/domain.ts';
-import type { Logger } from '../../src/ops/log.ts';
+import type { Logger } from '../../src/ops/log/log.ts';
 import { PromptHistory, type PromptHistoryOptions } from '../../src/routing/prompt-history.ts';
 import { parseStrategy } from '../../src/strategies.ts';
 

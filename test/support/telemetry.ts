@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
-import { createInstruments, type Instruments } from '../../src/ops/instruments.ts';
-import { createMetrics, type Metrics } from '../../src/ops/metrics.ts';
+import { createInstruments, type Instruments } from '../../src/ops/instruments/instruments.ts';
+import { createMetrics, type Metrics } from '../../src/ops/metrics/metrics.ts';
 import { startTelemetry, type Telemetry } from '../../src/ops/telemetry.ts';
 
 export interface RecordingExporter extends SpanExporter {

@@ -1,7 +1,7 @@
 /** AIBrix's metrics (`pkg/metrics/gateway_metrics.go`, `metrics.go`, `prefix_cache.go`, `tokenizer_pool.go`, `kvcache/metrics.go`). */
 import type { Pod } from '../../domain.ts';
 import { STATUS_OF } from '../../extproc/client-errors.ts';
-import type { Value } from '../read-metrics.ts';
+import type { Value } from '../metrics/read-metrics.ts';
 import {
   type FamilyMetric,
   type FamilySources,

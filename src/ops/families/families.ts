@@ -1,4 +1,4 @@
-import type { Metrics } from '../metrics.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 import { AIBRIX_METRICS } from './aibrix.ts';
 import type { Family, FamilyMetric, FamilySources } from './family.ts';
 import { LLM_D_METRICS } from './llm-d.ts';

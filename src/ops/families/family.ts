@@ -1,7 +1,7 @@
 /** Metrics under the names of other routers, so that the dashboards for those show this one. */
 import type { EngineLoad, Pod } from '../../domain.ts';
-import type { Instruments } from '../instruments.ts';
-import type { Distribution, Value } from '../read-metrics.ts';
+import type { Instruments } from '../instruments/instruments.ts';
+import type { Distribution, Value } from '../metrics/read-metrics.ts';
 
 export type Family = 'aibrix' | 'llm-d';
 

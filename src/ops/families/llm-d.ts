@@ -4,7 +4,7 @@
  */
 import type { KnownEngineLoad } from '../../domain.ts';
 import { STATUS_OF } from '../../extproc/client-errors.ts';
-import type { Value } from '../read-metrics.ts';
+import type { Value } from '../metrics/read-metrics.ts';
 import { type FamilyMetric, type FamilySources, namesOf, runningByModel, sumBy, total } from './family.ts';
 
 type Read = (sources: FamilySources) => Iterable<Value<string>>;

@@ -1,5 +1,5 @@
 /** How a metric is declared, and what is recorded with it: names and values of labels are checked where something is recorded. */
-import type { RecordedHistogram, ScrapedCounter, ScrapedValues } from '../metrics.ts';
+import type { RecordedHistogram, ScrapedCounter, ScrapedValues } from '../metrics/metrics.ts';
 
 /** Prometheus' base units, and the things that are counted. */
 export type Unit =

@@ -1,6 +1,6 @@
 import { assert } from 'chai';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { createExposition } from '../../src/ops/exposition.ts';
+import { createExposition } from '../../../src/ops/metrics/exposition.ts';
 
 describe('the text for Prometheus', () => {
   let registry: Registry;

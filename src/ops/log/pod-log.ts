@@ -1,5 +1,5 @@
-import type { Pod } from '../domain.ts';
-import type { PodListener } from '../pods/registry.ts';
+import type { Pod } from '../../domain.ts';
+import type { PodListener } from '../../pods/registry.ts';
 import type { Logger } from './log.ts';
 
 /** Of one change; a rollout of a fleet is one line rather than a thousand. */

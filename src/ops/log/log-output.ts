@@ -1,6 +1,6 @@
 import { fstatSync, write, writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { monotonicClock } from '../time.ts';
+import { monotonicClock } from '../../time.ts';
 
 /** Lines beyond this are dropped rather than kept in memory. */
 const MAX_QUEUED_BYTES = 4 << 20;

@@ -1,4 +1,4 @@
-import { type Clock, monotonicClock } from '../time.ts';
+import { type Clock, monotonicClock } from '../../time.ts';
 import type { LogFields, Logger } from './log.ts';
 
 /** Lines that may come with every request or message. `kind` must come from a small set. */

@@ -1,6 +1,6 @@
 import { assert } from 'chai';
-import { createLogThrottle } from '../../src/ops/log-throttle.ts';
-import { recordingLog } from '../support/builders.ts';
+import { createLogThrottle } from '../../../src/ops/log/log-throttle.ts';
+import { recordingLog } from '../../support/builders.ts';
 
 describe('throttled log lines', () => {
   function throttled() {

@@ -1,8 +1,8 @@
 import { assert } from 'chai';
-import type { Declared } from '../../src/ops/instruments/instrument.ts';
-import { createInstruments, METRICS } from '../../src/ops/instruments.ts';
-import { createMetrics, type Metrics } from '../../src/ops/metrics.ts';
-import { samplesOf, scrape } from '../support/telemetry.ts';
+import type { Declared } from '../../../src/ops/instruments/instrument.ts';
+import { createInstruments, METRICS } from '../../../src/ops/instruments/instruments.ts';
+import { createMetrics, type Metrics } from '../../../src/ops/metrics/metrics.ts';
+import { samplesOf, scrape } from '../../support/telemetry.ts';
 
 /** Every instrument used once, as Prometheus sees them. */
 async function everything(): Promise<string> {

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { assert } from 'chai';
-import { type Admin, startAdmin } from '../../src/ops/admin.ts';
-import { createMetrics } from '../../src/ops/metrics.ts';
+import { type Admin, startAdmin } from '../../../src/ops/admin/admin.ts';
+import { createMetrics } from '../../../src/ops/metrics/metrics.ts';
 
 const CONNECTIONS = 300;
 const REQUESTS = 50;

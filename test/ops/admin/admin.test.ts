@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { text } from 'node:stream/consumers';
 import { assert } from 'chai';
-import { type Admin, type AdminOptions, startAdmin } from '../../src/ops/admin.ts';
+import { type Admin, type AdminOptions, startAdmin } from '../../../src/ops/admin/admin.ts';
 
 describe('startAdmin', () => {
   let admin: Admin;

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { assert } from 'chai';
-import { HttpDoor } from '../../src/ops/http-door.ts';
+import { HttpDoor } from '../../../src/ops/admin/http-door.ts';
 
 const LIMITS = { maxConnections: 4, sliceBytes: 16, maxWaiting: 2, patienceMs: 60_000 };
 const get = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`;

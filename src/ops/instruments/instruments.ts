@@ -1,12 +1,12 @@
-import { DECISION_METRICS } from './instruments/decisions.ts';
-import { EVENT_METRICS } from './instruments/events.ts';
-import type { Declared, InstrumentOf } from './instruments/instrument.ts';
-import { POD_METRICS } from './instruments/pods.ts';
-import { INDEX_METRICS } from './instruments/prefix-index.ts';
-import { PROCESS_METRICS } from './instruments/process.ts';
-import { REQUEST_METRICS } from './instruments/requests.ts';
-import { TOKEN_METRICS } from './instruments/tokens.ts';
-import type { Metrics } from './metrics.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import { DECISION_METRICS } from './decisions.ts';
+import { EVENT_METRICS } from './events.ts';
+import type { Declared, InstrumentOf } from './instrument.ts';
+import { POD_METRICS } from './pods.ts';
+import { INDEX_METRICS } from './prefix-index.ts';
+import { PROCESS_METRICS } from './process.ts';
+import { REQUEST_METRICS } from './requests.ts';
+import { TOKEN_METRICS } from './tokens.ts';
 
 /** Which index answers, as AIBrix labels it. */
 export type IndexerType = 'sync' | 'local';

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { assert } from 'chai';
-import { createLogger, type LogFields, type LogLevel } from '../../src/ops/log.ts';
+import { createLogger, type LogFields, type LogLevel } from '../../../src/ops/log/log.ts';
 
 function recordingLogger(level: LogLevel = 'debug') {
   const lines: Record<string, unknown>[] = [];
@@ -132,7 +132,7 @@ describe('createLogger', () => {
   ] as const) {
     it(`writes everything to standard output before ${how}`, async () => {
       const script = `
-        import { createLogger } from ${JSON.stringify(new URL('../../src/ops/log.ts', import.meta.url).href)};
+        import { createLogger } from ${JSON.stringify(new URL('../../../src/ops/log/log.ts', import.meta.url).href)};
         const log = createLogger({ level: 'info' });
         for (let i = 0; i < 200; i++) log.info({ i }, 'line');
         ${end};`;

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { assert } from 'chai';
-import { LogOutput } from '../../src/ops/log-output.ts';
-import { eventually } from '../support/eventually.ts';
+import { LogOutput } from '../../../src/ops/log/log-output.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const line = (i: number) => `${String(i).padStart(7, '0')}${'.'.repeat(92)}\n`;
 const numbersOf = (written: string) =>
@@ -137,7 +137,7 @@ describe('the output of the log', function () {
 
   describe('of a process', () => {
     const SCRIPT = `
-      import { LogOutput } from ${JSON.stringify(new URL('../../src/ops/log-output.ts', import.meta.url).href)};
+      import { LogOutput } from ${JSON.stringify(new URL('../../../src/ops/log/log-output.ts', import.meta.url).href)};
       process.on('SIGXFSZ', () => {});
       const line = ${line.toString()};
       const output = new LogOutput({

@@ -1,5 +1,5 @@
 import { assert } from 'chai';
-import { isLocalRequest, isLoopback } from '../../src/ops/loopback.ts';
+import { isLocalRequest, isLoopback } from '../../../src/ops/admin/loopback.ts';
 
 describe('a loopback address', () => {
   for (const address of [

@@ -1,8 +1,8 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
 import { Histogram, Registry } from 'prom-client';
-import { createExposition } from '../../src/ops/exposition.ts';
-import { Distribution, ReadHistogram } from '../../src/ops/read-metrics.ts';
+import { createExposition } from '../../../src/ops/metrics/exposition.ts';
+import { Distribution, ReadHistogram } from '../../../src/ops/metrics/read-metrics.ts';
 
 async function textOf(registry: Registry): Promise<string> {
   return Buffer.concat(await createExposition(registry, () => {})()).toString();

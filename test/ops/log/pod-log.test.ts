@@ -1,8 +1,8 @@
 import { assert } from 'chai';
-import { createPodLog } from '../../src/ops/pod-log.ts';
-import { PodRegistry } from '../../src/pods/registry.ts';
-import { entryAt } from '../../src/pods/spec.ts';
-import { type LogLine, recordingLog } from '../support/builders.ts';
+import { createPodLog } from '../../../src/ops/log/pod-log.ts';
+import { PodRegistry } from '../../../src/pods/registry.ts';
+import { entryAt } from '../../../src/pods/spec.ts';
+import { type LogLine, recordingLog } from '../../support/builders.ts';
 
 describe('the log of pods', () => {
   let registry: PodRegistry;
