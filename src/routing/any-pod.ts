@@ -1,5 +1,5 @@
 import type { ClientError, Decision } from '../domain.ts';
-import type { Route, RouteOutcome, RouteRequest } from './route.ts';
+import type { Route, RouteOutcome, RouteRequest } from './route-request.ts';
 
 /**
  * For gateways that send a request nowhere unless a pod is named (`unroutable: 'any_pod'`): what names no model, or none that is

@@ -12,7 +12,7 @@ import {
   type RouteRequest,
   rejected,
   undecided,
-} from './route.ts';
+} from './route-request.ts';
 
 export interface ReadableBodyOptions {
   /** Of a body after decoding. */

@@ -1,22 +1,12 @@
-import type {
-  ClientError,
-  Decision,
-  EngineLoad,
-  Pod,
-  Reason,
-  RoutedDecision,
-  Strategy,
-  Tokens,
-  WithoutTokens,
-} from '../domain.ts';
-import { ANY_MODEL, uses } from '../domain.ts';
-import type { Answer, PodsHealth, Visibility } from '../health/pods-health.ts';
-import type { PodRegistry } from '../pods/registry.ts';
-import { type ParsedPrompt, type PromptRequest, promptWithout } from '../prompt/request.ts';
+import type { EngineLoad, Pod, Reason, RoutedDecision, Strategy, Tokens, WithoutTokens } from '../domain.ts';
+import { uses } from '../domain.ts';
+import type { PodsHealth } from '../health/pods-health.ts';
+import type { PromptRequest } from '../prompt/request.ts';
 import { TOO_LATE, type Tokenizer, TokenizerError } from '../prompt/tokenizer.ts';
-import { parseStrategy } from '../strategies.ts';
 import { deadlineAfter } from '../time.ts';
-import type { Bounds, Candidates } from './candidates.ts';
+import { type AskedPromptParts, askedPrompt } from './asked-prompt.ts';
+import { askedStrategy } from './asked-strategy.ts';
+import type { Candidates } from './candidates.ts';
 import type { Confirmations } from './confirmations.ts';
 import type { Load } from './load.ts';
 import { responseMadeBy, responseNamedBy } from './made-response.ts';
@@ -25,70 +15,21 @@ import type { PrefixFound, PrefixLookup } from './prefix-lookup.ts';
 import type { PromptHistory } from './prompt-history.ts';
 import type { ResponseOwners } from './response-owners.ts';
 import { retriesOf } from './retries.ts';
+import {
+  type Decide,
+  type RouteOutcome,
+  type RouteRequest,
+  rejected,
+  undecided,
+  withoutPod,
+} from './route-request.ts';
 import { type PromptMeaning, send } from './sent.ts';
 import type { AreFull } from './shedding.ts';
 import { podWithId } from './strategies/session-affinity.ts';
 
-export type { Answer, Server, Visibility } from '../health/pods-health.ts';
-export { type Session, sessionIdOf } from './policy.ts';
+export * from './route-request.ts';
 
-/** Why only the beginning of a body is there: the rest came too slowly, or there was no room for it. */
-export type CutShort = 'late_body' | 'buffers_full';
-
-/**
- * How much of a body there is to decide by: all, its beginning, or as good as none, since it cannot be read, or not in time.
- * `any_pod`: it does not matter, the request may go to any pod.
- */
-export type BodyExtent = 'whole' | CutShort | 'unknown_encoding' | 'too_intricate' | 'deadline' | 'any_pod';
-
-/** One request as Envoy's door hands it over: path and headers that matter, and the body. */
-export interface RouteRequest extends Bounds {
-  readonly path: string;
-  readonly contentType: string | undefined;
-  readonly contentEncoding: string | undefined;
-  /** The `routing-strategy` header; undefined or blank means the configured strategy. */
-  readonly strategy: string | undefined;
-  readonly session: Session;
-  /** Below 0: it may be dropped when there is too much to do. */
-  readonly priority: number;
-  readonly body: Uint8Array;
-  readonly extent: BodyExtent;
-  /** Whether `answered` of the outcome will be called once the pod has answered. */
-  readonly response: Visibility;
-  /** What becomes of it when its model is not known: an error, or any pod, since the gateway has no other for it. */
-  readonly unroutable: 'reject' | 'any_pod';
-  /** For logs, and for the response. */
-  readonly requestId: string;
-  /** W3C `traceparent` and `tracestate` of the caller, as far as given. */
-  readonly trace: Readonly<Record<string, string>>;
-}
-
-export interface RouteOutcome {
-  readonly decision: Decision;
-  /** The response has begun. At most once, before `release`. */
-  answered(answer: Answer): void;
-  /** Takes the body of the answer, if its status is 200, as far as it is wanted. undefined: none of it is. */
-  readonly readAnswer: ((part: Uint8Array) => 'more' | 'enough') | undefined;
-  /** The exchange is over: ends the request's share of its pod's load. Harmless to repeat; nothing to do where no pod was picked. */
-  release(): void;
-}
-
-/** Decides where a request goes. Never rejects; after the deadline, or when `signal` aborts, it decides by load. */
-export type Route = (request: RouteRequest, signal: AbortSignal) => Promise<RouteOutcome>;
-
-/** The same, with what others have spent of the time for the decision, in milliseconds. */
-export type Decide = (request: RouteRequest, signal: AbortSignal, spentMs?: number) => Promise<RouteOutcome>;
-
-export interface RouteParts {
-  readonly parse: (
-    path: string,
-    contentType: string | undefined,
-    body: Uint8Array,
-    defaultModel: string | undefined,
-  ) => ParsedPrompt;
-  /** The model that a body names, when only its beginning is there. */
-  readonly modelAtStart: (body: Uint8Array) => string | undefined;
-  readonly registry: Pick<PodRegistry, 'onlyModel' | 'knows'>;
+export interface RouteParts extends AskedPromptParts {
   readonly candidates: Candidates;
   readonly health: Pick<PodsHealth, 'sent'>;
   readonly tokenize: Tokenizer['tokenize'];
@@ -113,12 +54,6 @@ export interface RouteParts {
   readonly random?: () => number;
 }
 
-/** The strategy of a request. */
-type Asked =
-  | { readonly kind: 'parsed'; readonly strategy: Strategy }
-  | { readonly kind: 'invalid'; readonly error: { readonly strategy: string; readonly why: string } }
-  | { readonly kind: 'pass' };
-
 /** What the policy can be asked by. */
 type LookupInput =
   | { readonly kind: 'tokens'; readonly tokens: Tokens }
@@ -131,17 +66,17 @@ type LookupInput =
 
 /** The read path: body → prompt → tokens → blocks → who holds them → the pod. */
 export function createRoute(parts: RouteParts): Decide {
-  const { candidates, registry, load, random = Math.random } = parts;
+  const { candidates, load, random = Math.random } = parts;
   const turns = new Map<string, number>();
 
   return async (request, signal, spentMs = 0) => {
     const { extent } = request;
-    const parsed = extent === 'whole' ? parse(request) : parseBeginning(request);
-    if (parsed.kind === 'undecided') return undecided();
-    if (parsed.kind === 'invalid') return rejected(parsed.error);
-    const prompt = withAdapter(parsed.prompt, registry);
+    const read = askedPrompt(request, parts);
+    if (read.kind === 'undecided') return undecided();
+    if (read.kind === 'invalid') return rejected(read.error);
+    const { prompt } = read;
     const { model } = prompt;
-    const asked = strategyFor(request);
+    const asked = askedStrategy(request, parts.defaultStrategy);
     if (asked.kind === 'pass') return pass(model);
     const before = candidates.allowed(model, request);
     if (before.kind === 'rejected' && before.error.kind !== 'no_ready_pod') return rejected(before.error);
@@ -181,23 +116,6 @@ export function createRoute(parts: RouteParts): Decide {
     };
   };
 
-  /**
-   * `pass`: Envoy's routes decide, which they can where there are others than to the pod that is picked, and where the body says for
-   * which model.
-   */
-  function strategyFor({ strategy, unroutable, extent }: RouteRequest): Asked {
-    const text = strategy?.trim();
-    if (text) {
-      const parsed = parseStrategy(text);
-      return parsed.kind === 'parsed'
-        ? parsed
-        : { kind: 'invalid', error: { strategy: text, why: parsed.why } };
-    }
-    if (parts.defaultStrategy !== 'pass') return { kind: 'parsed', strategy: parts.defaultStrategy };
-    const hasRoutes = unroutable !== 'any_pod' && extent !== 'any_pod';
-    return hasRoutes ? { kind: 'pass' } : { kind: 'parsed', strategy: PREFIX_CACHE };
-  }
-
   /** As far as there are pods for it. Which of them a request's filter allows, Envoy's routes do not ask. */
   function pass(model: string): RouteOutcome {
     const allowed = candidates.allowed(model, { labels: undefined, subset: undefined });
@@ -213,26 +131,6 @@ export function createRoute(parts: RouteParts): Decide {
     const id = responseNamedBy(prompt, extent === 'whole' ? undefined : body);
     if (id === undefined) return undefined;
     return parts.responses.among(candidates.wellAmong(allowed, 'unwatched').pods, id);
-  }
-
-  function parse({ path, contentType, body }: RouteRequest): ParsedPrompt {
-    return parts.parse(path, contentType, body, registry.onlyModel);
-  }
-
-  /** Without the model any pod will do if all serve the same, as those behind one InferencePool do. */
-  function parseBeginning({
-    path,
-    body,
-    extent,
-  }: RouteRequest): ParsedPrompt | { readonly kind: 'undecided' } {
-    const named = [parts.modelAtStart(body), registry.onlyModel];
-    const model =
-      extent === 'any_pod'
-        ? (named.find(name => name !== undefined && registry.knows(name)) ?? ANY_MODEL)
-        : (named[0] ?? named[1]);
-    return model === undefined
-      ? { kind: 'undecided' }
-      : { kind: 'prompt', prompt: promptWithout(path, model) };
   }
 
   async function tokenize(
@@ -357,20 +255,6 @@ export function createRoute(parts: RouteParts): Decide {
 
 /** Where nothing is known that a strategy could go by. */
 const LEAST_REQUEST: Strategy = { kind: 'single', name: 'least-request', text: 'least-request' };
-const PREFIX_CACHE: Strategy = { kind: 'single', name: 'prefix-cache', text: 'prefix-cache' };
-
-/** SGLang's `base:adapter`, where that is no model's name. */
-function withAdapter(prompt: PromptRequest, registry: RouteParts['registry']): PromptRequest {
-  const { model } = prompt;
-  const colon = model.lastIndexOf(':');
-  if (colon <= 0 || colon === model.length - 1 || registry.knows(model)) return prompt;
-  if (!registry.knows(model.slice(0, colon))) return prompt;
-  return { ...prompt, model: model.slice(0, colon), adapter: model.slice(colon + 1) };
-}
-
-export function undecided(): RouteOutcome {
-  return withoutPod({ kind: 'undecided' });
-}
 
 function whyWithout(error: unknown): WithoutTokens {
   switch (error instanceof TokenizerError ? error.kind : undefined) {
@@ -396,12 +280,4 @@ function reasonOf(input: LookupInput, found: PrefixFound | undefined, picked: Re
     case 'owner':
       return picked;
   }
-}
-
-export function rejected(error: ClientError): RouteOutcome {
-  return withoutPod({ kind: 'rejected', error });
-}
-
-function withoutPod(decision: Decision): RouteOutcome {
-  return { decision, answered: () => {}, readAnswer: undefined, release: () => {} };
 }
