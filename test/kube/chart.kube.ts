@@ -255,7 +255,7 @@ describe('the Helm chart', function () {
     assert.equal((await only('ClusterRole', USES['for all namespaces']!)).metadata.name, 'warmroute-llm');
   });
 
-  it('takes bodies of gateways that say nothing of them for streamed where it follows a pool, and for buffered elsewhere', async () => {
+  it('takes bodies of gateways that say nothing of them for streamed where it follows a pool, and for buffered otherwise', async () => {
     assert.equal(
       (await deployed({ inferencePool: { create: true } })).env.WARMROUTE_UNSAID_BODY_MODE,
       'FULL_DUPLEX_STREAMED',
