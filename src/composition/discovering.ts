@@ -113,7 +113,7 @@ export interface DiscoveryParts {
 }
 
 export interface Discovery {
-  /** What is not known yet, in words; undefined: every source has told all that it knew at first. */
+  /** What is not known yet, in words; undefined: every source has said all that it knew at first. */
   readonly missing: string | undefined;
   /** Ready pods of which it is not known which model they serve. */
   readonly unnamed: number;
