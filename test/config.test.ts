@@ -101,10 +101,21 @@ describe('configuration', () => {
       assert.lengthOf(ofBoth, 2);
     });
 
-    it('is shown with its default, which depends on other settings', () => {
-      const loaded = readConfig({});
-      assert(loaded.kind === 'valid');
-      assert.deepInclude(loaded.effective, { name: 'WARMROUTE_TLS', value: 'off', source: 'default' });
+    it('is self-signed by default where an inference gateway dials, and shown with that default', () => {
+      const pool = { WARMROUTE_DISCOVERY: 'file,inference-pool', WARMROUTE_INFERENCE_POOL: 'llm/pool' };
+      for (const [environment, value] of [
+        [{}, 'off'],
+        [{ WARMROUTE_DISCOVERY: 'kubernetes' }, 'off'],
+        [pool, 'self-signed'],
+      ] as const) {
+        const loaded = readConfig(environment);
+        assert(loaded.kind === 'valid');
+        assert.equal(loaded.config.tls, value);
+        assert.deepInclude(loaded.effective, { name: 'WARMROUTE_TLS', value, source: 'default' });
+      }
+      const off = readConfig({ ...pool, WARMROUTE_TLS: 'off' });
+      assert(off.kind === 'valid');
+      assert.equal(off.config.tls, 'off', 'what is set is not overruled');
     });
   });
 
