@@ -20,6 +20,9 @@ export interface EnginePodsOptions {
   readonly onProblem: (problem: PodProblem) => void;
 }
 
+/** Of one pod: whoever may write its annotations could say something else all the time. */
+const MAX_TOLD = 32;
+
 /** What was made of a Pod: the same as long as nothing changes, so that a change of one costs what one does. */
 interface Known extends EnginesInPod {
   readonly object: PodObject;
@@ -118,7 +121,7 @@ export class EnginePods {
 
   #tell(problem: PodProblem, told = this.#known.get(problem.pod)!.told): void {
     const key = JSON.stringify(problem);
-    if (told.has(key)) return;
+    if (told.has(key) || told.size >= MAX_TOLD) return;
     told.add(key);
     this.#options.onProblem(problem);
   }
