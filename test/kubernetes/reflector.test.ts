@@ -106,6 +106,14 @@ describe('the reflector', () => {
       ]);
     });
 
+    it('in smaller pages, where somebody has made objects that are very long', async () => {
+      for (let i = 0; i < 30; i++) pod(`p${i}`, { spec: { long: 'x'.repeat(1_000_000) } });
+      const { fact } = start();
+      assert.deepInclude(await fact('listed'), { objects: 30, pages: 6 });
+      const limits = api.requests.all.map(({ query }) => query.get('limit'));
+      assert.deepEqual(limits.slice(0, 3), ['100', '25', '5']);
+    });
+
     it('in pages, whose objects come into force together', async () => {
       for (let i = 0; i < 240; i++) pod(`pod-${i}`);
       const { fact, sets } = start();
