@@ -54,6 +54,8 @@ export async function* listPages(
       const answer = await client.get(path, asked, limit.signal, maxBytes);
       const page = readPage(answer);
       yield page;
+      if (token !== undefined && page.continueToken === token)
+        throw new KubernetesError('malformed', `${path}: a list that goes on where it was`);
       token = page.continueToken;
     } catch (error) {
       throw limit.isOver ? late(path) : error;

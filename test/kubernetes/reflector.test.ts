@@ -476,12 +476,21 @@ describe('the reflector', () => {
         'null',
         '{"metadata":{"resourceVersion":"1"},"items":7}',
         '{"metadata":{},"items":[]}',
+        '{"kind":"Table","metadata":{"resourceVersion":"1"},"rows":[]}',
       ]) {
         failOnce('list', { kind: 'bytes', chunks: [answer] });
         const { fact, reflector } = start();
         assert.equal((await fact('failed')).error, 'malformed');
         await reflector.stop();
       }
+    });
+
+    it('by a list that does not go on', async () => {
+      const page = '{"metadata":{"resourceVersion":"1","continue":"here"},"items":[]}';
+      api.fault = () => ({ kind: 'bytes', chunks: [page] });
+      const { fact } = start();
+      assert.match((await fact('failed')).message, /goes on where it was/);
+      assert.equal(api.requests.all.length, 2);
     });
 
     it('by a list whose items are null', async () => {
