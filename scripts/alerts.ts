@@ -63,7 +63,7 @@ export const ALERTS: readonly Alert[] = [
     expr: 'sum by (instance) (rate(warmroute_abandoned_requests_total{during="decision"}[10m])) / sum by (instance) (rate(warmroute_decision_seconds_count[10m])) > 0.05',
     for: '10m',
     severity: 'warning',
-    summary: 'Requests are given up while {{ $labels.instance }} decides',
+    summary: 'Requests are abandoned while {{ $labels.instance }} decides',
     description:
       '{{ $value | humanizePercentage }} of the requests end before they have their decision: Envoy’s message_timeout is shorter than the router’s deadline, or clients leave.',
   },

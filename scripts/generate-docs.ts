@@ -54,6 +54,7 @@ const row = (cells: readonly string[]) => `| ${cells.map(cell => cell.replaceAll
 const [remoteTokenizer, remoteTokenizerInAibrix] = SETTINGS.useRemoteTokenizer.names.map(code);
 const [kvEventSync, kvEventSyncInAibrix] = SETTINGS.kvEventSync.names.map(code);
 const podsFile = code(SETTINGS.podsFile.names[0]);
+const discovery = code(SETTINGS.discovery.names[0]);
 
 const INTRODUCTION = `<!-- Generated from src/settings/settings.ts by \`npm run generate\`. Do not edit. -->
 
@@ -66,7 +67,7 @@ variable counts as unset. Everything is read and checked at start, and all mista
 warmroute check-config   # prints the configuration in force, or every mistake in it; exit code 1 on mistakes
 \`\`\`
 
-The only setting without which \`warmroute serve\` does not start is ${podsFile}.
+\`warmroute serve\` needs to know where pods are known from, and nothing else: ${podsFile}, or ${discovery}.
 
 ## The three modes
 

@@ -47,7 +47,8 @@ const ABOUT: Readonly<Record<Family, string>> = {
 Of AIBrix at commit e3e10f9e (August 2026). \`gateway_pod\` is the host name, which in Kubernetes is the name of the pod. Labels of engine
 pods: \`namespace\` and \`pod\` from the pod's name, \`engine_type\`, \`roleset\`, \`role\` and \`role_replica_index\` from its labels
 \`model.aibrix.ai/engine\` (default \`vllm\`), \`roleset-name\`, \`role-name\` and \`role-replica-index\`. Prometheus renames \`pod\` and
-\`namespace\` to \`exported_pod\` and \`exported_namespace\`, unless told otherwise, as it does with AIBrix's.
+\`namespace\` to \`exported_pod\` and \`exported_namespace\`, as it does with AIBrix's, unless
+\`honorLabels\` is set, as in the ServiceMonitor of our Helm chart.
 
 Not there: \`gateway_*_token*\`, \`gateway_requests_with_usage_total\`, \`gateway_first_token_delay_over_1s_total\` and the
 \`gateway_*_time_bucket_total\`, \`_ttft_\` and \`_tpot_\` (answers are not read); \`gateway_prefill_*\` and \`pd_selected_*\` (prefill and

@@ -177,7 +177,8 @@ rules. The same under the names of AIBrix and llm-d: [metrics-families.md](metri
   nothing, which \`rate\` and \`increase\` take for what it is.
 - Histograms have no label of a pod: each value would cost a line per bucket.
 - A label that does not apply is left out (\`why\` of a publisher that is live).
-- Prometheus renames \`pod\` to \`exported_pod\` where its own target labels have a \`pod\`: set \`honorLabels: true\` for this job.`;
+- Prometheus renames \`pod\` to \`exported_pod\` where its own target labels have a \`pod\`: set \`honorLabels: true\` for this job, as the
+  ServiceMonitor of the Helm chart does.`;
 
 const BY_OPERATION =
   'Rates are of `_count` and `_total`, quantiles of `_bucket`: `histogram_quantile(0.99, sum by (le) (rate(warmroute_decision_seconds_bucket[5m])))`.';

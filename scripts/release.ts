@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bump } from './release/bump.ts';
-import { problemsBefore, readPackage, repositoryName } from './release/checks.ts';
+import { imageName, problemsBefore, readPackage, repositoryName } from './release/checks.ts';
 import { type Publication, publishCommands } from './release/publish.ts';
 import { run, typed } from './release/run.ts';
 import { debianPackages, imageSbom, nodeOf, packageSbom } from './release/sbom.ts';
@@ -100,7 +100,7 @@ async function makeArtifacts(clone: string, notes: string): Promise<Publication>
   await writeSbom('npm', ofPackage);
 
   const { repository } = await readPackage(clone);
-  const image = `ghcr.io/${repositoryName(repository.url).toLowerCase()}`;
+  const image = imageName(repository.url);
   const imageArguments = await describeImage(clone);
   if (engine) {
     const local = `warmroute:${version}`;

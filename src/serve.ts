@@ -1,18 +1,23 @@
 /** The composition root of `warmroute serve`: every part is made, joined and stopped here. */
 import { randomInt, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { binding, hostAndPort } from './addresses.ts';
 import { type CacheState, createCacheState } from './cache/cache-state.ts';
+import { binding, hostAndPort } from './composition/addresses.ts';
+import { createConfirmations } from './composition/confirming.ts';
+import { startDiscovery } from './composition/discovering.ts';
+import { readEngineAccess } from './composition/engine-access.ts';
+import { createEngineMetrics } from './composition/engine-loads.ts';
+import { openGrpcPorts } from './composition/grpc-ports.ts';
+import { createReadPath } from './composition/read-path.ts';
+import { type Phase, readinessIn } from './composition/readiness.ts';
+import { createTokenizer } from './composition/tokenizing.ts';
+import { Warmup } from './composition/warmup.ts';
 import { type Config, type Environment, processEnvironment } from './config.ts';
-import { startDiscovery } from './discovering.ts';
-import { endpointOf, type Pod } from './domain.ts';
-import { readEngineAccess } from './engine-access.ts';
+import { endpointOf } from './domain.ts';
 import { HealthPoller, type HealthPollerOptions } from './engine-api/health-poller.ts';
-import { createEngineMetrics } from './engine-loads.ts';
 import { Engines } from './engines/engines.ts';
 import { type PodKeeper, PodLives } from './engines/pod-lives.ts';
 import { EventFeed, type FeedFact, type PublisherReport } from './events/event-feed.ts';
-import { openGrpcPorts } from './grpc-ports.ts';
 import { PodsHealth } from './health/pods-health.ts';
 import { Listeners } from './listeners.ts';
 import { startAdmin } from './ops/admin/admin.ts';
@@ -44,28 +49,14 @@ import { exporterFor, startTelemetry, type TraceSink } from './ops/telemetry.ts'
 import { reportTokenizer } from './ops/tokenizer-report.ts';
 import { PodRegistry } from './pods/registry.ts';
 import { BlockHasher } from './prompt/blocks.ts';
-import { modelAtStart } from './prompt/model-at-start.ts';
 import { pathRules } from './prompt/paths.ts';
-import { parsePrompt } from './prompt/request.ts';
 import type { Tokenizer } from './prompt/tokenizer.ts';
-import { withAnyPod } from './routing/any-pod.ts';
-import { createCandidates } from './routing/candidates.ts';
-import { Confirmations } from './routing/confirmations.ts';
 import { Load } from './routing/load.ts';
-import { createPicker } from './routing/policy.ts';
-import { createPrefixLookup } from './routing/prefix-lookup.ts';
-import { PromptHistory } from './routing/prompt-history.ts';
-import { withReadableBody } from './routing/readable-body.ts';
 import { ResponseOwners } from './routing/response-owners.ts';
-import { retriesFor } from './routing/retries.ts';
-import { createRoute } from './routing/route.ts';
-import { type AreFull, createShedding, queueAt } from './routing/shedding.ts';
 import { SETTINGS } from './settings/settings.ts';
 import { asksFor } from './strategies.ts';
 import { monotonicClock } from './time.ts';
-import { blockSizes, createTokenizer, maxBlocksPerPrompt } from './tokenizing.ts';
 import { VERSION } from './version.ts';
-import { Warmup } from './warmup.ts';
 
 export interface ServeParts {
   readonly log: Logger;
@@ -98,7 +89,7 @@ export interface RunningServer {
 export async function serve(config: Config, parts: ServeParts): Promise<RunningServer> {
   const { log } = parts;
   const stops: (() => unknown)[] = [];
-  let phase: 'starting' | 'serving' | 'stopping' = 'starting';
+  let phase: Phase = 'starting';
   /** Once there is a server that has a health. */
   let showHealth = () => {};
   try {
@@ -198,17 +189,8 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     });
     const confirmationReport = reportConfirmations(instruments, log);
     const confirmations = usesKvEvents
-      ? new Confirmations({
-          index: cache.index,
-          holders: cache.holders,
-          catalog: cache.catalog,
-          isFollowed: pod => pod.kvEvents.kind !== 'none' && !feed.leavesOut(pod.name),
-          now: monotonicClock,
-          onConfirmation: confirmationReport.confirmation,
-          onDoubt: confirmationReport.doubt,
-        })
+      ? createConfirmations({ cache, feed, facts, report: confirmationReport })
       : undefined;
-    if (confirmations !== undefined) facts.add(fact => hearInterruption(confirmations, fact));
     const healthReport = reportHealth(instruments, log);
     const health = new PodsHealth({
       onChange(change) {
@@ -233,45 +215,10 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     const scrapeReport = reportScrapes(instruments, log);
     const engineMetrics = createEngineMetrics(config, { scheme, ca: access.ca, onFact: scrapeReport.hear });
     stops.push(() => engineMetrics.stop());
-    const decide = createRoute({
-      parse: observed.parse(parsePrompt),
-      modelAtStart,
-      registry,
-      candidates: createCandidates({ registry, health }),
-      health,
-      tokenize: observed.tokenize((prompt, pods, signal) => tokenizer.tokenize(prompt, pods, signal)),
-      lookup: observed.lookup(
-        createPrefixLookup({
-          cache,
-          source: usesKvEvents ? 'engines' : 'history',
-          hasher: observed.hasher(hasher),
-          defaultBlockSizeTokens: blockSizes(config),
-          maxBlocksPerPrompt: maxBlocksPerPrompt(config),
-        }),
-      ),
-      history: new PromptHistory({
-        maxEntries: config.historyBlocks,
-        timeToLiveMs: config.historyMs,
-        seed: randomInt(0x100000000),
-        now: monotonicClock,
-      }),
-      responses,
-      pick: observed.pick(createPicker(config)),
-      engineLoad: pod => engineMetrics.loadOf(pod),
-      confirmations,
-      load,
-      defaultStrategy: config.defaultStrategy,
-      areFull: sheddingFor(config, pod => queueAt(load.running(pod), engineMetrics.loadOf(pod))),
-      retries: retriesFor(config.fallbackEndpoints),
-      deadlineMs: config.decisionTimeoutMs,
+    const route = createReadPath(config, {
+      ...{ observed, registry, cache, hasher, tokenizer, health, load, responses },
+      ...{ engineMetrics, confirmations },
     });
-    const route = withAnyPod(
-      withReadableBody(decide, {
-        maxBodyBytes: config.maxBodyBytes,
-        deadlineMs: config.decisionTimeoutMs,
-        now: monotonicClock,
-      }),
-    );
 
     // Who builds on another stands behind it.
     const keepers: readonly PodKeeper[] = [
@@ -315,7 +262,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
         debug: config.adminDebug ? 'everyone' : 'loopback',
         metrics: (_, response) => metrics.answer(response),
         version: VERSION,
-        isReady: () => readiness(phase, discovery.missing, registry, warmup, feed),
+        isReady: () => readinessIn(phase, { registry, warmup, feed, discovery }),
         models: () => registry.models(),
         publishers: () => [
           ...engines.snapshot(),
@@ -340,7 +287,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     const grpc = await openGrpcPorts({
       config,
       extProc: {
-        route: observed.route(route),
+        route,
         unsaidMode: config.unsaidBodyMode,
         bodyDeadlineMs: {
           STREAMED: Math.min(config.decisionTimeoutMs, config.bodyTimeoutMs),
@@ -368,8 +315,8 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     });
     stops.push(() => grpc.stop());
     showHealth = () => {
-      const isReady = registry.ready && warmup.isOver && discovery.missing === undefined;
-      grpc.setReadiness(isReady ? 'SERVING' : 'NOT_SERVING');
+      const { ready } = readinessIn('serving', { registry, warmup, feed, discovery });
+      grpc.setReadiness(ready ? 'SERVING' : 'NOT_SERVING');
     };
     showHealth();
     reportDiscovery(instruments, () => ({
@@ -423,38 +370,9 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
 /** What llm-d's metrics call the pods where no InferencePool gives them a name. */
 const DEFAULT_POOL = 'warmroute';
 
-/** undefined: no request is dropped. */
-function sheddingFor({ shedQueue: queue }: Config, queueOf: (pod: Pod) => number): AreFull | undefined {
-  return queue === undefined ? undefined : createShedding({ queue, queueOf });
-}
-
 /** undefined: no pod is asked how it is. */
 function createPoller(options: HealthPollerOptions): HealthPoller | undefined {
   return options.intervalMs === 0 ? undefined : new HealthPoller(options);
-}
-
-/** What was announced before it says nothing of what is held now. */
-function hearInterruption(confirmations: Confirmations, fact: FeedFact): void {
-  const { pod, rank } = fact;
-  if (fact.kind === 'forgotten' || (fact.kind === 'applied' && fact.event === 'cleared'))
-    confirmations.interrupted(pod);
-  else if (fact.kind === 'link' && fact.event === 'lost') confirmations.broke(pod, rank);
-  else if (fact.kind === 'link' && fact.event === 'connected') confirmations.resumed(pod, rank);
-}
-
-function readiness(
-  phase: 'starting' | 'serving' | 'stopping',
-  missing: string | undefined,
-  registry: PodRegistry,
-  warmup: Warmup,
-  feed: EventFeed,
-) {
-  if (phase !== 'serving') return { ready: false, why: phase };
-  if (missing !== undefined) return { ready: false, why: missing };
-  if (!registry.ready) return { ready: false, why: 'no pod is known' };
-  if (warmup.isOver) return { ready: true, why: 'ok' };
-  const { settled, publishers } = feed.progress;
-  return { ready: false, why: `warming up: ${settled} of ${publishers} event streams are learned` };
 }
 
 function traceSink(config: Config): TraceSink {

@@ -170,7 +170,7 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
   grpcIdleMs: elsewhere('test/e2e/idle-connection.test.ts'),
   grpcMaxConnections: elsewhere('test/serve.test.ts'),
   decisionTimeoutMs: elsewhere('test/e2e/deadline.test.ts'),
-  warmupMs: elsewhere('test/warmup.test.ts'),
+  warmupMs: elsewhere('test/composition/warmup.test.ts'),
   drainMs: elsewhere('test/main.test.ts'),
 
   drainBodiesMs: here('lets bodies come to their end, or cuts them', async () => {

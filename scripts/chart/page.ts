@@ -35,6 +35,7 @@ const AGREEMENTS = `## What the chart makes agree
 | \`terminationGracePeriodSeconds\` | \`WARMROUTE_DRAIN_MS\` + \`WARMROUTE_DRAIN_BODIES_MS\` + 10 s; a lower one is refused |
 | ports of the container, of probes and of the NetworkPolicy | \`WARMROUTE_GRPC_ADDRESS\`, \`WARMROUTE_ADMIN_ADDRESS\`, \`WARMROUTE_HEALTH_ADDRESS\` |
 | Role, ClusterRole, ServiceAccount token | \`WARMROUTE_DISCOVERY\`, \`WARMROUTE_KUBERNETES_NAMESPACES\`, \`WARMROUTE_INFERENCE_POOL\` |
+| \`WARMROUTE_UNSAID_BODY_MODE\`, unless \`config\` has it | \`FULL_DUPLEX_STREAMED\` where an InferencePool is followed: gateways that do not say how they send bodies stream them |
 | \`messageTimeout\` of the EnvoyExtensionPolicy | \`WARMROUTE_DECISION_TIMEOUT_MS\` + 200 ms |
 | \`bufferLimit\` of the ClientTrafficPolicy | \`WARMROUTE_MAX_BODY_BYTES\` |
 

@@ -5,10 +5,14 @@ import { join } from 'node:path';
 import { releasedChangelog } from './changelog.ts';
 import { run } from './run.ts';
 
+/** What stands before our version in a manifest. */
+export const IN_MANIFESTS =
+  /^\s*(app\.kubernetes\.io\/version: "?|(- )?image: (ghcr\.io\/[^/]+\/)?warmroute:)/;
+
 /** Each finds the old version by what stands before it. */
 const PLACES: readonly { readonly files: string; readonly before: RegExp }[] = [
   { files: 'deploy/helm/*/Chart.yaml', before: /^(version|appVersion): "?/ },
-  { files: 'deploy/**/*.yaml', before: /^\s*(app\.kubernetes\.io\/version: "?|(- )?image: warmroute:)/ },
+  { files: 'deploy/**/*.yaml', before: IN_MANIFESTS },
 ];
 
 /** Of a checkout. The date is that of the changelog's heading, as 2026-01-31. Returns the notes of the release. */

@@ -40,6 +40,11 @@ export async function problemsBefore(folder: string, version: string): Promise<r
   return problems;
 }
 
+/** Where the image of a repository is pushed: `ghcr.io/owner/name`. */
+export function imageName(repositoryUrl: string): string {
+  return `ghcr.io/${repositoryName(repositoryUrl).toLowerCase()}`;
+}
+
 /** `owner/name` of a repository's address. */
 export function repositoryName(url: string): string {
   return /([^/:]+\/[^/]+?)(\.git)?$/.exec(url)?.[1] ?? url;

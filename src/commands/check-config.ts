@@ -1,6 +1,6 @@
+import { planDiscovery } from '../composition/discovering.ts';
+import { tlsProblem } from '../composition/grpc-ports.ts';
 import { loadConfig, unknownNames } from '../config.ts';
-import { planDiscovery } from '../discovering.ts';
-import { tlsProblem } from '../grpc-ports.ts';
 import { checkPodsFile } from '../pods/discovery.ts';
 import { describeProblem } from '../pods/problem.ts';
 import { CommandError } from './command-error.ts';

@@ -1,5 +1,5 @@
+import { planDiscovery } from '../composition/discovering.ts';
 import { type Config, loadConfig, namesWithoutEffect, unknownNames } from '../config.ts';
-import { planDiscovery } from '../discovering.ts';
 import { KubernetesError } from '../kubernetes/kubernetes.ts';
 import { createStdoutLogger, type Logger } from '../ops/log/log.ts';
 import type { LogOutput } from '../ops/log/log-output.ts';

@@ -95,7 +95,7 @@ export class EngineMetrics {
     if (this.#options.use !== 'on_demand') this.#begin(followed);
   }
 
-  /** Nothing is told of this pod after this is called. */
+  /** Nothing is reported of this pod after this is called. */
   leave(pod: string): void {
     this.#followed.get(pod)?.leaving.abort();
     this.#followed.delete(pod);

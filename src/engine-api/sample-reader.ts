@@ -17,7 +17,7 @@ export class SampleReader {
   #rest = '';
   #skipsLine = false;
 
-  /** @param wanted by the name of the sample: what is to be told of it */
+  /** @param wanted by the name of the sample: what is to be read of it */
   constructor(wanted: ReadonlyMap<string, OnSample>) {
     this.#wanted = wanted;
   }

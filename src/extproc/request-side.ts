@@ -58,7 +58,7 @@ export interface ExchangeOptions extends reply.Disclosure {
   readonly models: () => readonly ModelEntry[];
   /** Whether to ask for the response of the request that is coming in, where Envoy does not show it anyway. */
   readonly watchNext: () => Visibility;
-  /** Whether requests with this `routing-strategy` header are told where their session is. */
+  /** Whether requests with this `routing-strategy` header are answered with where their session is. */
   readonly keepsSession: (strategy: string | undefined) => boolean;
   /** For requests that come without an `x-request-id`. */
   readonly newRequestId: () => string;
@@ -159,8 +159,8 @@ export class RequestSide {
     if (decision.kind === 'passed') return this.#settle(owed, reply.passMutation(decision));
     if (decision.kind === 'routed') {
       const { destinationEndpoints } = this.#options;
-      const told = { requestId: this.requestId, disclosure: this.#options, destinationEndpoints };
-      return this.#settle(owed, reply.mutationOf(decision, told));
+      const options = { requestId: this.requestId, disclosure: this.#options, destinationEndpoints };
+      return this.#settle(owed, reply.mutationOf(decision, options));
     }
     if (extent === 'late_body' || extent === 'buffers_full')
       this.#facts.push({ kind: 'undecided', why: extent });

@@ -33,7 +33,7 @@ export function tlsHandshakes(parts: HandshakeParts): (socket: Socket) => void {
   const { identity, maxMs, onSecure, onFailed } = parts;
   let shown = identity();
   const asksClients = shown.clientCa !== undefined;
-  // It never listens: connections are accepted, counted and bounded elsewhere.
+  // It never listens: connections are accepted, counted and bounded by the caller.
   const server = createServer({
     ...contextOf(shown),
     ALPNProtocols: [PROTOCOL],
@@ -45,7 +45,7 @@ export function tlsHandshakes(parts: HandshakeParts): (socket: Socket) => void {
   server.on('secureConnection', socket => {
     // What goes wrong later ends its streams.
     socket.on('error', () => {});
-    // Envoy negotiates nothing unless it is told to, and inference gateways do not tell it: kgateway's configuration has no
+    // Envoy negotiates nothing unless it is configured to, and inference gateways do not configure it: kgateway's configuration has no
     // `alpn_protocols`. Node would speak HTTP/1 then, which nobody does who dials an external processor.
     if (socket.alpnProtocol === false) socket.alpnProtocol = PROTOCOL;
     onSecure(socket);

@@ -21,7 +21,7 @@ export interface Requests {
 const ANSWER_MS = 30_000;
 /**
  * Bookmarks come about once a minute, but only while the API server hears of progress: of changes of other objects of the kind, or from
- * an etcd that tells of it (kubeadm has it do so every five seconds). Elsewhere a quiet watch is asked anew, which costs one request.
+ * an etcd that tells of it (kubeadm has it do so every five seconds). Without one a quiet watch is asked for again, which costs one request.
  */
 const SILENCE_MS = 90_000;
 /** So that the watches of all who were disconnected together do not end together. */

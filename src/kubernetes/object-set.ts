@@ -1,4 +1,4 @@
-/** The objects of one path as the API server told of them last; of each only what is wanted. */
+/** The objects of one path as the API server last sent them; of each only what is wanted. */
 import { identityOf } from './api-object.ts';
 
 interface Kept<T> {

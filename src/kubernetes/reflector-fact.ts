@@ -6,7 +6,7 @@ export type RelistReason =
   | 'expired'
   /** A list that took longer than its continue token lived. */
   | 'list_expired'
-  /** An event that could not be read: what it told is not known. */
+  /** An event that could not be read: what it said is not known. */
   | 'malformed'
   /** The API server does not take the watch as it is asked for, or fails again and again. */
   | 'refused'

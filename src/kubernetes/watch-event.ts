@@ -9,7 +9,7 @@ export type WatchEvent =
   /** The API server has accepted the watch; not on the wire. */
   | { readonly type: 'OPENED' }
   | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: unknown }
-  /** Of the object there is only `metadata.resourceVersion`: all that happened up to there has been told. */
+  /** Of the object there is only `metadata.resourceVersion`: all that happened up to there has been sent. */
   | { readonly type: 'BOOKMARK'; readonly object: unknown }
   /** The object is a `Status`; the API server ends the watch after it. */
   | { readonly type: 'ERROR'; readonly object: unknown };

@@ -7,30 +7,30 @@ export const PROFILES = 'model.aibrix.ai/config';
 
 /** @param text what the annotation of a pod says */
 export function profileFindings(about: string, text: string): Finding[] {
-  const told = (weight: Finding['weight'], words: string) => finding(weight, `${about} ${PROFILES}`, words);
+  const note = (weight: Finding['weight'], words: string) => finding(weight, `${about} ${PROFILES}`, words);
   let config: unknown;
   try {
     config = JSON.parse(text);
   } catch {
-    return [told('first', 'is no JSON')];
+    return [note('first', 'is no JSON')];
   }
   const profiles = Object.entries(recordAt(config, 'profiles'));
   const locked = textAt(config, 'lockedRoutingStrategy');
   const strategies = new Set([locked, ...profiles.map(([, profile]) => textAt(profile, 'routingStrategy'))]);
   strategies.delete(undefined);
   const findings = [
-    told(
+    note(
       'first',
       `config profiles are not read: ${quoted([...strategies])} would not be used. Set ROUTING_ALGORITHM, or have clients or routes send the header routing-strategy`,
     ),
   ];
   for (const strategy of strategies) {
     const refused = strategyRefused(strategy!);
-    if (refused !== undefined) findings.push(told('first', refused));
+    if (refused !== undefined) findings.push(note('first', refused));
   }
   if (profiles.some(([, profile]) => Number(textAt(profile, 'requestsPerSecond')) > 0)) {
     findings.push(
-      told(
+      note(
         'dropped',
         'requestsPerSecond: rates are not limited here; Envoy Gateway’s BackendTrafficPolicy can',
       ),

@@ -31,21 +31,21 @@ export function readEngines(objects: readonly KubeObject[], source: CacheSource)
 function findingsOn(engine: EngineTemplate, source: CacheSource): Finding[] {
   const { about, role, command, environment, annotations } = engine;
   const findings: Finding[] = [...eventFindings(engine, source)];
-  const told = (weight: Finding['weight'], text: string) => findings.push(finding(weight, about, text));
+  const note = (weight: Finding['weight'], text: string) => findings.push(finding(weight, about, text));
   if (role !== undefined) {
-    told(
+    note(
       'first',
       `is a ${role} engine: prefill and decode are not routed apart, and requests would go to either. Leave this model with AIBrix, or give it engines that do both`,
     );
   }
   if (/--api-key\b/.test(command) || environment.includes('VLLM_API_KEY')) {
-    told(
+    note(
       'first',
       'wants an API key: Warmroute asks it for tokens with the one in WARMROUTE_ENGINE_API_KEY_FILE',
     );
   }
   if (/--no-enable-prefix-caching\b|--disable-radix-cache\b/.test(command)) {
-    told('first', 'has no prefix cache: nothing is gained by routing to it by prefix');
+    note('first', 'has no prefix cache: nothing is gained by routing to it by prefix');
   }
   if (annotations[PROFILES] !== undefined) findings.push(...profileFindings(about, annotations[PROFILES]));
   return findings;

@@ -1,5 +1,5 @@
 /**
- * What an operator is told of one thing. `first`: what to see to before the swap, since requests would be worse off. `differs`: works,
+ * One thing that an operator should know. `first`: what to see to before the swap, since requests would be worse off. `differs`: works,
  * otherwise than in AIBrix. `dropped`: not taken over. `kept`: as before.
  */
 export interface Finding {

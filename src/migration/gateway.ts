@@ -27,7 +27,7 @@ export interface Gateway {
   readonly sidecars: readonly string[];
 }
 
-/** An environment variable. `reference`: its value is elsewhere, and may be a secret. */
+/** An environment variable. `reference`: its value is not in the manifest, and may be a secret. */
 export type Variable =
   | { readonly kind: 'value'; readonly name: string; readonly value: string }
   | { readonly kind: 'reference'; readonly name: string; readonly from: unknown };

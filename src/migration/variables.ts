@@ -58,10 +58,10 @@ export function takeVariables(variables: readonly Variable[]): TakenVariables {
 function fateOf(variable: Variable): Fate {
   const { name } = variable;
   if (OF_THE_CHART.has(name)) return { findings: [] };
-  const told = (weight: Finding['weight'], text: string) => [finding(weight, name, text)];
+  const noted = (weight: Finding['weight'], text: string) => [finding(weight, name, text)];
   if (name === BEARER_TOKEN) {
     return {
-      findings: told(
+      findings: noted(
         'first',
         'keys are not checked here, and Warmroute refuses to start with it: have Envoy check them before (SecurityPolicy with apiKeyAuth or jwt)',
       ),
@@ -71,24 +71,27 @@ function fateOf(variable: Variable): Fate {
   if (setting === undefined && !name.startsWith('OTEL_')) return { findings: [withoutPlace(name)] };
   if (variable.kind === 'reference') {
     const text = 'its value is not in the manifests: see that it is one that Warmroute takes';
-    return { entry: { name, valueFrom: variable.from }, findings: told('kept', text) };
+    return { entry: { name, valueFrom: variable.from }, findings: noted('kept', text) };
   }
   if (setting === undefined) {
     if (!SECRET.test(name))
-      return { entry: { name, value: variable.value }, findings: told('kept', AS_BEFORE) };
+      return { entry: { name, value: variable.value }, findings: noted('kept', AS_BEFORE) };
     const text =
       'may hold a secret, so its value is not copied: put it into a Secret, and name that in extraEnv';
-    return { findings: told('first', text) };
+    return { findings: noted('first', text) };
   }
   const text = valueHere(name, variable.value);
   if (text === '') return { findings: [] };
   const { error } = setting.read.safeParse(text);
   if (error !== undefined) {
     const why = error.issues.map(({ message }) => message).join('; ');
-    return { findings: told('first', `${shortened(text)} is refused here: ${why}`) };
+    return { findings: noted('first', `${shortened(text)} is refused here: ${why}`) };
   }
   const difference = DIFFERS[name];
-  return { text, findings: difference === undefined ? told('kept', AS_BEFORE) : told('differs', difference) };
+  return {
+    text,
+    findings: difference === undefined ? noted('kept', AS_BEFORE) : noted('differs', difference),
+  };
 }
 
 function withoutPlace(name: string): Finding {

@@ -75,7 +75,7 @@ export function reportKubernetes(
         once.info(
           source,
           { source },
-          'the Kubernetes API said nothing for 90 s, and is asked anew each time: usual where nothing happens and etcd does not tell of its progress',
+          'the Kubernetes API said nothing for 90 s, and is asked again each time: usual where nothing happens and etcd does not tell of its progress',
         );
         break;
       case 'handler_failed':

@@ -81,6 +81,8 @@ const carrier = {
   keys: (headers: Readonly<Record<string, string>>) => Object.keys(headers),
 };
 
+export type Observer = ReturnType<typeof createObserver>;
+
 export function createObserver({ tracer, instruments, log, usesKvEvents }: ObserverParts) {
   const propagator = new W3CTraceContextPropagator();
   const using_kv_sync = String(usesKvEvents);

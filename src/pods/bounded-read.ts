@@ -16,7 +16,7 @@ export interface ReadBounds {
 export const DEFAULT_READ_BOUNDS: ReadBounds = { maxBytes: 8 << 20, timeoutMs: 5_000 };
 
 /**
- * Reads that were given up but have not ended: each has one of libuv's threads, of which there are four by default, and host names
+ * Reads that were abandoned but have not ended: each has one of libuv's threads, of which there are four by default, and host names
  * are resolved on the same.
  */
 const MAX_ABANDONED = 2;

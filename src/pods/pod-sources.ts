@@ -16,12 +16,12 @@ export class PodSources {
   readonly #registry: Pick<PodRegistry, 'replace'>;
   readonly #onConflict: (conflict: AliasConflict) => void;
   readonly #known: (readonly PodEntry[])[] = [];
-  /** Those that were told, as long as they last. */
+  /** Those that were reported, as long as they last. */
   #conflicts = new Set<string>();
   /** By name, the model that it stands for. */
   #roots: ReadonlyMap<string, string> = new Map();
 
-  /** @param onConflict an alias that models of two pods have, told when it begins: the pods of one of them are without it */
+  /** @param onConflict an alias that models of two pods have, reported when it begins: the pods of one of them are without it */
   constructor(
     registry: Pick<PodRegistry, 'replace'>,
     onConflict: (conflict: AliasConflict) => void = () => {},
@@ -50,10 +50,10 @@ export class PodSources {
   #withoutConflicts(all: readonly PodEntry[]): readonly PodEntry[] {
     const { entries, conflicts, roots } = withoutForeignAliases(all, this.#roots);
     this.#roots = roots;
-    const told = this.#conflicts;
+    const reported = this.#conflicts;
     this.#conflicts = new Set(conflicts.map(({ alias, other }) => JSON.stringify([alias, other])));
     for (const conflict of conflicts)
-      if (!told.has(JSON.stringify([conflict.alias, conflict.other]))) this.#onConflict(conflict);
+      if (!reported.has(JSON.stringify([conflict.alias, conflict.other]))) this.#onConflict(conflict);
     return entries;
   }
 

@@ -1,4 +1,4 @@
-/** Parses one pods file on a thread of its own; see `parsePodsFileAside`. Elsewhere it does nothing. */
+/** Parses one pods file on a thread of its own; see `parsePodsFileAside`. On the main thread it does nothing. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { parsePodsFile } from './pods-file.ts';
 

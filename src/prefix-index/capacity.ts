@@ -20,7 +20,7 @@ const BYTES_A_BLOCK = 16 + 1 / LINE + 4 / 0.43;
 const BYTES_A_RUN = 72 + 8;
 /** Stores between two moves of a run to the newest end. */
 const STORES_AN_EPOCH = 1_024;
-/** Given up at once when there is no room. */
+/** Abandoned at once when there is no room. */
 const LEAST_EVICTED = 64;
 
 /** Keeps an index within its bytes: what was stored longest ago is evicted, whoever holds it. */

@@ -34,7 +34,7 @@ export const ENGINES = {
     '536870912',
     'bytes',
     wholeNumber(MIN_INDEX_BYTES, MAX_INDEX_BYTES),
-    'Memory for the index: some 25 bytes per distinct block of all engines together. It is taken as it is needed; above it the blocks stored longest ago are given up, a sequence’s tail before its head.',
+    'Memory for the index: some 25 bytes per distinct block of all engines together. It is taken as it is needed; above it the blocks stored longest ago are evicted, a sequence’s tail before its head.',
   ),
   expectedBlocksTtlMs: setting(
     'Warmroute',

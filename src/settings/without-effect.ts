@@ -1,4 +1,4 @@
-/** Variables of AIBrix that have nothing to steer here; setting them is no mistake. Whoever did is told once, at the start. */
+/** Variables of AIBrix that have nothing to steer here; setting them is no mistake. The log names them once, at the start. */
 export interface WithoutEffect {
   /** A last `*` stands for any more letters. */
   readonly name: string;

@@ -99,7 +99,7 @@ async function observe(
 const ADVICE: Readonly<Record<number, string>> = {
   401: 'the gateway wants a key: --api-key-file, or --header',
   403: 'the gateway lets this client not in: --api-key-file, or --header',
-  404: 'name a model that is served with --model, or try --api completions',
+  404: 'name a model that is served with --model, or the other API with --api',
 };
 
 /** The JSON of an answer with 200; throws SmokeFailure for any other. */

@@ -1,10 +1,11 @@
 import { globSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { assert } from 'chai';
-import { CHART, VALUES_SCHEMA } from '../../scripts/chart/files.ts';
+import { CHART, PROJECT, VALUES_SCHEMA } from '../../scripts/chart/files.ts';
 import { generatedFiles } from '../../scripts/chart/generate.ts';
 import type { Schema } from '../../scripts/chart/schema.ts';
 import { type Described, describedValues } from '../../scripts/chart/values.ts';
+import { imageName, readPackage } from '../../scripts/release/checks.ts';
 import { SETTINGS, type Setting, WITHOUT_EFFECT } from '../../src/settings/settings.ts';
 
 const settings = Object.values<Setting<unknown>>(SETTINGS);
@@ -42,6 +43,14 @@ describe('the Helm chart', () => {
       }
     };
     compare('', values, schema.properties);
+  });
+
+  it('takes its image from where releases are pushed', async () => {
+    const { repository } = await readPackage(PROJECT);
+    const image = values
+      .find(({ name }) => name === 'image')
+      ?.members.find(({ name }) => name === 'repository');
+    assert.equal(image?.fallback, imageName(repository.url));
   });
 
   it('takes the settings that there are, and no others', () => {

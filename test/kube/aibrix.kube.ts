@@ -230,7 +230,9 @@ describe('deploy/aibrix, on a real API server', function () {
       const kustomization = {
         resources: ['aibrix-0.7.0-core.yaml', 'warmroute.yaml'],
         patches: [{ path: 'swap.yaml' }],
-        images: [{ name: 'warmroute', newName: 'registry.example.com/warmroute', newTag: '1.2.3' }],
+        images: [
+          { name: 'ghcr.io/warmroute/warmroute', newName: 'registry.example.com/warmroute', newTag: '1.2.3' },
+        ],
       };
       await writeFile(join(folder, 'kustomization.yaml'), stringify(kustomization));
       const built = parseAllDocuments(await kubectl(['kustomize', folder])).map(each => each.toJS()) as {

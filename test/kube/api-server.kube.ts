@@ -3,6 +3,7 @@ import { assert } from 'chai';
 import type { SimulatedEngine } from '../../src/simulator/engine.ts';
 import { eventually } from '../support/eventually.ts';
 import type { ProgramProcess } from '../support/program.ts';
+import { inLongRuns } from './world/long.ts';
 import { adminPage, KubeWorld, knows, knowsWithin } from './world/world.ts';
 
 /** The API server sends a bookmark every minute. */
@@ -70,7 +71,7 @@ describe('A real API server', function () {
     await knows(program, engine.name, next.name);
   });
 
-  it('that is not heard any more: a connection without a word is given up', async () => {
+  inLongRuns('that is not heard any more: a connection without a word is given up', async () => {
     const program = await router();
     world.wire.freeze();
     const next = await putNext();

@@ -70,6 +70,31 @@ const CONTRADICTIONS: readonly Refused[] = [
     /set envoyGateway\.caConfigMap, or config\.WARMROUTE_TLS to off/,
   ],
   [
+    'pods that are not looked for',
+    { pods: [{ name: 'a' }], config: { WARMROUTE_DISCOVERY: 'kubernetes' } },
+    /WARMROUTE_PODS_FILE is set .* is kubernetes: add file/,
+  ],
+  [
+    'a pool that is not followed',
+    { inferencePool: { create: true }, config: { WARMROUTE_DISCOVERY: 'kubernetes' } },
+    /WARMROUTE_INFERENCE_POOL is set .* is kubernetes: add inference-pool/,
+  ],
+  [
+    'a pods file that is not there',
+    { config: { WARMROUTE_DISCOVERY: 'file' } },
+    /WARMROUTE_DISCOVERY is file, but WARMROUTE_PODS_FILE is not set/,
+  ],
+  [
+    'events without the engines’ tokenizer',
+    { config: { AIBRIX_USE_REMOTE_TOKENIZER: false } },
+    /AIBRIX_KV_EVENT_SYNC_ENABLED needs config\.AIBRIX_USE_REMOTE_TOKENIZER/,
+  ],
+  [
+    'two spellings of a switch that disagree',
+    { config: { AIBRIX_PREFIX_CACHE_KV_EVENT_SYNC_ENABLED: false } },
+    /contradict each other: set the first/,
+  ],
+  [
     'fewer replicas at most than at least',
     { autoscaling: { enabled: true, minReplicas: 9 } },
     /autoscaling\.minReplicas is above/,
@@ -167,7 +192,11 @@ describe('the Helm chart', function () {
       ['in a file', { pods: [{ name: 'a' }] }, 'file'],
       ['in a pool that it makes', { inferencePool: { create: true } }, 'inference-pool'],
       ['in a file and a pool', { pods: [{}], inferencePool: { create: true } }, 'file,inference-pool'],
-      ['as config says', { pods: [{}], config: { WARMROUTE_DISCOVERY: 'kubernetes' } }, 'kubernetes'],
+      [
+        'as config says',
+        { pods: [{}], config: { WARMROUTE_DISCOVERY: 'kubernetes,file' } },
+        'kubernetes,file',
+      ],
     ];
     for (const [where, values, sources] of SOURCES)
       it(where, async () => assert.equal((await deployed(values)).env.WARMROUTE_DISCOVERY, sources));
@@ -206,6 +235,54 @@ describe('the Helm chart', function () {
         );
       });
     }
+  });
+
+  it('names what it has outside of its namespace after that, where others of its name may have theirs', async () => {
+    const names = (await objects(USES['with a pool of somebody else, and pods by label']!))
+      .filter(({ kind }) => kind === 'Role' || kind === 'RoleBinding')
+      .map(({ kind, metadata, roleRef }) => [
+        kind,
+        metadata.namespace,
+        metadata.name,
+        (roleRef as { name: string } | undefined)?.name,
+      ]);
+    assert.sameDeepMembers(names, [
+      ['Role', 'llm', 'warmroute', undefined],
+      ['RoleBinding', 'llm', 'warmroute', 'warmroute'],
+      ['Role', 'models', 'warmroute-llm', undefined],
+      ['RoleBinding', 'models', 'warmroute-llm', 'warmroute-llm'],
+    ]);
+    assert.equal((await only('ClusterRole', USES['for all namespaces']!)).metadata.name, 'warmroute-llm');
+  });
+
+  it('takes bodies of gateways that say nothing of them for streamed where it follows a pool, and for buffered otherwise', async () => {
+    assert.equal(
+      (await deployed({ inferencePool: { create: true } })).env.WARMROUTE_UNSAID_BODY_MODE,
+      'FULL_DUPLEX_STREAMED',
+    );
+    const config = { WARMROUTE_UNSAID_BODY_MODE: 'BUFFERED' };
+    assert.equal(
+      (await deployed({ inferencePool: { create: true }, config })).env.WARMROUTE_UNSAID_BODY_MODE,
+      'BUFFERED',
+    );
+    assert.notProperty((await deployed({})).env, 'WARMROUTE_UNSAID_BODY_MODE');
+  });
+
+  it('lets the router reach the engines of its pool, by the labels and ports of that', async () => {
+    const policy = await only('NetworkPolicy', {
+      networkPolicy: { enabled: true },
+      inferencePool: { create: true, matchLabels: { app: 'mine' }, targetPorts: [9000] },
+    });
+    const rules = policy.spec.egress as readonly { to?: object[]; ports: object[] }[];
+    const rule = rules.find(
+      ({ to }) => JSON.stringify(to) === '[{"podSelector":{"matchLabels":{"app":"mine"}}}]',
+    );
+    assert.deepEqual(rule?.ports, [{ port: 9000 }, { port: 8000 }, { port: 5557, endPort: 5572 }]);
+  });
+
+  it('has Prometheus keep the engine that a metric is of', async () => {
+    const monitor = await only('ServiceMonitor', { serviceMonitor: { enabled: true } });
+    assert.isTrue(monitor.spec.endpoints[0].honorLabels);
   });
 
   it('has a token for the API server only where it is asked', async () => {

@@ -22,7 +22,7 @@ describe('Envoy Gateway’s controller', function () {
 
   before(async function () {
     const gateway = kubeProgram('envoy-gateway');
-    let why = whyNoController(gateway);
+    let why = await whyNoController(gateway);
     plane = why === undefined ? await ControlPlane.start() : undefined;
     why ??= plane === undefined ? 'there is no kube-apiserver or kubectl' : undefined;
     if (plane === undefined) {

@@ -12,6 +12,7 @@ import { type Reflected, reflect } from '../support/reflected.ts';
 import { TcpSwitch } from '../support/tcp-switch.ts';
 import { findKubeBinaries } from './world/binaries.ts';
 import { KubeCluster } from './world/cluster.ts';
+import { inLongRuns } from './world/long.ts';
 
 const NAMESPACE = 'watched';
 const PODS_PATH = `/api/v1/namespaces/${NAMESPACE}/pods`;
@@ -175,7 +176,7 @@ describe('The reflector with a real API server', function () {
     assert.deepEqual(relists(), [{ kind: 'relist', reason: 'expired' }]);
   });
 
-  it('notices a connection that is dead, by the bookmarks that do not come', async () => {
+  inLongRuns('notices a connection that is dead, by the bookmarks that do not come', async () => {
     const a = await create('a');
     await start().fact('watching');
     wire.freeze();
@@ -196,7 +197,7 @@ describe('The reflector with a real API server', function () {
     await shows({ a, b });
   });
 
-  it('hears bookmarks about once a minute, and so keeps a quiet watch', async () => {
+  inLongRuns('hears bookmarks about once a minute, and so keeps a quiet watch', async () => {
     await start().fact('watching');
     // Without any progress since the list the API server has nothing to say in a bookmark, and sends none.
     const a = await create('a');

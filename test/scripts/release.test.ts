@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { assert } from 'chai';
-import { replaced } from '../../scripts/release/bump.ts';
+import { IN_MANIFESTS, replaced } from '../../scripts/release/bump.ts';
 import { releasedChangelog } from '../../scripts/release/changelog.ts';
 import { problemsBefore, repositoryName } from '../../scripts/release/checks.ts';
 import { publishCommands } from '../../scripts/release/publish.ts';
@@ -63,14 +63,12 @@ describe('the changelog of a release', () => {
 });
 
 describe('a bump', () => {
-  const BEFORE = /^\s*(app\.kubernetes\.io\/version: "?|(- )?image: warmroute:)/;
-
   it('changes the version where it is ours, and nowhere else', () => {
     const text =
-      'a:\n  app.kubernetes.io/version: "0.1.0"\n  image: warmroute:0.1.0\n  image: other:0.1.0\n  image: warmroute:0.1.01\n';
+      'a:\n  app.kubernetes.io/version: "0.1.0"\n  image: ghcr.io/a/warmroute:0.1.0\n  image: other:0.1.0\n  image: warmroute:0.1.01\n';
     const expected =
-      'a:\n  app.kubernetes.io/version: "2.0.0"\n  image: warmroute:2.0.0\n  image: other:0.1.0\n  image: warmroute:0.1.01\n';
-    assert.equal(replaced(text, BEFORE, '0.1.0', '2.0.0'), expected);
+      'a:\n  app.kubernetes.io/version: "2.0.0"\n  image: ghcr.io/a/warmroute:2.0.0\n  image: other:0.1.0\n  image: warmroute:0.1.01\n';
+    assert.equal(replaced(text, IN_MANIFESTS, '0.1.0', '2.0.0'), expected);
   });
 });
 

@@ -59,7 +59,7 @@ export const EVENT_METRICS = {
     unit: 'flag',
     labels: { pod: POD, port: allOf<WatchedPort['what']>()('events', 'replay'), rank: RANK },
     help: '1 for a port of events or replays that nothing answers on',
-    bad: '1: the engine publishes elsewhere, or not at all; no series is good.',
+    bad: '1: the engine publishes on another port, or not at all; no series is good.',
   }),
   kvEvents: counter('warmroute_kv_events_total', {
     unit: 'events',

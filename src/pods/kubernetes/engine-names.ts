@@ -39,7 +39,7 @@ export class NamesOfEngines {
     });
   }
 
-  /** Asks exactly these from now on. One at another address, or of another incarnation, is asked anew. */
+  /** Asks exactly these from now on. One at another address, or of another incarnation, is asked again. */
   follow(pods: readonly Pod[]): void {
     const wanted = new Map(pods.map(pod => [pod.name, pod]));
     for (const [name, pod] of this.#followed) {

@@ -21,14 +21,14 @@ export interface EnginePodsOptions {
 }
 
 /** Of one pod: whoever may write its annotations could say something else all the time. */
-const MAX_TOLD = 32;
+const MAX_REPORTED = 32;
 
 /** What was made of a Pod: the same as long as nothing changes, so that a change of one costs what one does. */
 interface Known extends EnginesInPod {
   readonly object: PodObject;
   readonly ports: EndpointPorts;
-  /** Problems that were told. */
-  readonly told: Set<string>;
+  /** Problems that were reported. */
+  readonly reported: Set<string>;
 }
 
 /**
@@ -80,10 +80,10 @@ export class EnginePods {
   #knownOf(object: PodObject): Known {
     const before = this.#known.get(object.key);
     if (before?.object === object && before.ports === this.#ports) return before;
-    const told = before?.told ?? new Set<string>();
+    const reported = before?.reported ?? new Set<string>();
     const found = enginesIn(object, this.#ports, before?.engines ?? []);
-    for (const problem of found.problems) this.#tell(problem, told);
-    return { object, ports: this.#ports, told, ...found };
+    for (const problem of found.problems) this.#report(problem, reported);
+    return { object, ports: this.#ports, reported, ...found };
   }
 
   /** Of several at one address the one that is ready, and of these the oldest: an address is a node's with `hostNetwork`. */
@@ -100,7 +100,7 @@ export class EnginePods {
       if (owner === undefined || owner === engine) return true;
       const { key } = engine.object;
       if (engine.standing === 'ready')
-        this.#tell({ kind: 'shared_address', pod: key, endpoint, with: owner.pod.name });
+        this.#report({ kind: 'shared_address', pod: key, endpoint, with: owner.pod.name });
       return false;
     });
   }
@@ -113,16 +113,16 @@ export class EnginePods {
       const made = entryOf(engine, served);
       ({ entry } = made);
       this.#entries.set(engine, { served, entry });
-      if (made.problem !== undefined) this.#tell(made.problem);
+      if (made.problem !== undefined) this.#report(made.problem);
     }
     if (entry === undefined && engine.standing === 'ready') this.#unnamed++;
     return entry;
   }
 
-  #tell(problem: PodProblem, told = this.#known.get(problem.pod)!.told): void {
+  #report(problem: PodProblem, reported = this.#known.get(problem.pod)!.reported): void {
     const key = JSON.stringify(problem);
-    if (told.has(key) || told.size >= MAX_TOLD) return;
-    told.add(key);
+    if (reported.has(key) || reported.size >= MAX_REPORTED) return;
+    reported.add(key);
     this.#options.onProblem(problem);
   }
 }

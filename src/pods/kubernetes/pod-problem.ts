@@ -1,6 +1,6 @@
 import type { HintProblem } from './hints.ts';
 
-/** Something about a pod that is not as its owner wants it. Each is told once of a pod. */
+/** Something about a pod that is not as its owner wants it. Each is reported once of a pod. */
 export type PodProblem =
   | ({ readonly kind: 'bad_annotation'; readonly pod: string } & HintProblem)
   /** Neither its labels, its annotations nor its engine say which model it serves: it gets no requests. */

@@ -30,7 +30,7 @@ export class PodsOfPool implements KubernetesSource {
   readonly #options: PodsOfPoolOptions;
   readonly #reflector: Reflector<PoolObject>;
   #pool: PoolObject | undefined;
-  #told: 'missing' | 'found' | undefined;
+  #state: 'missing' | 'found' | undefined;
   /** The last one that was listed, which pods are from. */
   #selected: Selected | undefined;
   /** One that is not listed yet. */
@@ -52,7 +52,7 @@ export class PodsOfPool implements KubernetesSource {
 
   get missing(): string | undefined {
     const pool = `the InferencePool ${this.#options.namespace}/${this.#options.name}`;
-    if (this.#told === undefined) return `${pool} is not read yet`;
+    if (this.#state === undefined) return `${pool} is not read yet`;
     if (this.#pool === undefined) return `${pool} does not exist`;
     return this.#selected === undefined ? `the pods of ${pool} are not listed yet` : undefined;
   }
@@ -71,9 +71,9 @@ export class PodsOfPool implements KubernetesSource {
   #onPool(pool: PoolObject | undefined): void {
     this.#pool = pool;
     const state = pool === undefined ? 'missing' : 'found';
-    if (state !== this.#told && (state === 'missing' || this.#told === 'missing'))
+    if (state !== this.#state && (state === 'missing' || this.#state === 'missing'))
       this.#options.onPool(state);
-    this.#told = state;
+    this.#state = state;
     if (pool === undefined) {
       this.#drop(this.#selected);
       this.#drop(this.#next);

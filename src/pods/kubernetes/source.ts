@@ -12,7 +12,7 @@ export interface KubernetesSource {
   /** Why it is not complete yet, in words; undefined: all that there is was listed once. */
   readonly missing: string | undefined;
   start(): void;
-  /** Afterwards no timer and no connection is left, and nothing is told any more. */
+  /** Afterwards no timer and no connection is left, and nothing is reported any more. */
   stop(): Promise<void>;
 }
 

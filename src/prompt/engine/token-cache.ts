@@ -67,7 +67,7 @@ export function createTokenCache(maxBytes: number): TokenCache {
     return flight;
   }
 
-  /** False if the flight had been given up: another one may be under way by now. */
+  /** False if the flight had been abandoned: another one may be under way by now. */
   function land(key: string, flight: Flight): boolean {
     return flights.get(key) === flight && flights.delete(key);
   }

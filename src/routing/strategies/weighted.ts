@@ -17,7 +17,7 @@ export function weighted(members: readonly WeightedStrategy[], snapshot: Snapsho
   return picked(anyOf(highest(sums), snapshot.random), 'weighted', unscored);
 }
 
-/** One sum per pod, from 0 to 1. @param onUnscored told of members that know too few pods, and so add nothing */
+/** One sum per pod, from 0 to 1. @param onUnscored called with members that know too few pods, and so add nothing */
 export function weightedSums(
   members: readonly WeightedStrategy[],
   snapshot: Snapshot,

@@ -109,13 +109,18 @@ export class KubeCluster {
       // Otherwise its end waits a minute for open watches.
       ...['--shutdown-delay-duration', '0s', '--shutdown-watch-termination-grace-period', '1s'],
     ]);
-    await this.#until('the API server is ready', this.#apiServer, () => this.ask('GET', '/readyz'));
+    await this.#until('the API server is ready', this.#apiServer, () =>
+      this.ask('GET', '/readyz').catch(async error => {
+        // Its certificate may have been read while it was being written.
+        await this.#forgetAgent();
+        throw error;
+      }),
+    );
   }
 
   async stopApiServer(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
     await end(this.#apiServer, signal);
-    await this.#agent?.destroy();
-    this.#agent = undefined;
+    await this.#forgetAgent();
   }
 
   /** It keeps its connections, and does nothing. */
@@ -144,6 +149,11 @@ export class KubeCluster {
     await this.stopApiServer('SIGKILL');
     await end(this.#etcd, 'SIGKILL');
     await rm(this.folder, { recursive: true, force: true });
+  }
+
+  async #forgetAgent(): Promise<void> {
+    await this.#agent?.destroy();
+    this.#agent = undefined;
   }
 
   async #prepare(): Promise<void> {

@@ -1,21 +1,40 @@
 /**
  * Envoy Gateway's controller as a process of its own, against an API server. It makes Deployments for its Envoys there, which nobody runs.
- * It listens on ports that cannot be chosen (18000 and others), so there is one at a time; and it wants its certificates in /certs, which
+ * It listens on ports that cannot be chosen, so there is one at a time; and it wants its certificates in /certs, which
  * is a mount that only it sees. That takes root.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from './helm.ts';
 
 const CERTIFICATES = '/certs';
 
+/** Where it listens, whatever its configuration says. */
+const PORTS = [8_080, 8_081, 9_443, 18_000, 19_000, 19_001];
+
 /** Why the controller cannot run here; undefined where it can. */
-export function whyNoController(binary: string | undefined): string | undefined {
+export async function whyNoController(binary: string | undefined): Promise<string | undefined> {
   if (binary === undefined) return 'there is no envoy-gateway';
-  return process.getuid?.() === 0 ? undefined : 'only root can give it its certificates';
+  if (process.getuid?.() !== 0) return 'only root can give it its certificates';
+  for (const port of PORTS) if (!(await isFree(port))) return `port ${port} is taken, where it has to listen`;
+  return undefined;
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  try {
+    server.listen(port);
+    await once(server, 'listening');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    server.close();
+  }
 }
 
 export interface Controller {
@@ -68,5 +87,4 @@ const CONFIG = {
   kind: 'EnvoyGateway',
   gateway: { controllerName: 'gateway.envoyproxy.io/gatewayclass-controller' },
   provider: { type: 'Kubernetes', kubernetes: { leaderElection: { disable: true } } },
-  telemetry: { metrics: { prometheus: { disable: true } } },
 };

@@ -6,6 +6,30 @@
 {{- fail (printf "terminationGracePeriodSeconds is %d, but a drain may take %d s (WARMROUTE_DRAIN_MS + WARMROUTE_DRAIN_BODIES_MS, and 10 s to end): unset it, or raise it" (int .) $drain) -}}
 {{- end -}}
 {{- end -}}
+{{- $settings := include "warmroute.settings" . | fromJson -}}
+{{- $discovery := get $settings "WARMROUTE_DISCOVERY" -}}
+{{- range $source, $name := dict "file" "WARMROUTE_PODS_FILE" "inference-pool" "WARMROUTE_INFERENCE_POOL" -}}
+{{- $named := eq "true" (include "warmroute.discovers" (list $ $source)) -}}
+{{- $given := ne "" (default "" (get $settings $name)) -}}
+{{- if and $given (not $named) -}}
+{{- fail (printf "%s is set (by config, pods or inferencePool.create), but config.WARMROUTE_DISCOVERY is %s: add %s to it, or unset it" $name $discovery $source) -}}
+{{- end -}}
+{{- if and $named (not $given) (not $.Values.extraEnv) (not $.Values.extraEnvFrom) -}}
+{{- fail (printf "config.WARMROUTE_DISCOVERY is %s, but %s is not set: set it, or pods or inferencePool.create" $discovery $name) -}}
+{{- end -}}
+{{- end -}}
+{{- $switches := dict -}}
+{{- range $what := list "USE_REMOTE_TOKENIZER" "KV_EVENT_SYNC_ENABLED" -}}
+{{- $short := get $settings (printf "AIBRIX_%s" $what) -}}
+{{- $long := get $settings (printf "AIBRIX_PREFIX_CACHE_%s" $what) -}}
+{{- if and $short $long (ne $short $long) -}}
+{{- fail (printf "config.AIBRIX_%s and config.AIBRIX_PREFIX_CACHE_%s contradict each other: set the first (the chart has a default for it) and leave out the second" $what $what) -}}
+{{- end -}}
+{{- $_ := set $switches $what (default $long $short) -}}
+{{- end -}}
+{{- if and (eq (get $switches "KV_EVENT_SYNC_ENABLED") "true") (eq (get $switches "USE_REMOTE_TOKENIZER") "false") -}}
+{{- fail "config.AIBRIX_KV_EVENT_SYNC_ENABLED needs config.AIBRIX_USE_REMOTE_TOKENIZER: set both to true, or both to false" -}}
+{{- end -}}
 {{- $tls := include "warmroute.tls" . -}}
 {{- $health := include "warmroute.setting" (list . "WARMROUTE_HEALTH_ADDRESS") -}}
 {{- if and (eq .Values.probes.by "grpc") (ne $tls "off") (not $health) -}}

@@ -31,6 +31,9 @@
 {{- if get $settings "WARMROUTE_INFERENCE_POOL" }}{{ $sources = append $sources "inference-pool" }}{{ end -}}
 {{- $_ := set $settings "WARMROUTE_DISCOVERY" (default "kubernetes" (join "," $sources)) -}}
 {{- end -}}
+{{- if and (has "inference-pool" (splitList "," (get $settings "WARMROUTE_DISCOVERY" | nospace))) (not (get $settings "WARMROUTE_UNSAID_BODY_MODE")) -}}
+{{- $_ := set $settings "WARMROUTE_UNSAID_BODY_MODE" "FULL_DUPLEX_STREAMED" -}}
+{{- end -}}
 {{- toJson $settings -}}
 {{- end }}
 

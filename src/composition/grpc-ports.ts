@@ -1,21 +1,22 @@
 /** Composition of what Envoy and probes reach: the gRPC port, TLS on it, and health on a port of its own. */
-import { binding, hostAndPort } from './addresses.ts';
-import type { Config } from './config.ts';
-import type { Transport } from './extproc/connections.ts';
-import { GrpcHealth, type HealthStatus } from './extproc/health.ts';
-import { openHealthPort } from './extproc/health-port.ts';
-import { type ExtProcServer, type ExtProcServerOptions, startExtProcServer } from './extproc/server.ts';
-import type { GrpcReport } from './ops/grpc-report.ts';
-import { SETTINGS } from './settings/settings.ts';
-import { wallClock } from './time.ts';
-import { ownNames } from './tls/own-names.ts';
-import { createSelfSigned } from './tls/self-signed.ts';
+
+import type { Config } from '../config.ts';
+import type { Transport } from '../extproc/connections.ts';
+import { GrpcHealth, type HealthStatus } from '../extproc/health.ts';
+import { openHealthPort } from '../extproc/health-port.ts';
+import { type ExtProcServer, type ExtProcServerOptions, startExtProcServer } from '../extproc/server.ts';
+import type { GrpcReport } from '../ops/grpc-report.ts';
+import { SETTINGS } from '../settings/settings.ts';
+import { wallClock } from '../time.ts';
+import { ownNames } from '../tls/own-names.ts';
+import { createSelfSigned } from '../tls/self-signed.ts';
 import {
   type FollowedIdentity,
   followIdentity,
   type IdentitySource,
   type PemFile,
-} from './tls/server-identity.ts';
+} from '../tls/server-identity.ts';
+import { binding, hostAndPort } from './addresses.ts';
 
 export interface GrpcPortsOptions {
   readonly config: Config;

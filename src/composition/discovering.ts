@@ -1,21 +1,21 @@
 /** Where pods are known from: which sources are configured, and how they are joined and stopped. */
-import type { Config, Environment } from './config.ts';
-import { endpointOf } from './domain.ts';
-import { connectKubernetes, type KubeClient } from './kubernetes/kubernetes.ts';
-import { followPodsFile, type PodsFileFollower } from './pods/discovery.ts';
-import { NamesOfEngines } from './pods/kubernetes/engine-names.ts';
-import { EnginePods } from './pods/kubernetes/engine-pods.ts';
-import { podsByLabel } from './pods/kubernetes/pods-by-label.ts';
-import { PodsOfPool } from './pods/kubernetes/pods-of-pool.ts';
-import type { KubernetesSource, OnWatchFact } from './pods/kubernetes/source.ts';
-import { PodSources } from './pods/pod-sources.ts';
-import type { DiscoveryProblem } from './pods/problem.ts';
-import type { PodRegistry } from './pods/registry.ts';
-import { createEngineHttp, type EngineAccess } from './prompt/engine/http.ts';
-import { parseLabelSelector } from './routing/label-selector.ts';
-import { SETTINGS } from './settings/settings.ts';
-import { Slots } from './slots.ts';
-import { realSleep } from './time.ts';
+import type { Config, Environment } from '../config.ts';
+import { endpointOf } from '../domain.ts';
+import { connectKubernetes, type KubeClient } from '../kubernetes/kubernetes.ts';
+import { followPodsFile, type PodsFileFollower } from '../pods/discovery.ts';
+import { NamesOfEngines } from '../pods/kubernetes/engine-names.ts';
+import { EnginePods } from '../pods/kubernetes/engine-pods.ts';
+import { podsByLabel } from '../pods/kubernetes/pods-by-label.ts';
+import { PodsOfPool } from '../pods/kubernetes/pods-of-pool.ts';
+import type { KubernetesSource, OnWatchFact } from '../pods/kubernetes/source.ts';
+import { PodSources } from '../pods/pod-sources.ts';
+import type { DiscoveryProblem } from '../pods/problem.ts';
+import type { PodRegistry } from '../pods/registry.ts';
+import { createEngineHttp, type EngineAccess } from '../prompt/engine/http.ts';
+import { parseLabelSelector } from '../routing/label-selector.ts';
+import { SETTINGS } from '../settings/settings.ts';
+import { Slots } from '../slots.ts';
+import { realSleep } from '../time.ts';
 
 /** One source of pods, as it is configured. */
 export type SourcePlan =
@@ -113,7 +113,7 @@ export interface DiscoveryParts {
 }
 
 export interface Discovery {
-  /** What is not known yet, in words; undefined: every source has told all that it knew at first. */
+  /** What is not known yet, in words; undefined: every source has said all that it knew at first. */
   readonly missing: string | undefined;
   /** Ready pods of which it is not known which model they serve. */
   readonly unnamed: number;

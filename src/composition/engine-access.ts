@@ -1,8 +1,8 @@
 /** The key and the certificates for talking to engines, from their files. */
 import { readFile } from 'node:fs/promises';
-import type { Config } from './config.ts';
-import type { EngineAccess } from './prompt/engine/http.ts';
-import { SETTINGS, type Setting } from './settings/settings.ts';
+import type { Config } from '../config.ts';
+import type { EngineAccess } from '../prompt/engine/http.ts';
+import { SETTINGS, type Setting } from '../settings/settings.ts';
 
 /** What may be in a header: a file with anything else is not the key, or one with a line too many. */
 const KEY = /^[\x21-\x7e]+$/;

@@ -1,5 +1,5 @@
 /** What settings that are `host:port` lead to. */
-import type { Setting } from './settings/settings.ts';
+import type { Setting } from '../settings/settings.ts';
 
 export function hostAndPort(address: string): { host: string; port: number } {
   const colon = address.lastIndexOf(':');

@@ -1,10 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { assert } from 'chai';
-import { closedAddress } from './support/envoy-upstream.ts';
-import { eventually } from './support/eventually.ts';
-import { FakePublisher } from './support/fake-publisher.ts';
-import { FakeReplay, SHAPES } from './support/fake-replay.ts';
-import { adminPage, MODEL, routed, ServeBench, WITH_EVENTS } from './support/serve-bench.ts';
+import { closedAddress } from '../support/envoy-upstream.ts';
+import { eventually } from '../support/eventually.ts';
+import { FakePublisher } from '../support/fake-publisher.ts';
+import { FakeReplay, SHAPES } from '../support/fake-replay.ts';
+import { adminPage, MODEL, routed, ServeBench, WITH_EVENTS } from '../support/serve-bench.ts';
 
 /** Longer than any test. */
 const LONG_MS = '100000';

@@ -1,7 +1,7 @@
 /** Whether, and how often, engines are asked how busy they are, in the configuration at hand. */
-import type { Config } from './config.ts';
-import { EngineMetrics, type EngineMetricsOptions } from './engine-api/engine-metrics.ts';
-import { comparesEngines } from './strategies.ts';
+import type { Config } from '../config.ts';
+import { EngineMetrics, type EngineMetricsOptions } from '../engine-api/engine-metrics.ts';
+import { comparesEngines } from '../strategies.ts';
 
 export function createEngineMetrics(
   config: Config,

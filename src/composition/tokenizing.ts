@@ -1,11 +1,11 @@
 /** How prompts become tokens and blocks in the mode that is configured. */
-import type { Config } from './config.ts';
-import { hostOf, type Pod, type TokenSpace } from './domain.ts';
-import type { EngineAccess } from './prompt/engine/http.ts';
-import { createRemoteTokenizer, type TokenizeFact } from './prompt/engine/remote-tokenizer.ts';
-import { withFallback } from './prompt/fallback-tokenizer.ts';
-import { createLocalTokenizer } from './prompt/local-tokenizer.ts';
-import type { Tokenizer } from './prompt/tokenizer.ts';
+import type { Config } from '../config.ts';
+import { hostOf, type Pod, type TokenSpace } from '../domain.ts';
+import type { EngineAccess } from '../prompt/engine/http.ts';
+import { createRemoteTokenizer, type TokenizeFact } from '../prompt/engine/remote-tokenizer.ts';
+import { withFallback } from '../prompt/fallback-tokenizer.ts';
+import { createLocalTokenizer } from '../prompt/local-tokenizer.ts';
+import type { Tokenizer } from '../prompt/tokenizer.ts';
 
 /** Tokens per block until an engine's events have shown its own size: vLLM's default. */
 const ENGINE_BLOCK_SIZE_TOKENS = 16;

@@ -1,8 +1,13 @@
 import { assert } from 'chai';
-import { type DiscoveryPlan, DiscoveryPlanError, planDiscovery, startDiscovery } from '../src/discovering.ts';
-import { PodRegistry } from '../src/pods/registry.ts';
-import { aConfig } from './support/builders.ts';
-import { kubeconfigText, kubeFolder } from './support/kube-access.ts';
+import {
+  type DiscoveryPlan,
+  DiscoveryPlanError,
+  planDiscovery,
+  startDiscovery,
+} from '../../src/composition/discovering.ts';
+import { PodRegistry } from '../../src/pods/registry.ts';
+import { aConfig } from '../support/builders.ts';
+import { kubeconfigText, kubeFolder } from '../support/kube-access.ts';
 
 const plan = (environment: Record<string, string>): DiscoveryPlan => planDiscovery(aConfig(environment));
 

@@ -1,0 +1,89 @@
+/** The read path of the mode that is configured, from a request to a pod. */
+import { randomInt } from 'node:crypto';
+import type { CacheState } from '../cache/cache-state.ts';
+import type { Config } from '../config.ts';
+import type { Pod } from '../domain.ts';
+import type { EngineMetrics } from '../engine-api/engine-metrics.ts';
+import type { PodsHealth } from '../health/pods-health.ts';
+import type { Observer } from '../ops/observed.ts';
+import type { PodRegistry } from '../pods/registry.ts';
+import type { BlockHasher } from '../prompt/blocks.ts';
+import { modelAtStart } from '../prompt/model-at-start.ts';
+import { parsePrompt } from '../prompt/request.ts';
+import type { Tokenizer } from '../prompt/tokenizer.ts';
+import { withAnyPod } from '../routing/any-pod.ts';
+import { createCandidates } from '../routing/candidates.ts';
+import type { Confirmations } from '../routing/confirmations.ts';
+import type { Load } from '../routing/load.ts';
+import { createPicker } from '../routing/policy.ts';
+import { createPrefixLookup } from '../routing/prefix-lookup.ts';
+import { PromptHistory } from '../routing/prompt-history.ts';
+import { withReadableBody } from '../routing/readable-body.ts';
+import type { ResponseOwners } from '../routing/response-owners.ts';
+import { retriesFor } from '../routing/retries.ts';
+import { createRoute, type Route } from '../routing/route.ts';
+import { type AreFull, createShedding, queueAt } from '../routing/shedding.ts';
+import { monotonicClock } from '../time.ts';
+import { blockSizes, maxBlocksPerPrompt } from './tokenizing.ts';
+
+export interface ReadPathParts {
+  readonly observed: Observer;
+  readonly registry: PodRegistry;
+  readonly cache: CacheState;
+  /** The one that events are hashed with. */
+  readonly hasher: BlockHasher;
+  readonly tokenizer: Tokenizer;
+  readonly health: PodsHealth;
+  readonly load: Load;
+  readonly responses: ResponseOwners;
+  readonly engineMetrics: EngineMetrics;
+  /** undefined: engines announce nothing. */
+  readonly confirmations: Confirmations | undefined;
+}
+
+export function createReadPath(config: Config, parts: ReadPathParts): Route {
+  const { observed, registry, cache, hasher, tokenizer, health, load, engineMetrics } = parts;
+  const decide = createRoute({
+    parse: observed.parse(parsePrompt),
+    modelAtStart,
+    registry,
+    candidates: createCandidates({ registry, health }),
+    health,
+    tokenize: observed.tokenize((prompt, pods, signal) => tokenizer.tokenize(prompt, pods, signal)),
+    lookup: observed.lookup(
+      createPrefixLookup({
+        cache,
+        source: config.mode.kind === 'remote_with_events' ? 'engines' : 'history',
+        hasher: observed.hasher(hasher),
+        defaultBlockSizeTokens: blockSizes(config),
+        maxBlocksPerPrompt: maxBlocksPerPrompt(config),
+      }),
+    ),
+    history: new PromptHistory({
+      maxEntries: config.historyBlocks,
+      timeToLiveMs: config.historyMs,
+      seed: randomInt(0x100000000),
+      now: monotonicClock,
+    }),
+    responses: parts.responses,
+    pick: observed.pick(createPicker(config)),
+    engineLoad: pod => engineMetrics.loadOf(pod),
+    confirmations: parts.confirmations,
+    load,
+    defaultStrategy: config.defaultStrategy,
+    areFull: sheddingFor(config, pod => queueAt(load.running(pod), engineMetrics.loadOf(pod))),
+    retries: retriesFor(config.fallbackEndpoints),
+    deadlineMs: config.decisionTimeoutMs,
+  });
+  const readable = withReadableBody(decide, {
+    maxBodyBytes: config.maxBodyBytes,
+    deadlineMs: config.decisionTimeoutMs,
+    now: monotonicClock,
+  });
+  return observed.route(withAnyPod(readable));
+}
+
+/** undefined: no request is dropped. */
+function sheddingFor({ shedQueue: queue }: Config, queueOf: (pod: Pod) => number): AreFull | undefined {
+  return queue === undefined ? undefined : createShedding({ queue, queueOf });
+}
