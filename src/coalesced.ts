@@ -10,20 +10,23 @@ export interface CoalescedOptions {
   readonly task: () => void;
 }
 
-/** Returns what asks for `task`: it runs at once if it has not run for `everyMs`, else once when that is over. */
+/** Returns what asks for `task`: it runs at once if it has not run for `everyMs`, nor for as long as it took, else once when that is over. */
 export function coalesced({ everyMs, now, sleep, signal, task }: CoalescedOptions): () => void {
-  let lastMs = Number.NEGATIVE_INFINITY;
+  let nextMs = Number.NEGATIVE_INFINITY;
   let isWaiting = false;
 
   function run(): void {
     if (signal.aborted) return;
-    lastMs = now();
+    const startMs = now();
     task();
+    // A task that takes long leaves as much time to others: who asks again and again in one turn would else run it each time.
+    const endMs = now();
+    nextMs = Math.max(startMs + everyMs, endMs + (endMs - startMs));
   }
 
   return () => {
     if (isWaiting || signal.aborted) return;
-    const waitMs = lastMs + everyMs - now();
+    const waitMs = nextMs - now();
     if (waitMs <= 0) {
       run();
       return;

@@ -48,6 +48,8 @@ export const NOT_TAKEN_OVER: Readonly<Record<string, string>> = {
 
 /** Never throws. Spaces around names and weights do not matter; a member of weight 0 does not count, as if it were not there. */
 export function parseStrategy(text: string): ParsedStrategy {
+  // It is written into a header again, and Envoy answers 500 where it is none that may be there.
+  if (!/^[\t\x20-\x7e]*$/.test(text)) return invalid('it has other characters than those of ASCII');
   if (text.length > MAX_LENGTH) return invalid(`it is longer than ${MAX_LENGTH} characters`);
   const parts = text.split(',');
   if (parts.length > MAX_MEMBERS) return invalid(`it has more than ${MAX_MEMBERS} strategies`);

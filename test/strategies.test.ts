@@ -147,6 +147,16 @@ describe('a choice of strategies', () => {
     assert.isFalse(comparesEngines(aStrategy('prefix-cache,least-request,session-affinity')));
   });
 
+  it('is written in ASCII, as it becomes a header again', () => {
+    for (const blank of ['\u00a0', '\r\n', '\u000b', '\ufeff'])
+      assert.equal(
+        parseStrategy(`prefix-cache,${blank}least-request`).kind,
+        'invalid',
+        JSON.stringify(blank),
+      );
+    assert.equal(parseStrategy('prefix-cache,\t least-request').kind, 'parsed');
+  });
+
   it('can be asked for one strategy in the words of a request', () => {
     const asks = (text: string | undefined, unset: string) =>
       asksFor('session-affinity', text, aStrategy(unset));

@@ -8,6 +8,9 @@ const BUSY_MS = 30_000;
 /** What was done before we first asked counts as so many requests. */
 const WEIGHT_OF_BEFORE = 10;
 
+/** What an engine says that is more is not true, and would drown what the others say. */
+const MAX_MEAN = Number.MAX_SAFE_INTEGER;
+
 /** A total and of how many: its mean is the ratio. */
 type Ratio = readonly [total: Meaning, count: Meaning];
 
@@ -46,7 +49,8 @@ class FadingMean {
   }
 
   get value(): number | undefined {
-    return this.#count > 0 ? this.#total / this.#count : undefined;
+    const mean = this.#total / this.#count;
+    return this.#count > 0 && Math.abs(mean) <= MAX_MEAN ? mean : undefined;
   }
 
   #begin(total: number, count: number): void {

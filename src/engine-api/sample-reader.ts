@@ -8,6 +8,8 @@ export type OnSample = (value: number, labels: string) => void;
 
 /** A longer line is of nothing that we read. */
 const MAX_LINE_BYTES = 16_384;
+/** No engine has counted further; what is computed from such values stays finite. */
+const MAX_VALUE = Number.MAX_SAFE_INTEGER;
 
 export class SampleReader {
   readonly #wanted: ReadonlyMap<string, OnSample>;
@@ -46,7 +48,7 @@ export class SampleReader {
 
   /** @param labelsAt -1: it has none */
   #line(line: string, labelsAt: number): void {
-    if (line[0] === '#') return;
+    if (line[0] === '#' || line.length > MAX_LINE_BYTES) return;
     const nameEnd = labelsAt >= 0 ? labelsAt : line.search(/\s|$/);
     const tell = this.#wanted.get(line.slice(0, nameEnd));
     if (tell === undefined) return;
@@ -58,14 +60,15 @@ export class SampleReader {
       .trim()
       .split(/\s/, 1);
     const value = Number(valueText);
-    if (valueText === '' || !Number.isFinite(value)) return;
+    if (valueText === '' || !(Math.abs(value) <= MAX_VALUE)) return;
     tell(value, labelsAt >= 0 ? line.slice(labelsAt + 1, labelsEnd) : '');
   }
 }
 
 /** One label's value, as UTF-8; undefined: there is no such label. */
 export function labelOf(labels: string, name: string): string | undefined {
-  for (const [, key, value] of labels.matchAll(/([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g)) {
+  // Names are looked for where words begin: a long word would else be read once from each of its letters.
+  for (const [, key, value] of labels.matchAll(/\b([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g)) {
     if (key !== name) continue;
     const text = Buffer.from(value!, 'latin1').toString('utf8');
     return text.replace(/\\(.)/g, (_, escaped: string) => (escaped === 'n' ? '\n' : escaped));

@@ -44,7 +44,8 @@ export function versionOf(raw: unknown): string {
 export function readPage(answer: unknown): Page {
   const { continue: token } = metadataOf(answer);
   // Go writes an empty list as null.
-  const items = (answer as Untrusted).items ?? [];
+  const { items: given } = answer as Untrusted;
+  const items = given === null ? [] : given;
   if (!Array.isArray(items)) throw malformed('a list has no items');
   return {
     items,

@@ -27,25 +27,35 @@ const SILENCE_MS = 90_000;
 /** So that the watches of all who were disconnected together do not end together. */
 const WATCH_SECONDS = { least: 300, most: 600 } as const;
 /**
- * A page is parsed in one turn of the event loop: 100 pods take 12 ms, the usual 500 take 75 ms, and all pages together as long
- * either way.
+ * Objects of a page, and of the next try where pages with so many are too long. A page is parsed in one turn of the event loop: 100 pods
+ * take 12 ms, the usual 500 take 75 ms, and all pages together as long either way. But whoever may create a pod may make it 1.5 MB long.
  */
-const PAGE_OBJECTS = 100;
+export const PAGE_OBJECTS = [100, 25, 5, 1] as const;
+/** Parsing takes some 50 ms. A server that ignores how many are asked for may answer more when one is. */
+const MAX_PAGE_BYTES = 8 << 20;
 /** A list with more pages leads nowhere. */
 const MAX_PAGES = 10_000;
 
 /**
  * All pages of a list, as of one moment: that of the first request, and not of what a cache of the API server happens to have. Fails
  * with KubernetesError: `expired` when the API server has forgotten that moment meanwhile, `timeout`, and all of the client's.
+ * @param objects of each page
  */
-export async function* listPages({ client, path, query, ...rest }: Requests): AsyncGenerator<Page> {
+export async function* listPages(
+  { client, path, query, ...rest }: Requests,
+  objects: (typeof PAGE_OBJECTS)[number],
+): AsyncGenerator<Page> {
+  const maxBytes = objects === 1 ? undefined : MAX_PAGE_BYTES;
   let token: string | undefined;
   for (let pages = 0; pages < MAX_PAGES; pages++) {
     const limit = limitOf(rest);
     try {
-      const answer = await client.get(path, { ...query, limit: PAGE_OBJECTS, continue: token }, limit.signal);
+      const asked = { ...query, limit: objects, continue: token };
+      const answer = await client.get(path, asked, limit.signal, maxBytes);
       const page = readPage(answer);
       yield page;
+      if (token !== undefined && page.continueToken === token)
+        throw new KubernetesError('malformed', `${path}: a list that goes on where it was`);
       token = page.continueToken;
     } catch (error) {
       throw limit.isOver ? late(path) : error;

@@ -17,8 +17,9 @@ export interface KubeClient {
   /**
    * The parsed JSON body of a success. Rejects with KubernetesError: `aborted` at once when `signal` is.
    * @param path `/api/v1/namespaces/x/pods`
+   * @param maxBytes of the body; by default what any answer may have
    */
-  get(path: string, query: Query, signal: AbortSignal): Promise<unknown>;
+  get(path: string, query: Query, signal: AbortSignal, maxBytes?: number): Promise<unknown>;
   /**
    * Events until the API server ends the watch; fails with KubernetesError, `aborted` at once when `signal` is. Leaving the loop ends
    * the connection. `watch=true` is added to the query.
@@ -80,10 +81,15 @@ class HttpKubeClient implements KubeClient {
     this.#maxEventBytes = options.maxEventBytes ?? MAX_EVENT_BYTES;
   }
 
-  async get(path: string, query: Query, signal: AbortSignal): Promise<unknown> {
+  async get(
+    path: string,
+    query: Query,
+    signal: AbortSignal,
+    maxBytes = this.#maxAnswerBytes,
+  ): Promise<unknown> {
     try {
       const body = await this.#open(path, query, signal);
-      return parseJson(await readBounded(body, this.#maxAnswerBytes), path);
+      return parseJson(await readBounded(body, maxBytes), path);
     } catch (error) {
       throw this.#errorOf(error, signal);
     }
@@ -225,7 +231,7 @@ async function readBounded(body: AsyncIterable<Uint8Array>, maxBytes: number): P
   for await (const chunk of body) {
     length += chunk.length;
     if (length > maxBytes)
-      throw new KubernetesError('malformed', `an answer is longer than ${maxBytes} bytes`);
+      throw new KubernetesError('too_long', `an answer is longer than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, length).toString('utf8');
@@ -239,12 +245,16 @@ function parseJson(text: string, path: string): unknown {
   }
 }
 
+function isTooLong(error: unknown): boolean {
+  return error instanceof KubernetesError && error.kind === 'too_long';
+}
+
 /** Undefined where somebody else answered than an API server. */
 async function readStatus(body: Body): Promise<unknown> {
-  const text = await readBounded(body, MAX_STATUS_BYTES);
   try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+    return JSON.parse(await readBounded(body, MAX_STATUS_BYTES));
+  } catch (error) {
+    if (error instanceof SyntaxError || isTooLong(error)) return undefined;
+    throw error;
   }
 }

@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { delimiter, dirname, join, resolve } from 'node:path';
-import { LineCounter, parseDocument } from 'yaml';
+import { type Document, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import {
   type Access,
@@ -138,7 +138,18 @@ async function readOne(path: string): Promise<KubeconfigFile | undefined> {
       `kubeconfig ${path} is no YAML: line ${lines.linePos(mistake.pos[0]).line} (${mistake.code})`,
     );
   }
-  return { path, content: checked(fileSchema, document.toJS() ?? {}, `kubeconfig ${path}`) };
+  return { path, content: checked(fileSchema, contentOf(document, path) ?? {}, `kubeconfig ${path}`) };
+}
+
+/** Aliases are followed here: one may lead nowhere, or to more than there is memory for. */
+function contentOf(document: Document, path: string): unknown {
+  try {
+    return document.toJS();
+  } catch {
+    throw noCredentials(
+      `kubeconfig ${path} is no YAML that can be read: it has aliases (*) that lead nowhere, or too far`,
+    );
+  }
 }
 
 function checked<S extends z.ZodType>(schema: S, value: unknown, where: string): z.infer<S> {

@@ -19,8 +19,10 @@ export type KubernetesErrorKind =
   | 'unavailable'
   /** An answer that did not come in time. */
   | 'timeout'
-  /** An answer that is no JSON, or not of the expected shape, or longer than what is read. */
+  /** An answer that is no JSON, or not of the expected shape. */
   | 'malformed'
+  /** An answer that is longer than what is read. */
+  | 'too_long'
   /** The caller's signal. */
   | 'aborted';
 

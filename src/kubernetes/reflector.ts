@@ -1,7 +1,7 @@
 import { coalesced } from '../coalesced.ts';
 import { Backoff, type Clock, monotonicClock, realSleep, type Sleep } from '../time.ts';
 import { versionOf } from './api-object.ts';
-import { listPages, type Requests, watchFrom } from './bounded-requests.ts';
+import { listPages, PAGE_OBJECTS, type Requests, watchFrom } from './bounded-requests.ts';
 import type { KubeClient } from './client.ts';
 import { KubernetesError } from './kubernetes-error.ts';
 import { ObjectSet } from './object-set.ts';
@@ -57,6 +57,8 @@ export class Reflector<T> {
   /** Where the watch goes on; undefined: everything has to be listed. */
   #version: string | undefined;
   #hasListed = false;
+  /** How often the list under way was begun anew, since pages were too long. */
+  #shortened = 0;
   #lastSignOfLifeMs: number | undefined;
   /** In a row. */
   #fruitlessWatches = 0;
@@ -122,7 +124,7 @@ export class Reflector<T> {
     const replacement = this.#objects.replacement();
     let [pages, objects, version] = [0, 0, ''];
     try {
-      for await (const page of listPages(this.#requests)) {
+      for await (const page of listPages(this.#requests, PAGE_OBJECTS[this.#shortened]!)) {
         if (signal.aborted) return 0;
         this.#heard();
         replacement.add(page.items);
@@ -132,8 +134,13 @@ export class Reflector<T> {
       }
     } catch (error) {
       const failure = asKubernetesError(error);
+      if (failure.kind === 'too_long' && this.#shortened < PAGE_OBJECTS.length - 1) {
+        this.#shortened++;
+        return 0;
+      }
       return failure.kind === 'expired' ? this.#relist('list_expired') : this.#failed('list', failure);
     }
+    this.#shortened = 0;
     const differs = replacement.complete();
     const isNews = differs || !this.#hasListed;
     this.#hasListed = true;

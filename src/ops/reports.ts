@@ -48,10 +48,15 @@ export function reportDoor(instruments: Instruments, log: Logger): (fact: DoorFa
 }
 
 export function reportPods(instruments: Instruments, log: Logger) {
+  const throttle = createLogThrottle(log);
   return {
     onProblem(problem: DiscoveryProblem): void {
       instruments.podProblems.add(1, { kind: problem.kind });
-      log[isServed(problem) ? 'warn' : 'error']({ problem: problem.kind }, describeProblem(problem));
+      const level = isServed(problem) ? 'warn' : 'error';
+      const line = [{ problem: problem.kind }, describeProblem(problem)] as const;
+      // Two models may have thousands of names in common.
+      if (problem.kind === 'alias_of_two') throttle[level](`${problem.model} ${problem.other}`, ...line);
+      else log[level](...line);
     },
     onReload: (count: number) => log.info({ entries: count }, 'pods file read again'),
     onPoolFound: (pool: string) => log.info({ pool }, 'the InferencePool is there'),

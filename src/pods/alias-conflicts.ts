@@ -8,6 +8,9 @@ export interface AliasConflict {
   readonly other: string;
 }
 
+/** That are told at a time: pods may have thousands of names. */
+const MAX_CONFLICTS = 100;
+
 /**
  * Requests for one name go to pods of one model: another one would see other tokens, and give other answers. So a name belongs to the
  * model that is called so, else to the one that has had it, else to that of the first entry with the alias; other entries are
@@ -36,7 +39,8 @@ export function withoutForeignAliases(
       if (root === undefined) roots.set(alias, model);
       else if (root !== model) {
         isWhole = false;
-        conflicts.set(JSON.stringify([alias, model]), { alias, model: root, other: model });
+        if (conflicts.size < MAX_CONFLICTS)
+          conflicts.set(JSON.stringify([alias, model]), { alias, model: root, other: model });
       }
     }
     if (isWhole) return entry;

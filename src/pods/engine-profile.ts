@@ -29,18 +29,35 @@ export const PROFILE_PAGES = {
 
 export type Pages = Readonly<Record<keyof typeof PROFILE_PAGES, Page>>;
 
-const versionSchema = z.object({ version: z.string() });
+/** More of an engine, or longer, is not kept: it may answer anything. */
+const MAX_NAMES = 2_048;
+const MAX_NAME_CHARACTERS = 512;
+
+const name = z.string().max(MAX_NAME_CHARACTERS);
+const versionSchema = z.object({ version: name });
 /** vLLM gives an adapter a parent, the model that it adapts; a further name of the model has none. */
-const modelsSchema = z.object({ data: z.array(z.object({ id: z.string(), parent: z.string().nullish() })) });
+const modelSchema = z.object({ id: z.string(), parent: z.string().nullish() });
+const modelsSchema = z.object({
+  data: z
+    .array(z.unknown())
+    .transform(all => all.slice(0, MAX_NAMES))
+    .pipe(z.array(modelSchema))
+    // Whose child an adapter is does not matter.
+    .transform(models =>
+      models
+        .filter(({ id }) => id.length <= MAX_NAME_CHARACTERS)
+        .map(({ id, parent }) => ({ id, ...(parent != null && { parent: '' }) })),
+    ),
+});
 /** By rank. */
 const sourcesSchema = z
   .record(
     z.string().regex(/^(0|[1-9]\d{0,8})$/),
     z.object({
       enable_kv_cache_events: z.boolean(),
-      publisher: z.string().nullish(),
-      endpoint: z.string().nullish(),
-      replay_endpoint: z.string().nullish(),
+      publisher: name.nullish(),
+      endpoint: name.nullish(),
+      replay_endpoint: name.nullish(),
     }),
   )
   .refine(sources => Object.keys(sources).length <= MAX_RANKS);
@@ -65,6 +82,20 @@ const speculationSchema = z.object({
     }),
   }),
 });
+
+const SCHEMAS = {
+  version: [versionSchema],
+  models: [modelsSchema],
+  sources: [sourcesSchema],
+  serverInfo: [serverInfoSchema, speculationSchema],
+} as const satisfies Record<keyof Pages, readonly z.ZodType<object>[]>;
+
+/** A page with nothing in it but what a profile is made of: pages are kept, and an engine may fill them with anything. */
+export function readPage(what: keyof Pages, page: Page): Page {
+  if (page === undefined) return undefined;
+  const parts = SCHEMAS[what].flatMap(schema => bodyOf<object>(page, schema) ?? []);
+  return { status: page.status, body: parts.length === 0 ? undefined : Object.assign({}, ...parts) };
+}
 
 export function readProfile(pages: Pages): EngineProfile {
   const models = bodyOf(pages.models, modelsSchema);

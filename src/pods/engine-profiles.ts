@@ -1,7 +1,14 @@
 import type { Pod } from '../domain.ts';
 import type { Slots } from '../slots.ts';
 import { Backoff, type Sleep } from '../time.ts';
-import { type EngineProfile, type Page, type Pages, PROFILE_PAGES, readProfile } from './engine-profile.ts';
+import {
+  type EngineProfile,
+  type Page,
+  type Pages,
+  PROFILE_PAGES,
+  readPage,
+  readProfile,
+} from './engine-profile.ts';
 
 export interface EngineProfilesOptions {
   /** GET of a page of the pod's HTTP API. Rejects if there is no answer. */
@@ -144,7 +151,7 @@ export class EngineProfiles {
     const path = PROFILE_PAGES[what];
     const signal = AbortSignal.any([leaving.signal, AbortSignal.timeout(timeoutMs)]);
     const page = await get(pod, path, signal).catch(() => undefined);
-    return page !== undefined && page.status >= 500 ? undefined : page;
+    return page !== undefined && page.status >= 500 ? undefined : readPage(what, page);
   }
 
   async #wait(ms: number, { leaving, pause }: Followed): Promise<void> {

@@ -22,7 +22,6 @@ export type DiscoveryProblem =
   | { readonly kind: 'reserved_address'; readonly findings: readonly ReservedAddress[] };
 
 const MAX_SHOWN = 10;
-const MAX_VALUE_CHARACTERS = 100;
 
 /** One problem in words; the lines after the first are one finding each. */
 export function describeProblem(problem: DiscoveryProblem): string {
@@ -39,8 +38,8 @@ export function describeProblem(problem: DiscoveryProblem): string {
       return `the host name ${problem.host} does not resolve (${kept}): ${problem.reason}`;
     }
     case 'bad_annotation': {
-      const value = problem.value.slice(0, MAX_VALUE_CHARACTERS);
-      return `${problem.key} of pod ${problem.pod} is left out: ${JSON.stringify(value)} ${problem.reason}`;
+      const { key, pod, value, reason } = problem;
+      return `${key} of pod ${pod} is left out: ${JSON.stringify(value)} ${reason}`;
     }
     case 'no_model':
       return `it is not known which model pod ${problem.pod} serves, so it gets no requests: its engine does not say it (GET /v1/models); annotate the pod with warmroute.dev/model`;

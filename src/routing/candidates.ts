@@ -50,6 +50,10 @@ export interface CandidatesParts {
 
 /** Filters, and lists of pods filtered, that are kept for the next request with the same ones. */
 const MAX_KEPT = 1024;
+/** What is longer is made anew each time: clients write filters, and could fill the memory with them. */
+const MAX_KEPT_FILTER_CHARACTERS = 512;
+/** A subset of a thousand pods has 20,000. */
+const MAX_KEPT_BOUNDS_CHARACTERS = 32_768;
 
 export function createCandidates({ registry, health }: CandidatesParts): Candidates {
   const selectors = new Map<string, ReturnType<typeof parseLabelSelector>>();
@@ -58,19 +62,24 @@ export function createCandidates({ registry, health }: CandidatesParts): Candida
   const well = new WeakMap<readonly Pod[], Picked & { readonly version: number }>();
 
   function selectorOf(text: string) {
-    return kept(selectors, text, () => parseLabelSelector(text));
+    return text.length > MAX_KEPT_FILTER_CHARACTERS
+      ? parseLabelSelector(text)
+      : kept(selectors, text, () => parseLabelSelector(text));
   }
 
   function within(pods: readonly Pod[], matches: LabelSelector, { labels, subset }: Bounds): readonly Pod[] {
+    const find = () => {
+      const hosts = subset && new Set(subset.map(each => each.trim()));
+      return pods.filter(pod => matches(pod.labels) && (hosts === undefined || isIn(hosts, pod)));
+    };
+    const key = JSON.stringify([labels, subset]);
+    if (key.length > MAX_KEPT_BOUNDS_CHARACTERS) return find();
     let ofList = filtered.get(pods);
     if (ofList === undefined) {
       ofList = new Map();
       filtered.set(pods, ofList);
     }
-    return kept(ofList, JSON.stringify([labels, subset]), () => {
-      const hosts = subset && new Set(subset.map(each => each.trim()));
-      return pods.filter(pod => matches(pod.labels) && (hosts === undefined || isIn(hosts, pod)));
-    });
+    return kept(ofList, key, find);
   }
 
   function find(pods: readonly Pod[]): Picked {

@@ -22,14 +22,20 @@ const EQUALITY = new RegExp(String.raw`^${KEY}\s*(==|=|!=)\s*${VALUE}$`);
 const SET = new RegExp(String.raw`^${KEY}\s+(in|notin)\s*\(([^()]*)\)$`);
 const ORDER = new RegExp(String.raw`^${KEY}\s*([<>])\s*(-?\d{1,15})$`);
 const ONE_VALUE = new RegExp(`^${VALUE}$`);
-/** A comma that does not stand in parentheses. */
-const BETWEEN = /,(?![^()]*\))/;
+/** Clients write it, and each requirement is asked of every pod. */
+const MAX_CHARACTERS = 4_096;
+const MAX_REQUIREMENTS = 64;
 
 /** An empty selector matches everything. */
 export function parseLabelSelector(text: string): ParsedSelector {
   if (text.trim() === '') return { kind: 'selector', matches: () => true };
+  if (text.length > MAX_CHARACTERS)
+    return { kind: 'invalid', reason: `it is longer than ${MAX_CHARACTERS} characters` };
+  const parts = requirementsIn(text);
+  if (parts.length > MAX_REQUIREMENTS)
+    return { kind: 'invalid', reason: `it has more than ${MAX_REQUIREMENTS} requirements` };
   const requirements: LabelSelector[] = [];
-  for (const part of text.split(BETWEEN)) {
+  for (const part of parts) {
     const requirement = parseRequirement(part.trim());
     if (requirement === undefined) {
       return { kind: 'invalid', reason: `${JSON.stringify(part.trim())} is no requirement on labels` };
@@ -37,6 +43,23 @@ export function parseLabelSelector(text: string): ParsedSelector {
     requirements.push(requirement);
   }
   return { kind: 'selector', matches: labels => requirements.every(meets => meets(labels)) };
+}
+
+/** Between commas that do not stand in parentheses. */
+function requirementsIn(text: string): string[] {
+  const parts: string[] = [];
+  let [start, depth] = [0, 0];
+  for (let i = 0; i < text.length; i++) {
+    const character = text[i];
+    if (character === '(') depth++;
+    else if (character === ')') depth--;
+    else if (character === ',' && depth <= 0) {
+      parts.push(text.slice(start, i));
+      start = i + 1;
+    }
+  }
+  parts.push(text.slice(start));
+  return parts;
 }
 
 function parseRequirement(text: string): LabelSelector | undefined {

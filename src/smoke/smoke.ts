@@ -44,7 +44,7 @@ export interface SmokeResult {
 /** Rejects with SmokeFailure where the prompts are not served, and with the reason of `ending`. */
 export async function smoke(options: SmokeOptions, parts: SmokeParts): Promise<SmokeResult> {
   const { api, pauseMs, timeoutMs } = options;
-  const base = new URL(options.gateway.pathname.replace(/(\/v1)?\/*$/, ''), options.gateway);
+  const base = new URL(options.gateway.pathname.replace(/(\/v1)?\/*$/, '') || '/', options.gateway);
   const headers = { ...options.headers, 'x-warmroute-debug': '1' };
   const client = createGatewayClient({ base, headers, trust: options.trust });
   const late = new SmokeFailure(`not done within ${timeoutMs / 1_000} s (--timeout)`);

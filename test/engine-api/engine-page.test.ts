@@ -110,6 +110,12 @@ describe('what an engine has done lately', () => {
     assert.isUndefined(work.requests.prefillSeconds);
   });
 
+  it('is nothing that is beyond all measure', () => {
+    const work = new RecentWork();
+    work.add(vllm(1e-300, 9e15), 0);
+    assert.isUndefined(work.requests.promptTokens);
+  });
+
   it('is what it has ever done when it is asked first, and soon only what is new', () => {
     const work = new RecentWork();
     work.add(vllm(1_000_000, 100_000_000), 0);

@@ -75,6 +75,14 @@ describe('the reader of samples', () => {
     assert.deepEqual(read(['wanted{a="', long, long, '"} 1\nwanted 2']), ['wanted{} 2']);
   });
 
+  it('skips lines that are too long also where they come in one part', () => {
+    assert.deepEqual(read([`wanted{a="${'x'.repeat(20_000)}"} 1\nwanted 2\n`]), ['wanted{} 2']);
+  });
+
+  it('leaves out values that nobody has counted to', () => {
+    assert.deepEqual(read(['wanted 1e300\nwanted -1e300\nwanted 9e15']), ['wanted{} 9000000000000000']);
+  });
+
   it('ends lines with a carriage return as well', () => {
     assert.deepEqual(read(['wanted 1\r\nwanted\t2\r\n']), ['wanted{} 1', 'wanted{} 2']);
   });
@@ -87,6 +95,7 @@ describe('a label of a sample', () => {
     assert.equal(labelOf(labels, 'name'), 'a "b" \\ c\nd');
     assert.equal(labelOf(labels, 'empty'), '');
     assert.isUndefined(labelOf(labels, 'ngine'));
+    assert.isUndefined(labelOf('1engine="0"', 'engine'));
     assert.isUndefined(labelOf('', 'engine'));
     assert.isUndefined(labelOf('engine="0', 'engine'));
   });

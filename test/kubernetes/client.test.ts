@@ -107,7 +107,7 @@ describe('the Kubernetes client', () => {
     'an answer that is no JSON': { fault: { kind: 'bytes', chunks: ['<html>'] }, kind: 'malformed' },
     'an answer that is too long': {
       fault: { kind: 'bytes', chunks: [Buffer.alloc(3_000, ' ')] },
-      kind: 'malformed',
+      kind: 'too_long',
     },
   };
   for (const [what, { fault, kind }] of Object.entries(broken)) {
@@ -125,6 +125,13 @@ describe('the Kubernetes client', () => {
   it('tells of a refusal by somebody who is no API server', async () => {
     const failure = await failureOf(client.get('/api/v1/unheard-of', {}, never));
     assert.equal(failure.message.split(' (')[0], '/api/v1/unheard-of answered 404');
+  });
+
+  it('tells of a refusal whatever is said with it, and however much', async () => {
+    api.fault = () => ({ kind: 'status', code: 403, message: 'x'.repeat(100_000) });
+    const failure = await failureOf(client.get(PODS_PATH, {}, never));
+    assert.equal(failure.kind, 'forbidden');
+    assert.match(failure.message, /answered 403 \(RBAC/);
   });
 
   it('keeps what the API server says to one line that is not long', async () => {

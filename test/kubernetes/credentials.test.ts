@@ -185,6 +185,14 @@ describe('a kubeconfig', () => {
 
   const unusable: Record<string, { readonly text: string; readonly says: RegExp }> = {
     'is no YAML': { text: `a: [${SECRET}\nb: }`, says: /line 2/ },
+    'has an alias that leads nowhere': { text: 'clusters: *none', says: /aliases/ },
+    'has aliases that lead too far': {
+      text: [
+        'a: &a [1, 1]',
+        ...[...'bcdefgh'].map((to, i) => `${to}: &${to} [${Array(8).fill(`*${'abcdefg'[i]}`)}]`),
+      ].join('\n'),
+      says: /aliases/,
+    },
     'is of another shape': { text: 'clusters: 7', says: /clusters/ },
     'is empty': { text: '', says: /use-context/ },
     'names a context that it does not have': { text: 'current-context: test', says: /context test/ },

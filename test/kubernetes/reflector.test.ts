@@ -106,6 +106,14 @@ describe('the reflector', () => {
       ]);
     });
 
+    it('in smaller pages, where somebody has made objects that are very long', async () => {
+      for (let i = 0; i < 30; i++) pod(`p${i}`, { spec: { long: 'x'.repeat(1_000_000) } });
+      const { fact } = start();
+      assert.deepInclude(await fact('listed'), { objects: 30, pages: 6 });
+      const limits = api.requests.all.map(({ query }) => query.get('limit'));
+      assert.deepEqual(limits.slice(0, 3), ['100', '25', '5']);
+    });
+
     it('in pages, whose objects come into force together', async () => {
       for (let i = 0; i < 240; i++) pod(`pod-${i}`);
       const { fact, sets } = start();
@@ -468,12 +476,21 @@ describe('the reflector', () => {
         'null',
         '{"metadata":{"resourceVersion":"1"},"items":7}',
         '{"metadata":{},"items":[]}',
+        '{"kind":"Table","metadata":{"resourceVersion":"1"},"rows":[]}',
       ]) {
         failOnce('list', { kind: 'bytes', chunks: [answer] });
         const { fact, reflector } = start();
         assert.equal((await fact('failed')).error, 'malformed');
         await reflector.stop();
       }
+    });
+
+    it('by a list that does not go on', async () => {
+      const page = '{"metadata":{"resourceVersion":"1","continue":"here"},"items":[]}';
+      api.fault = () => ({ kind: 'bytes', chunks: [page] });
+      const { fact } = start();
+      assert.match((await fact('failed')).message, /goes on where it was/);
+      assert.equal(api.requests.all.length, 2);
     });
 
     it('by a list whose items are null', async () => {

@@ -7,6 +7,8 @@ import {
   type EventSources,
   limitsOf,
   type Page,
+  type Pages,
+  readPage,
   readProfile,
 } from '../../src/pods/engine-profile.ts';
 import { recordedPages, source } from '../support/fake-engine.ts';
@@ -41,6 +43,13 @@ function recorded(version: Version, lora = false): EngineProfile {
     serverInfo: undefined,
   });
 }
+
+const kept = (pages: Pages): Pages => ({
+  version: readPage('version', pages.version),
+  models: readPage('models', pages.models),
+  sources: readPage('sources', pages.sources),
+  serverInfo: readPage('serverInfo', pages.serverInfo),
+});
 
 describe('what an engine says of itself', () => {
   it('is read from what vLLM 0.32.0 answered', () => {
@@ -95,6 +104,38 @@ describe('what an engine says of itself', () => {
     assert.deepEqual(models, { adapters: ['sql', 'deep'], names: ['demo', 'alias'] });
   });
 
+  it('is kept without the rest of its pages', () => {
+    const rest = { more: 'x'.repeat(1_000) };
+    const pages = kept({
+      version: ok({ version: '0.32.0', ...rest }),
+      models: ok({
+        data: [
+          { id: 'demo', ...rest },
+          { id: 'sql', parent: 'demo', ...rest },
+        ],
+        ...rest,
+      }),
+      sources: ok({ 0: { ...source('tcp://*:5557'), ...rest } }),
+      serverInfo: ok({
+        ...{ kv_events: null, ...rest },
+        vllm_config: { speculative_config: { method: 'eagle', ...rest }, ...rest },
+      }),
+    });
+    assert.notInclude(JSON.stringify(pages), rest.more);
+    const { models, events, reuse } = readProfile(pages);
+    assert.deepEqual(models, { names: ['demo'], adapters: ['sql'] });
+    assert.equal(events?.kind, 'on');
+    assert.equal(reuse, 'all_but_last_block');
+    assert.deepEqual(readPage('models', ok([rest])), { status: 200, body: undefined });
+    assert.deepEqual(readPage('sources', ok(rest)), { status: 200, body: undefined });
+    assert.isUndefined(readPage('version', undefined));
+  });
+
+  it('has so many names and no more, none of them longer than names are', () => {
+    const data = [{ id: 'x'.repeat(513) }, ...Array.from({ length: 10_000 }, (_, i) => ({ id: `m${i}` }))];
+    assert.lengthOf(readProfile({ ...SILENT, models: ok({ data }) }).models!.names, 2_047);
+  });
+
   it('is understood or not, whatever JSON it is', () => {
     const page = fc.oneof(
       fc.constant(undefined),
@@ -104,6 +145,7 @@ describe('what an engine says of itself', () => {
     fc.assert(
       fc.property(page, page, page, page, (version, models, sources, serverInfo) => {
         const profile = readProfile({ version, models, sources, serverInfo });
+        assert.deepEqual(readProfile(kept({ version, models, sources, serverInfo })), profile);
         assert.hasAllKeys(profile, ['version', 'models', 'events', 'reuse']);
         for (const { rank } of profile.events?.kind === 'on' ? profile.events.publishers : []) {
           assert.isTrue(Number.isInteger(rank) && rank >= 0);

@@ -92,6 +92,15 @@ describe('the pods that a request may go to', () => {
   });
 });
 
+describe('filters that are too long to be kept', () => {
+  it('allow the same pods', () => {
+    const tenants = Array.from({ length: 100 }, (_, i) => `tenant-${i}`);
+    assert.deepEqual(allowed({ labels: `tenant in (blue,${tenants.join()})` }), [b, c]);
+    const addresses = Array.from({ length: 5_000 }, (_, i) => `10.1.${i >> 8}.${i % 256}`);
+    assert.deepEqual(allowed({ subset: [...addresses, '10.0.0.1'] }), [a, b]);
+  });
+});
+
 describe('the pods to choose from', () => {
   it('are all while all are well, or unknown', () => {
     assert.strictEqual(candidates.wellAmong(ALL, 'unwatched').pods, ALL);

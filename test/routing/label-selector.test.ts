@@ -69,10 +69,22 @@ describe('a label selector', () => {
     'tenant=-blue',
     '-tenant=blue',
     'tenant=(blue)',
-    `${'a,'.repeat(10_000)}(`,
+    'tenant=blue,a (b,c',
+    `${'a,'.repeat(1_000)}(`,
   ]) {
     it(`is refused: ${JSON.stringify(selector.slice(0, 20))}`, () => {
       assert.equal(parseLabelSelector(selector).kind, 'invalid');
     });
   }
+
+  it('has 64 requirements and 4,096 characters at most, as clients write it', () => {
+    const reasonOf = (selector: string) => {
+      const parsed = parseLabelSelector(selector);
+      return parsed.kind === 'invalid' ? parsed.reason : undefined;
+    };
+    assert.isUndefined(reasonOf(Array(64).fill('a').join()));
+    assert.equal(reasonOf(Array(65).fill('a').join()), 'it has more than 64 requirements');
+    assert.isUndefined(reasonOf('a'.repeat(4_096)));
+    assert.equal(reasonOf('a'.repeat(4_097)), 'it is longer than 4096 characters');
+  });
 });

@@ -77,6 +77,17 @@ describe('warmroute smoke', function () {
     assert.notEqual(asked[4]?.body, before);
   });
 
+  it('asks the same gateway by its URL as OpenAI clients are given it', async () => {
+    gateway = await startFakeGateway(serving);
+    const { code, stdout } = await runCli(['smoke', `${gateway.url}/v1`, '--pause', '0']);
+    assert.equal(code, 0);
+    assert.include(stdout, `POST ${gateway.url}/v1/chat/completions, `);
+    assert.deepEqual(
+      gateway.asked.map(({ path }) => path),
+      ['/v1/models', '/v1/chat/completions', '/v1/chat/completions'],
+    );
+  });
+
   it('asks completions, another model, a path below and with the headers that it is told', async () => {
     const key = join(folder, 'key');
     await writeFile(key, 'sk-secret\n');

@@ -100,7 +100,15 @@ export const POD_METRICS = {
       source: WATCHED,
       error: allOf<KubernetesErrorKind | HandlerName>()(
         ...(['no_credentials', 'unauthorized', 'forbidden', 'not_found', 'expired', 'throttled'] as const),
-        ...(['server_error', 'refused', 'unavailable', 'timeout', 'malformed', 'aborted'] as const),
+        ...([
+          'server_error',
+          'refused',
+          'unavailable',
+          'timeout',
+          'malformed',
+          'too_long',
+          'aborted',
+        ] as const),
         ...(['project', 'onChange'] as const),
       ),
     },

@@ -20,6 +20,9 @@ export interface EnginePodsOptions {
   readonly onProblem: (problem: PodProblem) => void;
 }
 
+/** Of one pod: whoever may write its annotations could say something else all the time. */
+const MAX_REPORTED = 32;
+
 /** What was made of a Pod: the same as long as nothing changes, so that a change of one costs what one does. */
 interface Known extends EnginesInPod {
   readonly object: PodObject;
@@ -118,7 +121,7 @@ export class EnginePods {
 
   #report(problem: PodProblem, reported = this.#known.get(problem.pod)!.reported): void {
     const key = JSON.stringify(problem);
-    if (reported.has(key)) return;
+    if (reported.has(key) || reported.size >= MAX_REPORTED) return;
     reported.add(key);
     this.#options.onProblem(problem);
   }

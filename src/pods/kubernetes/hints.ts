@@ -20,6 +20,7 @@ export interface PodHints {
 export interface HintProblem {
   /** Of the label or the annotation. */
   readonly key: string;
+  /** Its beginning. */
   readonly value: string;
   readonly reason: string;
 }
@@ -48,6 +49,8 @@ export const ANNOTATIONS = {
 } as const;
 
 const OURS = 'warmroute.dev/';
+/** Of a value, in a problem. */
+const MAX_TOLD_CHARACTERS = 100;
 const DEFAULT_PORT = 8_000;
 const EVENTS_PORT = 5_557;
 const REPLAY_PORT = 5_558;
@@ -104,7 +107,8 @@ class MetadataReader {
   }
 
   bad(key: string, reason: string): void {
-    this.problems.push({ key, value: this.#valueOf(key) ?? '', reason });
+    const value = (this.#valueOf(key) ?? '').slice(0, MAX_TOLD_CHARACTERS);
+    this.problems.push({ key, value, reason });
   }
 
   /** Of the first key that says something that can be read. */

@@ -96,10 +96,15 @@ export function readPod(raw: unknown): PodObject | undefined {
     createdAt: metadata.creationTimestamp ?? '',
     labels: Object.fromEntries(Object.entries(metadata.labels ?? {}).slice(0, MAX_LABELS)),
     annotations: ours(metadata.annotations ?? {}),
-    ip: status?.podIP && isIP(status.podIP) !== 0 ? status.podIP : undefined,
+    ip: addressIn(status?.podIP),
     condition: conditionOf(data),
     containers,
   };
+}
+
+/** An address with a zone (`fe80::1%eth0`) means nothing on another machine. */
+function addressIn(text: string | null | undefined): string | undefined {
+  return text && isIP(text) !== 0 && !text.includes('%') ? text : undefined;
 }
 
 function ours(annotations: Readonly<Record<string, string>>): Record<string, string> {

@@ -270,6 +270,16 @@ describe('pods of Pods', () => {
     assert.lengthOf(problems, 2);
   });
 
+  it('tell so much and no more of a pod whose annotations are wrong in ever new ways', () => {
+    for (let i = 0; i < 100; i++)
+      update([object({ annotations: { 'warmroute.dev/port': `${i} ${'x'.repeat(1_000)}` } })]);
+    assert.lengthOf(problems, 32);
+    for (const problem of problems) {
+      assert(problem.kind === 'bad_annotation');
+      assert.isAtMost(problem.value.length, 100);
+    }
+  });
+
   it('get nothing where no engine can be, and say so', () => {
     update([object({ ip: '224.0.0.1' })]);
     assert.deepEqual(problems, [

@@ -55,6 +55,7 @@ describe('a Pod of the Kubernetes API', () => {
     assert.isUndefined(readPod(aPod({ ip: '' }))?.ip);
     assert.isUndefined(readPod(aPod({ ip: 'somewhere' }))?.ip);
     assert.equal(readPod(aPod({ ip: 'fd00::7' }))?.ip, 'fd00::7');
+    assert.isUndefined(readPod(aPod({ ip: 'fd00::7%eth0' }))?.ip);
   });
 
   it('counts starts of a container where it has no id', () => {
