@@ -125,7 +125,7 @@ export interface Discovery {
 
 /** Engines that are asked for their names at once. */
 const MAX_ASKED = 16;
-const MAX_PAGE_BYTES = 4 * 1024 * 1024;
+const MAX_PAGE_BYTES = 1024 * 1024;
 
 /**
  * Keeps the registry equal to what all sources know. Rejects with DiscoveryPlanError, DiscoveryError (no usable pods file) or

@@ -18,7 +18,7 @@ import { realSleep } from '../time.ts';
 
 /** Of one page. An engine that is busy with a long prompt may take this long for anything. */
 const PAGE_TIMEOUT_MS = 5_000;
-const MAX_PAGE_BYTES = 4 * 1024 * 1024;
+const MAX_PAGE_BYTES = 1024 * 1024;
 /** From one question to the next: adapters come and go while an engine runs. */
 const REFRESH_MS = 60_000;
 const RETRY_MS = 1_000;
