@@ -484,7 +484,7 @@ describe('each setting has its effect', function () {
     } else if (shown?.kind === 'elsewhere') {
       it(`${name}: ${shown.file}`, () => {
         // Those that start the whole server.
-        assert.match(shown.file, /^test\/(e2e\/|serve|main|warmup)[\w/-]*\.test\.ts$/);
+        assert.match(shown.file, /^test\/(e2e\/|serve|main|composition\/)[\w/-]*\.test\.ts$/);
         assert.isTrue(existsSync(shown.file));
         assert.include(readFileSync(shown.file, 'utf8'), shown.as ?? name);
       });
