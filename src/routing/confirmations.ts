@@ -259,13 +259,19 @@ export class Confirmations {
     ofPod[verdict]++;
     const subject = this.#subjectOf(model, endpoint);
     const said = subject?.recent.note(verdict === 'unconfirmed');
-    const saidOfPod = ofPod.recent.note(verdict === 'unconfirmed');
     if (said !== undefined) this.#say(said, undefined, pending, subject!.recent);
-    // Where all pods are in doubt, each by itself is no news.
-    const isNews = saidOfPod === 'exceeded' ? !subject?.recent.isExceeded : ofPod.isDoubted;
-    if (saidOfPod === undefined || !isNews) return;
+    if (said === 'exceeded') this.#forgetUndoubted();
+    // What an endpoint is in doubt for is held against no single pod.
+    if (subject?.recent.isExceeded && !ofPod.isDoubted) return;
+    const saidOfPod = ofPod.recent.note(verdict === 'unconfirmed');
+    if (saidOfPod === undefined) return;
     ofPod.isDoubted = saidOfPod === 'exceeded';
     this.#say(saidOfPod, pod, pending, ofPod.recent);
+  }
+
+  /** What was held against pods until an endpoint came into doubt may be the endpoint's. */
+  #forgetUndoubted(): void {
+    for (const { recent, isDoubted } of this.#pods.values()) if (!isDoubted) recent.clear();
   }
 
   #say(

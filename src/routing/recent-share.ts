@@ -26,6 +26,13 @@ export class RecentShare {
     return this.#isExceeded;
   }
 
+  /** As if nothing had been observed. */
+  clear(): void {
+    this.#last.fill(0);
+    this.#seen = this.#hits = 0;
+    this.#isExceeded = false;
+  }
+
   /** Returns what is new with this observation: the share of a full window is too much, or is fine again. */
   note(isHit: boolean): 'exceeded' | 'fine_again' | undefined {
     const at = this.#seen++ % WINDOW;

@@ -43,7 +43,7 @@ async function askUntilDoubted(fleet: Fleet): Promise<void> {
   await eventually('it is said', async () => {
     await ask(fleet, CHAT, 20);
     await shownPods(fleet);
-    return doubts(fleet).length > 0;
+    return doubtsOf(fleet, 'endpoints').length > 0;
   });
 }
 
@@ -54,6 +54,10 @@ async function shownPods(fleet: Fleet): Promise<readonly ShownPod[]> {
 
 const doubts = (fleet: Fleet): LogLine[] =>
   fleet.program.logLines.filter(({ fields }) => 'unconfirmed' in fields);
+
+/** A pod may come into doubt before the endpoint does, as its prompts are a part of the endpoint's. */
+const doubtsOf = (fleet: Fleet, whom: 'endpoints' | 'pods'): LogLine[] =>
+  doubts(fleet).filter(({ fields }) => 'pod' in fields === (whom === 'pods'));
 
 describe('Predicted and real', function () {
   this.timeout(60_000);
@@ -86,12 +90,14 @@ describe('Predicted and real', function () {
     await withFleet(starting, async fleet => {
       await askUntilDoubted(fleet);
       await ask(fleet, COMPLETIONS);
-      const [doubt, ...others] = doubts(fleet);
+      const [doubt, ...others] = doubtsOf(fleet, 'endpoints');
       assert.deepInclude(doubt, { level: 'warn' });
       assert.deepInclude(doubt!.fields, { model: MODEL, endpoint: CHAT, of: 50 });
       assert.isAbove(doubt!.fields.unconfirmed as number, 10);
       assert.include(doubt!.message, 'another chat template');
       assert.isEmpty(others);
+      const pods = doubtsOf(fleet, 'pods').map(({ fields }) => fields.pod);
+      assert.lengthOf(pods, new Set(pods).size, 'each is said once');
       const metrics = await fleet.program.metrics();
       const seen = (endpoint: string, verdict: string) =>
         metrics('warmroute_predictions_total', { model: MODEL, endpoint, verdict });
@@ -119,7 +125,7 @@ describe('Predicted and real', function () {
       await withFleet(startFleet({ pods, environment }), async fleet => {
         await askUntilDoubted(fleet);
         for (const { confirmed } of await shownPods(fleet)) assert.equal(confirmed, 0);
-        assert.deepInclude(doubts(fleet)[0]!.fields, {
+        assert.deepInclude(doubtsOf(fleet, 'endpoints')[0]!.fields, {
           model: MODEL,
           endpoint: CHAT,
           unconfirmed: 50,

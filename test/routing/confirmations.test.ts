@@ -324,6 +324,16 @@ describe('predicted prompts', () => {
       );
     });
 
+    it('of a pod that is well at another endpoint is no news either: the doubt is of the endpoint', () => {
+      exchanges(15, a, 'silent');
+      exchanges(45, b, 'silent');
+      exchanges(60, b, 'announced', { endpoint: '/v1/completions' });
+      assert.deepEqual(
+        doubts.map(({ kind, pod, endpoint }) => [kind, pod?.name, endpoint]),
+        [['doubted', undefined, CHAT]],
+      );
+    });
+
     it('of one pod alone, when the others’ are well', () => {
       const others = Array.from({ length: 9 }, (_, i) => aPod({ name: `well-${i}`, port: 100 + i }));
       for (let i = 0; i < 60; i++) {
