@@ -74,6 +74,7 @@ interface PodList {
 export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
   const { source, hasher, defaultBlockSizeTokens, maxBlocksPerPrompt } = parts;
   const { index, holders, catalog, history } = parts.cache;
+  const dropping = catalog.dropsLastBlock;
   const lists = new WeakMap<readonly Pod[], PodList>();
 
   function listOf(pods: readonly Pod[]): PodList {
@@ -186,7 +187,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     function take(slot: number, held: number, { chain, form }: Cut): number | undefined {
       const at = list.bySlot[slot] ?? -1;
       if (at < 0) return undefined;
-      const isDropped = form.lookaheadTokens === 0 && catalog.dropsLastBlock.has(pods[at]!.name);
+      const isDropped = dropping.size > 0 && form.lookaheadTokens === 0 && dropping.has(pods[at]!.name);
       const depth = isDropped ? held - 1 : held;
       if (depth * chain.blockSizeTokens <= matchedTokens[at]!) return undefined;
       matchedTokens[at] = depth * chain.blockSizeTokens;
