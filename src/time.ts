@@ -36,10 +36,20 @@ export async function repeat(options: {
   }
 }
 
+/** Settles as `work`; rejects with the reason of `signal` as soon as that is aborted: for work that does not listen to signals. */
+export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
 export interface Deadline {
   /** Aborted with the deadline's `reason` when the time is over, or with that of the outer signal. */
   readonly signal: AbortSignal;
-  /** Settles as `work` does, or rejects when the signal is aborted: for work that does not listen to signals. */
+  /** `untilAborted` with this signal. */
   race<T>(work: Promise<T>): Promise<T>;
   /** Ends the timer. */
   clear(): void;
@@ -55,14 +65,7 @@ export function deadlineAfter(ms: number, outer: AbortSignal, reason: Error): De
   if (outer.aborted) end();
   return {
     signal,
-    race<T>(work: Promise<T>): Promise<T> {
-      return new Promise((resolve, reject) => {
-        const late = () => reject(signal.reason);
-        if (signal.aborted) late();
-        signal.addEventListener('abort', late, { once: true });
-        work.then(resolve, reject);
-      });
-    },
+    race: work => untilAborted(work, signal),
     clear(): void {
       clearTimeout(timer);
       outer.removeEventListener('abort', end);

@@ -15,7 +15,7 @@ import { createEngineHttp, type EngineAccess } from '../prompt/engine/http.ts';
 import { parseLabelSelector } from '../routing/label-selector.ts';
 import { SETTINGS } from '../settings/settings.ts';
 import { Slots } from '../slots.ts';
-import { realSleep } from '../time.ts';
+import { realSleep, untilAborted } from '../time.ts';
 
 /** One source of pods, as it is configured. */
 export type SourcePlan =
@@ -180,7 +180,8 @@ export async function startDiscovery(config: Config, parts: DiscoveryParts): Pro
 
   async function openCluster() {
     // A plugin may take long to give credentials.
-    const client = await orEnd(connectKubernetes({ environment: parts.environment }), parts.ending);
+    const connecting = connectKubernetes({ environment: parts.environment });
+    const client = await (parts.ending ? untilAborted(connecting, parts.ending) : connecting);
     stops.push(() => client.close());
     const http = createEngineHttp({
       ...{ maxConnectionsPerPod: 1, maxResponseBytes: MAX_PAGE_BYTES, access: parts.access },
@@ -236,14 +237,4 @@ export async function startDiscovery(config: Config, parts: DiscoveryParts): Pro
       },
     });
   }
-}
-
-/** Settles as `work`; rejects as soon as `ending` is aborted. */
-function orEnd<T>(work: Promise<T>, ending: AbortSignal | undefined): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const end = () => reject(ending!.reason);
-    if (ending?.aborted) end();
-    ending?.addEventListener('abort', end, { once: true });
-    work.then(resolve, reject).finally(() => ending?.removeEventListener('abort', end));
-  });
 }

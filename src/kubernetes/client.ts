@@ -1,6 +1,8 @@
 /** Reads from the Kubernetes API over HTTP/1.1: a watch has its connection to itself, and ends with it. */
 import { isDeepStrictEqual } from 'node:util';
 import { Agent, type Dispatcher } from 'undici';
+import { readBody } from '../bounded-body.ts';
+import { untilAborted } from '../time.ts';
 import type { Credentials, Environment, TlsAccess } from './credentials.ts';
 import { kubeconfig } from './kubeconfig.ts';
 import { KubernetesError } from './kubernetes-error.ts';
@@ -89,7 +91,7 @@ class HttpKubeClient implements KubeClient {
   ): Promise<unknown> {
     try {
       const body = await this.#open(path, query, signal);
-      return parseJson(await readBounded(body, maxBytes), path);
+      return parseJson(await readBody(body, maxBytes, tooLong(maxBytes)), path);
     } catch (error) {
       throw this.#errorOf(error, signal);
     }
@@ -214,35 +216,16 @@ function searchOf(query: Query): string {
   return search.size === 0 ? '' : `?${search}`;
 }
 
-/** Settles as `work`; rejects as soon as `signal` is aborted. */
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
-}
-
-/** Leaving the loop early destroys the body, and with it the connection. */
-async function readBounded(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of body) {
-    length += chunk.length;
-    if (length > maxBytes)
-      throw new KubernetesError('too_long', `an answer is longer than ${maxBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, length).toString('utf8');
-}
-
 function parseJson(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
     throw new KubernetesError('malformed', `${path} answered with something that is no JSON`);
   }
+}
+
+function tooLong(maxBytes: number): () => KubernetesError {
+  return () => new KubernetesError('too_long', `an answer is longer than ${maxBytes} bytes`);
 }
 
 function isTooLong(error: unknown): boolean {
@@ -252,7 +235,7 @@ function isTooLong(error: unknown): boolean {
 /** Undefined where somebody else answered than an API server. */
 async function readStatus(body: Body): Promise<unknown> {
   try {
-    return JSON.parse(await readBounded(body, MAX_STATUS_BYTES));
+    return JSON.parse(await readBody(body, MAX_STATUS_BYTES, tooLong(MAX_STATUS_BYTES)));
   } catch (error) {
     if (error instanceof SyntaxError || isTooLong(error)) return undefined;
     throw error;

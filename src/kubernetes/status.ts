@@ -1,4 +1,5 @@
 /** What the API server says when it refuses: a `Status` object with an HTTP status, or as the event of a watch. */
+import { printable } from '../printable.ts';
 import { KubernetesError, type KubernetesErrorKind } from './kubernetes-error.ts';
 
 /** https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/ ; all of it untrusted. */
@@ -47,7 +48,8 @@ function errorOf(code: number, status: Status, path: string, retryAfterSeconds: 
     ? 'expired'
     : (KINDS[code] ?? (code >= 500 ? 'server_error' : 'refused'));
   const advice = ADVICE[kind];
-  const said = typeof status.message === 'string' ? `: ${printable(status.message)}` : '';
+  const said =
+    typeof status.message === 'string' ? `: ${printable(status.message, MAX_MESSAGE_CHARACTERS)}` : '';
   const retryAfterMs = retryAfterSeconds > 0 ? Math.min(1_000 * retryAfterSeconds, MAX_RETRY_AFTER_MS) : 0;
   return new KubernetesError(kind, `${path} answered ${code}${said}${advice ? ` (${advice})` : ''}`, {
     retryAfterMs,
@@ -58,9 +60,4 @@ function errorOf(code: number, status: Status, path: string, retryAfterSeconds: 
 function isTooLargeVersion({ details }: Status): boolean {
   const causes = details?.causes;
   return Array.isArray(causes) && causes.some(cause => cause?.reason === 'ResourceVersionTooLarge');
-}
-
-/** For one line of a log. */
-function printable(text: string): string {
-  return text.replace(/\p{Cc}+/gu, ' ').slice(0, MAX_MESSAGE_CHARACTERS);
 }

@@ -4,7 +4,15 @@
 import type { Strategy, StrategyName } from '../domain.ts';
 import { leastEngineLoad } from './strategies/least-engine-load.ts';
 import { sessionAffinity } from './strategies/session-affinity.ts';
-import { anyOf, leastRequest, type Pick, type Policy, picked, type Snapshot } from './strategies/snapshot.ts';
+import {
+  anyOf,
+  leastRequest,
+  matchedPercent,
+  type Pick,
+  type Policy,
+  picked,
+  type Snapshot,
+} from './strategies/snapshot.ts';
 import { weighted } from './strategies/weighted.ts';
 
 export { sessionIdOf } from './strategies/session-affinity.ts';
@@ -51,7 +59,7 @@ export function policies(options: PrefixCacheOptions): Readonly<Record<StrategyN
  * percents, as there.
  */
 export function prefixCache(snapshot: Snapshot, options: PrefixCacheOptions): Pick {
-  const { running, matchedBlocks, totalBlocks, random } = snapshot;
+  const { running, matchedBlocks, random } = snapshot;
   const { least, most, mean, deviation } = spreadOf(running);
   const imbalanced = most - least > options.imbalanceRequests;
   const bound = mean + options.standardDeviationFactor * deviation;
@@ -64,7 +72,7 @@ export function prefixCache(snapshot: Snapshot, options: PrefixCacheOptions): Pi
     if (matchedBlocks[i] === 0 || (imbalanced && load !== least)) continue;
     holders++;
     if (load > bound) continue;
-    const percent = Math.floor((100 * matchedBlocks[i]!) / totalBlocks[i]!);
+    const percent = matchedPercent(snapshot, i);
     if (percent < bestPercent || (percent === bestPercent && load > bestRunning)) continue;
     if (percent > bestPercent || load < bestRunning) best = [];
     bestPercent = percent;

@@ -1,5 +1,6 @@
 /** HTTP to a gateway, as one of its clients. The only place of the smoke check that knows undici. */
 import { Agent } from 'undici';
+import { readBody } from '../bounded-body.ts';
 
 /** How the gateway's certificate is checked. `any`: not at all. */
 export type Trust =
@@ -64,21 +65,13 @@ export function createGatewayClient({ base, headers, trust }: GatewayClientOptio
       return {
         status: response.statusCode,
         header: name => response.headers[name]?.toString(),
-        text: await readBounded(response.body),
+        text: await readBody(response.body, MAX_ANSWER_BYTES, tooLong),
       };
     },
     close: () => agent.destroy(),
   };
 }
 
-async function readBounded(body: AsyncIterable<Buffer>): Promise<string> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of body) {
-    length += chunk.length;
-    if (length > MAX_ANSWER_BYTES)
-      throw new AnswerTooLong(`the answer is longer than ${MAX_ANSWER_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+function tooLong(): AnswerTooLong {
+  return new AnswerTooLong(`the answer is longer than ${MAX_ANSWER_BYTES} bytes`);
 }

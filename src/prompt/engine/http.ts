@@ -1,5 +1,6 @@
 /** Requests to an engine over HTTP/1.1 with keep-alive, within bounds. The only place that knows undici. */
 import { Agent } from 'undici';
+import { readBody } from '../../bounded-body.ts';
 import { TokenizerError } from '../tokenizer.ts';
 
 export interface EngineHttpOptions {
@@ -36,6 +37,7 @@ export interface EngineHttp {
 
 export function createEngineHttp(options: EngineHttpOptions): EngineHttp {
   const { apiKey, ca } = options.access ?? {};
+  const tooLong = () => new RangeError(`the answer is longer than ${options.maxResponseBytes} bytes`);
   const agent = new Agent({
     connections: options.maxConnectionsPerPod,
     // vLLM speaks HTTP/1.1 only, one request per connection at a time.
@@ -63,8 +65,8 @@ export function createEngineHttp(options: EngineHttpOptions): EngineHttp {
     };
     try {
       const response = await agent.request({ origin, path: pathname + search, headers, signal, ...sent });
-      const bytes = await readBounded(response.body, options.maxResponseBytes);
-      return { status: response.statusCode, body: parseJson(bytes) };
+      const text = await readBody(response.body, options.maxResponseBytes, tooLong);
+      return { status: response.statusCode, body: parseJson(text) };
     } catch (cause) {
       if (signal.aborted) throw new TokenizerError('aborted', 'the call was cancelled', { cause });
       throw new TokenizerError('unavailable', 'no answer from the engine', { cause });
@@ -78,21 +80,9 @@ export function createEngineHttp(options: EngineHttpOptions): EngineHttp {
   };
 }
 
-/** Leaving the loop early destroys the stream, and with it the connection. */
-async function readBounded(stream: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of stream) {
-    length += chunk.length;
-    if (length > maxBytes) throw new RangeError(`the answer is longer than ${maxBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, length);
-}
-
-function parseJson(bytes: Buffer): unknown {
+function parseJson(text: string): unknown {
   try {
-    return JSON.parse(bytes.toString('utf8'));
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

@@ -2,7 +2,7 @@
 import type { EngineLoad, KnownEngineLoad, StrategyName } from '../../domain.ts';
 import type { ENGINE_STRATEGIES } from '../../strategies.ts';
 import { sessionPod } from './session-affinity.ts';
-import type { Snapshot } from './snapshot.ts';
+import { matchedPercent, type Snapshot } from './snapshot.ts';
 
 /** Of a pod that a strategy knows nothing of. */
 export const NOT_SCORED = Number.NaN;
@@ -40,13 +40,10 @@ export const ENGINE_SCORERS: Readonly<Record<EngineScoredName, Scorer>> = {
 export const SCORERS: Readonly<Record<ScoredName, Scorer>> = {
   ...ENGINE_SCORERS,
   'least-request': { best: 'least', score: ({ running }) => Array.from(running) },
-  /** Whole percents, as AIBrix weighs them, of the prompt's own blocks. */
+  /** As AIBrix weighs them, of the prompt's own blocks. */
   'prefix-cache': {
     best: 'most',
-    score: ({ pods, matchedBlocks, totalBlocks }) =>
-      pods.map((_, i) =>
-        matchedBlocks[i] === 0 ? 0 : Math.floor((100 * matchedBlocks[i]!) / totalBlocks[i]!),
-      ),
+    score: snapshot => snapshot.pods.map((_, i) => matchedPercent(snapshot, i)),
   },
   'session-affinity': {
     best: 'most',
@@ -70,9 +67,12 @@ export function isHeard(scores: readonly number[]): boolean {
 function leastBy(read: (load: KnownEngineLoad) => number | undefined): Scorer {
   return {
     best: 'least',
-    score: snapshot =>
-      loadsOf(snapshot).map(load => (load.kind === 'known' ? (read(load) ?? NOT_SCORED) : NOT_SCORED)),
+    score: snapshot => loadsOf(snapshot).map(load => scoreOf(load, read)),
   };
+}
+
+function scoreOf(load: EngineLoad, read: (load: KnownEngineLoad) => number | undefined): number {
+  return load.kind === 'known' ? (read(load) ?? NOT_SCORED) : NOT_SCORED;
 }
 
 function loadsOf({ pods, engineLoad }: Snapshot): readonly EngineLoad[] {
@@ -124,7 +124,7 @@ function withNewcomers(
   loads: readonly EngineLoad[],
   read: (load: KnownEngineLoad) => number | undefined,
 ): readonly number[] {
-  const scores = loads.map(load => (load.kind === 'known' ? (read(load) ?? NOT_SCORED) : NOT_SCORED));
+  const scores = loads.map(load => scoreOf(load, read));
   if (!isHeard(scores)) return scores.fill(NOT_SCORED);
   let best = Number.POSITIVE_INFINITY;
   for (const score of scores) if (score < best) best = score;

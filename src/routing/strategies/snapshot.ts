@@ -60,6 +60,12 @@ export function picked(
   return { index, reason, imbalanced: false, unscored };
 }
 
+/** How much of the prompt the pod holds, in whole percents, as AIBrix compares it. */
+export function matchedPercent({ matchedBlocks, totalBlocks }: Snapshot, index: number): number {
+  const matched = matchedBlocks[index]!;
+  return matched === 0 ? 0 : Math.floor((100 * matched) / totalBlocks[index]!);
+}
+
 /** One of them, with equal chance. */
 export function anyOf(indexes: readonly number[], random: () => number): number {
   return indexes[Math.floor(random() * indexes.length)]!;
