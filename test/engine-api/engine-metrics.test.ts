@@ -52,15 +52,8 @@ describe('the reading of engines’ metrics', function () {
 
   const pod = () => aPod({ port: engine.port });
 
-  /** Lets the pause end that is under way, or about to be. */
-  async function pass(): Promise<number> {
-    const ms = await clock.sleeps.next();
-    clock.advance(ms);
-    return ms;
-  }
-
   async function scraped(): Promise<ScrapeFact> {
-    await pass();
+    await clock.passNext();
     return facts.next();
   }
 
@@ -85,7 +78,7 @@ describe('the reading of engines’ metrics', function () {
     for (let i = 0; i < 3; i++) await scraped();
     assert.deepEqual(clock.sleeps.all.slice(0, 3), [500, 950, 950]);
     engine.pages = { '/metrics': HANG };
-    await pass();
+    await clock.passNext();
     engine.asked.skip();
     assert.equal(clock.sleeping, 0, 'no pause that could end while a question is out');
   });
@@ -137,7 +130,7 @@ describe('the reading of engines’ metrics', function () {
     metrics.follow(pod());
     await scraped();
     const before = clock.now();
-    while (engine.asked.all.length < 2) await pass();
+    while (engine.asked.all.length < 2) await clock.passNext();
     await facts.next();
     assert.isAtLeast(clock.now() - before, 10_000);
     assert.equal(metrics.shownLoadOf('engine-0').kind, 'known');
@@ -165,7 +158,7 @@ describe('the reading of engines’ metrics', function () {
       assert.deepInclude(await scraped(), { kind: 'failed', why });
       assert.deepEqual(metrics.loadOf(pod()), { kind: 'unknown', why: load });
       const before = clock.now();
-      while (engine.asked.all.length < 4) await pass();
+      while (engine.asked.all.length < 4) await clock.passNext();
       assert.isAtLeast(clock.now() - before, 2_000 + 4_000 + 8_000);
       await facts.next();
     });
@@ -189,7 +182,7 @@ describe('the reading of engines’ metrics', function () {
     await scraped();
     assert.deepInclude(metrics.loadOf(pod()), { kind: 'known', running: 3 });
     engine.pages = { '/metrics': page(7) };
-    while (facts.all.length < 3) await pass();
+    while (facts.all.length < 3) await clock.passNext();
     assert.deepInclude(metrics.loadOf(pod()), { kind: 'known', running: 7 });
   });
 
@@ -197,7 +190,7 @@ describe('the reading of engines’ metrics', function () {
     let answer = (_: PageAnswer) => {};
     engine.pages = { '/metrics': new Promise<PageAnswer>(resolve => (answer = resolve)) };
     metrics.follow(pod());
-    await pass();
+    await clock.passNext();
     await engine.asked.next();
     metrics.leave('engine-0');
     answer(page(1));

@@ -41,23 +41,16 @@ describe('the health poller', function () {
 
   const pod = () => aPod({ port: engine.port });
 
-  /** Lets the pause end that is under way, or about to be. */
-  async function pass(): Promise<number> {
-    const ms = await clock.sleeps.next();
-    clock.advance(ms);
-    return ms;
-  }
-
   /** The next fact of this kind; what sleeps is told of meanwhile. */
   async function round(): Promise<PollFact | SleepFact> {
-    await pass();
+    await clock.passNext();
     return facts.until(({ kind }) => kind.startsWith('poll_'));
   }
 
   it('asks at times that differ from pod to pod, one question at a time', async () => {
     engine.pages = { '/health': HANG };
     poller.follow(pod());
-    assert.equal(await pass(), 1_000);
+    assert.equal(await clock.passNext(), 1_000);
     assert.equal(await engine.asked.next(), 'GET /health');
     // No second question, however long the first one takes: there is no pause that could end.
     assert.equal(clock.sleeping, 0);
@@ -79,7 +72,7 @@ describe('the health poller', function () {
     mock.timers.enable({ apis: ['setTimeout'] });
     try {
       poller.follow(aPod({ port: uvicorn.port }));
-      clock.advance(await clock.sleeps.next());
+      await clock.passNext();
       const pauseMs = await clock.sleeps.next();
       await idle(UVICORN_KEEP_ALIVE_MS / 2);
       clock.advance(pauseMs);
@@ -146,7 +139,7 @@ describe('the health poller', function () {
   it('says nothing of a pod that was left while it was asked', async () => {
     engine.pages = { '/health': HANG };
     poller.follow(pod());
-    await pass();
+    await clock.passNext();
     await engine.asked.next();
     poller.leave('engine-0');
     await poller.stop();
@@ -162,10 +155,10 @@ describe('the health poller', function () {
   it('asks whether the engine sleeps', async () => {
     engine.pages = { '/health': WELL, '/is_sleeping': json(200, { is_sleeping: true }) };
     poller.follow(pod());
-    await pass();
+    await clock.passNext();
     assert.deepEqual(await facts.until(({ kind }) => !kind.startsWith('poll_')), { kind: 'asleep' });
     engine.pages = { '/health': WELL, '/is_sleeping': json(200, { is_sleeping: false }) };
-    await pass();
+    await clock.passNext();
     assert.deepEqual(await facts.until(({ kind }) => !kind.startsWith('poll_')), { kind: 'awake' });
   });
 
@@ -174,7 +167,7 @@ describe('the health poller', function () {
     engine.pages = { '/health': WELL, '/metrics': text(200, metric) };
     poller.follow(pod());
     for (let i = 0; i < 17; i++) await round();
-    await pass();
+    await clock.passNext();
     const asked = (path: string) => engine.asked.all.filter(each => each === `GET ${path}`).length;
     assert.deepEqual([asked('/is_sleeping'), asked('/metrics')], [1, 2]);
     assert.deepInclude(facts.all, { kind: 'asleep' });

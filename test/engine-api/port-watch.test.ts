@@ -59,18 +59,12 @@ describe('the watch on ports', function () {
     watch.follow(pod, [{ rank: 0, port, replayPort }]);
   }
 
-  async function pass(): Promise<number> {
-    const ms = await clock.sleeps.next();
-    clock.advance(ms);
-    return ms;
-  }
-
   it('is satisfied with a ZeroMQ socket, and looks again seldom', async () => {
     const publisher = new Publisher({ linger: 0 });
     stops.push(() => publisher.close());
     await publisher.bind('tcp://127.0.0.1:*');
     follow(Number(new URL(publisher.lastEndpoint!).port));
-    assert.equal(await pass(), 500);
+    assert.equal(await clock.passNext(), 500);
     assert.equal(await clock.sleeps.next(), 60_000);
     assert.isEmpty(changes.all);
     assert.deepInclude(watch.of(pod.name)[0]!, { what: 'events', answers: true, why: '' });
@@ -79,12 +73,12 @@ describe('the watch on ports', function () {
   it('names a port that nothing listens on when it was tried twice, and says when it answers', async () => {
     const port = await freePort();
     follow(undefined, port);
-    assert.deepEqual([await pass(), await pass()], [500, 2_000]);
+    assert.deepEqual([await clock.passNext(), await clock.passNext()], [500, 2_000]);
     const tried = `tcp://127.0.0.1:${port}`;
     const silent = { what: 'replay', rank: 0, tried, answers: false, why: 'nothing listens there' };
     assert.deepEqual(await changes.next(), silent as WatchedPort);
     assert.deepEqual(watch.of(pod.name), [silent as WatchedPort]);
-    assert.equal(await pass(), 10_000);
+    assert.equal(await clock.passNext(), 10_000);
     await clock.sleeps.next();
     assert.lengthOf(changes.all, 1, 'it is not named again');
     const { stop } = await listen(socket => socket.write(Buffer.from([0xff, 0])), port);
@@ -106,8 +100,8 @@ describe('the watch on ports', function () {
       const { port, stop } = await listen(onConnection);
       stops.push(stop);
       follow(port);
-      await pass();
-      await pass();
+      await clock.passNext();
+      await clock.passNext();
       assert.deepInclude(await changes.next(), { what: 'events', answers: false, why } as WatchedPort);
     });
   }

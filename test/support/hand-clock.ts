@@ -44,4 +44,11 @@ export class HandClock {
     this.#now += ms;
     for (const sleeper of [...this.#sleepers]) if (sleeper.until <= this.#now) sleeper.wake();
   }
+
+  /** Lets the sleep end that is under way, or about to be; milliseconds that it lasted. */
+  async passNext(): Promise<number> {
+    const ms = await this.sleeps.next();
+    this.advance(ms);
+    return ms;
+  }
 }
