@@ -16,6 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   version: [],
   printable: [],
   'bounded-body': [],
+  'http-client': ['bounded-body'],
   strategies: ['domain'],
   settings: ['domain', 'strategies'],
   config: ['settings'],
@@ -57,8 +58,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'kubernetes/kubernetes',
   ],
   simulator: ['domain'],
-  smoke: ['time', 'printable', 'bounded-body'],
+  smoke: ['time', 'printable', 'http-client'],
   migration: ['aside', 'printable', 'settings'],
+  doctor: [
+    ...['domain', 'time', 'slots', 'printable', 'http-client', 'cache', 'events', 'pods', 'prompt'],
+    ...['routing/prefix-lookup', 'extproc/headers', 'extproc/health'],
+  ],
   engines: [
     'domain',
     'time',
@@ -74,7 +79,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   composition: [
     ...['config', 'settings', 'domain', 'time', 'slots', 'listeners', 'strategies'],
     ...['cache', 'engine-api', 'events', 'extproc', 'health', 'kubernetes', 'pods', 'prompt', 'routing'],
-    ...['tls', 'ops'],
+    ...['tls', 'ops', 'doctor', 'version'],
   ],
   serve: [
     ...['composition', 'config', 'settings', 'domain', 'time', 'listeners', 'strategies', 'version'],
@@ -92,6 +97,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'ops',
     'simulator',
     'smoke',
+    'http-client',
+    'doctor',
     'migration',
   ],
   main: ['commands'],
@@ -132,7 +139,7 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   'grpc-health-check': ['extproc/health'],
   pkijs: ['tls/self-signed'],
   asn1js: ['tls/self-signed'],
-  undici: ['prompt/engine/http', 'engine-api/probe', 'kubernetes/client', 'smoke/client'],
+  undici: ['prompt/engine/http', 'engine-api/probe', 'kubernetes/client', 'http-client'],
   'lru-cache': [
     'prompt/engine/token-cache',
     'prompt/engine/remote-tokenizer',
@@ -144,7 +151,13 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   'gpt-tokenizer': ['prompt/local-tokenizer', 'simulator/tokenizer'],
   pino: ['ops/log/log'],
   'prom-client': ['ops/metrics/metrics', 'ops/metrics/read-metrics', 'ops/metrics/exposition'],
-  commander: ['commands/command-line', 'commands/engine', 'commands/smoke', 'commands/migrate-from-aibrix'],
+  commander: [
+    'commands/command-line',
+    'commands/engine',
+    'commands/smoke',
+    'commands/doctor',
+    'commands/migrate-from-aibrix',
+  ],
   yaml: ['pods/pods-file', 'kubernetes/kubeconfig', 'migration/manifests', 'migration/report'],
   zod: [
     'settings/setting',
