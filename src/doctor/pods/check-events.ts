@@ -66,6 +66,8 @@ const WRONG_PEER: ReadonlySet<string> = new Set([
   'no_handshake',
   'too_large',
   'too_many_frames',
+  'ECONNRESET',
+  'EPIPE',
 ]);
 
 function ranksIn(ranks: readonly RankFacts[]): string {

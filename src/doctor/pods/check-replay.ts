@@ -5,10 +5,12 @@ import type { PodFacts, RankFacts } from './pod-facts.ts';
 import { podProblem } from './problems.ts';
 
 export function checkReplay({ events }: PodFacts): Finding[] {
-  if (events.kind !== 'followed') return [];
-  const findings = events.ranks.flatMap(replayProblem);
+  const ranks =
+    events.kind === 'followed' ? events.ranks.filter(({ link }) => link.kind === 'connected') : [];
+  if (ranks.length === 0) return [];
+  const findings = ranks.flatMap(replayProblem);
   if (findings.length > 0) return findings;
-  const compared = events.ranks.filter(
+  const compared = ranks.filter(
     ({ replay }) => replay.kind === 'answered' && replay.publisher === 'same',
   ).length;
   return [

@@ -43,15 +43,22 @@ export interface PodExamination {
 
 /** Milliseconds. */
 export interface PodTiming {
-  /** One question over HTTP, or a connection to an event port. */
+  /** One question over HTTP. */
   readonly questionMs: number;
+  /** A connection to an event port, or a replay. */
+  readonly connectMs: number;
   /** One token of a short prompt, on an engine that may have a queue. */
   readonly generationMs: number;
   /** From an answer to the last of its events. */
   readonly eventsMs: number;
 }
 
-export const DEFAULT_TIMING: PodTiming = { questionMs: 5_000, generationMs: 20_000, eventsMs: 3_000 };
+export const DEFAULT_TIMING: PodTiming = {
+  questionMs: 5_000,
+  connectMs: 3_000,
+  generationMs: 20_000,
+  eventsMs: 3_000,
+};
 
 /** A page of metrics with many adapters and buckets. */
 const MAX_PAGE_BYTES = 8 << 20;
@@ -59,7 +66,7 @@ const INDEX_BYTES = 32 << 20;
 const MAX_RANKS_LISTENED = 64;
 
 export async function examinePod(pod: Pod, how: PodExamination, signal: AbortSignal): Promise<PodFacts> {
-  const { questionMs } = how.timing;
+  const { questionMs, connectMs, generationMs, eventsMs } = how.timing;
   const stops: (() => unknown)[] = [];
   try {
     const base = new URL(`${how.scheme}://${endpointOf(pod)}`);
@@ -112,7 +119,7 @@ export async function examinePod(pod: Pod, how: PodExamination, signal: AbortSig
         ...{ cache, source: 'engines', hasher, defaultBlockSizeTokens: how.defaultBlockSizeTokens },
         maxBlocksPerPrompt: Number.POSITIVE_INFINITY,
       }),
-      eventsMs: how.timing.eventsMs,
+      eventsMs,
     });
     const followed = eventsOf(pod, how, profile);
     const listeners =
@@ -124,7 +131,7 @@ export async function examinePod(pod: Pod, how: PodExamination, signal: AbortSig
             const ingest = new RankIngest({ pod: pod.name, rank, model: pod.model, cache, hasher });
             const topic = how.events.kind === 'dial' ? how.events.topic : '';
             return new RankListener({
-              ...{ pod, publisher, topic, wire, ingest },
+              ...{ pod, publisher, topic, wire, ingest, replayMs: connectMs },
               onNews: () => watch.ring(),
             });
           });
@@ -132,7 +139,7 @@ export async function examinePod(pod: Pod, how: PodExamination, signal: AbortSig
     stops.push(() => {
       for (const listener of listeners) listener.stop();
     });
-    await watch.until(() => listeners.every(({ isSettled }) => isSettled), questionMs, signal);
+    await watch.until(() => listeners.every(({ isSettled }) => isSettled), connectMs, signal);
 
     const tokens = how.tokenizer && new PodTokens(pod, how.tokenizer);
     stops.push(() => tokens?.close());
@@ -144,11 +151,11 @@ export async function examinePod(pod: Pod, how: PodExamination, signal: AbortSig
     const isHeard = listeners.some(({ isConnected }) => isConnected);
     if (speaks && tokens !== undefined && isHeard && how.prompts === 'send') {
       for (const prompt of freshPrompts(pod.model, metrics.blockSizeTokens)) {
-        const post = () => asker.post(prompt.path, prompt.body, how.timing.generationMs);
+        const post = () => asker.post(prompt.path, prompt.body, generationMs);
         prompts.push(await watch.send(prompt, await tokens.of(prompt, signal), post, signal));
       }
     } else if (isHeard) {
-      await watch.until(() => false, Math.min(1_000, how.timing.eventsMs), signal);
+      await watch.until(() => listeners.every(({ batches }) => batches > 0), eventsMs, signal);
     }
     const events: EventsFacts =
       'kind' in followed

@@ -22,6 +22,8 @@ export interface RankListenerOptions {
   readonly wire: Wire;
   /** What is announced goes there, and is looked up as the router does. */
   readonly ingest: RankIngest;
+  /** How long a replay may take. */
+  readonly replayMs: number;
   /** A batch has come, or the connection is there or not. */
   readonly onNews: () => void;
 }
@@ -33,8 +35,6 @@ const MAX_KEPT = 16;
 const MAX_KEPT_BYTES = 8 << 20;
 /** Block sizes, and ranks that batches name. */
 const MAX_DIFFERENT = 8;
-const REPLAY_IDLE_MS = 2_000;
-const REPLAY_MS = 4_000;
 const MAX_REPLAY_BYTES = 32 << 20;
 /** Behind all that there is: the answer is the end marker alone, and costs the engine nothing. */
 const BEHIND_ALL = Number.MAX_SAFE_INTEGER;
@@ -74,7 +74,8 @@ export class RankListener {
         onNews();
       },
       onRetry: why => {
-        this.#link = { kind: 'failed', why: printable(why, 60) };
+        // How it ended at first tells most; a further try may only meet the end of it.
+        if (this.#link.kind !== 'failed') this.#link = { kind: 'failed', why: printable(why, 60) };
         onNews();
       },
     });
@@ -104,14 +105,15 @@ export class RankListener {
 
   /** Asks for a live batch once more, and compares; without one, whether it answers at all. */
   async replay(signal: AbortSignal): Promise<ReplayFacts> {
-    const { pod, publisher, wire } = this.#options;
+    const { pod, publisher, wire, replayMs } = this.#options;
+    if (!this.isConnected) return { kind: 'not_asked' };
     if (publisher.replayPort === undefined) return { kind: 'none' };
     const live = [...this.#kept].at(-1);
     const found = { batch: false, same: false };
     const outcome = await replay({
       endpoint: endpointAt(pod, publisher.replayPort),
       from: live?.[0] ?? BEHIND_ALL,
-      ...{ idleTimeoutMs: REPLAY_IDLE_MS, timeoutMs: REPLAY_MS, maxBytes: MAX_REPLAY_BYTES },
+      ...{ idleTimeoutMs: replayMs, timeoutMs: replayMs, maxBytes: MAX_REPLAY_BYTES },
       ...{ wire, signal, sleep: realSleep, now: monotonicClock },
       onMessage(sequence, payload) {
         if (sequence !== live?.[0]) return;
