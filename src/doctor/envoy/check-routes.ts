@@ -71,8 +71,20 @@ export function checkTarget(filter: RouterFilter, config: EnvoyConfig): Finding[
   if (names.length === 0) return [skip('target', 'the routes name their cluster by a header')];
   const findings: Finding[] = [];
   if (unknown.length > 0) findings.push(envoyProblem('cluster_unknown', shown(unknown)));
-  const picked = pickedClusters(filter, config).filter(({ sources }) => sources.length > 0);
-  if (picked.length === 0 && unknown.length === 0)
+  const clusters = pickedClusters(filter, config);
+  const picked = clusters.filter(({ sources }) => sources.length > 0);
+  const astray = clusters.filter(
+    ({ cluster, sources }) =>
+      isTrue(cluster, 'original_dst_lb_config', 'use_http_header') && sources.length === 0,
+  );
+  if (astray.length > 0)
+    findings.push(
+      envoyProblem(
+        'pick_ignored',
+        `ORIGINAL_DST by a header that the router does not set: ${shown(astray.map(({ name }) => name))}`,
+      ),
+    );
+  else if (picked.length === 0 && unknown.length === 0)
     findings.push(envoyProblem('pick_ignored', `the routes lead to ${shown(names)}`));
   return findings.length > 0
     ? findings

@@ -22,8 +22,8 @@ const WORDS =
 /** The same at every pod: what is compared is how they tokenize it. Nothing is generated from it. */
 export function commonPrompts(model: string): ProbePrompt[] {
   const messages = [
-    { role: 'system', content: 'You are a careful assistant. Résumé, naïve, 東京, 🙂.' },
-    { role: 'user', content: 'What is\n\n  2 + 2?' },
+    // No system message: a template's own is what differs most often.
+    { role: 'user', content: 'Résumé, naïve, 東京, 🙂: what is\n\n  2 + 2?' },
     { role: 'assistant', content: 'It is 4.' },
     { role: 'user', content: 'And 4 + 4?' },
   ];
