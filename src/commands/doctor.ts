@@ -6,7 +6,7 @@ import type { EnvoySource } from '../doctor/envoy/examine-envoy.ts';
 import { countsOf, jsonReport, textReport } from '../doctor/report.ts';
 import { KubernetesError } from '../kubernetes/kubernetes.ts';
 import { BoundedReader } from '../pods/bounded-read.ts';
-import { DiscoveryError } from '../pods/discovery.ts';
+import { PodsFileError } from '../pods/pods-file-follower.ts';
 import { CommandError } from './command-error.ts';
 import { settingsHelp } from './settings-help.ts';
 
@@ -75,7 +75,7 @@ async function runDoctorCommand(flags: DoctorFlags, ending: AbortSignal): Promis
 }
 
 function isTerminal(error: unknown): error is Error {
-  return [NothingToExamine, DiscoveryError, DiscoveryPlanError, KubernetesError].some(
+  return [NothingToExamine, PodsFileError, DiscoveryPlanError, KubernetesError].some(
     kind => error instanceof kind,
   );
 }

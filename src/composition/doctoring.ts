@@ -49,7 +49,9 @@ export async function runDoctor(
   options: DoctorOptions,
   parts: DoctorParts,
 ): Promise<Section[]> {
-  const access = await readEngineAccess(config);
+  const access = await readEngineAccess(config).catch((error: Error) => {
+    throw new NothingToExamine(error.message);
+  });
   const scheme = config.tokenizerEndpointTemplate?.startsWith('https:') ? 'https' : 'http';
   const deadline = deadlineAfter(options.timeoutMs, parts.ending, TIME_IS_OVER);
   try {

@@ -65,7 +65,7 @@ export class Asker {
       const date = Date.parse(header('date') ?? '');
       // It has whole seconds, rounded down, and was written while the question was under way.
       const clockMs = Number.isNaN(date) ? undefined : date + 500 - (wallClock() - tookMs / 2);
-      return { kind: 'answered', status, text, tookMs, clockMs };
+      return { kind: 'answered', status, text: this.#withoutKey(text), tookMs, clockMs };
     } catch (error) {
       if (deadline.signal.aborted) {
         const reason =
@@ -78,6 +78,12 @@ export class Asker {
     } finally {
       deadline.clear();
     }
+  }
+
+  /** An error may repeat what was sent. */
+  #withoutKey(text: string): string {
+    const { apiKey } = this.#options;
+    return apiKey === undefined ? text : text.replaceAll(apiKey, '***');
   }
 }
 

@@ -281,7 +281,7 @@ export const POD_PROBLEMS = {
       'start all pods of a model with the same model revision, tokenizer, --chat-template and engine version',
   },
   not_examined: {
-    status: 'warn',
+    status: 'fail',
     check: 'time',
     means: 'The time was over before this was done.',
     advice: 'give more of it (--timeout), or look at one pod (--pod)',
