@@ -48,7 +48,7 @@ warmroute doctor                                        # pods, and the router t
 warmroute doctor --envoy http://127.0.0.1:9901          # and Envoy, by its admin port
 curl -s http://127.0.0.1:9901/config_dump >envoy.json   # or by what that has said
 warmroute doctor --envoy-config-dump envoy.json
-kubectl -n llm exec deploy/warmroute -- warmroute doctor    # in a cluster: as the router sees it
+kubectl -n llm exec deploy/warmroute -- node dist/main.js doctor    # in a cluster: as the router sees it
 \`\`\`
 
 | option | |

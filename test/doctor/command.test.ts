@@ -4,8 +4,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assert } from 'chai';
+import { type DoctorOptions, NothingToExamine, runDoctor } from '../../src/composition/doctoring.ts';
 import type { Environment } from '../../src/config.ts';
 import { PROBLEMS } from '../../src/doctor/problems.ts';
+import { countsOf, jsonReport, textReport } from '../../src/doctor/report.ts';
+import { aConfig } from '../support/builders.ts';
 import { type CliResult, runCli, startCli } from '../support/cli.ts';
 import { closedAddress } from '../support/envoy-upstream.ts';
 import { eventually } from '../support/eventually.ts';
@@ -26,7 +29,7 @@ describe('warmroute doctor', function () {
   });
   after(() => rm(folder, { recursive: true }));
 
-  async function environment(entry: object = {}): Promise<Environment> {
+  async function environment(): Promise<Environment> {
     const file = join(folder, 'pods.json');
     const { name, ip: address, port, model, kvEvents } = engine!.pod;
     const { kind: _, ...events } = kvEvents;
@@ -43,8 +46,8 @@ describe('warmroute doctor', function () {
     };
   }
 
-  const run = async (args: readonly string[], extra: Environment = {}, entry?: object): Promise<CliResult> =>
-    runCli(['doctor', ...args], { ...(await environment(entry)), ...extra });
+  const run = async (args: readonly string[], extra: Environment = {}): Promise<CliResult> =>
+    runCli(['doctor', ...args], { ...(await environment()), ...extra });
 
   it('ends with 0 where nothing fails: a line for each finding, by pod, and a summary', async () => {
     engine = await startIllEngine();
@@ -65,98 +68,19 @@ describe('warmroute doctor', function () {
   });
 
   it('ends with 2 where there is nothing to look at', async () => {
-    const without = await runCli(['doctor']);
-    assert.equal(without.code, 2);
-    assert.match(without.stderr, /WARMROUTE_PODS_FILE is not set/);
     engine = await startIllEngine();
-    for (const [args, extra, stderr] of [
-      [[], { WARMROUTE_DRAIN_MS: 'soon' }, /WARMROUTE_DRAIN_MS=soon/],
+    const cases = [
+      [[], { WARMROUTE_PODS_FILE: '' }, /WARMROUTE_PODS_FILE is not set/],
       [['--pod', 'nobody'], {}, /no pod is called nobody: there are engine-0/],
       [['--envoy-config-dump', join(folder, 'none.json')], {}, /none\.json cannot be read/],
-      [['--timeout', '0'], {}, /must be above 0/],
-      [[], { WARMROUTE_ENGINE_API_KEY_FILE: join(folder, 'none') }, /WARMROUTE_ENGINE_API_KEY_FILE/],
-    ] as const) {
-      const result = await run(args, extra);
-      assert.equal(result.code, 2, result.stdout);
-      assert.match(result.stderr, stderr);
-    }
-  });
-
-  it('says that no pod is known', async () => {
-    const file = join(folder, 'empty.json');
-    await writeFile(file, '{"pods":[]}');
-    const { code, stderr } = await runCli(['doctor'], { WARMROUTE_PODS_FILE: file });
-    assert.deepEqual([code, stderr], [2, 'warmroute: no pod is known\n']);
-  });
-
-  it('prints JSON with the fields that docs/doctor.md names', async () => {
-    engine = await startIllEngine();
-    const { code, stdout } = await run(['--json'], {}, { kvEvents: undefined });
-    assert.equal(code, 0);
-    const report = JSON.parse(stdout);
-    assert.hasAllKeys(report, ['verdict', 'counts', 'sections']);
-    assert.equal(report.verdict, 'ok');
-    assert.hasAllKeys(report.counts, ['ok', 'warn', 'fail', 'skip']);
-    const pod = report.sections.find(({ kind }: { kind: string }) => kind === 'pod');
-    assert.hasAllKeys(pod, ['kind', 'name', 'detail', 'findings']);
-    const warned = pod.findings.find(({ status }: { status: string }) => status === 'warn');
-    assert.hasAllKeys(warned, ['status', 'check', 'problem', 'saw', 'do']);
-    assert.equal(warned.problem, 'events_unconfigured');
-  });
-
-  it('sends no prompt where it is told so, and two that cost a token each where it is not', async () => {
-    engine = await startIllEngine();
-    const generated = () =>
-      engine!.asked.filter(({ method, path }) => method === 'POST' && /completions$/.test(path));
-    await run(['--no-completion']);
-    assert.lengthOf(generated(), 0);
-    await run([]);
-    assert.deepEqual(
-      generated().map(({ body }) => JSON.parse(body).max_tokens),
-      [1, 1],
+    ] as const;
+    await Promise.all(
+      cases.map(async ([args, extra, expected]) => {
+        const { code, stdout, stderr } = await run(args, extra);
+        assert.equal(code, 2, stdout);
+        assert.match(stderr, expected);
+      }),
     );
-  });
-
-  it('never prints the engines’ key', async () => {
-    const key = 'sk-very-secret-0123456789';
-    const keyFile = join(folder, 'key');
-    await writeFile(keyFile, key);
-    // It repeats what it was sent, as engines do in errors.
-    engine = await startIllEngine({
-      '/v1/completions': ({ headers }, response) =>
-        response.writeHead(400).end(`bad key ${headers.authorization}`),
-    });
-    const args = { WARMROUTE_ENGINE_API_KEY_FILE: keyFile };
-    const [text, asJson] = [await run([], args), await run(['--json'], args)];
-    assert.include(
-      engine.asked.map(({ headers }) => headers.authorization),
-      `Bearer ${key}`,
-    );
-    for (const { stdout, stderr } of [text, asJson]) assert.notInclude(stdout + stderr, 'very-secret');
-    assert.match(text.stdout, /prompt_refused/);
-  });
-
-  it('does not follow events where they are not synced, or engines dial', async () => {
-    engine = await startIllEngine();
-    for (const [extra, why] of [
-      [{ AIBRIX_KV_EVENT_SYNC_ENABLED: 'false' }, /skip {2}events_port +KV-cache events are not synced/],
-      [{ WARMROUTE_KV_EVENTS_BIND: 'tcp://127.0.0.1:1' }, /skip {2}events_port +engines dial the router/],
-      [
-        { AIBRIX_USE_REMOTE_TOKENIZER: 'false', AIBRIX_KV_EVENT_SYNC_ENABLED: 'false' },
-        /skip {2}tokens +prompts are tokenized locally/,
-      ],
-    ] as const) {
-      const { code, stdout } = await run([], extra);
-      assert.equal(code, 0, stdout);
-      assert.match(stdout, why);
-    }
-  });
-
-  it('is done when its time is over, whatever an engine does', async () => {
-    engine = await startIllEngine({ '/health': HANGING });
-    const { code, stdout } = await run(['--timeout', '1']);
-    assert.equal(code, 1);
-    assert.match(stdout, /fail {2}not_examined/);
   });
 
   it('ends at a signal', async () => {
@@ -169,6 +93,145 @@ describe('warmroute doctor', function () {
     assert.match(stderr, /ended by SIGTERM before it was done/);
   });
 });
+
+describe('What warmroute doctor looks at', function () {
+  this.timeout(60_000);
+  let folder: string;
+  let engine: IllEngine | undefined;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'warmroute-doctor-'));
+  });
+  afterEach(async () => {
+    await engine?.stop();
+    engine = undefined;
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  async function looked(
+    environment: Environment = {},
+    options: Partial<DoctorOptions> = {},
+    entry: object = {},
+  ) {
+    const file = join(folder, 'pods.json');
+    await writeFile(
+      file,
+      JSON.stringify({ pods: engine === undefined ? [] : [{ ...entryOf(engine), ...entry }] }),
+    );
+    const config = aConfig({
+      ...{ ...WITH_EVENTS, WARMROUTE_PODS_FILE: file, WARMROUTE_DECISION_TIMEOUT_MS: '60000' },
+      ...{ WARMROUTE_ADMIN_ADDRESS: await closedAddress(), ...environment },
+    });
+    return runDoctor(
+      config,
+      { only: [], envoy: undefined, admin: undefined, prompts: 'send', timeoutMs: 60_000, ...options },
+      { environment: {}, ending: new AbortController().signal },
+    );
+  }
+
+  it('is nothing where no pod is known, or the engines’ key cannot be read', async () => {
+    const rejected = (environment: Environment) => looked(environment).catch((error: unknown) => error);
+    assert.instanceOf(await rejected({}), NothingToExamine);
+    engine = await startIllEngine();
+    assert.instanceOf(
+      await rejected({ WARMROUTE_ENGINE_API_KEY_FILE: join(folder, 'none') }),
+      NothingToExamine,
+    );
+  });
+
+  it('is told as JSON with the fields that docs/doctor.md names', async () => {
+    engine = await startIllEngine();
+    const report = JSON.parse(jsonReport(await looked({}, {}, { kvEvents: undefined })));
+    assert.hasAllKeys(report, ['verdict', 'counts', 'sections']);
+    assert.equal(report.verdict, 'ok');
+    assert.hasAllKeys(report.counts, ['ok', 'warn', 'fail', 'skip']);
+    const pod = report.sections.find(({ kind }: { kind: string }) => kind === 'pod');
+    assert.hasAllKeys(pod, ['kind', 'name', 'detail', 'findings']);
+    const warned = pod.findings.find(({ status }: { status: string }) => status === 'warn');
+    assert.hasAllKeys(warned, ['status', 'check', 'problem', 'saw', 'do']);
+    assert.equal(warned.problem, 'events_unconfigured');
+  });
+
+  it('names pods that have no address', async () => {
+    engine = await startIllEngine();
+    const file = join(folder, 'named.json');
+    const away = { name: 'engine-1', address: 'engine-1.invalid', port: 8000, model: 'sim-model' };
+    await writeFile(file, JSON.stringify({ pods: [entryOf(engine), away] }));
+    const text = textReport(await looked({ WARMROUTE_PODS_FILE: file }));
+    assert.match(text, /warn {2}discovery_problem +the host name engine-1\.invalid does not resolve/);
+  });
+
+  it('is the cache of a prompt where that may be sent', async () => {
+    engine = await startIllEngine();
+    const { asked } = engine;
+    const generated = () =>
+      asked.filter(({ method, path }) => method === 'POST' && /completions$/.test(path));
+    await looked({}, { prompts: 'leave_out' });
+    assert.lengthOf(generated(), 0);
+    await looked();
+    assert.deepEqual(
+      generated().map(({ body }) => JSON.parse(body).max_tokens),
+      [1, 1],
+    );
+  });
+
+  it('is never shown with the engines’ key', async () => {
+    const key = 'sk-very-secret-0123456789';
+    const keyFile = join(folder, 'key');
+    await writeFile(keyFile, key);
+    // It repeats what it was sent, as engines do in errors.
+    engine = await startIllEngine({
+      '/v1/completions': ({ headers }, response) =>
+        response.writeHead(400).end(`bad key ${headers.authorization}`),
+    });
+    const sections = await looked({ WARMROUTE_ENGINE_API_KEY_FILE: keyFile });
+    assert.include(
+      engine.asked.map(({ headers }) => headers.authorization),
+      `Bearer ${key}`,
+    );
+    for (const report of [textReport(sections), jsonReport(sections)]) {
+      assert.notInclude(report, 'very-secret');
+      assert.include(report, 'bad key Bearer ***');
+    }
+  });
+
+  it('is not events that are not synced, or that engines send by themselves', async () => {
+    engine = await startIllEngine();
+    for (const [extra, why] of [
+      [{ AIBRIX_KV_EVENT_SYNC_ENABLED: 'false' }, /skip {2}events_port +KV-cache events are not synced/],
+      [{ WARMROUTE_KV_EVENTS_BIND: 'tcp://127.0.0.1:1' }, /skip {2}events_port +engines dial the router/],
+      [
+        { AIBRIX_USE_REMOTE_TOKENIZER: 'false', AIBRIX_KV_EVENT_SYNC_ENABLED: 'false' },
+        /skip {2}tokens +prompts are tokenized locally/,
+      ],
+    ] as const) {
+      const sections = await looked(extra);
+      assert.match(textReport(sections), why);
+      assert.include(countsOf(sections), { warn: 0, fail: 0 });
+    }
+  });
+
+  it('is said not to have been looked at when the time is over', async () => {
+    engine = await startIllEngine({ '/health': HANGING });
+    const text = textReport(await looked({}, { timeoutMs: 300 }));
+    assert.match(text, /fail {2}not_examined/);
+  });
+
+  it('is Envoy, by what is expected of it', async () => {
+    engine = await startIllEngine();
+    const envoy = { kind: 'dump', name: 'envoy.json', content: '{}' } as const;
+    assert.match(
+      textReport(await looked({}, { envoy })),
+      /^Envoy envoy\.json\n {2}fail {2}envoy_unreadable/m,
+    );
+  });
+});
+
+/** Its entry of a pods file. */
+function entryOf({ pod: { name, ip: address, port, model, kvEvents } }: IllEngine): object {
+  const { kind: _, ...events } = kvEvents;
+  return { name, address, port, model, kvEvents: events };
+}
 
 describe('docs/doctor.md', () => {
   const page = readFileSync(new URL('../../docs/doctor.md', import.meta.url), 'utf8');
