@@ -261,7 +261,7 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
       return (strategy, snapshot) =>
         stage('decide', () => {
           const chosen = pick(strategy, snapshot);
-          if (chosen.imbalanced) {
+          if (chosen.comparison.kind === 'prefix' && chosen.comparison.imbalanced) {
             const { model } = snapshot.pods[chosen.index]!;
             instruments.aibrix.imbalances.add(1, { model, using_kv_sync });
           }

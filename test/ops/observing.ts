@@ -6,11 +6,12 @@ import { PodRegistry } from '../../src/pods/registry.ts';
 import { modelAtStart } from '../../src/prompt/model-at-start.ts';
 import { parsePrompt } from '../../src/prompt/request.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
+import { Turns } from '../../src/routing/choice/turns.ts';
 import { Load } from '../../src/routing/load.ts';
 import { createPicker } from '../../src/routing/policy.ts';
 import type { PrefixLookup } from '../../src/routing/prefix-lookup.ts';
 import { ResponseOwners } from '../../src/routing/response-owners.ts';
-import { createRoute, type Route, type RouteRequest } from '../../src/routing/route.ts';
+import { createRoute, type Route, type RouteRequest, withoutPod } from '../../src/routing/route.ts';
 import {
   aPod,
   aPromptHistory,
@@ -68,13 +69,16 @@ export const aDecision = (given: Partial<RoutedDecision> = {}): RoutedDecision =
 
 export const deciding =
   (decision: Decision): Route =>
-  async () => ({ decision, answered: () => {}, readAnswer: undefined, release: () => {} });
+  async () =>
+    withoutPod(decision);
 
 /** Where the prefix is: three of four blocks on the second pod. */
 export const lookup: PrefixLookup = (_tokens, _context, pods) => ({
   matchedBlocks: Uint32Array.from(pods, pod => (pod === PODS[1] ? 3 : 0)),
   totalBlocks: Uint32Array.from(pods, () => 4),
   offGpu: undefined,
+  blockSizeOf: () => 16,
+  hashingMs: 0,
   rankOf: () => undefined,
   hasRank: () => false,
   chainsFor: () => [],
@@ -115,6 +119,7 @@ export function observing(): Observing {
         pick: observer.pick(createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 })),
         engineLoad: () => UNKNOWN_LOAD,
         load: new Load(),
+        turns: new Turns(),
         defaultStrategy: aStrategy(),
         areFull: undefined,
         retries: 2,
