@@ -9,7 +9,9 @@ import type { ResponseOwners } from './response-owners.ts';
 import { type Decide, type RouteOutcome, type RouteRequest, withoutPod } from './route-request.ts';
 import { type PromptMeaning, send } from './sent.ts';
 
+export * from './choice/course.ts';
 export * from './route-request.ts';
+export type { PrefixComparison } from './strategies/snapshot.ts';
 
 export interface RouteParts extends Omit<ChoiceParts, 'turnOf'> {
   readonly health: Pick<PodsHealth, 'sent'>;

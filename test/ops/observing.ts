@@ -1,5 +1,7 @@
 /** The read path with an observer around it, and everything that it records. */
 import type { Decision, RoutedDecision } from '../../src/domain.ts';
+import { DecisionLog } from '../../src/explain/decision-log.ts';
+import { tellDecision } from '../../src/explain/tell.ts';
 import { PodsHealth } from '../../src/health/pods-health.ts';
 import { createObserver } from '../../src/ops/observed.ts';
 import { PodRegistry } from '../../src/pods/registry.ts';
@@ -23,6 +25,7 @@ import {
 } from '../support/builders.ts';
 import { type TestTelemetry, testTelemetry } from '../support/telemetry.ts';
 
+const LIMITS = { imbalanceRequests: 8, standardDeviationFactor: 1 };
 export const SECRET = 'my diagnosis is private';
 export const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 export const PARENT_ID = 'b7ad6b7169203331';
@@ -89,6 +92,7 @@ export interface Observing {
   readonly telemetry: TestTelemetry;
   readonly lines: readonly LogLine[];
   readonly observer: ReturnType<typeof createObserver>;
+  readonly decisions: DecisionLog;
   /** The real read path, with stages that the test chooses. */
   route(stages?: { readonly tokenize?: () => Promise<never>; readonly lookup?: PrefixLookup }): Route;
 }
@@ -97,7 +101,8 @@ export function observing(): Observing {
   const telemetry = testTelemetry();
   const { log, lines } = recordingLog();
   const { tracer, instruments } = telemetry;
-  const observer = createObserver({ tracer, instruments, log, usesKvEvents: true });
+  const decisions = new DecisionLog({ tell: kept => tellDecision(kept, LIMITS) });
+  const observer = createObserver({ tracer, instruments, log, usesKvEvents: true, decisions });
   function route(stages: { tokenize?: () => Promise<never>; lookup?: PrefixLookup } = {}): Route {
     const registry = new PodRegistry();
     const health = new PodsHealth({ onChange: () => {} });
@@ -116,7 +121,7 @@ export function observing(): Observing {
         history: aPromptHistory(),
         confirmations: undefined,
         responses: new ResponseOwners({ maxResponses: 1, now: () => 0 }),
-        pick: observer.pick(createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 })),
+        pick: observer.pick(createPicker(LIMITS)),
         engineLoad: () => UNKNOWN_LOAD,
         load: new Load(),
         turns: new Turns(),
@@ -128,5 +133,5 @@ export function observing(): Observing {
     );
   }
 
-  return { telemetry, lines, observer, route };
+  return { telemetry, lines, observer, decisions, route };
 }
