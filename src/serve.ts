@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { type CacheState, createCacheState } from './cache/cache-state.ts';
 import { binding, hostAndPort } from './composition/addresses.ts';
 import { createConfirmations } from './composition/confirming.ts';
-import { createDecisionLog } from './composition/deciding.ts';
+import { createDecisionLog, createDryRun } from './composition/deciding.ts';
 import { startDiscovery } from './composition/discovering.ts';
 import { readEngineAccess } from './composition/engine-access.ts';
 import { createEngineMetrics } from './composition/engine-loads.ts';
@@ -19,6 +19,7 @@ import { HealthPoller, type HealthPollerOptions } from './engine-api/health-poll
 import { Engines } from './engines/engines.ts';
 import { type PodKeeper, PodLives } from './engines/pod-lives.ts';
 import { EventFeed, type FeedFact, type PublisherReport } from './events/event-feed.ts';
+import type { ExchangeOptions } from './extproc/exchange.ts';
 import { PodsHealth } from './health/pods-health.ts';
 import { Listeners } from './listeners.ts';
 import { startAdmin } from './ops/admin/admin.ts';
@@ -219,7 +220,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     const scrapeReport = reportScrapes(instruments, log);
     const engineMetrics = createEngineMetrics(config, { scheme, ca: access.ca, onFact: scrapeReport.hear });
     stops.push(() => engineMetrics.stop());
-    const route = createReadPath(config, {
+    const { route, dryRun } = createReadPath(config, {
       ...{ observed, registry, cache, hasher, tokenizer, health, load, responses },
       ...{ engineMetrics, confirmations },
     });
@@ -259,6 +260,19 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     });
     stops.push(() => discovery.stop());
 
+    const exchange: ExchangeOptions = {
+      maxBodyBytes: config.maxBodyBytes,
+      debugHeaders: config.debugHeaders ? 'allowed' : 'off',
+      targetHeaders: config.targetHeaders,
+      ruleOf: pathRules(config.allowedPaths, () => responses.followsAny),
+      destinationEndpoints: config.fallbackEndpoints,
+      priorityHeader: config.priorityHeader,
+      serverOf: (picked, servedBy) => health.serverOf(picked, servedBy),
+      models: () => registry.models(),
+      watchNext: () => health.watchNext(),
+      keepsSession: text => asksFor('session-affinity', text, config.strategy),
+      newRequestId: randomUUID,
+    };
     const status = statusRoutes({
       metrics: ({ response }) => metrics.answer(response),
       version: VERSION,
@@ -286,7 +300,14 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
         ...hostAndPort(config.adminAddress),
         operators: config.adminDebug ? 'everyone' : 'loopback',
         hosts: config.adminHosts ?? [],
-        routes: [...status, ...decisionRoutes(decisions)],
+        routes: [
+          ...status,
+          ...decisionRoutes({
+            made: decisions,
+            defaultMode: config.unsaidBodyMode,
+            dryRun: createDryRun({ config, exchange, health, decide: dryRun }),
+          }),
+        ],
       }),
     );
     stops.push(() => admin.stop());
@@ -302,19 +323,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
           FULL_DUPLEX_STREAMED: config.bodyTimeoutMs,
         },
         maxBufferedBytes: config.maxBufferedBytes,
-        exchange: {
-          maxBodyBytes: config.maxBodyBytes,
-          debugHeaders: config.debugHeaders ? 'allowed' : 'off',
-          targetHeaders: config.targetHeaders,
-          ruleOf: pathRules(config.allowedPaths, () => responses.followsAny),
-          destinationEndpoints: config.fallbackEndpoints,
-          priorityHeader: config.priorityHeader,
-          serverOf: (picked, servedBy) => health.serverOf(picked, servedBy),
-          models: () => registry.models(),
-          watchNext: () => health.watchNext(),
-          keepsSession: text => asksFor('session-affinity', text, config.strategy),
-          newRequestId: randomUUID,
-        },
+        exchange,
         onFact: reportDoor(instruments, log),
         onUnexpected: unexpected('the request went on unrouted'),
       },

@@ -149,6 +149,7 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   commander: ['commands/command-line', 'commands/engine', 'commands/smoke', 'commands/migrate-from-aibrix'],
   yaml: ['pods/pods-file', 'kubernetes/kubeconfig', 'migration/manifests', 'migration/report'],
   zod: [
+    'ops/admin/dry-run-request',
     'settings/setting',
     'settings/values',
     'pods/pods-file',

@@ -21,7 +21,8 @@ export interface KeptDecision {
 export type Outcome =
   | RoutedDecision
   | { readonly kind: 'rejected'; readonly error: ClientError['kind']; readonly why: string | undefined }
-  | { readonly kind: 'undecided' | 'passed' };
+  /** `why`: what else becomes of it, in a sentence. */
+  | { readonly kind: 'undecided' | 'passed'; readonly why: string | undefined };
 
 /** What a decision is made of. */
 export interface Decided {
@@ -85,7 +86,7 @@ function outcomeOf(decision: Decision): Outcome {
       return { kind: 'rejected', error: decision.error.kind, why: whyOf(decision.error) };
     case 'undecided':
     case 'passed':
-      return { kind: decision.kind };
+      return { kind: decision.kind, why: undefined };
   }
 }
 

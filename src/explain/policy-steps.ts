@@ -37,7 +37,7 @@ export function rejectionSteps(outcome: Outcome): string[] {
     case 'rejected':
       return [outcome.why === undefined ? REJECTED[outcome.error] : sentence(outcome.why)];
     case 'undecided':
-      return ['No pod is picked: Envoy balances the request itself.'];
+      return [outcome.why ?? 'No pod is picked: Envoy balances the request itself.'];
     case 'passed':
       return [
         'The request names no strategy, and none is configured: Envoy’s routes decide, by the model (WARMROUTE_UNSET_STRATEGY=pass).',
