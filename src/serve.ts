@@ -303,7 +303,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
         routes: [
           ...status,
           ...decisionRoutes({
-            made: decisions,
+            recent: (filter, limit) => decisions.recent(filter, limit),
             defaultMode: config.unsaidBodyMode,
             dryRun: createDryRun({ config, exchange, health, decide: dryRun }),
           }),

@@ -191,7 +191,7 @@ function prefixSteps(
     imbalanced
       ? `The load is uneven: most − least = ${difference}, above ${imbalanceRequests}: only pods with ${least} in flight are looked at.`
       : `The load is even enough: most − least = ${difference}, not above ${imbalanceRequests}: all are looked at.`,
-    `Too busy is who has more than mean + ${standardDeviationFactor} × deviation = ${rounded2(mean)} + ${standardDeviationFactor} × ${rounded2(deviation)} = ${rounded2(bound)} in flight.`,
+    `A pod is too busy above mean + ${standardDeviationFactor} × deviation = ${rounded2(mean)} + ${standardDeviationFactor} × ${rounded2(deviation)} = ${rounded2(bound)} in flight.`,
   ];
   const held =
     matchesAre === 'blocks' ? 'hold the beginning of the prompt' : 'got an earlier turn of the prompt';
@@ -209,7 +209,7 @@ function prefixSteps(
   const drawn = equals > 1 ? `; it was drawn from ${equals} equals` : '';
   return [
     ...steps,
-    `The most that one of the others has is ${percent} %: ${pod.name}, with ${won.running} in flight${drawn}.`,
+    `The most that one ${tooBusy > 0 ? 'that is not' : 'of them'} has is ${percent} %: ${pod.name}, with ${won.running} in flight${drawn}.`,
   ];
 }
 

@@ -6,10 +6,8 @@ import { readDryRequest } from './dry-run-request.ts';
 import { type AdminRoute, sendJson } from './route.ts';
 
 export interface DecisionPages {
-  readonly made: {
-    recent(filter: DecisionFilter, limit: number): readonly DecisionRecord[];
-    find(id: string): DecisionRecord | undefined;
-  };
+  /** Those that were made, newest first. */
+  readonly recent: (filter: DecisionFilter, limit: number) => readonly DecisionRecord[];
   /** The decision that a request would meet. Never rejects. */
   readonly dryRun: (request: DryRequest, signal: AbortSignal) => Promise<DecisionRecord>;
   /** How bodies come where a dry run does not say so. */
@@ -24,10 +22,10 @@ const MAX_LIMIT = 500;
 const MAX_BODY_BYTES = 8 << 20;
 
 /**
- * `POST /debug/route`, the decision that a request would meet; `GET /debug/decisions?limit=&model=&pod=&reason=`, newest first, and `GET /debug/decisions/<request id>`. Request ids, models and
+ * `POST /debug/route`, the decision that a request would meet; `GET /debug/decisions?limit=&id=&model=&pod=&reason=`, newest first, and `GET /debug/decisions/<request id>`. Request ids, models and
  * prompts are clients' texts: whoever shows them escapes them.
  */
-export function decisionRoutes({ made, dryRun, defaultMode }: DecisionPages): readonly AdminRoute[] {
+export function decisionRoutes({ recent, dryRun, defaultMode }: DecisionPages): readonly AdminRoute[] {
   return [
     {
       method: 'POST',
@@ -52,8 +50,8 @@ export function decisionRoutes({ made, dryRun, defaultMode }: DecisionPages): re
         if (limit === undefined)
           return sendJson(response, 400, { error: `limit must be a whole number from 1 to ${MAX_LIMIT}` });
         const of = (name: string) => query.get(name) || undefined;
-        const filter = { model: of('model'), pod: of('pod'), reason: of('reason') };
-        sendJson(response, 200, { decisions: made.recent(filter, limit) });
+        const filter = { id: of('id'), model: of('model'), pod: of('pod'), reason: of('reason') };
+        sendJson(response, 200, { decisions: recent(filter, limit) });
       },
     },
     {
@@ -61,7 +59,7 @@ export function decisionRoutes({ made, dryRun, defaultMode }: DecisionPages): re
       path: '/debug/decisions/*',
       audience: 'operator',
       answer({ rest, response }) {
-        const record = made.find(rest);
+        const [record] = recent({ id: rest, model: undefined, pod: undefined, reason: undefined }, 1);
         if (record === undefined) sendJson(response, 404, { error: NOT_KNOWN });
         else sendJson(response, 200, record);
       },

@@ -18,7 +18,7 @@ const envelope = z.strictObject({
     .default('POST'),
   headers: z.record(text, text).default({}),
   /** A text is sent as it is, everything else as JSON; without it, the request has no body. */
-  body: z.unknown(),
+  body: z.unknown().optional(),
   /** As a gateway would give it in `x-gateway-destination-endpoint-subset`. */
   subset: z.array(text).optional(),
   /** How the proxy sends bodies: as an inference gateway does, or not. */
