@@ -58,7 +58,8 @@ function facts(record: DecisionRecord): [name: string, text: string][] {
     ['next', retries?.map(name).join(', ')],
     [
       'served',
-      served && `${served.status} by ${name(served.pod)}, first byte after ${served.firstByteMs} ms`,
+      served &&
+        `${served.status || 'answered'} by ${name(served.pod)}, first byte after ${served.firstByteMs} ms`,
     ],
     ['text', prompt === undefined ? undefined : printable(prompt, MAX_PROMPT)],
   ];
