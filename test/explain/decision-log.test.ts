@@ -120,7 +120,7 @@ describe('the log of decisions', () => {
       },
     });
     assert.isBelow(JSON.stringify(kept).length, 1_500);
-    assert.equal(kept.model, 'm'.repeat(256));
+    assert.isUndefined(kept.model);
     assert.equal(kept.path, 'other');
   });
 
