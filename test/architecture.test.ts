@@ -56,8 +56,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'pods',
     'tls/server-identity',
     'kubernetes/kubernetes',
+    'explain',
   ],
   simulator: ['domain'],
+  explain: ['domain', 'routing/route', 'prompt/paths', 'printable', 'bounded-body'],
   smoke: ['time', 'printable', 'http-client'],
   migration: ['aside', 'printable', 'settings'],
   doctor: [
@@ -79,7 +81,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   composition: [
     ...['config', 'settings', 'domain', 'time', 'slots', 'listeners', 'strategies'],
     ...['cache', 'engine-api', 'events', 'extproc', 'health', 'kubernetes', 'pods', 'prompt', 'routing'],
-    ...['tls', 'ops', 'doctor', 'version'],
+    ...['tls', 'ops', 'doctor', 'explain', 'version'],
   ],
   serve: [
     ...['composition', 'config', 'settings', 'domain', 'time', 'listeners', 'strategies', 'version'],
@@ -100,6 +102,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'http-client',
     'doctor',
     'migration',
+    'domain',
+    'explain',
   ],
   main: ['commands'],
 };
@@ -139,7 +143,13 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   'grpc-health-check': ['extproc/health'],
   pkijs: ['tls/self-signed'],
   asn1js: ['tls/self-signed'],
-  undici: ['prompt/engine/http', 'engine-api/probe', 'kubernetes/client', 'http-client'],
+  undici: [
+    'prompt/engine/http',
+    'engine-api/probe',
+    'kubernetes/client',
+    'http-client',
+    'explain/admin-client',
+  ],
   'lru-cache': [
     'prompt/engine/token-cache',
     'prompt/engine/remote-tokenizer',
@@ -156,10 +166,13 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
     'commands/engine',
     'commands/smoke',
     'commands/doctor',
+    'commands/explain',
+    'commands/option-values',
     'commands/migrate-from-aibrix',
   ],
   yaml: ['pods/pods-file', 'kubernetes/kubeconfig', 'migration/manifests', 'migration/report'],
   zod: [
+    'ops/admin/dry-run-request',
     'settings/setting',
     'settings/values',
     'pods/pods-file',

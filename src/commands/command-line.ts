@@ -5,6 +5,7 @@ import { CommandError } from './command-error.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { endSoon } from './end-process.ts';
 import { addEngineCommand } from './engine.ts';
+import { addExplainCommand } from './explain.ts';
 import { addMigrateCommand } from './migrate-from-aibrix.ts';
 import { serveCommand } from './serve.ts';
 import { settingsHelp } from './settings-help.ts';
@@ -30,6 +31,7 @@ export async function runCommandLine(ending: AbortSignal): Promise<void> {
   addEngineCommand(program, ending);
   addSmokeCommand(program, ending);
   addDoctorCommand(program, ending);
+  addExplainCommand(program, ending);
   addMigrateCommand(program, ending);
 
   try {

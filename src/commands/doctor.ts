@@ -8,6 +8,7 @@ import { KubernetesError } from '../kubernetes/kubernetes.ts';
 import { BoundedReader } from '../pods/bounded-read.ts';
 import { PodsFileError } from '../pods/pods-file-follower.ts';
 import { CommandError } from './command-error.ts';
+import { httpUrl } from './option-values.ts';
 import { settingsHelp } from './settings-help.ts';
 
 /** Exit codes beside 0. */
@@ -95,13 +96,6 @@ async function envoyOf(
 
 function collected(text: string, before: readonly string[]): readonly string[] {
   return [...before, text];
-}
-
-function httpUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !['http:', 'https:'].includes(url.protocol))
-    throw new InvalidArgumentError('must be an http or https URL.');
-  return url;
 }
 
 function seconds(text: string): number {

@@ -10,7 +10,7 @@ import { type DiscoveryProblem, describeProblem } from '../pods/problem.ts';
 import { PodRegistry } from '../pods/registry.ts';
 import { deadlineAfter, realSleep } from '../time.ts';
 import { VERSION } from '../version.ts';
-import { hostAndPort } from './addresses.ts';
+import { ownUrl } from './addresses.ts';
 import { startDiscovery } from './discovering.ts';
 import { readEngineAccess } from './engine-access.ts';
 import { blockSizes, createTokenizer } from './tokenizing.ts';
@@ -75,7 +75,7 @@ export async function runDoctor(
       },
       envoy: options.envoy,
       router: {
-        base: options.admin ?? ownAdmin(config.adminAddress),
+        base: options.admin ?? ownUrl(config.adminAddress),
         why: options.admin === undefined ? 'configured' : 'asked_for',
         ...{ version: VERSION, timeoutMs: DEFAULT_TIMING.questionMs },
       },
@@ -154,11 +154,4 @@ function howEventsAreFollowed(config: Config): PodExamination['events'] {
     return { kind: 'not_followed', why };
   }
   return { kind: 'dial', topic: config.kvEventsTopic ?? '' };
-}
-
-/** Where a client on the same host finds what listens at `address`. */
-function ownAdmin(address: string): URL {
-  const { host, port } = hostAndPort(address);
-  const own = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-  return new URL(`http://${own.includes(':') ? `[${own}]` : own}:${port}`);
 }

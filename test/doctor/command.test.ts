@@ -31,12 +31,7 @@ describe('warmroute doctor', function () {
 
   async function environment(): Promise<Environment> {
     const file = join(folder, 'pods.json');
-    const { name, ip: address, port, model, kvEvents } = engine!.pod;
-    const { kind: _, ...events } = kvEvents;
-    await writeFile(
-      file,
-      JSON.stringify({ pods: [{ name, address, port, model, kvEvents: events, ...entry }] }),
-    );
+    await writeFile(file, JSON.stringify({ pods: [entryOf(engine!)] }));
     return {
       ...WITH_EVENTS,
       WARMROUTE_PODS_FILE: file,

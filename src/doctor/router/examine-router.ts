@@ -5,7 +5,8 @@ import { type Finding, ok, type Section, skip } from '../finding.ts';
 import { routerProblem } from './problems.ts';
 
 export interface RouterSource {
-  readonly base: URL;
+  /** undefined: the configuration leaves the port open. */
+  readonly base: URL | undefined;
   /** `asked_for`: that nothing listens there is a failure and no matter of course. */
   readonly why: 'configured' | 'asked_for';
   /** Of this program. */
@@ -22,6 +23,12 @@ const MAX_UNCONFIRMED = 0.2;
 
 export async function examineRouter(source: RouterSource, signal: AbortSignal): Promise<Section> {
   const { base, timeoutMs } = source;
+  if (base === undefined) {
+    const findings = [
+      skip('router', 'WARMROUTE_ADMIN_ADDRESS leaves its port open: give it with --admin URL'),
+    ];
+    return { kind: 'router', name: '', detail: '', findings };
+  }
   const asker = new Asker({
     ...{
       base,
