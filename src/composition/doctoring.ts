@@ -127,7 +127,10 @@ async function discover(
       pods,
       section: {
         ...{ kind: 'discovery', name: (config.discovery ?? ['file']).join(', '), detail: '' },
-        findings: findings.length > 0 ? findings : [ok('discovery', `${pods.length} pods`)],
+        findings:
+          findings.length > 0
+            ? findings
+            : [ok('discovery', pods.length === 1 ? 'one pod' : `${pods.length} pods`)],
       },
     };
   } finally {

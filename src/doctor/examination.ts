@@ -34,7 +34,12 @@ export async function examine(options: ExaminationOptions): Promise<Section[]> {
   const known = examined.filter(facts => facts !== undefined);
   return [
     ...pods.map((pod, i) => podSection(pod, examined[i], expected)),
-    { kind: 'fleet', name: '', detail: `${pods.length} pods`, findings: findingsOfFleet(known) },
+    {
+      kind: 'fleet',
+      name: '',
+      detail: pods.length === 1 ? 'one' : String(pods.length),
+      findings: findingsOfFleet(known),
+    },
     ...(envoy === undefined ? [noEnvoy] : ofEnvoy),
     ofRouter,
   ];

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { assert } from 'chai';
 import { type DoctorOptions, NothingToExamine, runDoctor } from '../../src/composition/doctoring.ts';
 import type { Environment } from '../../src/config.ts';
+import { DEFAULT_TIMING } from '../../src/doctor/pods/examine-pod.ts';
 import { PROBLEMS } from '../../src/doctor/problems.ts';
 import { countsOf, jsonReport, textReport } from '../../src/doctor/report.ts';
 import { aConfig } from '../support/builders.ts';
@@ -14,6 +15,7 @@ import { closedAddress } from '../support/envoy-upstream.ts';
 import { eventually } from '../support/eventually.ts';
 import { WITH_EVENTS } from '../support/fleet.ts';
 import { HANGING, type IllEngine, refusing, startIllEngine } from '../support/ill-engine.ts';
+import { kubeconfigText } from '../support/kube-access.ts';
 
 describe('warmroute doctor', function () {
   this.timeout(60_000);
@@ -107,6 +109,7 @@ describe('What warmroute doctor looks at', function () {
     environment: Environment = {},
     options: Partial<DoctorOptions> = {},
     entry: object = {},
+    kubernetes: Environment = {},
   ) {
     const file = join(folder, 'pods.json');
     await writeFile(
@@ -120,7 +123,7 @@ describe('What warmroute doctor looks at', function () {
     return runDoctor(
       config,
       { only: [], envoy: undefined, admin: undefined, prompts: 'send', timeoutMs: 60_000, ...options },
-      { environment: {}, ending: new AbortController().signal },
+      { environment: kubernetes, ending: new AbortController().signal },
     );
   }
 
@@ -156,12 +159,26 @@ describe('What warmroute doctor looks at', function () {
     assert.match(text, /warn {2}discovery_problem +the host name engine-1\.invalid does not resolve/);
   });
 
+  it('is what is known of pods, while Kubernetes does not answer', async () => {
+    engine = await startIllEngine();
+    const KUBECONFIG = join(folder, 'kubeconfig');
+    await writeFile(KUBECONFIG, kubeconfigText({ server: `http://${await closedAddress()}` }));
+    const sections = await looked(
+      { WARMROUTE_DISCOVERY: 'file,kubernetes' },
+      { timeoutMs: 3_000 },
+      {},
+      { KUBECONFIG },
+    );
+    assert.match(textReport(sections), /fail {2}discovery_incomplete/);
+  });
+
   it('is the cache of a prompt where that may be sent', async () => {
     engine = await startIllEngine();
     const { asked } = engine;
     const generated = () =>
       asked.filter(({ method, path }) => method === 'POST' && /completions$/.test(path));
-    await looked({}, { prompts: 'leave_out' });
+    // What the engine publishes by itself is nothing: it is not waited for.
+    await looked({}, { prompts: 'leave_out', timing: { ...DEFAULT_TIMING, eventsMs: 1 } });
     assert.lengthOf(generated(), 0);
     await looked();
     assert.deepEqual(

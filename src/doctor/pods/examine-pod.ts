@@ -19,7 +19,7 @@ import type { Tokenizer } from '../../prompt/tokenizer.ts';
 import { createPrefixLookup } from '../../routing/prefix-lookup.ts';
 import { type Asked, Asker, jsonOf } from '../asking.ts';
 import { engineMetricsFacts } from './engine-metrics-facts.ts';
-import type { EventsFacts, PodFacts, TokensAnswer } from './pod-facts.ts';
+import type { EventsFacts, PodFacts, PromptFacts, TokensAnswer } from './pod-facts.ts';
 import { PodTokens } from './pod-tokens.ts';
 import { commonPrompts, freshPrompts } from './probe-prompt.ts';
 import { PromptWatch } from './prompt-watch.ts';
@@ -65,107 +65,43 @@ const MAX_PAGE_BYTES = 8 << 20;
 const INDEX_BYTES = 32 << 20;
 const MAX_RANKS_LISTENED = 64;
 
+/** Resolves to what was seen, however little; when `signal` is aborted, to what there was by then. */
 export async function examinePod(pod: Pod, how: PodExamination, signal: AbortSignal): Promise<PodFacts> {
-  const { questionMs, connectMs, generationMs, eventsMs } = how.timing;
+  const { scheme, apiKey, trust, timing } = how;
   const stops: (() => unknown)[] = [];
   try {
-    const base = new URL(`${how.scheme}://${endpointOf(pod)}`);
     const asker = new Asker({
-      ...{
-        base,
-        apiKey: how.apiKey,
-        trust: how.trust,
-        timeoutMs: questionMs,
-        maxAnswerBytes: MAX_PAGE_BYTES,
-        signal,
-      },
+      ...{ base: new URL(`${scheme}://${endpointOf(pod)}`), apiKey, trust, signal },
+      ...{ timeoutMs: timing.questionMs, maxAnswerBytes: MAX_PAGE_BYTES },
     });
     stops.push(() => asker.close());
-    const health = await asker.get('/health');
-    const speaks = health.kind === 'answered';
-    const get = (path: string) => (speaks ? asker.get(path) : Promise.resolve(health));
-    const [version, models, sources, serverInfo, metricsPage] = await Promise.all([
-      get(PROFILE_PAGES.version),
-      get(PROFILE_PAGES.models),
-      get(PROFILE_PAGES.sources),
-      get(PROFILE_PAGES.serverInfo),
-      get('/metrics'),
-    ]);
-    const profile = readProfile({
-      version: pageOf('version', version),
-      models: pageOf('models', models),
-      sources: pageOf('sources', sources),
-      serverInfo: pageOf('serverInfo', serverInfo),
-    });
-    const metrics = engineMetricsFacts(
-      metricsPage.kind === 'answered' && metricsPage.status === 200 ? metricsPage.text : undefined,
-    );
-
-    const cache = createCacheState({
-      ...{ capacityBytes: INDEX_BYTES, historyEntries: 1, historyTtlMs: 1, seed: randomInt(0x1_0000_0000) },
-    });
-    const hasher = new BlockHasher(randomInt(0x1_0000_0000));
-    if (profile.models !== undefined)
-      cache.catalog.setServed(pod.name, {
-        adapters: profile.models.adapters,
-        baseNames: profile.models.names,
-      });
-    cache.catalog.setReuse(pod.name, profile.reuse);
-    // Listeners catch what goes wrong with a message of theirs.
-    const wire = createWire(() => {});
-    const watch = new PromptWatch({
-      pod,
-      lookup: createPrefixLookup({
-        ...{ cache, source: 'engines', hasher, defaultBlockSizeTokens: how.defaultBlockSizeTokens },
-        maxBlocksPerPrompt: Number.POSITIVE_INFINITY,
-      }),
-      eventsMs,
-    });
-    const followed = eventsOf(pod, how, profile);
-    const listeners =
-      'kind' in followed
-        ? []
-        : followed.slice(0, MAX_RANKS_LISTENED).flatMap(({ rank, port, replayPort }) => {
-            if (port === undefined) return [];
-            const publisher = { rank, port, replayPort };
-            const ingest = new RankIngest({ pod: pod.name, rank, model: pod.model, cache, hasher });
-            const topic = how.events.kind === 'dial' ? how.events.topic : '';
-            return new RankListener({
-              ...{ pod, publisher, topic, wire, ingest, replayMs: connectMs },
-              onNews: () => watch.ring(),
-            });
-          });
-    watch.listenTo(listeners);
-    stops.push(() => {
-      for (const listener of listeners) listener.stop();
-    });
-    await watch.until(() => listeners.every(({ isSettled }) => isSettled), connectMs, signal);
+    const pages = await askPages(asker);
+    const { health, profile, metrics } = pages;
+    const publishers = publishersToFollow(pod, how, profile);
+    const watch = startWatch(pod, how, profile, Array.isArray(publishers) ? publishers : []);
+    stops.push(() => watch.stop());
+    await watch.settled(timing.connectMs, signal);
 
     const tokens = how.tokenizer && new PodTokens(pod, how.tokenizer);
     stops.push(() => tokens?.close());
+    const speaks = health.kind === 'answered';
     const answers: TokensAnswer[] = [];
     if (speaks && tokens !== undefined)
       for (const prompt of commonPrompts(pod.model)) answers.push(await tokens.of(prompt, signal));
-
-    const prompts: PodFacts['prompts'][number][] = [];
-    const isHeard = listeners.some(({ isConnected }) => isConnected);
-    if (speaks && tokens !== undefined && isHeard && how.prompts === 'send') {
+    const prompts: PromptFacts[] = [];
+    if (!watch.isConnected) {
+      // Nothing could be heard.
+    } else if (speaks && tokens !== undefined && how.prompts === 'send') {
       for (const prompt of freshPrompts(pod.model, metrics.blockSizeTokens)) {
-        const post = () => asker.post(prompt.path, prompt.body, generationMs);
+        const post = () => asker.post(prompt.path, prompt.body, timing.generationMs);
         prompts.push(await watch.send(prompt, await tokens.of(prompt, signal), post, signal));
       }
-    } else if (isHeard) {
-      await watch.until(() => listeners.every(({ batches }) => batches > 0), eventsMs, signal);
+    } else {
+      await watch.heard(signal);
     }
-    const events: EventsFacts =
-      'kind' in followed
-        ? followed
-        : {
-            kind: 'followed',
-            ranks: await Promise.all(listeners.map(async each => each.facts(await each.replay(signal)))),
-          };
     return {
-      ...{ pod, health, profile, models, hasKey: how.apiKey !== undefined, metrics, events, prompts },
+      ...{ pod, ...pages, hasKey: apiKey !== undefined, prompts },
+      events: 'kind' in publishers ? publishers : { kind: 'followed', ranks: await watch.facts(signal) },
       tokens: tokens === undefined ? { kind: 'local' } : { kind: 'asked', answers },
     };
   } finally {
@@ -173,7 +109,62 @@ export async function examinePod(pod: Pod, how: PodExamination, signal: AbortSig
   }
 }
 
-function eventsOf(
+async function askPages(asker: Asker): Promise<Pick<PodFacts, 'health' | 'models' | 'profile' | 'metrics'>> {
+  const health = await asker.get('/health');
+  const get = (path: string) => (health.kind === 'answered' ? asker.get(path) : Promise.resolve(health));
+  const [version, models, sources, serverInfo, metrics] = await Promise.all([
+    get(PROFILE_PAGES.version),
+    get(PROFILE_PAGES.models),
+    get(PROFILE_PAGES.sources),
+    get(PROFILE_PAGES.serverInfo),
+    get('/metrics'),
+  ]);
+  const profile = readProfile({
+    version: pageOf('version', version),
+    models: pageOf('models', models),
+    sources: pageOf('sources', sources),
+    serverInfo: pageOf('serverInfo', serverInfo),
+  });
+  const text = metrics.kind === 'answered' && metrics.status === 200 ? metrics.text : undefined;
+  return { health, models, profile, metrics: engineMetricsFacts(text) };
+}
+
+/** Listens to all ranks, and applies what they announce as the router does. */
+function startWatch(
+  pod: Pod,
+  { events, timing, defaultBlockSizeTokens }: PodExamination,
+  { models, reuse }: EngineProfile,
+  publishers: readonly KvPublisher[],
+): PromptWatch {
+  const cache = createCacheState({
+    ...{ capacityBytes: INDEX_BYTES, historyEntries: 1, historyTtlMs: 1, seed: randomInt(0x1_0000_0000) },
+  });
+  if (models !== undefined)
+    cache.catalog.setServed(pod.name, { adapters: models.adapters, baseNames: models.names });
+  cache.catalog.setReuse(pod.name, reuse);
+  const hasher = new BlockHasher(randomInt(0x1_0000_0000));
+  const lookup = createPrefixLookup({
+    ...{ cache, source: 'engines', hasher, defaultBlockSizeTokens },
+    maxBlocksPerPrompt: Number.POSITIVE_INFINITY,
+  });
+  // Listeners catch what goes wrong with a message of theirs.
+  const wire = createWire(() => {});
+  const topic = events.kind === 'dial' ? events.topic : '';
+  const listeners = publishers.slice(0, MAX_RANKS_LISTENED).flatMap(({ rank, port, replayPort }) => {
+    if (port === undefined) return [];
+    const publisher = { rank, port, replayPort };
+    const ingest = new RankIngest({ pod: pod.name, rank, model: pod.model, cache, hasher });
+    const onNews = () => watch.ring();
+    return new RankListener({
+      ...{ pod, publisher, topic, wire, ingest, onNews, replayMs: timing.connectMs },
+    });
+  });
+  const watch = new PromptWatch({ pod, lookup, listeners, eventsMs: timing.eventsMs });
+  return watch;
+}
+
+/** Or why there are none. */
+function publishersToFollow(
   pod: Pod,
   { events }: PodExamination,
   profile: EngineProfile,

@@ -4,13 +4,15 @@ import { printable } from '../../printable.ts';
 import type { PrefixLookup } from '../../routing/prefix-lookup.ts';
 import { deadlineAfter, monotonicClock } from '../../time.ts';
 import type { Asked } from '../asking.ts';
-import type { PromptFacts, TokensAnswer } from './pod-facts.ts';
+import type { PromptFacts, RankFacts, TokensAnswer } from './pod-facts.ts';
 import type { ProbePrompt } from './probe-prompt.ts';
 import type { RankListener } from './rank-listener.ts';
 
 export interface PromptWatchOptions {
   readonly pod: Pod;
   readonly lookup: PrefixLookup;
+  /** One for each rank. */
+  readonly listeners: readonly RankListener[];
   /** How long after an answer its events are waited for. */
   readonly eventsMs: number;
 }
@@ -22,15 +24,15 @@ const NOT_SERVED: ReadonlySet<number> = new Set([404, 405, 501]);
 
 export class PromptWatch {
   readonly #options: PromptWatchOptions;
-  #listeners: readonly RankListener[] = [];
   #news = Promise.withResolvers<void>();
 
   constructor(options: PromptWatchOptions) {
     this.#options = options;
   }
 
-  listenTo(listeners: readonly RankListener[]): void {
-    this.#listeners = listeners;
+  /** To some rank at least. */
+  get isConnected(): boolean {
+    return this.#options.listeners.some(({ isConnected }) => isConnected);
   }
 
   /** Something has come. */
@@ -39,14 +41,33 @@ export class PromptWatch {
     this.#news = Promise.withResolvers();
   }
 
-  /** Waits until it holds, looking whenever something has come. Resolves to whether it does. */
-  async until(holds: () => boolean, ms: number, signal: AbortSignal): Promise<boolean> {
+  /** Waits until it is known of each rank whether there is a connection. */
+  async settled(ms: number, signal: AbortSignal): Promise<void> {
+    await this.#until(() => this.#options.listeners.every(({ isSettled }) => isSettled), ms, signal);
+  }
+
+  /** Waits until each rank has published something, for as long as events are waited for. */
+  async heard(signal: AbortSignal): Promise<void> {
+    const { listeners, eventsMs } = this.#options;
+    await this.#until(() => listeners.every(({ batches }) => batches > 0), eventsMs, signal);
+  }
+
+  /** With a replay of each. */
+  facts(signal: AbortSignal): Promise<RankFacts[]> {
+    return Promise.all(this.#options.listeners.map(async each => each.facts(await each.replay(signal))));
+  }
+
+  stop(): void {
+    for (const listener of this.#options.listeners) listener.stop();
+  }
+
+  /** Waits until it holds, looking whenever something has come. */
+  async #until(holds: () => boolean, ms: number, signal: AbortSignal): Promise<void> {
     const deadline = deadlineAfter(ms, signal, TOO_LATE);
     try {
       while (!holds()) await deadline.race(this.#news.promise);
-      return true;
     } catch {
-      return false;
+      // It does not hold in time.
     } finally {
       deadline.clear();
     }
@@ -67,7 +88,7 @@ export class PromptWatch {
     if (refused !== undefined) return { path, outcome: refused };
     const salt = String(body.cache_salt ?? '');
     let found = this.#find(tokens.ids, salt);
-    await this.until(
+    await this.#until(
       () => {
         found = this.#find(tokens.ids, salt);
         return found !== undefined;
@@ -78,7 +99,7 @@ export class PromptWatch {
     const waitedMs = Math.round(monotonicClock() - answeredAt);
     if (found !== undefined)
       return { path, outcome: { kind: 'found', tokens: tokens.ids.length, ...found, afterMs: waitedMs } };
-    for (const { chains, applied } of this.#listeners) {
+    for (const { chains, applied } of this.#options.listeners) {
       const parting = chains.compare(tokens.ids);
       if (parting === 'unannounced') continue;
       return {
@@ -90,7 +111,7 @@ export class PromptWatch {
   }
 
   #batches(): number {
-    return this.#listeners.reduce((sum, { batches }) => sum + batches, 0);
+    return this.#options.listeners.reduce((sum, { batches }) => sum + batches, 0);
   }
 
   /** undefined: not all of its blocks are found. Engines that do not name a salt in their events announce the blocks without one. */
