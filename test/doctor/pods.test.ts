@@ -84,6 +84,14 @@ async function garbagePort(later: (stop: () => unknown) => void, greeting: strin
   return (server.address() as AddressInfo).port;
 }
 
+/** A free port, and nobody ever listens on the one behind it. */
+async function portBeforeFreeOne(): Promise<number> {
+  for (;;) {
+    const [port, next] = [await freePort(), await freePort()];
+    if (next === port + 1) return port;
+  }
+}
+
 /** Of the one engine that does so. */
 let onTheMoon: { readonly publisher: FakePublisher; readonly port: number };
 
@@ -163,11 +171,6 @@ const ILLNESSES: Readonly<Record<string, Illness>> = {
     entry: pod => publishing({ port: pod.port })(pod),
     finds: ['events_not_zmq'],
   },
-  'its event port is its replay port': {
-    answers: { '/kv_event_sources': refusing(404) },
-    entry: pod => publishing({ port: (pod.kvEvents as Zmq).replayPort! })(pod),
-    finds: ['events_not_zmq', 'ports_overlap'],
-  },
   'it says other ports': {
     answers: { '/kv_event_sources': changing(text => text.replaceAll(/tcp:\/\/\*:\d+/g, 'tcp://*:5557')) },
     finds: ['ports_differ'],
@@ -179,10 +182,14 @@ const ILLNESSES: Readonly<Record<string, Illness>> = {
     finds: ['ranks_missing'],
   },
   'it has fewer ranks': {
-    options: { version: '0.30.0' },
     answers: { '/kv_event_sources': refusing(404) },
-    entry: publishing({ ranks: 2 }),
-    finds: ['events_unreachable', 'ranks_absent'],
+    entry: async (pod, later) => {
+      const publisher = await FakePublisher.bind(await portBeforeFreeOne());
+      later(() => publisher.close());
+      return publishing({ port: publisher.port, replayPort: undefined, ranks: 2 })(pod);
+    },
+    how: { prompts: 'leave_out', ...soon('eventsMs') },
+    finds: ['events_unreachable', 'ranks_absent', 'replay_none'],
   },
   'it has no replay port': { entry: publishing({ replayPort: undefined }), finds: ['replay_none'] },
   'its replay port is closed': {
@@ -222,15 +229,14 @@ const ILLNESSES: Readonly<Record<string, Illness>> = {
     how: soon('connectMs'),
     finds: ['events_not_zmq'],
   },
-  'its ranks run into the replay ports': {
-    answers: { '/kv_event_sources': refusing(404), '/metrics': refusing(404) },
-    entry: async (pod, later) => {
-      const ranks = await FakePublisher.bindRanks(2);
-      for (const rank of ranks) later(() => rank.close());
-      return publishing({ port: ranks[0]!.port, replayPort: ranks[0]!.port + 1, ranks: 2 })(pod);
+  // Nobody listens there: libzmq takes up to 30 s to end a peer of the wrong kind.
+  'its events and its replays have one port': {
+    answers: { '/kv_event_sources': refusing(404) },
+    entry: async pod => {
+      const port = await freePort();
+      return publishing({ port, replayPort: port })(pod);
     },
-    how: soon('connectMs', 'eventsMs'),
-    finds: ['ports_overlap', 'events_silent', 'replay_unreachable', 'replay_unreachable'],
+    finds: ['events_unreachable', 'ports_overlap'],
   },
   'its events are another rank’s': {
     entry: published(pack([1_700_000_000.25, [storedMap()], 3])),
