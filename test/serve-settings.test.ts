@@ -136,6 +136,7 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
   tlsClientCaFile: elsewhere('test/serve-tls.test.ts'),
   adminAddress: elsewhere('test/serve-lifecycle.test.ts'),
   adminDebug: elsewhere('test/serve.test.ts'),
+  adminHosts: elsewhere('test/serve.test.ts'),
   debugHeaders: elsewhere('test/e2e/target-headers.test.ts'),
   targetHeaders: elsewhere('test/e2e/target-headers.test.ts'),
 
