@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { type CacheState, createCacheState } from './cache/cache-state.ts';
 import { binding, hostAndPort } from './composition/addresses.ts';
 import { createConfirmations } from './composition/confirming.ts';
+import { startConsole } from './composition/console.ts';
 import { startDiscovery } from './composition/discovering.ts';
 import { readEngineAccess } from './composition/engine-access.ts';
 import { createEngineMetrics } from './composition/engine-loads.ts';
@@ -221,6 +222,14 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       ...{ engineMetrics, confirmations },
     });
 
+    const isReady = () => readinessIn(phase, { registry, warmup, feed, discovery });
+    const page = startConsole({
+      ...{ usesKvEvents, isReady, registry, health, load, engineMetrics, feed, facts, cache, instruments },
+      decisions: { recorded: 0, newest: () => [] },
+      onUnexpected: unexpected('the console goes on'),
+    });
+    stops.push(() => page.stop());
+
     // Who builds on another stands behind it.
     const keepers: readonly PodKeeper[] = [
       createPodLog(log),
@@ -236,6 +245,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       { joined: pod => tokenizerReport.joined(pod.name), left: pod => tokenizerReport.left(pod.name) },
       { left: pod => confirmations?.left(pod), changed: () => confirmations?.retain(m => registry.knows(m)) },
       usesKvEvents ? engines : {},
+      page,
       { changed: () => forgetUnservedModels(metrics, registry) },
       {
         changed() {

@@ -123,15 +123,15 @@ export interface SampleHistory {
   /** Seconds since the epoch, of the end of each interval. */
   readonly at: readonly number[];
   readonly series: Readonly<Record<Quantity, readonly (number | null)[]>>;
-  /** Requests in flight at each of these times, by pod: of those that had most. */
-  readonly load: Readonly<Record<string, readonly (number | null)[]>>;
+  /** Requests in flight at each of these times, by pod: of those that had most. null: not known then. */
+  readonly load: readonly { readonly pod: string; readonly running: readonly (number | null)[] }[];
 }
 
 /** Event `sample`: the newest interval alone. */
 export interface Sample {
   readonly at: number;
   readonly values: Readonly<Record<Quantity, number | null>>;
-  readonly load: Readonly<Record<string, number>>;
+  readonly load: readonly (readonly [pod: string, running: number])[];
 }
 
 export const QUANTITIES = [
@@ -146,3 +146,46 @@ export const QUANTITIES = [
   'firstByteP99',
 ] as const;
 export type Quantity = (typeof QUANTITIES)[number];
+
+/** `/debug/decisions/<id>`. */
+export interface DecisionRecord {
+  readonly id: string;
+  readonly traceId?: string;
+  readonly at: string;
+  readonly path: string;
+  readonly model: string | null;
+  readonly outcome: DecisionSummary['outcome'];
+  readonly error?: string;
+  readonly strategy?: string;
+  readonly reason?: Reason;
+  readonly withoutTokens?: WithoutTokens;
+  readonly pod?: string;
+  readonly endpoint?: string;
+  readonly rank?: number;
+  readonly retries?: readonly string[];
+  readonly tokens?: number;
+  readonly blockSizeTokens?: number;
+  readonly totalBlocks?: number;
+  readonly matchedBlocks?: number;
+  readonly offGpu?: { readonly cpu: number; readonly storage: number };
+  readonly candidates: readonly Candidate[];
+  readonly candidatesLeftOut: number;
+  readonly policy: readonly string[];
+  readonly stages: readonly { readonly stage: string; readonly microseconds: number }[];
+  readonly tookMicroseconds: number;
+  readonly prompt?: string;
+  readonly served?: { readonly status: number; readonly pod: string; readonly firstByteMs: number };
+}
+
+export interface Candidate {
+  readonly pod: string;
+  readonly endpoint: string;
+  readonly health: string;
+  readonly running: number;
+  readonly matchedBlocks: number;
+  readonly totalBlocks: number;
+  readonly cpu: number;
+  readonly storage: number;
+  readonly score: number | null;
+  readonly verdict: string;
+}

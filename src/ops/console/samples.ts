@@ -71,9 +71,9 @@ export class Samples {
     this.#count++;
     this.#at[slot] = atMs / 1_000;
     for (const quantity of QUANTITIES) this.#values[quantity][slot] = values[quantity] ?? Number.NaN;
-    const load = Object.fromEntries(totals.inFlight);
-    for (const pod of this.#load.keys()) if (!Object.hasOwn(load, pod)) this.#load.delete(pod);
-    for (const [pod, running] of Object.entries(load)) {
+    const load = new Map(totals.inFlight);
+    for (const pod of this.#load.keys()) if (!load.has(pod)) this.#load.delete(pod);
+    for (const [pod, running] of load) {
       let row = this.#load.get(pod);
       if (row === undefined) {
         row = new Int16Array(length).fill(NONE);
@@ -81,7 +81,7 @@ export class Samples {
       }
       row[slot] = Math.min(running, MAX_LOAD);
     }
-    return { at: atMs / 1_000, values, load: Object.fromEntries(busiest(load)) };
+    return { at: atMs / 1_000, values, load: busiest(load) };
   }
 
   history(): SampleHistory {
@@ -89,7 +89,7 @@ export class Samples {
     const size = Math.min(this.#count, length);
     const slots = Array.from({ length: size }, (_, i) => (this.#count - size + i) % length);
     const numbers = (row: Float64Array) => slots.map(slot => (Number.isNaN(row[slot]) ? null : row[slot]!));
-    const busy = Object.fromEntries([...this.#load].map(([pod, row]) => [pod, sumOf(row)]));
+    const busy = [...this.#load].map(([pod, row]) => [pod, sumOf(row)] as const);
     return {
       everySeconds,
       at: slots.map(slot => this.#at[slot]!),
@@ -97,12 +97,10 @@ export class Samples {
         Quantity,
         (number | null)[]
       >,
-      load: Object.fromEntries(
-        busiest(busy).map(([pod]) => {
-          const row = this.#load.get(pod)!;
-          return [pod, slots.map(slot => (row[slot] === NONE ? null : row[slot]!))];
-        }),
-      ),
+      load: busiest(busy).map(([pod]) => {
+        const row = this.#load.get(pod)!;
+        return { pod, running: slots.map(slot => (row[slot] === NONE ? null : row[slot]!)) };
+      }),
     };
   }
 }
@@ -156,10 +154,8 @@ export function quantile(before: Buckets, after: Buckets, share: number): number
   return from + (bounds[bucket]! - from) * (inBucket === 0 ? 0 : (rank - below) / inBucket);
 }
 
-function busiest(load: Readonly<Record<string, number>>): [pod: string, sum: number][] {
-  return Object.entries(load)
-    .sort((a, b) => b[1] - a[1])
-    .slice(0, MAX_LOADS_SHOWN);
+function busiest(load: Iterable<readonly [pod: string, running: number]>) {
+  return [...load].sort((a, b) => b[1] - a[1]).slice(0, MAX_LOADS_SHOWN);
 }
 
 function sumOf(row: Int16Array): number {

@@ -1,0 +1,5 @@
+/** Before anything is drawn: the theme that was chosen last time. A classic script, since modules wait for the document. */
+{
+  const theme = localStorage.getItem('warmroute-theme');
+  if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme;
+}

@@ -1,0 +1,210 @@
+/** Four plots over the same half hour, drawn by uPlot. */
+import { element, setStyle, setText } from './dom.js';
+import { percent, seconds, whole } from './format.js';
+
+/** @import { History } from './history.js' */
+/** @import { Options, Series } from 'uplot' */
+
+const HEIGHT = 132;
+/** More lines nobody can tell apart. */
+const MAX_PODS = 8;
+const HALF_HOUR = 1_800;
+
+/**
+ * @typedef {{ name: string, values: (number | null)[], colour: string, isFilled?: boolean }} Line
+ * @typedef {{ title: string, about: string, format: (value: number | null) => string, top: number | null, lines: (history: History) => Line[], more: (history: History) => string }} Plot
+ */
+
+const none = () => '';
+
+/** @type {Plot[]} */
+const PLOTS = [
+  {
+    ...{
+      title: 'Warm hit rate',
+      about: 'share of prompt blocks that the picked pod held',
+      format: percent,
+      top: 1,
+      more: none,
+    },
+    lines: history => [
+      { name: 'hit rate', values: history.series('hitRate'), colour: '--accent', isFilled: true },
+    ],
+  },
+  {
+    ...{
+      title: 'Time of a decision',
+      about: 'from the body to the pick',
+      format: seconds,
+      top: null,
+      more: none,
+    },
+    lines: history => [
+      { name: 'median', values: history.series('decisionP50'), colour: '--accent' },
+      { name: 'p99', values: history.series('decisionP99'), colour: '--muted' },
+    ],
+  },
+  {
+    ...{
+      title: 'First byte',
+      about: 'from the pick to the response, where Envoy shows it',
+      format: seconds,
+      top: null,
+      more: none,
+    },
+    lines: history => [
+      { name: 'median', values: history.series('firstByteP50'), colour: '--accent' },
+      { name: 'p99', values: history.series('firstByteP99'), colour: '--muted' },
+    ],
+  },
+  {
+    ...{ title: 'In flight', about: 'requests per pod', format: whole, top: null },
+    lines: history =>
+      history
+        .busiest(MAX_PODS)
+        .map(({ pod, running }, i) => ({ name: pod, values: running, colour: `--line-${i + 1}` })),
+    more: history => (history.loads > MAX_PODS ? `and ${history.loads - MAX_PODS} pods with less` : ''),
+  },
+];
+
+/** @param {HTMLElement} place */
+export function createPlots(place) {
+  const drawn = PLOTS.map(plot => drawPlot(place, plot));
+  return {
+    /** @param {History} history */
+    show(history) {
+      for (const each of drawn) each.show(history);
+    },
+    /** Colours are other ones now. */
+    recolour() {
+      for (const each of drawn) each.redraw();
+    },
+  };
+}
+
+/** @param {HTMLElement} place @param {Plot} plot */
+function drawPlot(place, plot) {
+  const legend = element('ul', { class: 'legend' });
+  const canvas = element('div', { class: 'canvas' });
+  const figure = element(
+    'figure',
+    { class: 'plot' },
+    element(
+      'figcaption',
+      {},
+      element('b', {}, plot.title),
+      ' ',
+      element('span', { class: 'muted' }, plot.about),
+    ),
+    canvas,
+    legend,
+  );
+  canvas.setAttribute('role', 'img');
+  place.append(figure);
+
+  /** @type {uPlot | undefined} */
+  let chart;
+  /** @type {History | undefined} */
+  let shown;
+  let names = '';
+  /** @type {HTMLElement[]} */
+  let values = [];
+
+  function redraw() {
+    chart?.destroy();
+    chart = undefined;
+    if (shown !== undefined) show(shown);
+  }
+
+  /** @param {History} history */
+  function show(history) {
+    shown = history;
+    const lines = plot.lines(history);
+    const data = /** @type {[number[], ...(number | null)[][]]} */ ([
+      history.at,
+      ...lines.map(line => line.values),
+    ]);
+    const now = lines.map(({ name }) => name).join('\n');
+    if (chart === undefined || now !== names) {
+      names = now;
+      chart?.destroy();
+      chart = new uPlot(optionsOf(plot, lines, canvas.clientWidth, legendAt), data, canvas);
+      // Its own role is of the whole picture.
+      values = lines.map(() => element('span', { class: 'value' }));
+      legend.replaceChildren(
+        ...lines.map(({ name, colour }, i) => {
+          const swatch = element('i', {});
+          setStyle(swatch, { background: `var(${colour})` });
+          return element('li', {}, swatch, element('span', { class: 'name' }, name), ' ', values[i] ?? null);
+        }),
+        element('li', { class: 'muted' }, plot.more(history)),
+      );
+    } else chart.setData(data);
+    legendAt(chart, null);
+    const last = lines.slice(0, 2).map(line => `${line.name} ${plot.format(line.values.at(-1) ?? null)}`);
+    canvas.setAttribute(
+      'aria-label',
+      `${plot.title}, last half hour; now: ${last.join(', ') || 'nothing yet'}`,
+    );
+  }
+
+  /** What the pointer is at, or the newest that is known. @param {uPlot} of @param {number | null | undefined} at */
+  function legendAt(of, at) {
+    for (const [i, value] of values.entries()) {
+      const series = of.data[i + 1] ?? [];
+      setText(value, plot.format(series[at ?? series.length - 1] ?? null));
+    }
+  }
+
+  new ResizeObserver(() => chart?.setSize({ width: canvas.clientWidth, height: HEIGHT })).observe(canvas);
+  return { show, redraw };
+}
+
+/**
+ * @param {Plot} plot
+ * @param {Line[]} lines
+ * @param {number} width
+ * @param {(of: uPlot, at: number | null | undefined) => void} onCursor
+ * @returns {Options}
+ */
+function optionsOf({ format, top }, lines, width, onCursor) {
+  const axis = {
+    stroke: colour('--muted'),
+    font: `11px ${getComputedStyle(document.body).fontFamily}`,
+    grid: { stroke: colour('--line'), width: 1 },
+    ticks: { show: false },
+  };
+  return {
+    ...{ width, height: HEIGHT, legend: { show: false }, padding: [8, 4, 0, 0] },
+    cursor: { sync: { key: 'time' }, drag: { x: false, y: false }, points: { size: 5 }, y: false },
+    scales: {
+      x: { time: true, range: (_, min, max) => [Math.min(min ?? 0, (max ?? 0) - HALF_HOUR), max ?? 0] },
+      y: { range: (_, __, max) => [0, top ?? (max > 0 ? 1.1 * max : 1)] },
+    },
+    series: [
+      {},
+      ...lines.map(
+        /** @returns {Series} */
+        line => ({
+          ...{ label: line.name, stroke: colour(line.colour), width: 1.5, points: { show: false } },
+          ...(line.isFilled && { fill: colour('--accent-faint') }),
+          spanGaps: false,
+        }),
+      ),
+    ],
+    axes: [
+      { ...axis, size: 22, space: 70, grid: { show: false }, values: '{HH}:{mm}' },
+      { ...axis, size: 52, space: 34, values: (_, ticks) => ticks.map(tick => format(tick)) },
+    ],
+    hooks: { setCursor: [of => onCursor(of, of.cursor.idx)] },
+  };
+}
+
+/** As a canvas takes it: what the theme makes of the variable. @param {string} variable */
+function colour(variable) {
+  const probe = document.body.appendChild(element('i'));
+  setStyle(probe, { color: `var(${variable})` });
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
+}
