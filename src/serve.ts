@@ -272,27 +272,30 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
         ...hostAndPort(config.adminAddress),
         operators: config.adminDebug ? 'everyone' : 'loopback',
         hosts: config.adminHosts ?? [],
-        routes: statusRoutes({
-          metrics: ({ response }) => metrics.answer(response),
-          version: VERSION,
-          isReady: () => readinessIn(phase, { registry, warmup, feed, discovery }),
-          models: () => registry.models(),
-          publishers: () => [
-            ...engines.snapshot(),
-            ...feed.unfollowed.map(pod => ({ pod, state: 'not_followed' })),
-          ],
-          pods: () =>
-            registry.pods().map(pod => ({
-              ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model },
-              ...(registry.isUnready(pod.name) && { unready: true }),
-              ...health.reportOf(pod),
-              inFlight: load.running(pod),
-              tokenizer: tokenizerReport.stateOf(pod.name),
-              ...confirmations?.countsOf(pod.name),
-              ports: engines.portsOf(pod.name),
-              engine: engineMetrics.shownLoadOf(pod.name),
-            })),
-        }),
+        routes: [
+          ...page.routes,
+          ...statusRoutes({
+            metrics: ({ response }) => metrics.answer(response),
+            version: VERSION,
+            isReady,
+            models: () => registry.models(),
+            publishers: () => [
+              ...engines.snapshot(),
+              ...feed.unfollowed.map(pod => ({ pod, state: 'not_followed' })),
+            ],
+            pods: () =>
+              registry.pods().map(pod => ({
+                ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model },
+                ...(registry.isUnready(pod.name) && { unready: true }),
+                ...health.reportOf(pod),
+                inFlight: load.running(pod),
+                tokenizer: tokenizerReport.stateOf(pod.name),
+                ...confirmations?.countsOf(pod.name),
+                ports: engines.portsOf(pod.name),
+                engine: engineMetrics.shownLoadOf(pod.name),
+              })),
+          }),
+        ],
       }),
     );
     stops.push(() => admin.stop());
