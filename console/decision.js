@@ -3,7 +3,7 @@ import { element, setStyle } from './dom.js';
 import { exactClock, seconds, whole } from './format.js';
 import { spaced, whyOf } from './words.js';
 
-/** @import { Candidate, DecisionRecord } from '../src/ops/console/messages.ts' */
+/** @import { CandidateRecord, DecisionRecord } from '../src/explain/record.ts' */
 
 const FRAGMENT = '#decision/';
 /** Blocks that are still drawn one by one. */
@@ -203,7 +203,7 @@ function candidatesOf({ candidates, candidatesLeftOut, pod, totalBlocks = 0 }) {
   ];
 }
 
-/** @param {Candidate} candidate @param {boolean} isWinner */
+/** @param {CandidateRecord} candidate @param {boolean} isWinner */
 function candidateRow(candidate, isWinner) {
   const { pod, endpoint, health, running, score, verdict, matchedBlocks, totalBlocks } = candidate;
   const row = element(
@@ -237,7 +237,7 @@ function candidateRow(candidate, isWinner) {
   return row;
 }
 
-/** @param {Candidate} candidate */
+/** @param {CandidateRecord} candidate */
 function blocksOf({ matchedBlocks, totalBlocks, cpu, storage }) {
   const gpu = Math.max(0, matchedBlocks - cpu - storage);
   const words = [

@@ -5,6 +5,7 @@ import { type CacheState, createCacheState } from './cache/cache-state.ts';
 import { binding, hostAndPort } from './composition/addresses.ts';
 import { createConfirmations } from './composition/confirming.ts';
 import { startConsole } from './composition/console.ts';
+import { createDecisionLog } from './composition/deciding.ts';
 import { startDiscovery } from './composition/discovering.ts';
 import { readEngineAccess } from './composition/engine-access.ts';
 import { createEngineMetrics } from './composition/engine-loads.ts';
@@ -22,6 +23,7 @@ import { EventFeed, type FeedFact, type PublisherReport } from './events/event-f
 import { PodsHealth } from './health/pods-health.ts';
 import { Listeners } from './listeners.ts';
 import { startAdmin } from './ops/admin/admin.ts';
+import { decisionRoutes } from './ops/admin/decision-routes.ts';
 import { statusRoutes } from './ops/admin/status-routes.ts';
 import { reportConfirmations } from './ops/confirmation-report.ts';
 import { reportFamilies, shownWith } from './ops/families/families.ts';
@@ -126,7 +128,8 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       log.error({ err: error }, `unexpected error; ${consequence}`);
     };
     stops.push(reportProcess(instruments));
-    const observed = createObserver({ tracer: telemetry.tracer, instruments, log, usesKvEvents });
+    const decisions = createDecisionLog(config);
+    const observed = createObserver({ tracer: telemetry.tracer, instruments, log, usesKvEvents, decisions });
 
     const registry = new PodRegistry(unexpected('the other parts got the change'));
     const hasher = new BlockHasher(config.hashSeed ?? randomInt(0x100000000));
@@ -225,7 +228,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     const isReady = () => readinessIn(phase, { registry, warmup, feed, discovery });
     const page = startConsole({
       ...{ usesKvEvents, isReady, registry, health, load, engineMetrics, feed, facts, cache, instruments },
-      decisions: { recorded: 0, newest: () => [] },
+      decisions,
       onUnexpected: unexpected('the console goes on'),
     });
     stops.push(() => page.stop());
@@ -266,36 +269,34 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     });
     stops.push(() => discovery.stop());
 
+    const status = statusRoutes({
+      metrics: ({ response }) => metrics.answer(response),
+      version: VERSION,
+      isReady: () => readinessIn(phase, { registry, warmup, feed, discovery }),
+      models: () => registry.models(),
+      publishers: () => [
+        ...engines.snapshot(),
+        ...feed.unfollowed.map(pod => ({ pod, state: 'not_followed' })),
+      ],
+      pods: () =>
+        registry.pods().map(pod => ({
+          ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model },
+          ...(registry.isUnready(pod.name) && { unready: true }),
+          ...health.reportOf(pod),
+          inFlight: load.running(pod),
+          tokenizer: tokenizerReport.stateOf(pod.name),
+          ...confirmations?.countsOf(pod.name),
+          ports: engines.portsOf(pod.name),
+          engine: engineMetrics.shownLoadOf(pod.name),
+        })),
+    });
     const admin = await binding(
       SETTINGS.adminAddress,
       startAdmin({
         ...hostAndPort(config.adminAddress),
         operators: config.adminDebug ? 'everyone' : 'loopback',
         hosts: config.adminHosts ?? [],
-        routes: [
-          ...page.routes,
-          ...statusRoutes({
-            metrics: ({ response }) => metrics.answer(response),
-            version: VERSION,
-            isReady,
-            models: () => registry.models(),
-            publishers: () => [
-              ...engines.snapshot(),
-              ...feed.unfollowed.map(pod => ({ pod, state: 'not_followed' })),
-            ],
-            pods: () =>
-              registry.pods().map(pod => ({
-                ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model },
-                ...(registry.isUnready(pod.name) && { unready: true }),
-                ...health.reportOf(pod),
-                inFlight: load.running(pod),
-                tokenizer: tokenizerReport.stateOf(pod.name),
-                ...confirmations?.countsOf(pod.name),
-                ports: engines.portsOf(pod.name),
-                engine: engineMetrics.shownLoadOf(pod.name),
-              })),
-          }),
-        ],
+        routes: [...page.routes, ...status, ...decisionRoutes(decisions)],
       }),
     );
     stops.push(() => admin.stop());

@@ -55,8 +55,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'pods',
     'tls/server-identity',
     'kubernetes/kubernetes',
+    'explain',
   ],
   simulator: ['domain'],
+  explain: ['domain', 'routing/route', 'prompt/paths'],
   smoke: ['time', 'printable', 'bounded-body'],
   migration: ['aside', 'printable', 'settings'],
   engines: [
@@ -74,7 +76,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   composition: [
     ...['config', 'settings', 'domain', 'time', 'slots', 'listeners', 'strategies'],
     ...['cache', 'engine-api', 'events', 'extproc', 'health', 'kubernetes', 'pods', 'prompt', 'routing'],
-    ...['tls', 'ops'],
+    ...['tls', 'ops', 'explain'],
   ],
   serve: [
     ...['composition', 'config', 'settings', 'domain', 'time', 'listeners', 'strategies', 'version'],

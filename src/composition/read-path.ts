@@ -13,6 +13,7 @@ import { parsePrompt } from '../prompt/request.ts';
 import type { Tokenizer } from '../prompt/tokenizer.ts';
 import { withAnyPod } from '../routing/any-pod.ts';
 import { createCandidates } from '../routing/candidates.ts';
+import { Turns } from '../routing/choice/turns.ts';
 import type { Confirmations } from '../routing/confirmations.ts';
 import type { Load } from '../routing/load.ts';
 import { createPicker } from '../routing/policy.ts';
@@ -65,6 +66,7 @@ export function createReadPath(config: Config, parts: ReadPathParts): Route {
       seed: randomInt(0x100000000),
       now: monotonicClock,
     }),
+    turns: new Turns(),
     responses: parts.responses,
     pick: observed.pick(createPicker(config)),
     engineLoad: pod => engineMetrics.loadOf(pod),

@@ -5,6 +5,7 @@ import { type HealthChange, PodsHealth } from '../../src/health/pods-health.ts';
 import { modelAtStart } from '../../src/prompt/model-at-start.ts';
 import { type PromptRequest, parsePrompt } from '../../src/prompt/request.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
+import { Turns } from '../../src/routing/choice/turns.ts';
 import type { Predicted } from '../../src/routing/confirmations.ts';
 import { Load } from '../../src/routing/load.ts';
 import { createPicker } from '../../src/routing/policy.ts';
@@ -65,6 +66,8 @@ export class RouteBench {
         cpu: Uint32Array.from(pods, ({ name }) => this.offGpu[name]?.cpu ?? 0),
         storage: Uint32Array.from(pods, ({ name }) => this.offGpu[name]?.storage ?? 0),
       },
+      blockSizeOf: () => 16,
+      hashingMs: 0,
       rankOf: i => this.ranks[pods[i]!.name],
       hasRank: ({ name }, rank) => (this.rankCounts[name] ?? Number.POSITIVE_INFINITY) > rank,
       chainsFor: () => [],
@@ -99,6 +102,7 @@ export class RouteBench {
       pick: createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
       engineLoad: ({ name }) => this.engineLoads[name] ?? UNKNOWN_LOAD,
       load: this.load,
+      turns: new Turns(),
       defaultStrategy: aStrategy(),
       areFull: undefined,
       retries: 2,

@@ -1,10 +1,12 @@
 /** What goes on, told to those who watch. While nobody does there is no work but a sample every few seconds. */
 import type { ServerResponse } from 'node:http';
+import type { DecisionLog } from '../../explain/decision-log.ts';
 import { type Clock, repeat, type Sleep } from '../../time.ts';
 import type { DecisionSummary, Decisions, Now, Welcome } from './messages.ts';
 import type { Samples } from './samples.ts';
 import type { StateHistory } from './state-history.ts';
 import { eventText, Viewers } from './viewers.ts';
+import { summaryOf } from './views.ts';
 
 export const SAMPLE_EVERY_SECONDS = 5;
 const TELL_EVERY_MS = 1_000;
@@ -16,13 +18,8 @@ const DECISIONS_SHOWN = 20;
 /** Of those before the page was opened. */
 const DECISIONS_AT_FIRST = 50;
 
-/** The last decisions, whoever keeps them. */
-export interface RecentDecisions {
-  /** How many there were since the start. */
-  readonly recorded: number;
-  /** Of what is still kept; newest first. */
-  newest(count: number): readonly DecisionSummary[];
-}
+/** What the last decisions are read from. Nothing is done where they are made. */
+export type RecentDecisions = Pick<DecisionLog, 'recorded' | 'recent'>;
 
 export interface LiveParts {
   readonly version: string;
@@ -36,6 +33,8 @@ export interface LiveParts {
   readonly clock: Clock;
   readonly onUnexpected: (error: unknown) => void;
 }
+
+const ANY = { model: undefined, pod: undefined, reason: undefined };
 
 export class Live {
   readonly #parts: LiveParts;
@@ -86,7 +85,7 @@ export class Live {
       changes: changes.after(0),
     };
     const before: Decisions = {
-      decisions: decisions.newest(DECISIONS_AT_FIRST).toReversed(),
+      decisions: this.#newest(DECISIONS_AT_FIRST),
       leftOut: Math.max(0, decisions.recorded - DECISIONS_AT_FIRST),
     };
     return eventText('welcome', welcome) + eventText('decisions', before) + eventText('now', now());
@@ -100,7 +99,7 @@ export class Live {
     this.#changesTold = changes.last;
     let text = eventText('now', now());
     if (decided > 0) {
-      const shown = decisions.newest(Math.min(decided, DECISIONS_SHOWN)).toReversed();
+      const shown = this.#newest(Math.min(decided, DECISIONS_SHOWN));
       text += eventText('decisions', {
         decisions: shown,
         leftOut: decided - shown.length,
@@ -108,6 +107,11 @@ export class Live {
     }
     for (const change of changed) text += eventText('change', change);
     this.#viewers.send(text);
+  }
+
+  /** Oldest first. */
+  #newest(count: number): DecisionSummary[] {
+    return this.#parts.decisions.recent(ANY, count).map(summaryOf).reverse();
   }
 
   #sample(): void {

@@ -1,8 +1,9 @@
 /** What is known of pods and event streams, as the page shows it. */
 import { type EngineLoad, endpointOf, type Pod } from '../../domain.ts';
 import type { PublisherReport } from '../../events/event-feed.ts';
+import type { DecisionRecord } from '../../explain/record.ts';
 import type { HealthReport } from '../../health/pods-health.ts';
-import type { EngineView, PodEvents, PodView, PublisherView } from './messages.ts';
+import type { DecisionSummary, EngineView, PodEvents, PodView, PublisherView } from './messages.ts';
 
 /** More rows than that nobody reads, and each costs some 300 bytes a second. */
 export const MAX_ROWS = 250;
@@ -82,4 +83,14 @@ function eventsByPod(reports: readonly PublisherReport[]): Map<string, PodEvents
     });
   }
   return events;
+}
+
+/** Without what is only shown when it is opened. */
+export function summaryOf(record: DecisionRecord): DecisionSummary {
+  const { id, at, outcome, model, tookMicroseconds, matchedBlocks = 0, totalBlocks = 0 } = record;
+  const { error = null, pod = null, reason = null, withoutTokens = null } = record;
+  return {
+    ...{ id, at, outcome, error, model, pod, reason, withoutTokens },
+    ...{ matchedBlocks, totalBlocks, tookMicroseconds },
+  };
 }

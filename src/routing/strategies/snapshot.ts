@@ -42,22 +42,55 @@ export interface Pick {
     | 'no_engine_metrics'
     | StrategyLabel
   >;
-  /** The load of the pods was too far apart for the prefix to decide alone. */
-  readonly imbalanced: boolean;
+  readonly comparison: Comparison;
   /** Strategies that were asked and knew too few of the pods to be heard. */
   readonly unscored: readonly StrategyName[];
+}
+
+/** What the pods were compared by. For whoever asks why: nothing is decided by it. */
+export type Comparison =
+  /** By requests in flight alone; `other`: not with each other. */
+  | { readonly kind: 'load' | 'other' }
+  | PrefixComparison
+  /** One number per pod, the least is the best; NaN: its engine has not said. */
+  | { readonly kind: 'engines'; readonly scores: readonly number[] }
+  /** One sum per pod, the highest is the best; of each member one share per pod, undefined where it was not heard. */
+  | {
+      readonly kind: 'weighted';
+      readonly sums: readonly number[];
+      readonly shares: readonly (readonly number[] | undefined)[];
+    }
+  | { readonly kind: 'turn'; readonly turn: number }
+  /** Of the pods in the snapshot's list. */
+  | { readonly kind: 'two_drawn'; readonly one: number; readonly other: number };
+
+/** What `prefix-cache` went by. */
+export interface PrefixComparison {
+  readonly kind: 'prefix';
+  /** Only the least loaded pods were looked at. */
+  readonly imbalanced: boolean;
+  /** Of the load of all pods: the sample's standard deviation, and above which load a holder is too busy. */
+  readonly deviation: number;
+  readonly bound: number;
+  /** Of the pods that were looked at: those that hold a part, those of them that are too busy, and the best ones. */
+  readonly holders: number;
+  readonly tooBusy: number;
+  readonly equals: number;
 }
 
 export type Policy = (snapshot: Snapshot) => Pick;
 
 const ALL_SCORED: readonly StrategyName[] = [];
+export const NOT_COMPARED: Comparison = { kind: 'other' };
+export const BY_LOAD: Comparison = { kind: 'load' };
 
 export function picked(
   index: number,
   reason: Pick['reason'],
+  comparison: Comparison,
   unscored: readonly StrategyName[] = ALL_SCORED,
 ): Pick {
-  return { index, reason, imbalanced: false, unscored };
+  return { index, reason, comparison, unscored };
 }
 
 /** How much of the prompt the pod holds, in whole percents, as AIBrix compares it. */
