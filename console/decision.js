@@ -1,5 +1,5 @@
 /** One decision opened: who holds which of the prompt's blocks, and why the winner won. Its address is `#decision/<request id>`. */
-import { element, setStyle } from './dom.js';
+import { element, setStyle, setText } from './dom.js';
 import { exactClock, seconds, whole } from './format.js';
 import { spaced, whyOf } from './words.js';
 
@@ -8,33 +8,40 @@ import { spaced, whyOf } from './words.js';
 const FRAGMENT = '#decision/';
 /** Blocks that are still drawn one by one. */
 const MAX_CELLS = 160;
+/** Facts that need room. */
+const LONG = new Set(['Request id', 'Served', 'Trace id']);
 
-/** @param {HTMLDialogElement} dialog */
-export function followFragment(dialog) {
+/** @param {{ dialog: HTMLDialogElement, title: HTMLElement, content: HTMLElement, close: HTMLButtonElement }} places */
+export function followFragment({ dialog, title, content, close }) {
   let asked = '';
 
   async function show() {
     const id = idOf(location.hash);
     if (id === undefined) {
-      asked = '';
-      if (dialog.open) dialog.close();
+      dialog.close();
       return;
     }
     asked = id;
-    dialog.replaceChildren(head('Decision'), element('p', { class: 'muted' }, 'Looking it up …'));
+    setText(title, 'Decision');
+    content.replaceChildren(element('p', { class: 'muted' }, 'Looking it up …'));
     if (!dialog.open) dialog.showModal();
-    const content = await contentOf(id);
-    if (asked === id) dialog.replaceChildren(...content);
+    const found = await lookUp(id);
+    if (asked !== id) return;
+    setText(title, found.title);
+    content.replaceChildren(...found.content);
     dialog.scrollTop = 0;
   }
 
-  dialog.addEventListener('close', () => {
-    // Back would open it again; and the address should not name what is not shown.
-    if (idOf(location.hash) !== undefined)
-      history.replaceState(null, '', `${location.pathname}${location.search}`);
-  });
+  close.addEventListener('click', () => dialog.close());
   dialog.addEventListener('click', event => {
+    // Of the backdrop, that is.
     if (event.target === dialog) dialog.close();
+  });
+  dialog.addEventListener('close', () => {
+    asked = '';
+    // The address should not name what is not shown, and going back should not open it again.
+    if (idOf(location.hash) !== undefined)
+      history.replaceState(null, '', location.pathname + location.search);
   });
   window.addEventListener('hashchange', show);
   void show();
@@ -50,33 +57,25 @@ function idOf(hash) {
   }
 }
 
-/** @param {string} id @returns {Promise<Node[]>} */
-async function contentOf(id) {
+/** @param {string} id @returns {Promise<{ title: string, content: Node[] }>} */
+async function lookUp(id) {
   const response = await fetch(`debug/decisions/${encodeURIComponent(id)}`).catch(() => undefined);
-  if (response?.ok) return picture(/** @type {DecisionRecord} */ (await response.json()));
+  if (response?.ok) {
+    const record = /** @type {DecisionRecord} */ (await response.json());
+    return { title: titleOf(record), content: picture(record) };
+  }
   const why =
     response === undefined
       ? 'The router does not answer.'
       : response.status === 404
         ? 'It is not among the decisions that this router remembers: another replica may have made it, or it is too long ago.'
         : `The router answered ${response.status}.`;
-  return [head(`Request ${id}`), element('p', {}, why)];
-}
-
-/** @param {string} title */
-function head(title) {
-  const form = element(
-    'form',
-    { method: 'dialog' },
-    element('button', { class: 'quiet', 'aria-label': 'Close' }, 'Close'),
-  );
-  return element('header', {}, element('h2', { id: 'decision-title' }, title), form);
+  return { title: `Request ${id}`, content: [element('p', {}, why)] };
 }
 
 /** @param {DecisionRecord} record @returns {Node[]} */
 function picture(record) {
   return [
-    head(titleOf(record)),
     element('p', { class: 'lead' }, sentenceOf(record)),
     facts(record),
     ...(record.candidates.length > 0 ? candidatesOf(record) : []),
@@ -147,7 +146,16 @@ function facts(record) {
     'dl',
     { class: 'facts' },
     ...rows.flatMap(([name, value]) =>
-      value ? [element('div', {}, element('dt', {}, name), element('dd', {}, value))] : [],
+      value
+        ? [
+            element(
+              'div',
+              { class: LONG.has(name) ? 'long' : null },
+              element('dt', {}, name),
+              element('dd', {}, value),
+            ),
+          ]
+        : [],
     ),
   );
 }

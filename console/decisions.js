@@ -6,18 +6,19 @@ import { spaced, toneOf, whyOf } from './words.js';
 /** @import { Decisions, DecisionSummary, Now } from '../src/ops/console/messages.ts' */
 
 const KEPT = 500;
-const SHOWN = 60;
+const SHOWN = { few: 15, many: 100 };
 
 /**
- * @param {{ rows: HTMLElement, empty: HTMLElement, leftOut: HTMLElement, held: HTMLElement, filter: HTMLInputElement, pause: HTMLButtonElement }} places
+ * @param {{ rows: HTMLElement, empty: HTMLElement, leftOut: HTMLElement, held: HTMLElement, filter: HTMLInputElement, pause: HTMLButtonElement, more: HTMLButtonElement }} places
  */
-export function createDecisions({ rows, empty, leftOut, held, filter, pause }) {
+export function createDecisions({ rows, empty, leftOut, held, filter, pause, more }) {
   /** Newest first. @type {DecisionSummary[]} */
   let all = [];
   /** Told since they were held back. */
   let unseen = 0;
   let notShown = 0;
   let isPaused = false;
+  let showsMany = false;
   let isPointedAt = false;
   let model = 'demo-model';
   const table = new Rows(
@@ -31,10 +32,15 @@ export function createDecisions({ rows, empty, leftOut, held, filter, pause }) {
   function draw() {
     const wanted = filter.value.trim().toLowerCase();
     const found = wanted === '' ? all : all.filter(decision => textOf(decision).includes(wanted));
-    table.show(found.slice(0, SHOWN));
+    table.show(found.slice(0, showsMany ? SHOWN.many : SHOWN.few));
+    more.hidden = found.length <= SHOWN.few;
     showEmpty(wanted, found.length);
-    leftOut.hidden = notShown === 0;
-    setText(leftOut, `${whole(notShown)} more were decided and are not shown: at most twenty a second are.`);
+    setText(
+      leftOut,
+      notShown === 0
+        ? ''
+        : `${whole(notShown)} were decided and are not listed: at most twenty a second are.`,
+    );
     unseen = 0;
     showHeld();
   }
@@ -88,14 +94,21 @@ export function createDecisions({ rows, empty, leftOut, held, filter, pause }) {
     release();
   });
 
+  more.addEventListener('click', () => {
+    showsMany = !showsMany;
+    more.setAttribute('aria-expanded', String(showsMany));
+    setText(more, showsMany ? 'Show fewer' : 'Show more');
+    draw();
+  });
+
   return {
     /** @param {Decisions} told oldest first */
-    add({ decisions, leftOut: more }) {
+    add({ decisions, leftOut: others }) {
       const known = new Set(all.slice(0, 2 * decisions.length + 100).map(({ id, at }) => `${at} ${id}`));
       const added = decisions.filter(({ id, at }) => !known.has(`${at} ${id}`));
       all = [...added.toReversed(), ...all].slice(0, KEPT);
       unseen += added.length;
-      notShown += more;
+      notShown += others;
       release();
     },
     /** A new connection tells anew how many there were. */

@@ -59,9 +59,11 @@ export function exactClock(at) {
 
 /** @param {number} value */
 function digits(value) {
-  return value < 9.995
-    ? value.toFixed(value < 0.0995 ? 3 : 2).replace(/\.?0+$/, '')
-    : value < 99.95
-      ? value.toFixed(1).replace(/\.0$/, '')
-      : String(Math.round(value));
+  if (value < 9.995) return value.toFixed(2);
+  return value < 99.95 ? value.toFixed(1) : String(Math.round(value));
+}
+
+/** Without zeros at the end: for an axis. @param {number} value */
+export function roundSeconds(value) {
+  return seconds(value).replace(/\.?0+ /, ' ');
 }

@@ -19,6 +19,7 @@ const decisions = createDecisions({
   ...{ rows: byId('decision-rows'), empty: byId('decisions-empty'), leftOut: byId('decisions-left-out') },
   ...{ held: byId('decisions-held'), filter: /** @type {HTMLInputElement} */ (byId('decisions-filter')) },
   pause: /** @type {HTMLButtonElement} */ (byId('decisions-pause')),
+  more: /** @type {HTMLButtonElement} */ (byId('decisions-more')),
 });
 const streams = createStreams({
   rows: byId('stream-rows'),
@@ -26,7 +27,11 @@ const streams = createStreams({
   empty: byId('streams-empty'),
 });
 followTheme(/** @type {HTMLButtonElement} */ (byId('theme')), () => plots.recolour());
-followFragment(/** @type {HTMLDialogElement} */ (byId('decision')));
+followFragment({
+  dialog: /** @type {HTMLDialogElement} */ (byId('decision')),
+  ...{ title: byId('decision-title'), content: byId('decision-content') },
+  close: /** @type {HTMLButtonElement} */ (byId('decision-close')),
+});
 
 /** @type {History | undefined} */
 let history;

@@ -1,71 +1,64 @@
 /** Four plots over the same half hour, drawn by uPlot. */
 import { element, setStyle, setText } from './dom.js';
-import { percent, seconds, whole } from './format.js';
+import { percent, roundSeconds, seconds, whole } from './format.js';
 
 /** @import { History } from './history.js' */
+/** @import { Quantity } from '../src/ops/console/messages.ts' */
 /** @import { Options, Series } from 'uplot' */
 
 const HEIGHT = 132;
 /** More lines nobody can tell apart. */
 const MAX_PODS = 8;
 const HALF_HOUR = 1_800;
+/** A few samples do not fill half an hour. */
+const LEAST_SHOWN = 300;
 
 /**
- * @typedef {{ name: string, values: (number | null)[], colour: string, isFilled?: boolean }} Line
- * @typedef {{ title: string, about: string, format: (value: number | null) => string, top: number | null, lines: (history: History) => Line[], more: (history: History) => string }} Plot
+ * `top`: of the axis; null: what the values need.
+ * @typedef {{ name: string, values: (number | null)[], colour: string, fill: 'none' | 'faint' }} Line
+ * @typedef {{ title: string, about: string, format: (value: number | null) => string, tick: (value: number) => string, top: number | null }} Face
+ * @typedef {Face & { lines: (history: History) => Line[], note: (history: History) => string }} Plot
  */
-
-const none = () => '';
 
 /** @type {Plot[]} */
 const PLOTS = [
   {
-    ...{
-      title: 'Warm hit rate',
-      about: 'share of prompt blocks that the picked pod held',
-      format: percent,
-      top: 1,
-      more: none,
-    },
+    ...{ title: 'Warm hit rate', about: 'prompt blocks that the picked pod held' },
+    ...{ format: percent, tick: percent, top: 1.04, note: () => '' },
     lines: history => [
-      { name: 'hit rate', values: history.series('hitRate'), colour: '--accent', isFilled: true },
+      { name: 'hit rate', values: history.series('hitRate'), colour: '--accent', fill: 'faint' },
     ],
   },
   {
-    ...{
-      title: 'Time of a decision',
-      about: 'from the body to the pick',
-      format: seconds,
-      top: null,
-      more: none,
-    },
-    lines: history => [
-      { name: 'median', values: history.series('decisionP50'), colour: '--accent' },
-      { name: 'p99', values: history.series('decisionP99'), colour: '--muted' },
-    ],
+    ...{ title: 'Time of a decision', about: 'from the body to the pick' },
+    ...{ format: seconds, tick: roundSeconds, top: null, note: () => '' },
+    lines: history => medianAndP99(history, 'decisionP50', 'decisionP99'),
   },
   {
-    ...{
-      title: 'First byte',
-      about: 'from the pick to the response, where Envoy shows it',
-      format: seconds,
-      top: null,
-      more: none,
-    },
-    lines: history => [
-      { name: 'median', values: history.series('firstByteP50'), colour: '--accent' },
-      { name: 'p99', values: history.series('firstByteP99'), colour: '--muted' },
-    ],
+    ...{ title: 'First byte', about: 'from the pick to the answer’s first byte' },
+    ...{ format: seconds, tick: roundSeconds, top: null, note: () => '' },
+    lines: history => medianAndP99(history, 'firstByteP50', 'firstByteP99'),
   },
   {
-    ...{ title: 'In flight', about: 'requests per pod', format: whole, top: null },
-    lines: history =>
-      history
-        .busiest(MAX_PODS)
-        .map(({ pod, running }, i) => ({ name: pod, values: running, colour: `--line-${i + 1}` })),
-    more: history => (history.loads > MAX_PODS ? `and ${history.loads - MAX_PODS} pods with less` : ''),
+    ...{ title: 'In flight', about: 'requests per pod' },
+    ...{ format: whole, tick: value => (Number.isInteger(value) ? whole(value) : ''), top: null },
+    lines: history => history.busiest(MAX_PODS).map(loadLine),
+    note: ({ loads }) => (loads > MAX_PODS ? `and ${loads - MAX_PODS} pods with less` : ''),
   },
 ];
+
+/** @param {History} history @param {Quantity} median @param {Quantity} p99 @returns {Line[]} */
+function medianAndP99(history, median, p99) {
+  return [
+    { name: 'median', values: history.series(median), colour: '--accent', fill: 'none' },
+    { name: 'p99', values: history.series(p99), colour: '--muted', fill: 'none' },
+  ];
+}
+
+/** @param {{ pod: string, running: (number | null)[] }} load @param {number} i @returns {Line} */
+function loadLine({ pod, running }, i) {
+  return { name: pod, values: running, colour: `--line-${i + 1}`, fill: 'none' };
+}
 
 /** @param {HTMLElement} place */
 export function createPlots(place) {
@@ -129,7 +122,6 @@ function drawPlot(place, plot) {
       names = now;
       chart?.destroy();
       chart = new uPlot(optionsOf(plot, lines, canvas.clientWidth, legendAt), data, canvas);
-      // Its own role is of the whole picture.
       values = lines.map(() => element('span', { class: 'value' }));
       legend.replaceChildren(
         ...lines.map(({ name, colour }, i) => {
@@ -137,7 +129,7 @@ function drawPlot(place, plot) {
           setStyle(swatch, { background: `var(${colour})` });
           return element('li', {}, swatch, element('span', { class: 'name' }, name), ' ', values[i] ?? null);
         }),
-        element('li', { class: 'muted' }, plot.more(history)),
+        element('li', { class: 'muted' }, plot.note(history)),
       );
     } else chart.setData(data);
     legendAt(chart, null);
@@ -161,13 +153,13 @@ function drawPlot(place, plot) {
 }
 
 /**
- * @param {Plot} plot
+ * @param {Face} face
  * @param {Line[]} lines
  * @param {number} width
  * @param {(of: uPlot, at: number | null | undefined) => void} onCursor
  * @returns {Options}
  */
-function optionsOf({ format, top }, lines, width, onCursor) {
+function optionsOf({ tick, top }, lines, width, onCursor) {
   const axis = {
     stroke: colour('--muted'),
     font: `11px ${getComputedStyle(document.body).fontFamily}`,
@@ -175,10 +167,13 @@ function optionsOf({ format, top }, lines, width, onCursor) {
     ticks: { show: false },
   };
   return {
-    ...{ width, height: HEIGHT, legend: { show: false }, padding: [8, 4, 0, 0] },
+    ...{ width, height: HEIGHT, legend: { show: false }, padding: [8, 14, 0, 0] },
     cursor: { sync: { key: 'time' }, drag: { x: false, y: false }, points: { size: 5 }, y: false },
     scales: {
-      x: { time: true, range: (_, min, max) => [Math.min(min ?? 0, (max ?? 0) - HALF_HOUR), max ?? 0] },
+      x: {
+        time: true,
+        range: (_, min, max) => [Math.max(max - HALF_HOUR, Math.min(min, max - LEAST_SHOWN)), max],
+      },
       y: { range: (_, __, max) => [0, top ?? (max > 0 ? 1.1 * max : 1)] },
     },
     series: [
@@ -187,14 +182,14 @@ function optionsOf({ format, top }, lines, width, onCursor) {
         /** @returns {Series} */
         line => ({
           ...{ label: line.name, stroke: colour(line.colour), width: 1.5, points: { show: false } },
-          ...(line.isFilled && { fill: colour('--accent-faint') }),
+          ...(line.fill === 'faint' && { fill: colour('--accent-faint') }),
           spanGaps: false,
         }),
       ),
     ],
     axes: [
       { ...axis, size: 22, space: 70, grid: { show: false }, values: '{HH}:{mm}' },
-      { ...axis, size: 52, space: 34, values: (_, ticks) => ticks.map(tick => format(tick)) },
+      { ...axis, size: 52, space: 34, values: (_, ticks) => ticks.map(tick) },
     ],
     hooks: { setCursor: [of => onCursor(of, of.cursor.idx)] },
   };

@@ -228,8 +228,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     const isReady = () => readinessIn(phase, { registry, warmup, feed, discovery });
     const page = startConsole({
       ...{ usesKvEvents, isReady, registry, health, load, engineMetrics, feed, facts, cache, instruments },
-      decisions,
-      onUnexpected: unexpected('the console goes on'),
+      ...{ version: VERSION, decisions, onUnexpected: unexpected('the console goes on') },
     });
     stops.push(() => page.stop());
 

@@ -16,17 +16,17 @@ import type { Value } from '../ops/metrics/read-metrics.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import type { Load } from '../routing/load.ts';
 import { realSleep, wallClock } from '../time.ts';
-import { VERSION } from '../version.ts';
 
 const SAMPLED_SECONDS = 30 * 60;
 
 export interface ConsoleParts {
+  readonly version: string;
   readonly usesKvEvents: boolean;
   readonly isReady: () => { readonly ready: boolean; readonly why: string };
   readonly registry: PodRegistry;
   readonly health: Pick<PodsHealth, 'reportOf'>;
   readonly load: Pick<Load, 'running'>;
-  readonly engineMetrics: Pick<EngineMetrics, 'shownLoadOf'>;
+  readonly engineMetrics: Pick<EngineMetrics, 'loadOf'>;
   readonly feed: Pick<EventFeed, 'snapshot' | 'unfollowed'>;
   readonly facts: Listeners<FeedFact>;
   readonly cache: CacheState;
@@ -58,7 +58,7 @@ export function startConsole(parts: ConsoleParts) {
     const pods = registry.pods().map(pod => ({
       ...{ pod, isReady: !registry.isUnready(pod.name), health: health.reportOf(pod) },
       ...{ inFlight: load.running(pod), picks: picks.get(pod.name) ?? 0 },
-      engine: engineMetrics.shownLoadOf(pod.name),
+      engine: engineMetrics.loadOf(pod),
     }));
     return {
       at: wallClock(),
@@ -70,7 +70,8 @@ export function startConsole(parts: ConsoleParts) {
   }
 
   const live = new Live({
-    ...{ version: VERSION, usesKvEvents: parts.usesKvEvents, decisions: parts.decisions, changes, now },
+    ...{ version: parts.version, usesKvEvents: parts.usesKvEvents, decisions: parts.decisions },
+    ...{ changes, now },
     samples: new Samples({
       ...{ read: readTotals, now: wallClock, everySeconds: SAMPLE_EVERY_SECONDS },
       length: SAMPLED_SECONDS / SAMPLE_EVERY_SECONDS,

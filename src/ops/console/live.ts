@@ -78,7 +78,7 @@ export class Live {
   }
 
   #welcome(): string {
-    const { version, usesKvEvents, samples, changes, decisions, now } = this.#parts;
+    const { version, usesKvEvents, samples, changes, now } = this.#parts;
     const welcome: Welcome = {
       ...{ version, usesKvEvents, startedAt: this.#startedAt },
       history: samples.history(),
@@ -86,7 +86,7 @@ export class Live {
     };
     const before: Decisions = {
       decisions: this.#newest(DECISIONS_AT_FIRST),
-      leftOut: Math.max(0, decisions.recorded - DECISIONS_AT_FIRST),
+      leftOut: 0,
     };
     return eventText('welcome', welcome) + eventText('decisions', before) + eventText('now', now());
   }
@@ -97,7 +97,7 @@ export class Live {
     const changed = changes.after(this.#changesTold);
     this.#decisionsTold += decided;
     this.#changesTold = changes.last;
-    let text = eventText('now', now());
+    let text = changed.map(change => eventText('change', change)).join('') + eventText('now', now());
     if (decided > 0) {
       const shown = this.#newest(Math.min(decided, DECISIONS_SHOWN));
       text += eventText('decisions', {
@@ -105,7 +105,6 @@ export class Live {
         leftOut: decided - shown.length,
       } satisfies Decisions);
     }
-    for (const change of changed) text += eventText('change', change);
     this.#viewers.send(text);
   }
 

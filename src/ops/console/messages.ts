@@ -97,7 +97,7 @@ export interface StateChange {
 /** Event `decisions`: the newest of what was decided since the last one, oldest first. */
 export interface Decisions {
   readonly decisions: readonly DecisionSummary[];
-  /** Decided since, and not shown. */
+  /** Decided since the page was opened, and not among them. */
   readonly leftOut: number;
 }
 
