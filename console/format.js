@@ -65,5 +65,6 @@ function digits(value) {
 
 /** Without zeros at the end: for an axis. @param {number} value */
 export function roundSeconds(value) {
-  return seconds(value).replace(/\.?0+ /, ' ');
+  const [number, unit] = seconds(value).split(' ');
+  return `${Number(number)} ${unit}`;
 }

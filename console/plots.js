@@ -188,7 +188,7 @@ function optionsOf({ tick, top }, lines, width, onCursor) {
       ),
     ],
     axes: [
-      { ...axis, size: 22, space: 70, grid: { show: false }, values: '{HH}:{mm}' },
+      { ...axis, size: 22, space: 45, grid: { show: false }, values: '{HH}:{mm}' },
       { ...axis, size: 52, space: 34, values: (_, ticks) => ticks.map(tick) },
     ],
     hooks: { setCursor: [of => onCursor(of, of.cursor.idx)] },
