@@ -5,7 +5,7 @@ import { type CacheState, createCacheState } from './cache/cache-state.ts';
 import { binding, hostAndPort } from './composition/addresses.ts';
 import { createConfirmations } from './composition/confirming.ts';
 import { startConsole } from './composition/console.ts';
-import { createDecisionLog } from './composition/deciding.ts';
+import { createDecisionLog, createDryRun } from './composition/deciding.ts';
 import { startDiscovery } from './composition/discovering.ts';
 import { readEngineAccess } from './composition/engine-access.ts';
 import { createEngineMetrics } from './composition/engine-loads.ts';
@@ -20,6 +20,7 @@ import { HealthPoller, type HealthPollerOptions } from './engine-api/health-poll
 import { Engines } from './engines/engines.ts';
 import { type PodKeeper, PodLives } from './engines/pod-lives.ts';
 import { EventFeed, type FeedFact, type PublisherReport } from './events/event-feed.ts';
+import type { ExchangeOptions } from './extproc/exchange.ts';
 import { PodsHealth } from './health/pods-health.ts';
 import { Listeners } from './listeners.ts';
 import { startAdmin } from './ops/admin/admin.ts';
@@ -220,7 +221,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     const scrapeReport = reportScrapes(instruments, log);
     const engineMetrics = createEngineMetrics(config, { scheme, ca: access.ca, onFact: scrapeReport.hear });
     stops.push(() => engineMetrics.stop());
-    const route = createReadPath(config, {
+    const { route, dryRun } = createReadPath(config, {
       ...{ observed, registry, cache, hasher, tokenizer, health, load, responses },
       ...{ engineMetrics, confirmations },
     });
@@ -268,6 +269,19 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     });
     stops.push(() => discovery.stop());
 
+    const exchange: ExchangeOptions = {
+      maxBodyBytes: config.maxBodyBytes,
+      debugHeaders: config.debugHeaders ? 'allowed' : 'off',
+      targetHeaders: config.targetHeaders,
+      ruleOf: pathRules(config.allowedPaths, () => responses.followsAny),
+      destinationEndpoints: config.fallbackEndpoints,
+      priorityHeader: config.priorityHeader,
+      serverOf: (picked, servedBy) => health.serverOf(picked, servedBy),
+      models: () => registry.models(),
+      watchNext: () => health.watchNext(),
+      keepsSession: text => asksFor('session-affinity', text, config.strategy),
+      newRequestId: randomUUID,
+    };
     const status = statusRoutes({
       metrics: ({ response }) => metrics.answer(response),
       version: VERSION,
@@ -295,7 +309,15 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
         ...hostAndPort(config.adminAddress),
         operators: config.adminDebug ? 'everyone' : 'loopback',
         hosts: config.adminHosts ?? [],
-        routes: [...page.routes, ...status, ...decisionRoutes(decisions)],
+        routes: [
+          ...page.routes,
+          ...status,
+          ...decisionRoutes({
+            recent: (filter, limit) => decisions.recent(filter, limit),
+            defaultMode: config.unsaidBodyMode,
+            dryRun: createDryRun({ config, exchange, health, decide: dryRun }),
+          }),
+        ],
       }),
     );
     stops.push(() => admin.stop());
@@ -311,19 +333,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
           FULL_DUPLEX_STREAMED: config.bodyTimeoutMs,
         },
         maxBufferedBytes: config.maxBufferedBytes,
-        exchange: {
-          maxBodyBytes: config.maxBodyBytes,
-          debugHeaders: config.debugHeaders ? 'allowed' : 'off',
-          targetHeaders: config.targetHeaders,
-          ruleOf: pathRules(config.allowedPaths, () => responses.followsAny),
-          destinationEndpoints: config.fallbackEndpoints,
-          priorityHeader: config.priorityHeader,
-          serverOf: (picked, servedBy) => health.serverOf(picked, servedBy),
-          models: () => registry.models(),
-          watchNext: () => health.watchNext(),
-          keepsSession: text => asksFor('session-affinity', text, config.strategy),
-          newRequestId: randomUUID,
-        },
+        exchange,
         onFact: reportDoor(instruments, log),
         onUnexpected: unexpected('the request went on unrouted'),
       },

@@ -58,7 +58,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'explain',
   ],
   simulator: ['domain'],
-  explain: ['domain', 'routing/route', 'prompt/paths'],
+  explain: ['domain', 'routing/route', 'prompt/paths', 'printable', 'bounded-body'],
   smoke: ['time', 'printable', 'bounded-body'],
   migration: ['aside', 'printable', 'settings'],
   engines: [
@@ -95,6 +95,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'simulator',
     'smoke',
     'migration',
+    'domain',
+    'explain',
   ],
   main: ['commands'],
 };
@@ -146,9 +148,17 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   'gpt-tokenizer': ['prompt/local-tokenizer', 'simulator/tokenizer'],
   pino: ['ops/log/log'],
   'prom-client': ['ops/metrics/metrics', 'ops/metrics/read-metrics', 'ops/metrics/exposition'],
-  commander: ['commands/command-line', 'commands/engine', 'commands/smoke', 'commands/migrate-from-aibrix'],
+  commander: [
+    'commands/command-line',
+    'commands/engine',
+    'commands/smoke',
+    'commands/explain',
+    'commands/option-values',
+    'commands/migrate-from-aibrix',
+  ],
   yaml: ['pods/pods-file', 'kubernetes/kubeconfig', 'migration/manifests', 'migration/report'],
   zod: [
+    'ops/admin/dry-run-request',
     'settings/setting',
     'settings/values',
     'pods/pods-file',

@@ -10,6 +10,8 @@ export interface DecisionLogOptions {
 
 /** What is asked for; undefined: whatever it is. */
 export interface DecisionFilter {
+  /** The request id, which clients may have given to several requests. */
+  readonly id: string | undefined;
   readonly model: string | undefined;
   /** The one that was picked, or that served. */
   readonly pod: string | undefined;
@@ -82,25 +84,17 @@ export class DecisionLog implements DecisionRecorder {
   }
 
   /** Newest first, as far as `limit`. */
-  recent({ model, pod, reason }: DecisionFilter, limit: number): DecisionRecord[] {
+  recent({ id, model, pod, reason }: DecisionFilter, limit: number): DecisionRecord[] {
     const records: DecisionRecord[] = [];
     for (let number = this.#next - 1; number >= this.#oldest && records.length < limit; number--) {
       const decision = this.#at(number);
+      if (id !== undefined && decision.id !== id) continue;
       if (model !== undefined && decision.model !== model) continue;
       if (pod !== undefined && !namesPod(decision, pod)) continue;
       if (reason !== undefined && !hasReason(decision, reason)) continue;
       records.push(this.#tell(decision));
     }
     return records;
-  }
-
-  /** The newest with this request id, which its client may have given to others as well. */
-  find(id: string): DecisionRecord | undefined {
-    for (let number = this.#next - 1; number >= this.#oldest; number--) {
-      const decision = this.#at(number);
-      if (decision.id === id) return this.#tell(decision);
-    }
-    return undefined;
   }
 
   /** `listener` is told of each decision when it is made, and again when its request is answered. Returns how to end that. */

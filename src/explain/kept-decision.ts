@@ -21,7 +21,8 @@ export interface KeptDecision {
 export type Outcome =
   | RoutedDecision
   | { readonly kind: 'rejected'; readonly error: ClientError['kind']; readonly why: string | undefined }
-  | { readonly kind: 'undecided' | 'passed' };
+  /** `why`: what else becomes of it, in a sentence. */
+  | { readonly kind: 'undecided' | 'passed'; readonly why: string | undefined };
 
 /** What a decision is made of. */
 export interface Decided {
@@ -59,18 +60,18 @@ export function bytesOf({ id, model, outcome, course }: KeptDecision): number {
     bytes += textBytes(strategy.text) + BYTES_PER_REFERENCE * retries.length;
     if (strategy.kind === 'weighted') bytes += BYTES_PER_MEMBER * strategy.members.length;
   }
-  for (const { shares } of course?.considered?.candidates ?? []) {
-    bytes += BYTES_PER_CANDIDATE;
-    if (shares !== undefined) bytes += BYTES_PER_LIST + BYTES_PER_SHARE * shares.length;
+  const candidates = course?.considered?.candidates;
+  if (candidates !== undefined) {
+    const { pods, cpu, scores, shares } = candidates;
+    const lists = 5 + (cpu === undefined ? 0 : 2) + (scores === undefined ? 0 : 1) + (shares?.length ?? 0);
+    bytes += lists * (BYTES_PER_LIST + BYTES_PER_REFERENCE * pods.length);
   }
   return bytes;
 }
 
 const BASE_BYTES = 1_000;
-const BYTES_PER_CANDIDATE = 112;
 const BYTES_PER_MEMBER = 64;
 const BYTES_PER_LIST = 48;
-const BYTES_PER_SHARE = 16;
 const BYTES_PER_REFERENCE = 8;
 
 function textBytes(text: string | undefined): number {
@@ -85,7 +86,7 @@ function outcomeOf(decision: Decision): Outcome {
       return { kind: 'rejected', error: decision.error.kind, why: whyOf(decision.error) };
     case 'undecided':
     case 'passed':
-      return { kind: decision.kind };
+      return { kind: decision.kind, why: undefined };
   }
 }
 

@@ -1,6 +1,6 @@
 /** Each step by which a pod was found, in a sentence with its numbers. */
 import type { ClientError, Reason, RoutedDecision, WithoutTokens } from '../domain.ts';
-import type { Considered, PrefixComparison } from '../routing/route.ts';
+import { type Considered, candidateAt, type PrefixComparison } from '../routing/route.ts';
 import type { Outcome } from './kept-decision.ts';
 import { percentOf, rounded } from './score.ts';
 
@@ -37,7 +37,7 @@ export function rejectionSteps(outcome: Outcome): string[] {
     case 'rejected':
       return [outcome.why === undefined ? REJECTED[outcome.error] : sentence(outcome.why)];
     case 'undecided':
-      return ['No pod is picked: Envoy balances the request itself.'];
+      return [outcome.why ?? 'No pod is picked: Envoy balances the request itself.'];
     case 'passed':
       return [
         'The request names no strategy, and none is configured: Envoy’s routes decide, by the model (WARMROUTE_UNSET_STRATEGY=pass).',
@@ -124,7 +124,7 @@ function promptSteps(
   return steps;
 }
 
-function loadSteps({ pods, running: { least, most, mean } }: Considered): string[] {
+function loadSteps({ pods, least, most, mean }: Considered): string[] {
   if (pods === 1) return [];
   return [`Requests in flight on ${pods} pods: least ${least}, most ${most}, mean ${rounded2(mean)}.`];
 }
@@ -149,7 +149,7 @@ function comparisonSteps(decision: RoutedDecision, considered: Considered, limit
       steps.push('The request names no session of one of the candidates.');
   }
   if (pods === 1) return steps;
-  const { score } = candidates[winner]!;
+  const { score } = candidateAt(winner, candidates);
   switch (compared.kind) {
     case 'prefix':
       return [...steps, ...prefixSteps(decision, { considered, compared }, limits)];
@@ -184,14 +184,14 @@ function prefixSteps(
   { considered, compared }: { readonly considered: Considered; readonly compared: PrefixComparison },
   { imbalanceRequests, standardDeviationFactor }: PolicyLimits,
 ): string[] {
-  const { running, matchesAre, candidates, winner } = considered;
+  const { least, most, mean, matchesAre, candidates, winner } = considered;
   const { imbalanced, deviation, bound, holders, tooBusy, equals } = compared;
-  const difference = running.most - running.least;
+  const difference = most - least;
   const steps = [
     imbalanced
-      ? `The load is uneven: most − least = ${difference}, above ${imbalanceRequests}: only pods with ${running.least} in flight are looked at.`
+      ? `The load is uneven: most − least = ${difference}, above ${imbalanceRequests}: only pods with ${least} in flight are looked at.`
       : `The load is even enough: most − least = ${difference}, not above ${imbalanceRequests}: all are looked at.`,
-    `Too busy is who has more than mean + ${standardDeviationFactor} × deviation = ${rounded2(running.mean)} + ${standardDeviationFactor} × ${rounded2(deviation)} = ${rounded2(bound)} in flight.`,
+    `A pod is too busy above mean + ${standardDeviationFactor} × deviation = ${rounded2(mean)} + ${standardDeviationFactor} × ${rounded2(deviation)} = ${rounded2(bound)} in flight.`,
   ];
   const held =
     matchesAre === 'blocks' ? 'hold the beginning of the prompt' : 'got an earlier turn of the prompt';
@@ -199,16 +199,17 @@ function prefixSteps(
     matchesAre === 'blocks' ? 'holds the beginning of the prompt' : 'got an earlier turn of the prompt';
   steps.push(
     holders === 0
-      ? `Of these, none ${holds}${considered.holders > 0 ? ` (${considered.holders} of the others do)` : ''}.`
+      ? `Of these, none ${holds}.`
       : `Of these, ${counted(holders, holds, held)}; too busy: ${tooBusy}.`,
   );
   if (reason !== 'prefix_match' && reason !== 'history_match')
     return [...steps, `${pod.name} is one of the least loaded.`];
-  const percent = percentOf(candidates[winner]!);
+  const won = candidateAt(winner, candidates);
+  const percent = percentOf(won);
   const drawn = equals > 1 ? `; it was drawn from ${equals} equals` : '';
   return [
     ...steps,
-    `The most that one of the others has is ${percent} %: ${pod.name}, with ${candidates[winner]!.running} in flight${drawn}.`,
+    `The most that one ${tooBusy > 0 ? 'that is not' : 'of them'} has is ${percent} %: ${pod.name}, with ${won.running} in flight${drawn}.`,
   ];
 }
 

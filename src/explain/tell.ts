@@ -1,10 +1,10 @@
 /** Puts a decision that was kept into the record that is shown. */
 import { endpointOf, type RoutedDecision } from '../domain.ts';
-import type { Candidate, Considered, StageTimes } from '../routing/route.ts';
+import { type Candidate, type Considered, candidateAt, type StageTimes } from '../routing/route.ts';
 import type { KeptDecision } from './kept-decision.ts';
 import { type PolicyLimits, policySteps, rejectionSteps } from './policy-steps.ts';
 import type { CandidateRecord, DecisionRecord, StageRecord } from './record.ts';
-import { rounded, scoreOf } from './score.ts';
+import { ranked, rounded, scoreOf } from './score.ts';
 import { verdictOn } from './verdict.ts';
 
 /** @param limits the ones that decisions were made with */
@@ -22,7 +22,7 @@ export function tellDecision(kept: KeptDecision, limits: PolicyLimits): Decision
     ...(considered?.blockSizeTokens !== undefined && { blockSizeTokens: considered.blockSizeTokens }),
     candidates:
       outcome.kind === 'routed' && considered !== undefined ? candidateRecords(outcome, considered) : [],
-    candidatesLeftOut: considered === undefined ? 0 : considered.pods - considered.candidates.length,
+    candidatesLeftOut: considered === undefined ? 0 : considered.pods - considered.candidates.pods.length,
     policy:
       outcome.kind === 'routed' && considered !== undefined
         ? policySteps(outcome, { considered, tokens: course?.tokens }, limits)
@@ -45,19 +45,22 @@ function routedFields(decision: RoutedDecision): Partial<DecisionRecord> {
 }
 
 function candidateRecords(decision: RoutedDecision, considered: Considered): CandidateRecord[] {
-  return considered.candidates.map((candidate, i) => ({
-    pod: candidate.pod.name,
-    endpoint: endpointOf(candidate.pod),
-    health: candidate.health,
-    running: candidate.running,
-    matchedBlocks: candidate.matchedBlocks,
-    totalBlocks: candidate.totalBlocks,
-    cpu: candidate.cpu,
-    storage: candidate.storage,
-    score: scoreOf(candidate, considered.compared),
-    ...sharesOf(candidate, decision),
-    verdict: verdictOn(i, decision, considered),
-  }));
+  return ranked(considered).map(at => {
+    const candidate = candidateAt(at, considered.candidates);
+    return {
+      pod: candidate.pod.name,
+      endpoint: endpointOf(candidate.pod),
+      health: candidate.health,
+      running: candidate.running,
+      matchedBlocks: candidate.matchedBlocks,
+      totalBlocks: candidate.totalBlocks,
+      cpu: candidate.cpu,
+      storage: candidate.storage,
+      score: scoreOf(candidate, considered.compared),
+      ...sharesOf(candidate, decision),
+      verdict: verdictOn(at, decision, considered),
+    };
+  });
 }
 
 function sharesOf({ shares }: Candidate, { strategy }: RoutedDecision): Pick<CandidateRecord, 'shares'> {

@@ -1,13 +1,13 @@
 import type { RoutedDecision } from '../domain.ts';
-import type { Candidate, Considered, PrefixComparison } from '../routing/route.ts';
+import { type Candidate, type Considered, candidateAt, type PrefixComparison } from '../routing/route.ts';
 import { percentOf, rounded } from './score.ts';
 
 /** A few plain words on why the candidate with the index `at` won, or lost. */
 export function verdictOn(at: number, decision: RoutedDecision, considered: Considered): string {
-  const candidate = considered.candidates[at]!;
+  const candidate = candidateAt(at, considered.candidates);
   return at === considered.winner
     ? whyItWon(candidate, decision, considered)
-    : whyItLost(candidate, considered.candidates[considered.winner]!, decision, considered);
+    : whyItLost(candidate, candidateAt(considered.winner, considered.candidates), decision, considered);
 }
 
 function whyItWon(
@@ -81,7 +81,7 @@ function whyNotByPrefix(
   candidate: Candidate,
   winner: Candidate,
   { imbalanced, bound, holders, tooBusy }: PrefixComparison,
-  { running: { least }, matchesAre }: Considered,
+  { least, matchesAre }: Considered,
 ): string {
   const { running } = candidate;
   const percent = percentOf(candidate);

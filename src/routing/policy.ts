@@ -7,6 +7,7 @@ import { sessionAffinity } from './strategies/session-affinity.ts';
 import {
   anyOf,
   BY_LOAD,
+  deviationOf,
   leastRequest,
   matchedPercent,
   NOT_COMPARED,
@@ -14,6 +15,7 @@ import {
   type Policy,
   picked,
   type Snapshot,
+  spreadOf,
 } from './strategies/snapshot.ts';
 import { weighted } from './strategies/weighted.ts';
 
@@ -62,7 +64,8 @@ export function policies(options: PrefixCacheOptions): Readonly<Record<StrategyN
  */
 export function prefixCache(snapshot: Snapshot, options: PrefixCacheOptions): Pick {
   const { running, matchedBlocks, random } = snapshot;
-  const { least, most, mean, deviation } = spreadOf(running);
+  const { least, most, mean } = spreadOf(running);
+  const deviation = deviationOf(running, mean);
   const imbalanced = most - least > options.imbalanceRequests;
   const bound = mean + options.standardDeviationFactor * deviation;
   let holders = 0;
@@ -87,7 +90,7 @@ export function prefixCache(snapshot: Snapshot, options: PrefixCacheOptions): Pi
   }
   const comparison = {
     kind: 'prefix',
-    ...{ imbalanced, deviation, bound, holders, tooBusy, equals: best.length },
+    ...{ least, most, mean, deviation, bound, imbalanced, holders, tooBusy, equals: best.length },
   } as const;
   return best.length > 0
     ? picked(anyOf(best, random), 'prefix_match', comparison)
@@ -101,22 +104,4 @@ function powerOfTwo({ running, random }: Snapshot): Pick {
   const other = (one + 1 + Math.floor(random() * (running.length - 1))) % running.length;
   const index = running[other]! < running[one]! ? other : one;
   return picked(index, 'power-of-two', { kind: 'two_drawn', one, other });
-}
-
-/** The deviation is the sample's, with n − 1 in the denominator; 0 for a single value. */
-function spreadOf(values: ArrayLike<number>) {
-  let least = Number.POSITIVE_INFINITY;
-  let most = 0;
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i]!;
-    if (value < least) least = value;
-    if (value > most) most = value;
-    sum += value;
-  }
-  const mean = sum / values.length;
-  let squares = 0;
-  for (let i = 0; i < values.length; i++) squares += (values[i]! - mean) ** 2;
-  const deviation = values.length < 2 ? 0 : Math.sqrt(squares / (values.length - 1));
-  return { least, most, mean, deviation };
 }

@@ -34,7 +34,7 @@ export interface LiveParts {
   readonly onUnexpected: (error: unknown) => void;
 }
 
-const ANY = { model: undefined, pod: undefined, reason: undefined };
+const ANY = { id: undefined, model: undefined, pod: undefined, reason: undefined };
 
 export class Live {
   readonly #parts: LiveParts;

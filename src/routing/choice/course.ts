@@ -37,9 +37,9 @@ export interface Considered {
   /** How many were chosen from. */
   readonly pods: number;
   /** Requests in flight on those. */
-  readonly running: { readonly least: number; readonly most: number; readonly mean: number };
-  /** How many of them hold the beginning of the prompt, or got it sent before. */
-  readonly holders: number;
+  readonly least: number;
+  readonly most: number;
+  readonly mean: number;
   /** In the winner's form; undefined: the prompt was not cut into blocks. */
   readonly blockSizeTokens: number | undefined;
   readonly compared: Compared;
@@ -47,8 +47,8 @@ export interface Considered {
   readonly unscored: readonly StrategyName[];
   /** Whether a prompt without tokens was compared by where earlier turns of it were sent: matches are no blocks then. */
   readonly matchesAre: 'blocks' | 'turns';
-  /** Best first. The winner is among them, and one of the least loaded. */
-  readonly candidates: readonly Candidate[];
+  /** In no order. The winner is among them, and one of the least loaded. */
+  readonly candidates: KeptCandidates;
   /** Of the winner, in `candidates`. */
   readonly winner: number;
 }
@@ -63,6 +63,21 @@ export type Compared =
       readonly drawn: readonly { readonly pod: string; readonly running: number }[];
     };
 
+/** Candidates side by side: there is one of these lists for each decision that is kept, and an object for each candidate would cost more than all else. */
+export interface KeptCandidates {
+  readonly pods: readonly Pod[];
+  readonly states: readonly HealthState[];
+  /** Of each pod requests in flight, matched blocks, total blocks. */
+  readonly numbers: readonly number[];
+  /** Of the matched blocks those that are not on its GPU; undefined: all are. */
+  readonly cpu: readonly number[] | undefined;
+  readonly storage: readonly number[] | undefined;
+  /** What the policy scored them by, where that is more than match and load; NaN: it could not. */
+  readonly scores: readonly number[] | undefined;
+  /** Of a weighted list: what each member gives, from 0 to 1; undefined: it is not heard, and gives nothing. */
+  readonly shares: readonly (readonly number[] | undefined)[] | undefined;
+}
+
 export interface Candidate {
   readonly pod: Pod;
   readonly health: HealthState;
@@ -70,11 +85,21 @@ export interface Candidate {
   readonly running: number;
   readonly matchedBlocks: number;
   readonly totalBlocks: number;
-  /** Of the matched blocks, those that are not on its GPU. */
   readonly cpu: number;
   readonly storage: number;
-  /** What its policy scored it by, where that is more than its match and its load; NaN: it could not be scored. */
   readonly score: number | undefined;
-  /** Of a weighted list: what each member gives, from 0 to 1, in their order; a member that is not heard gives nothing. */
   readonly shares: readonly number[] | undefined;
+}
+
+export function candidateAt(at: number, { pods, states, numbers, ...lists }: KeptCandidates): Candidate {
+  return {
+    ...{ pod: pods[at]!, health: states[at]! },
+    running: numbers[3 * at]!,
+    matchedBlocks: numbers[3 * at + 1]!,
+    totalBlocks: numbers[3 * at + 2]!,
+    cpu: lists.cpu?.[at] ?? 0,
+    storage: lists.storage?.[at] ?? 0,
+    score: lists.scores?.[at],
+    shares: lists.shares?.map(ofMember => ofMember?.[at] ?? 0),
+  };
 }

@@ -69,8 +69,12 @@ export interface PrefixComparison {
   readonly kind: 'prefix';
   /** Only the least loaded pods were looked at. */
   readonly imbalanced: boolean;
-  /** Of the load of all pods: the sample's standard deviation, and above which load a holder is too busy. */
+  /** Of the load of all pods. */
+  readonly least: number;
+  readonly most: number;
+  readonly mean: number;
   readonly deviation: number;
+  /** Above this load a holder is too busy. */
   readonly bound: number;
   /** Of the pods that were looked at: those that hold a part, those of them that are too busy, and the best ones. */
   readonly holders: number;
@@ -97,6 +101,26 @@ export function picked(
 export function matchedPercent({ matchedBlocks, totalBlocks }: Snapshot, index: number): number {
   const matched = matchedBlocks[index]!;
   return matched === 0 ? 0 : Math.floor((100 * matched) / totalBlocks[index]!);
+}
+
+export function spreadOf(values: ArrayLike<number>) {
+  let least = Number.POSITIVE_INFINITY;
+  let most = 0;
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    if (value < least) least = value;
+    if (value > most) most = value;
+    sum += value;
+  }
+  return { least, most, mean: sum / values.length };
+}
+
+/** The sample's standard deviation, with n − 1 in the denominator; 0 for a single value. */
+export function deviationOf(values: ArrayLike<number>, mean: number): number {
+  let squares = 0;
+  for (let i = 0; i < values.length; i++) squares += (values[i]! - mean) ** 2;
+  return values.length < 2 ? 0 : Math.sqrt(squares / (values.length - 1));
 }
 
 /** One of them, with equal chance. */
