@@ -12,7 +12,7 @@
 
 const FIRST_WAIT_SECONDS = 1;
 const MAX_WAIT_SECONDS = 15;
-const FULL_WAIT_SECONDS = 15;
+const FULL_WAIT_SECONDS = 5;
 /** The router says something every second. */
 const SILENCE_MS = 10_000;
 /** A page that nobody looks at takes nobody's place. */
