@@ -78,7 +78,7 @@ export function connect(listeners, onState) {
     countdown = setTimeout(() => wait(secondsLeft - 1, state), 1_000);
   }
 
-  document.addEventListener('visibilitychange', () => {
+  function restWhileHidden() {
     clearTimeout(hidden);
     if (document.hidden) {
       hidden = setTimeout(() => {
@@ -86,6 +86,8 @@ export function connect(listeners, onState) {
         onState({ kind: 'resting' });
       }, HIDDEN_MS);
     } else if (source === undefined) open();
-  });
+  }
+  document.addEventListener('visibilitychange', restWhileHidden);
   open();
+  restWhileHidden();
 }

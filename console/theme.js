@@ -12,16 +12,21 @@ export function followTheme(button, onChange) {
   };
   button.addEventListener('click', () => {
     const theme = NEXT[chosen()];
-    if (theme === 'system') {
-      delete root.dataset.theme;
-      localStorage.removeItem('warmroute-theme');
-    } else {
-      root.dataset.theme = theme;
-      localStorage.setItem('warmroute-theme', theme);
-    }
+    if (theme === 'system') delete root.dataset.theme;
+    else root.dataset.theme = theme;
+    remember(theme);
     label();
     onChange();
   });
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', onChange);
   label();
+}
+
+/** @param {string} theme */
+function remember(theme) {
+  try {
+    localStorage.setItem('warmroute-theme', theme);
+  } catch {
+    // As in early-theme.js: then it is forgotten.
+  }
 }
