@@ -95,6 +95,7 @@ function drawPlot(place, plot) {
   canvas.setAttribute('role', 'img');
   place.append(figure);
 
+  const note = element('li', { class: 'muted' });
   /** @type {uPlot | undefined} */
   let chart;
   /** @type {History | undefined} */
@@ -129,10 +130,12 @@ function drawPlot(place, plot) {
           setStyle(swatch, { background: `var(${colour})` });
           return element('li', {}, swatch, element('span', { class: 'name' }, name), ' ', values[i] ?? null);
         }),
-        element('li', { class: 'muted' }, plot.note(history)),
+        note,
       );
     } else chart.setData(data);
-    legendAt(chart, null);
+    const isEmpty = lines.every(line => line.values.every(value => value === null));
+    setText(note, isEmpty ? 'nothing yet' : plot.note(history));
+    legendAt(chart, chart.cursor.idx);
     const last = lines.slice(0, 2).map(line => `${line.name} ${plot.format(line.values.at(-1) ?? null)}`);
     canvas.setAttribute(
       'aria-label',

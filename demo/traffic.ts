@@ -12,10 +12,10 @@ export interface TrafficOptions {
 }
 
 /** Conversations at a time; each has a question every few seconds. */
-const CONVERSATIONS = 9;
+const CONVERSATIONS = 15;
 const THINK_MS = { least: 900, most: 4_500 };
-const ANSWER_TOKENS = { least: 60, most: 320 };
-const MAX_TURNS = 9;
+const ANSWER_TOKENS = { least: 100, most: 600 };
+const MAX_TURNS = 7;
 /** Conversations about one subject begin with the same text. */
 const SUBJECTS = ['library', 'kitchen', 'garden', 'travel'];
 /** One conversation in so many is about something that nobody has asked before. */

@@ -54,6 +54,8 @@ async function takePictures(address: string, chromium: string): Promise<void> {
   const dark = await browser.newPage({ viewport: { width: 1080, height: 860 }, colorScheme: 'dark' });
   await dark.goto(`${address}#decision/${encodeURIComponent(await tellingDecision(address))}`);
   await dark.waitForSelector('#decision .candidates');
+  // What the pointer would not have put there.
+  await dark.locator('#decision-close').blur();
   await delay(500);
   await dark.screenshot({ path: `${FOLDER}/console-decision.png` });
   await browser.close();
@@ -64,6 +66,7 @@ async function tellingDecision(address: string): Promise<string> {
   const response = await fetch(`${address}debug/decisions?limit=500&reason=prefix_match`);
   const { decisions } = (await response.json()) as { decisions: DecisionRecord[] };
   const tellingness = ({ candidates }: DecisionRecord) => {
+    if (candidates.length < 3) return 0;
     const shares = candidates.map(({ matchedBlocks, totalBlocks }) => matchedBlocks / totalBlocks);
     return Math.min(...shares.slice(1).map((share, i) => shares[i]! - share));
   };

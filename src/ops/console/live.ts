@@ -11,12 +11,14 @@ import { summaryOf } from './views.ts';
 export const SAMPLE_EVERY_SECONDS = 5;
 const TELL_EVERY_MS = 1_000;
 const MAX_VIEWERS = 8;
-/** What a page is told in some ten seconds by a large fleet. */
-const MAX_UNREAD_BYTES = 1 << 20;
+/** What a page is told in its first ten seconds by a large fleet, and not much more. */
+const MAX_UNREAD_BYTES = 2 << 20;
 /** Of those between two tellings. */
 const DECISIONS_SHOWN = 20;
 /** Of those before the page was opened. */
 const DECISIONS_AT_FIRST = 50;
+/** Of event streams, at a time: some 400 KB. */
+const CHANGES_SHOWN = 4_000;
 
 /** What the last decisions are read from. Nothing is done where they are made. */
 export type RecentDecisions = Pick<DecisionLog, 'recorded' | 'recent'>;
@@ -82,19 +84,16 @@ export class Live {
     const welcome: Welcome = {
       ...{ version, usesKvEvents, startedAt: this.#startedAt },
       history: samples.history(),
-      changes: changes.after(0),
+      changes: changes.after(0).slice(-CHANGES_SHOWN),
     };
-    const before: Decisions = {
-      decisions: this.#newest(DECISIONS_AT_FIRST),
-      leftOut: 0,
-    };
+    const before: Decisions = { decisions: this.#newest(DECISIONS_AT_FIRST), leftOut: 0 };
     return eventText('welcome', welcome) + eventText('decisions', before) + eventText('now', now());
   }
 
   #tell(): void {
     const { decisions, changes, now } = this.#parts;
     const decided = decisions.recorded - this.#decisionsTold;
-    const changed = changes.after(this.#changesTold);
+    const changed = changes.after(this.#changesTold).slice(-CHANGES_SHOWN);
     this.#decisionsTold += decided;
     this.#changesTold = changes.last;
     let text = changed.map(change => eventText('change', change)).join('') + eventText('now', now());

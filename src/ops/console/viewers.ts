@@ -35,6 +35,8 @@ export class Viewers {
   /** @param welcome the first thing that is said */
   admit(response: ServerResponse, welcome: () => string): void {
     const { maxViewers, onFirst, onNone } = this.#options;
+    // Gone before it was its turn: it would never be noticed.
+    if (response.destroyed) return;
     if (this.#open.size >= maxViewers) {
       // An error status would hide from the page what is wrong.
       response.writeHead(200, HEADERS).end(eventText('full', { maxViewers } satisfies Full));

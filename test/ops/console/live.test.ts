@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { connect, Socket } from 'node:net';
 import { assert } from 'chai';
 import type { DecisionRecord } from '../../../src/explain/record.ts';
 import { type Admin, startAdmin } from '../../../src/ops/admin/admin.ts';
@@ -185,7 +186,7 @@ describe('Live', () => {
       ...{ pod: `pod-${i}`, endpoint: '10.0.0.1:8000', model: 'm'.repeat(1_000), isReady: true },
       ...{ health: 'healthy', why: '', forMs: 0, inFlight: 0, picks: 0, engine: null, events: null },
     }));
-    for (let i = 0; i < 60; i++) {
+    for (let i = 0; i < 80; i++) {
       clock.advance(TELL_MS);
       await reader.next('now');
     }
@@ -193,6 +194,13 @@ describe('Live', () => {
     await closed;
     clock.advance(TELL_MS);
     await reader.next('now');
+  });
+
+  it('takes no place for who has gone already', () => {
+    const gone = new ServerResponse(new IncomingMessage(new Socket()));
+    gone.destroy();
+    live.watch(gone);
+    assert.deepEqual([clock.sleeping, asked], [1, 0]);
   });
 
   it('answers HEAD without watching', async () => {
