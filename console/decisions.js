@@ -89,7 +89,7 @@ export function createDecisions({ rows, empty, leftOut, held, filter, pause, mor
   filter.addEventListener('input', draw);
   pause.addEventListener('click', () => {
     isPaused = !isPaused;
-    pause.setAttribute('aria-pressed', String(isPaused));
+    pause.classList.toggle('on', isPaused);
     setText(pause, isPaused ? 'Go on' : 'Pause');
     release();
   });
@@ -117,8 +117,10 @@ export function createDecisions({ rows, empty, leftOut, held, filter, pause, mor
     },
     /** @param {Now} now */
     showNow({ pods }) {
-      model = pods[0]?.model ?? model;
-      if (all.length === 0) draw();
+      const known = pods[0]?.model ?? model;
+      if (all.length > 0 || (known === model && !empty.hidden)) return;
+      model = known;
+      draw();
     },
   };
 }
