@@ -136,7 +136,13 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   'grpc-health-check': ['extproc/health'],
   pkijs: ['tls/self-signed'],
   asn1js: ['tls/self-signed'],
-  undici: ['prompt/engine/http', 'engine-api/probe', 'kubernetes/client', 'smoke/client'],
+  undici: [
+    'prompt/engine/http',
+    'engine-api/probe',
+    'kubernetes/client',
+    'smoke/client',
+    'explain/admin-client',
+  ],
   'lru-cache': [
     'prompt/engine/token-cache',
     'prompt/engine/remote-tokenizer',

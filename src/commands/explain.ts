@@ -78,7 +78,7 @@ async function requestIn(file: string, { path, header: headers = {} }: ExplainFl
   return request;
 }
 
-async function bytesOf(file: string): Promise<Buffer<ArrayBuffer>> {
+async function bytesOf(file: string): Promise<Buffer> {
   try {
     return Buffer.from(file === '-' ? await buffer(process.stdin) : await readFile(file));
   } catch (error) {

@@ -1,7 +1,8 @@
 /** What is kept of decisions, and the ones that would be made. */
 import type { Config } from '../config.ts';
+import type { ClientError } from '../domain.ts';
 import { DecisionLog } from '../explain/decision-log.ts';
-import { keptDecision, type Outcome } from '../explain/kept-decision.ts';
+import { type KeptDecision, keptDecision, type Outcome } from '../explain/kept-decision.ts';
 import type { DecisionRecord } from '../explain/record.ts';
 import { tellDecision } from '../explain/tell.ts';
 import { askDry, type DryRequest } from '../extproc/dry-exchange.ts';
@@ -48,7 +49,32 @@ export function createDryRun({ config, exchange, health, decide }: DryRunParts):
       course: outcome?.course,
       tookMs: monotonicClock() - startedAt,
     });
-    return tellDecision(made.kind === 'route' ? kept : { ...kept, outcome: settled(made) }, config);
+    const rejection = outcome?.decision.kind === 'rejected' ? outcome.decision.error : undefined;
+    if (made.kind !== 'route') return tellDecision({ ...kept, outcome: settled(made) }, config);
+    return tellDecision(
+      rejection === undefined ? kept : { ...kept, outcome: inFull(rejection, kept) },
+      config,
+    );
+  }
+}
+
+/** With what is wrong in the words of the request, which whoever asks has written. */
+function inFull(error: ClientError, { outcome }: KeptDecision): Outcome {
+  switch (error.kind) {
+    case 'bad_strategy':
+      return {
+        kind: 'rejected',
+        error: error.kind,
+        why: `the routing-strategy header is refused: ${error.why}`,
+      };
+    case 'bad_filter':
+      return {
+        kind: 'rejected',
+        error: error.kind,
+        why: `the external-filter header is refused: ${error.reason}`,
+      };
+    default:
+      return outcome;
   }
 }
 

@@ -1,4 +1,5 @@
 /** Asks a router's admin port about decisions. */
+import { Agent, type Dispatcher } from 'undici';
 import { readBody } from '../bounded-body.ts';
 import { printable } from '../printable.ts';
 import type { DecisionRecord } from './record.ts';
@@ -12,7 +13,7 @@ export interface DryRunRequest {
   /** undefined: the body is an envelope that has it. */
   readonly path: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array<ArrayBuffer>;
+  readonly body: Uint8Array;
 }
 
 const MAX_ANSWER_BYTES = 16 << 20;
@@ -57,21 +58,25 @@ function pageOf(admin: URL, path: string): URL {
   return url;
 }
 
-async function ask<T>(url: URL, init: RequestInit, ending: AbortSignal): Promise<T> {
-  const signal = AbortSignal.any([ending, AbortSignal.timeout(PATIENCE_MS)]);
+async function ask<T>(url: URL, sent: Partial<Dispatcher.RequestOptions>, ending: AbortSignal): Promise<T> {
+  const agent = new Agent();
   let status: number;
   let text: string;
   try {
-    const response = await fetch(url, { ...init, signal, redirect: 'error' });
-    status = response.status;
-    text =
-      response.body === null
-        ? ''
-        : await readBody(response.body, MAX_ANSWER_BYTES, () => new Error('its answer is too long'));
+    const response = await agent.request({
+      ...{ method: 'GET', ...sent, origin: url.origin, path: url.pathname + url.search },
+      signal: AbortSignal.any([ending, AbortSignal.timeout(PATIENCE_MS)]),
+    });
+    status = response.statusCode;
+    text = await readBody(response.body, MAX_ANSWER_BYTES, () => new Error('its answer is too long'));
   } catch (error) {
+    ending.throwIfAborted();
+    const why = printable((error as Error).message, 200);
     throw new ExplainFailure(
-      `${url.origin} cannot be asked: ${causeOf(error)}. Is the router running, and this its admin port (WARMROUTE_ADMIN_ADDRESS)? --admin names another one`,
+      `${url.origin} cannot be asked: ${why}. Is the router running, and this its admin port (WARMROUTE_ADMIN_ADDRESS)? --admin names another one`,
     );
+  } finally {
+    await agent.destroy();
   }
   const answer = jsonIn(text);
   if (status === 200 && answer !== undefined) return answer as T;
@@ -94,11 +99,4 @@ function jsonIn(text: string): { readonly error?: unknown } | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** `fetch` hides the system's error in the cause of its own. */
-function causeOf(error: unknown): string {
-  const { cause, message } = error as Error;
-  const inner = cause instanceof AggregateError ? cause.errors[0] : cause;
-  return printable(inner instanceof Error ? inner.message : message, 200);
 }

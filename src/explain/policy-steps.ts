@@ -209,7 +209,7 @@ function prefixSteps(
   const drawn = equals > 1 ? `; it was drawn from ${equals} equals` : '';
   return [
     ...steps,
-    `The most that one ${tooBusy > 0 ? 'that is not' : 'of them'} has is ${percent} %: ${pod.name}, with ${won.running} in flight${drawn}.`,
+    `The longest match${tooBusy > 0 ? ' of the others' : ''}: ${percent} %, by ${pod.name} with ${won.running} in flight${drawn}.`,
   ];
 }
 

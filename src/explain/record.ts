@@ -76,6 +76,7 @@ export interface StageRecord {
 }
 
 export interface ServedRecord {
+  /** 0: Envoy does not show it. */
   readonly status: number;
   /** Its name; its address, or `unknown`, where it is no pod that is known. */
   readonly pod: string;

@@ -18,10 +18,7 @@ const PATH_BY_MEMBER = [
 ] as const;
 
 /** undefined: it does not say which path it is for. */
-export function readRequestFile(
-  bytes: Buffer<ArrayBuffer>,
-  { path, headers }: RequestFlags,
-): DryRunRequest | undefined {
+export function readRequestFile(bytes: Buffer, { path, headers }: RequestFlags): DryRunRequest | undefined {
   const content = objectIn(bytes);
   if (
     content !== undefined &&

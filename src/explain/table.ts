@@ -3,6 +3,7 @@ import { printable } from '../printable.ts';
 import type { CandidateRecord, DecisionRecord } from './record.ts';
 
 const COLUMNS = 100;
+const MIN_WIDTH = 20;
 const MAX_NAME = 28;
 const MAX_PROMPT = 3 * COLUMNS;
 
@@ -20,7 +21,9 @@ export function decisionTable(record: DecisionRecord): string {
     ),
     '',
     ...wrapped(times(record), ''),
-  ].join('\n');
+  ]
+    .map(line => printable(line))
+    .join('\n');
 }
 
 function headline({ path, model, ...record }: DecisionRecord): string {
@@ -55,7 +58,8 @@ function facts(record: DecisionRecord): [name: string, text: string][] {
     ['next', retries?.map(name).join(', ')],
     [
       'served',
-      served && `${served.status} by ${name(served.pod)}, first byte after ${served.firstByteMs} ms`,
+      served &&
+        `${served.status || 'answered'} by ${name(served.pod)}, first byte after ${served.firstByteMs} ms`,
     ],
     ['text', prompt === undefined ? undefined : printable(prompt, MAX_PROMPT)],
   ];
@@ -86,14 +90,12 @@ function candidateRows(record: DecisionRecord): string[] {
   const head = ['', 'pod', 'health', 'in flight', 'blocks', 'cpu+disk', 'score', 'why'];
   const rows = [head, ...candidates.map(each => candidateCells(each, pod))];
   const widths = head.map((_, column) => Math.max(...rows.map(row => row[column]!.length)));
-  const lines = rows.map(row =>
-    row
-      .map((cell, column) =>
-        NUMBERS.has(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!),
-      )
-      .join('  ')
-      .trimEnd(),
-  );
+  const lines = rows.flatMap(row => {
+    const cells = row.map((cell, column) =>
+      NUMBERS.has(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!),
+    );
+    return wrapped(row.at(-1)!, `${cells.slice(0, -1).join('  ')}  `);
+  });
   return candidatesLeftOut === 0 ? lines : [...lines, `   and ${candidatesLeftOut} more`];
 }
 
@@ -127,14 +129,21 @@ function name(text: string): string {
 
 /** Lines of at most a hundred columns, the first after `label`, the others below its text. */
 function wrapped(text: string, label: string): string[] {
+  const width = Math.max(MIN_WIDTH, COLUMNS - label.length);
   const lines: string[] = [];
-  let line = label;
-  for (const word of text.split(' ')) {
-    const isEmpty = line.length === label.length;
-    if (!isEmpty && line.length + 1 + word.length > COLUMNS) {
+  let line = '';
+  for (const word of text.split(' ').flatMap(each => piecesOf(each, width))) {
+    if (line !== '' && line.length + 1 + word.length > width) {
       lines.push(line);
-      line = ' '.repeat(label.length) + word;
-    } else line += isEmpty ? word : ` ${word}`;
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
   }
-  return [...lines, line];
+  return [...lines, line].map((each, i) => (i === 0 ? label : ' '.repeat(label.length)) + each);
+}
+
+function piecesOf(word: string, length: number): string[] {
+  const pieces: string[] = [];
+  for (let start = 0; start === 0 || start < word.length; start += length)
+    pieces.push(word.slice(start, start + length));
+  return pieces;
 }

@@ -5,10 +5,21 @@ import { percentOf, rounded } from './score.ts';
 /** A few plain words on why the candidate with the index `at` won, or lost. */
 export function verdictOn(at: number, decision: RoutedDecision, considered: Considered): string {
   const candidate = candidateAt(at, considered.candidates);
-  return at === considered.winner
-    ? whyItWon(candidate, decision, considered)
-    : whyItLost(candidate, candidateAt(considered.winner, considered.candidates), decision, considered);
+  const why =
+    at === considered.winner
+      ? whyItWon(candidate, decision, considered)
+      : whyItLost(candidate, candidateAt(considered.winner, considered.candidates), decision, considered);
+  return why + madeOf(candidate, decision);
 }
+
+/** What a weighted sum is made of, where that is a few words. */
+function madeOf({ shares }: Candidate, { strategy }: RoutedDecision): string {
+  if (shares === undefined || strategy.kind !== 'weighted' || shares.length > MAX_SHOWN) return '';
+  const parts = strategy.members.map(({ weight }, i) => `${rounded(shares[i]!)} × ${weight}`);
+  return `: ${parts.join(' + ')}`;
+}
+
+const MAX_SHOWN = 4;
 
 function whyItWon(
   { running }: Candidate,

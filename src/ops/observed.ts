@@ -132,7 +132,7 @@ export function createObserver({ tracer, instruments, log, usesKvEvents, decisio
         status = String(answer.status);
         const server = outcome.answered(answer);
         decisions.served(kept, {
-          status: answer.status,
+          status: answer.status || 0,
           pod: server?.name ?? answer.servedBy ?? 'unknown',
           firstByteMs: Math.round(performance.now() - startedAt),
         });

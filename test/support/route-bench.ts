@@ -59,6 +59,10 @@ export class RouteBench {
   readonly route = this.create({ random: () => 0 });
 
   create(given: Partial<RouteParts>) {
+    return createRoute(this.partsOf(given));
+  }
+
+  partsOf(given: Partial<RouteParts>): RouteParts {
     const foundOn = (pods: readonly Pod[]): PrefixFound => ({
       matchedBlocks: Uint32Array.from(pods, ({ name }) => this.held[name] ?? 0),
       totalBlocks: Uint32Array.from(pods, () => 10),
@@ -81,7 +85,7 @@ export class RouteBench {
       knows: (model: string) => model === 'demo' || model === 'asleep',
       serving: (model: string) => (model === 'demo' ? this.serving : []),
     };
-    return createRoute({
+    return {
       parse: parsePrompt,
       modelAtStart,
       registry,
@@ -108,7 +112,7 @@ export class RouteBench {
       retries: 2,
       deadlineMs: 60_000,
       ...given,
-    });
+    };
   }
 }
 
