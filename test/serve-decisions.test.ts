@@ -81,7 +81,8 @@ describe('decisions, for operators', function () {
       const ids = async (query: string) => (await made(query)).map(({ id }) => id);
       assert.deepEqual(await ids('?limit=1'), ['r-3']);
       assert.deepEqual(await ids('?reason=no_match'), ['r-1']);
-      assert.deepEqual(await ids('?model=nobody'), ['r-3']);
+      assert.deepEqual(await ids(`?model=${MODEL}`), ['r-2', 'r-1']);
+      assert.isNull(all[0]!.model, 'it is a client’s own text');
       assert.deepEqual(await ids(`?pod=${all[1]!.pod}&limit=500`), ['r-2', 'r-1']);
       assert.deepEqual(await ids('?pod=nobody'), []);
       assert.equal((await page('/debug/decisions/r-2')).content.id, 'r-2');
@@ -168,7 +169,8 @@ describe('decisions, for operators', function () {
         endpoint: target!,
       });
       await dry('?path=/v1/completions', { ...BODY, prompt: 'something else altogether '.repeat(50) });
-      await dry('?path=/v1/completions', { ...BODY, model: 'nobody' });
+      const unknown = await dry('?path=/v1/completions', { ...BODY, model: 'nobody' });
+      assert.deepInclude(unknown.content, { error: 'unknown_model' as never, model: 'nobody' });
       await dry('?path=/v1/completions', BODY, { 'routing-strategy': 'random' });
       assert.deepEqual(await metrics(), before);
       assert.deepEqual(served.server.cache.index.size(), blocks);

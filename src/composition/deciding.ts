@@ -2,7 +2,7 @@
 import type { Config } from '../config.ts';
 import type { ClientError } from '../domain.ts';
 import { DecisionLog } from '../explain/decision-log.ts';
-import { type KeptDecision, keptDecision, type Outcome } from '../explain/kept-decision.ts';
+import { bounded, type KeptDecision, keptDecision, type Outcome } from '../explain/kept-decision.ts';
 import type { DecisionRecord } from '../explain/record.ts';
 import { tellDecision } from '../explain/tell.ts';
 import { askDry, type DryRequest } from '../extproc/dry-exchange.ts';
@@ -41,7 +41,7 @@ export function createDryRun({ config, exchange, health, decide }: DryRunParts):
     const requestId = asked.headers.get('x-request-id') || options.newRequestId();
     const request = made.kind === 'route' ? made.request : { requestId, path: asked.headers.get(':path')! };
     const outcome = made.kind === 'route' ? await decide(made.request, signal) : undefined;
-    const kept = keptDecision({
+    const decided = keptDecision({
       request,
       traceId: undefined,
       atMs: wallClock(),
@@ -49,6 +49,9 @@ export function createDryRun({ config, exchange, health, decide }: DryRunParts):
       course: outcome?.course,
       tookMs: monotonicClock() - startedAt,
     });
+    // Whoever asks has written it.
+    const model = outcome?.course?.model;
+    const kept = { ...decided, model: model === undefined ? undefined : bounded(model) };
     const rejection = outcome?.decision.kind === 'rejected' ? outcome.decision.error : undefined;
     if (made.kind !== 'route') return tellDecision({ ...kept, outcome: settled(made) }, config);
     return tellDecision(

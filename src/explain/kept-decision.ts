@@ -10,6 +10,7 @@ export interface KeptDecision {
   /** Milliseconds since the epoch. */
   readonly atMs: number;
   readonly path: string;
+  /** Of those that are served: any other name is a client's own. */
   readonly model: string | undefined;
   readonly outcome: Outcome;
   /** undefined: it was decided before there was a choice. */
@@ -38,15 +39,15 @@ export interface Decided {
 const MAX_CHARACTERS = 256;
 
 export function keptDecision({ request, decision, course, ...times }: Decided): KeptDecision {
-  const isLong = course?.model !== undefined && course.model.length > SURELY_WHOLE;
+  const isKnown = decision.kind !== 'rejected' || decision.error.kind !== 'unknown_model';
   return {
     id: bounded(request.requestId),
     traceId: times.traceId,
     atMs: times.atMs,
     path: pathClassOf(request.path),
-    model: course?.model === undefined ? undefined : bounded(course.model),
+    model: isKnown ? course?.model : undefined,
     outcome: outcomeOf(decision),
-    course: isLong ? { ...course, model: undefined } : course,
+    course: isKnown ? course : course && { ...course, model: undefined },
     tookMs: times.tookMs,
     served: undefined,
   };

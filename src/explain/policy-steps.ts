@@ -126,7 +126,7 @@ function promptSteps(
 
 function loadSteps({ pods, least, most, mean }: Considered): string[] {
   if (pods === 1) return [];
-  return [`Requests in flight on ${pods} pods: least ${least}, most ${most}, mean ${rounded2(mean)}.`];
+  return [`Requests in flight on ${pods} pods: least ${least}, most ${most}, mean ${rounded(mean, 2)}.`];
 }
 
 function comparisonSteps(decision: RoutedDecision, considered: Considered, limits: PolicyLimits): string[] {
@@ -191,7 +191,7 @@ function prefixSteps(
     imbalanced
       ? `The load is uneven: most − least = ${difference}, above ${imbalanceRequests}: only pods with ${least} in flight are looked at.`
       : `The load is even enough: most − least = ${difference}, not above ${imbalanceRequests}: all are looked at.`,
-    `A pod is too busy above mean + ${standardDeviationFactor} × deviation = ${rounded2(mean)} + ${standardDeviationFactor} × ${rounded2(deviation)} = ${rounded2(bound)} in flight.`,
+    `A pod is too busy above mean + ${standardDeviationFactor} × deviation = ${rounded(mean, 2)} + ${standardDeviationFactor} × ${rounded(deviation, 2)} = ${rounded(bound, 2)} in flight.`,
   ];
   const held =
     matchesAre === 'blocks' ? 'hold the beginning of the prompt' : 'got an earlier turn of the prompt';
@@ -211,10 +211,6 @@ function prefixSteps(
     ...steps,
     `The longest match${tooBusy > 0 ? ' of the others' : ''}: ${percent} %, by ${pod.name} with ${won.running} in flight${drawn}.`,
   ];
-}
-
-function rounded2(value: number): number {
-  return Math.round(100 * value) / 100;
 }
 
 function counted(count: number, one: string, many: string): string {

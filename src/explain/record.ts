@@ -10,7 +10,7 @@ export interface DecisionRecord {
   readonly at: string;
   /** One of a closed set, as `/v1/chat/completions`; `other` for what is in no table of ours. */
   readonly path: string;
-  /** As the body names it; null: it does not, or was not read. Untrusted input, cut. */
+  /** As the body names it; null: it does not, or was not read, or names none that is served. */
   readonly model: string | null;
   readonly outcome: Decision['kind'];
   /** Where it was rejected. */

@@ -22,9 +22,9 @@ export function percentOf({ matchedBlocks, totalBlocks }: Candidate): number {
   return matchedBlocks === 0 ? 0 : Math.floor((100 * matchedBlocks) / totalBlocks);
 }
 
-/** To four decimals. */
-export function rounded(value: number): number {
-  return Math.round(10_000 * value) / 10_000;
+export function rounded(value: number, decimals = 4): number {
+  const scale = 10 ** decimals;
+  return Math.round(scale * value) / scale;
 }
 
 /** Best first, as the policy compares them, among equals by load and the winner before the others. What leaves it to chance or to the request has its winner first. */

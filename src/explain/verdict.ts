@@ -100,11 +100,13 @@ function whyNotByPrefix(
   if (holders > tooBusy) {
     if (candidate.matchedBlocks === 0)
       return matchesAre === 'blocks' ? 'holds nothing of it' : 'got nothing of it';
-    if (running > bound) return `too busy: ${running} > ${rounded(bound)}`;
+    if (running > bound) return `too busy: ${running} > ${rounded(bound, 2)}`;
     if (percent < percentOf(winner)) return matchesAre === 'blocks' ? 'holds less' : 'got less of it';
     return running > winner.running ? 'as much, but busier' : EQUAL;
   }
-  return candidate.matchedBlocks > 0 ? `too busy: ${running} > ${rounded(bound)}` : byLoad(candidate, winner);
+  return candidate.matchedBlocks > 0
+    ? `too busy: ${running} > ${rounded(bound, 2)}`
+    : byLoad(candidate, winner);
 }
 
 function byLoad({ running }: Candidate, winner: Candidate): string {

@@ -1,6 +1,6 @@
 /** What the door makes of a request that nobody has sent: the same that it makes of Envoy's messages, without a stream. */
 import type { RouteRequest } from '../routing/route.ts';
-import type { BodyLease } from './body-memory.ts';
+import type { BodyLease } from './body/body-memory.ts';
 import type { Headers } from './headers.ts';
 import { type UnsaidMode, unsaidModes } from './incoming.ts';
 import { type Action, type ExchangeOptions, RequestSide, type SettledFact } from './request-side.ts';

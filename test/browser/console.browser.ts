@@ -98,8 +98,8 @@ describe('The console', function () {
     assert.equal(await focused(page), 'decision-close');
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'hidden' });
-    assert.notInclude(page.url(), '#decision');
-    assert.include(await page.evaluate(() => document.activeElement?.getAttribute('href')), 'the-second');
+    await page.waitForURL(({ hash }) => hash === '');
+    assert.include(await page.locator(':focus').getAttribute('href'), 'the-second');
   });
 
   it('opens the decision that its address names', async () => {
@@ -123,16 +123,24 @@ describe('The console', function () {
   });
 
   it('shows what strangers chose as text', async () => {
-    const served = await startWithEngines(2);
-    await ask(served.envoy, { id: HOSTILE });
-    await ask(served.envoy, { id: 'unknown', model: HOSTILE });
+    const pods = ['a', 'b'].map((end, i) => ({
+      ...{ name: `<img>${end}`, address: '127.0.0.1', port: 9 + i, model: HOSTILE },
+    }));
+    await writeFile(bench.podsFile, JSON.stringify({ pods }));
+    const served = await bench.start({ WARMROUTE_HEALTH_INTERVAL_MS: '0', WARMROUTE_SHOW_PROMPTS: 'true' });
+    await ask(served.envoy, { id: HOSTILE, model: HOSTILE, prompt: `${HOSTILE} ${PROMPT}` });
+    await ask(served.envoy, { id: 'unknown', model: `${HOSTILE}?` });
     const page = await open(served);
     await page.getByText('refused: unknown model').waitFor();
-    assert.include(await page.locator('#decision-rows').innerText(), HOSTILE);
+    for (const table of ['#pod-rows', '#decision-rows'])
+      assert.include(await page.locator(table).innerText(), HOSTILE);
     await page.locator('#decisions-filter').fill(HOSTILE);
-    await page.waitForFunction(() => document.querySelectorAll('#decision-rows tr').length === 2);
-    await page.locator('#decision-rows a').last().click();
-    await page.getByText(HOSTILE).first().waitFor();
+    await hasRows(page, 1);
+    await page.locator('#decision-rows a').click();
+    await page.getByRole('dialog').locator('.prompt').waitFor();
+    const shown = await page.getByRole('dialog').innerText();
+    assert.equal(shown.split(HOSTILE).length, 1 + 3, 'request id, model and prompt');
+    assert.include(shown, '<img>a');
     assert.equal(await page.locator('main img, dialog img').count(), 0);
     assert.equal(await page.title(), 'Warmroute');
   });
@@ -150,7 +158,7 @@ describe('The console', function () {
     const page = await open(served, { viewport: { width: 360, height: 780 } });
     await page.waitForSelector('#pod-rows tr:nth-child(2)');
     await page.waitForSelector('#decision-rows tr');
-    const overflow = () => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    const overflow = () => page.locator('html').evaluate(html => html.scrollWidth - html.clientWidth);
     assert.isAtMost(await overflow(), 0);
     await page.locator('#decision-rows a').first().click();
     await page.getByRole('heading', { name: /^To / }).waitFor();
@@ -165,8 +173,10 @@ describe('The console', function () {
     const served = await startWithEngines(1);
     const page = await open(served, { colorScheme: 'dark' });
     await isLive(page);
-    const lightness = () =>
-      page.evaluate(() => Number(/\d+/.exec(getComputedStyle(document.body).backgroundColor)?.[0]));
+    const lightness = async () => {
+      const ground = await page.evaluate<string>('getComputedStyle(document.body).backgroundColor');
+      return Number(/\d+/.exec(ground)?.[0]);
+    };
     assert.isBelow(await lightness(), 64);
     await page.getByRole('button', { name: 'Theme: as system' }).click();
     assert.isAbove(await lightness(), 192);
@@ -196,7 +206,7 @@ describe('The console', function () {
     await page.getByRole('button', { name: 'Go on' }).click();
     await page.waitForSelector('#decision-rows tr:nth-child(2)');
     await page.locator('#decisions-filter').fill('needle');
-    await page.waitForFunction(() => document.querySelectorAll('#decision-rows tr').length === 1);
+    await hasRows(page, 1);
     await page.locator('#decisions-filter').fill('another');
     const link = page.getByRole('link', { name: 'Look for it as a request id' });
     assert.equal(await link.getAttribute('href'), '#decision/another');
@@ -254,10 +264,8 @@ describe('The console', function () {
     for (const stop of stops) {
       await page.keyboard.press('Tab');
       assert.equal(await focused(page), stop);
-      const isShown = await page.evaluate(() =>
-        [null, '::after'].some(
-          part => getComputedStyle(document.activeElement!, part).outlineStyle !== 'none',
-        ),
+      const isShown = await page.evaluate<boolean>(
+        "[null, '::after'].some(part => getComputedStyle(document.activeElement, part).outlineStyle !== 'none')",
       );
       assert.isTrue(isShown, `the focus on ${stop} is seen`);
     }
@@ -266,10 +274,12 @@ describe('The console', function () {
 
 /** The id of what has the focus, or its text. */
 function focused(page: Page): Promise<string> {
-  return page.evaluate(() => {
-    const at = document.activeElement!;
-    return at.id || at.textContent || at.tagName.toLowerCase();
-  });
+  return page.locator(':focus').evaluate(at => at.id || at.textContent || at.tagName.toLowerCase());
+}
+
+async function hasRows(page: Page, count: number): Promise<void> {
+  const rows = page.locator('#decision-rows tr');
+  await eventually(`there are ${count} rows`, async () => (await rows.count()) === count);
 }
 
 interface Asked {

@@ -11,8 +11,8 @@ describe('warmroute explain, of requests through a real Envoy', function () {
   this.timeout(40_000);
   let folder: string;
 
-  before(envoyReady);
-  before(async () => {
+  before(async function () {
+    await envoyReady.call(this);
     folder = await mkdtemp(join(tmpdir(), 'warmroute-explain-'));
   });
   after(() => rm(folder, { recursive: true }));

@@ -74,7 +74,7 @@ describe('what is told of a decision', () => {
             matchedBlocks: 3,
             totalBlocks: 10,
           },
-          ...{ cpu: 0, storage: 0, score: 30, verdict: 'too busy: 1 > 0.9107' },
+          ...{ cpu: 0, storage: 0, score: 30, verdict: 'too busy: 1 > 0.91' },
         },
         {
           ...{
@@ -116,7 +116,7 @@ describe('what is told of a decision', () => {
     assert.deepEqual(verdicts(record), [
       'a: holds the most, not too busy',
       'b: equal, another was drawn',
-      'c: too busy: 2 > 1.6367',
+      'c: too busy: 2 > 1.64',
       'd: holds less',
       'e: holds nothing of it',
     ]);
@@ -149,7 +149,7 @@ describe('what is told of a decision', () => {
     const skipped = await told();
     assert.equal(skipped.reason, 'prefix_match_skipped');
     assert.deepEqual(verdicts(skipped), [
-      'a: too busy: 2 > 1.8214',
+      'a: too busy: 2 > 1.82',
       'b: least loaded',
       'c: equal, another was drawn',
     ]);
