@@ -21,7 +21,7 @@ describe('a share that is drawn', () => {
   });
 
   it('is near the percentage of many', () => {
-    const draw = drawnOf(5);
+    const draw = drawnOf(5, Math.random);
     let drawn = 0;
     for (let i = 0; i < 100_000; i++) drawn += Number(draw());
     // Eight standard deviations.
