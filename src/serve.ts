@@ -48,6 +48,7 @@ import {
 import { reportScrapes } from './ops/scrape-report.ts';
 import { exporterFor, startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { reportTokenizer } from './ops/tokenizer-report.ts';
+import { traceTokenizerCalls } from './ops/tokenizer-spans.ts';
 import { PodRegistry } from './pods/registry.ts';
 import { BlockHasher } from './prompt/blocks.ts';
 import { pathRules } from './prompt/paths.ts';
@@ -177,7 +178,9 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     });
 
     const tokenizerReport = reportTokenizer(instruments, log);
-    const tokenizer = parts.tokenizer ?? createTokenizer(config, access, tokenizerReport.hear);
+    const around = traceTokenizerCalls(telemetry.tracer);
+    const tokenizer =
+      parts.tokenizer ?? createTokenizer(config, access, { onCall: tokenizerReport.hear, around });
     stops.push(() => tokenizer.close());
     const load = new Load();
     const responses = new ResponseOwners({

@@ -16,7 +16,7 @@ import {
 } from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import type { Decision, Reason, RoutedDecision } from '../domain.ts';
-import { endpointOf, labelOf } from '../domain.ts';
+import { labelOf } from '../domain.ts';
 import type { Tokenizer } from '../prompt/tokenizer.ts';
 import type { Picker } from '../routing/policy.ts';
 import type { PrefixHasher, PrefixLookup } from '../routing/prefix-lookup.ts';
@@ -76,6 +76,15 @@ const UNASKED: ReadonlySet<Reason> = new Set<Reason>([
     'too_intricate',
     'any_pod',
   ] as const),
+]);
+
+/** OpenTelemetry's words for what an endpoint does (GenAI semantic conventions); it has none for the others. */
+const OPERATIONS: ReadonlyMap<string, string> = new Map([
+  ['/v1/chat/completions', 'chat'],
+  ['/v1/messages', 'chat'],
+  ['/v1/responses', 'chat'],
+  ['/v1/completions', 'text_completion'],
+  ['/v1/embeddings', 'embeddings'],
 ]);
 
 const carrier = {
@@ -186,6 +195,8 @@ export function createObserver({ tracer, instruments, log, worth, usesKvEvents }
           const { traceId } = span.spanContext();
           const ids = { requestId: request.requestId, ...(isValidTraceId(traceId) && { traceId }) };
           span.setAttribute('warmroute.request_id', request.requestId);
+          const operation = OPERATIONS.get(request.path);
+          if (operation !== undefined) span.setAttribute('gen_ai.operation.name', operation);
           const outcome = await route(request, signal).catch(error => {
             span.setStatus(failedWith(error));
             span.end();
@@ -298,14 +309,20 @@ export function matchBucket(matchedBlocks: number, totalBlocks: number): string 
 }
 
 function attributesOf(decision: RoutedDecision): Attributes {
+  const { arm, tokens } = decision;
   return {
     'gen_ai.request.model': decision.model,
-    'server.address': endpointOf(decision.pod),
+    // What only this router counts by would pass for what the engine counts.
+    ...(tokens?.space === 'engine' && { 'gen_ai.usage.input_tokens': tokens.prompt }),
+    'server.address': decision.pod.ip,
+    'server.port': decision.pod.port,
     'warmroute.pod': decision.pod.name,
     ...(decision.rank !== undefined && { 'warmroute.rank': decision.rank }),
     'warmroute.strategy': labelOf(decision.strategy),
     'warmroute.reason': decision.reason,
     ...(decision.withoutTokens && { 'warmroute.without_tokens': decision.withoutTokens }),
+    ...(arm && { 'warmroute.arm': arm }),
+    ...(tokens && { 'warmroute.predicted_cached_tokens': tokens.gpu + tokens.cpu + tokens.storage }),
     'warmroute.matched_blocks': decision.matchedBlocks,
     'warmroute.total_blocks': decision.totalBlocks,
     'warmroute.matched_blocks.cpu': decision.offGpu.cpu,

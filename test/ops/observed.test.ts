@@ -46,7 +46,12 @@ describe('observed decisions', () => {
       assert.deepEqual(root.attributes, {
         'warmroute.request_id': 'request-1',
         'gen_ai.request.model': 'demo',
-        'server.address': '127.0.0.1:8001',
+        'gen_ai.operation.name': 'text_completion',
+        'gen_ai.usage.input_tokens': 70,
+        'server.address': '127.0.0.1',
+        'server.port': 8001,
+        'warmroute.arm': 'routed',
+        'warmroute.predicted_cached_tokens': 12,
         'warmroute.pod': 'engine-1',
         'warmroute.strategy': 'prefix-cache',
         'warmroute.reason': 'prefix_match',
@@ -137,6 +142,7 @@ describe('observed decisions', () => {
       assert.deepEqual(root.attributes, {
         'warmroute.request_id': 'request-1',
         'error.type': 'unknown_model',
+        'gen_ai.operation.name': 'text_completion',
       });
     });
 
