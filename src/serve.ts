@@ -30,6 +30,7 @@ import { reportHealth, reportPort } from './ops/health-report.ts';
 import { createInstruments } from './ops/instruments/instruments.ts';
 import { reportKubernetes } from './ops/kubernetes-report.ts';
 import type { Logger } from './ops/log/log.ts';
+import { createLogThrottle } from './ops/log/log-throttle.ts';
 import { createPodLog } from './ops/log/pod-log.ts';
 import { createMetrics } from './ops/metrics/metrics.ts';
 import { createObserver } from './ops/observed.ts';
@@ -123,9 +124,10 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     stops.push(() => telemetry.stop());
     const metrics = createMetrics(shownWith(config.metricFamilies));
     const instruments = createInstruments(metrics);
+    const throttle = createLogThrottle(log);
     const unexpected = (consequence: string) => (error: unknown) => {
       instruments.unexpected.add(1);
-      log.error({ err: error }, `unexpected error; ${consequence}`);
+      throttle.error(consequence, { err: error }, `unexpected error; ${consequence}`);
     };
     stops.push(reportProcess(instruments));
 

@@ -61,6 +61,7 @@ const TROUBLES: Partial<Record<Reason, string>> = {
   too_intricate: 'the body has too many values to be parsed while others wait',
 };
 
+const REJECTED = 'request rejected';
 const UNSCORED =
   'a strategy is not heard: too few engines have said lately what it compares (their /metrics; docs/strategies.md)';
 
@@ -209,12 +210,15 @@ export function createObserver({ tracer, instruments, log, worth, usesKvEvents }
             instruments.rejections.add(1, { kind: decision.error.kind });
             span.setAttribute('error.type', decision.error.kind);
             const { kind } = decision.error;
-            throttle.info(kind, { ...ids, path: request.path, error: kind }, 'request rejected');
+            const fields = { ...ids, path: request.path, error: kind };
+            if (throttle.info(kind, fields, REJECTED) === 'left_out') log.debug(fields, REJECTED);
           } else if (decision.kind === 'undecided') {
             span.setAttribute('warmroute.reason', request.extent);
+            log.debug({ ...ids, why: request.extent }, 'request left undecided');
           } else if (decision.kind === 'passed') {
             instruments.passed.add(1, { model: decision.model });
             span.setAttributes({ 'gen_ai.request.model': decision.model, 'warmroute.reason': 'passed' });
+            log.debug({ ...ids, model: decision.model }, 'request passed on');
           } else {
             recordDecision(decision);
             if (labelOf(decision.strategy) === 'prefix-cache') {
@@ -224,8 +228,11 @@ export function createObserver({ tracer, instruments, log, worth, usesKvEvents }
             const fields = { ...ids, ...logFieldsOf(decision) };
             const why = decision.withoutTokens ?? decision.reason;
             const trouble = TROUBLES[why];
-            if (trouble === undefined) log.debug(fields, 'request routed');
-            else throttle.warn(why, fields, `routed without knowing who holds the prompt: ${trouble}`);
+            const isTold =
+              trouble !== undefined &&
+              throttle.warn(why, fields, `routed without knowing who holds the prompt: ${trouble}`) ===
+                'written';
+            if (!isTold) log.debug(fields, 'request routed');
           }
           span.end();
           return decision.kind === 'routed' ? countedAtEnd(outcome, decision) : outcome;
