@@ -22,6 +22,7 @@ import { EventFeed, type FeedFact, type PublisherReport } from './events/event-f
 import { PodsHealth } from './health/pods-health.ts';
 import { Listeners } from './listeners.ts';
 import { startAdmin } from './ops/admin/admin.ts';
+import { statusRoutes } from './ops/admin/status-routes.ts';
 import { reportConfirmations } from './ops/confirmation-report.ts';
 import { reportFamilies, shownWith } from './ops/families/families.ts';
 import { reportFeed, reportRejectedMessages } from './ops/feed-report.ts';
@@ -272,26 +273,29 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       SETTINGS.adminAddress,
       startAdmin({
         ...hostAndPort(config.adminAddress),
-        debug: config.adminDebug ? 'everyone' : 'loopback',
-        metrics: (_, response) => metrics.answer(response),
-        version: VERSION,
-        isReady: () => readinessIn(phase, { registry, warmup, feed, discovery }),
-        models: () => registry.models(),
-        publishers: () => [
-          ...engines.snapshot(),
-          ...feed.unfollowed.map(pod => ({ pod, state: 'not_followed' })),
-        ],
-        pods: () =>
-          registry.pods().map(pod => ({
-            ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model },
-            ...(registry.isUnready(pod.name) && { unready: true }),
-            ...health.reportOf(pod),
-            inFlight: load.running(pod),
-            tokenizer: tokenizerReport.stateOf(pod.name),
-            ...confirmations?.countsOf(pod.name),
-            ports: engines.portsOf(pod.name),
-            engine: engineMetrics.shownLoadOf(pod.name),
-          })),
+        operators: config.adminDebug ? 'everyone' : 'loopback',
+        hosts: config.adminHosts ?? [],
+        routes: statusRoutes({
+          metrics: ({ response }) => metrics.answer(response),
+          version: VERSION,
+          isReady: () => readinessIn(phase, { registry, warmup, feed, discovery }),
+          models: () => registry.models(),
+          publishers: () => [
+            ...engines.snapshot(),
+            ...feed.unfollowed.map(pod => ({ pod, state: 'not_followed' })),
+          ],
+          pods: () =>
+            registry.pods().map(pod => ({
+              ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model },
+              ...(registry.isUnready(pod.name) && { unready: true }),
+              ...health.reportOf(pod),
+              inFlight: load.running(pod),
+              tokenizer: tokenizerReport.stateOf(pod.name),
+              ...confirmations?.countsOf(pod.name),
+              ports: engines.portsOf(pod.name),
+              engine: engineMetrics.shownLoadOf(pod.name),
+            })),
+        }),
       }),
     );
     stops.push(() => admin.stop());

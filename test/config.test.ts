@@ -455,6 +455,11 @@ describe('configuration', () => {
       ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4317', url],
       ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'http://', url],
       ['OTEL_EXPORTER_OTLP_PROTOCOL', 'http/json', 'must be one of grpc, http/protobuf'],
+      [
+        'WARMROUTE_ADMIN_HOSTS',
+        'a.example:80',
+        'must be host names without a port, several with commas, or *',
+      ],
       ['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'udp', 'must be one of grpc, http/protobuf'],
     ];
     for (const [name, text, reason] of bad) {

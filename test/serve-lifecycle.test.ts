@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import { assert } from 'chai';
 import type { Environment } from '../src/config.ts';
-import { DiscoveryError } from '../src/pods/discovery.ts';
+import { PodsFileError } from '../src/pods/pods-file-follower.ts';
 import { serve } from '../src/serve.ts';
 import { aConfig, recordingLog } from './support/builders.ts';
 import { closedAddress } from './support/envoy-upstream.ts';
@@ -48,7 +48,7 @@ describe('the server', function () {
     it('when the pods file is wrong', async () => {
       await writeFile(bench.podsFile, 'pods: no');
       const before = listeners();
-      assert.instanceOf(await failureOf(WITH_EVENTS), DiscoveryError);
+      assert.instanceOf(await failureOf(WITH_EVENTS), PodsFileError);
       await nothingLeft(before);
     });
 

@@ -136,6 +136,7 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
   tlsClientCaFile: elsewhere('test/serve-tls.test.ts'),
   adminAddress: elsewhere('test/serve-lifecycle.test.ts'),
   adminDebug: elsewhere('test/serve.test.ts'),
+  adminHosts: elsewhere('test/serve.test.ts'),
   debugHeaders: elsewhere('test/e2e/target-headers.test.ts'),
   targetHeaders: elsewhere('test/e2e/target-headers.test.ts'),
 
@@ -276,10 +277,7 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
   healthIntervalMs: here('asks pods how they are again and again', async () => {
     const [fake] = await bench.startTokenizers(1);
     await start({ WARMROUTE_HEALTH_INTERVAL_MS: '50' });
-    await eventually(
-      'it was asked often',
-      () => fake!.requests.filter(({ path }) => path === '/health').length >= 20,
-    );
+    await eventually('it was asked often', () => fake!.polls.length >= 20);
   }),
 
   dnsRefreshMs: here('asks for host names again and again', async () => {

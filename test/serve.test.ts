@@ -209,13 +209,16 @@ describe('the server', function () {
       await bench.writePods(await bench.startEngines(1));
       for (const [environment, status] of [
         [{}, 403],
-        [{ WARMROUTE_ADMIN_DEBUG: 'true' }, 200],
+        [{ WARMROUTE_ADMIN_DEBUG: 'true' }, 403],
+        [{ WARMROUTE_ADMIN_DEBUG: 'true', WARMROUTE_ADMIN_HOSTS: 'other.example, Rebound.example' }, 200],
       ] as const) {
         const { server } = await bench.start(environment);
         for (const path of ['/v1/models', '/debug/publishers']) {
           assert.equal((await adminPage(server, path)).status, 200);
           // As a browser sends it whose page's name leads to 127.0.0.1.
           assert.equal(await statusFor(server, path, 'rebound.example'), status, path);
+          const clusterStatus = 'WARMROUTE_ADMIN_DEBUG' in environment ? 200 : 403;
+          assert.equal(await statusFor(server, path, 'warmroute.llm.svc'), clusterStatus, path);
         }
         assert.equal(await statusFor(server, '/metrics', 'rebound.example'), 200);
       }

@@ -1,7 +1,7 @@
 import { planDiscovery } from '../composition/discovering.ts';
 import { tlsProblem } from '../composition/grpc-ports.ts';
 import { loadConfig, unknownNames } from '../config.ts';
-import { checkPodsFile } from '../pods/discovery.ts';
+import { checkPodsFile } from '../pods/pods-file-follower.ts';
 import { describeProblem } from '../pods/problem.ts';
 import { CommandError } from './command-error.ts';
 

@@ -3,7 +3,7 @@ import { type Config, loadConfig, namesWithoutEffect, unknownNames } from '../co
 import { KubernetesError } from '../kubernetes/kubernetes.ts';
 import { createStdoutLogger, type Logger } from '../ops/log/log.ts';
 import type { LogOutput } from '../ops/log/log-output.ts';
-import { DiscoveryError } from '../pods/discovery.ts';
+import { PodsFileError } from '../pods/pods-file-follower.ts';
 import { serve } from '../serve.ts';
 import { VERSION } from '../version.ts';
 import { CommandError } from './command-error.ts';
@@ -39,7 +39,7 @@ async function run(config: Config, log: Logger, output: LogOutput, ending: Abort
   const parts = { log, logLinesDropped: () => output.dropped, ending };
   const server = await serve(config, parts).catch((error: unknown) => {
     if (ending.aborted && error === ending.reason) return undefined;
-    throw error instanceof DiscoveryError || error instanceof KubernetesError
+    throw error instanceof PodsFileError || error instanceof KubernetesError
       ? new CommandError([error.message])
       : error;
   });

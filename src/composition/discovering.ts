@@ -2,13 +2,13 @@
 import type { Config, Environment } from '../config.ts';
 import { endpointOf } from '../domain.ts';
 import { connectKubernetes, type KubeClient } from '../kubernetes/kubernetes.ts';
-import { followPodsFile, type PodsFileFollower } from '../pods/discovery.ts';
 import { NamesOfEngines } from '../pods/kubernetes/engine-names.ts';
 import { EnginePods } from '../pods/kubernetes/engine-pods.ts';
 import { podsByLabel } from '../pods/kubernetes/pods-by-label.ts';
 import { PodsOfPool } from '../pods/kubernetes/pods-of-pool.ts';
 import type { KubernetesSource, OnWatchFact } from '../pods/kubernetes/source.ts';
 import { PodSources } from '../pods/pod-sources.ts';
+import { followPodsFile, type PodsFileFollower } from '../pods/pods-file-follower.ts';
 import type { DiscoveryProblem } from '../pods/problem.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import { createEngineHttp, type EngineAccess } from '../prompt/engine/http.ts';
@@ -128,7 +128,7 @@ const MAX_ASKED = 16;
 const MAX_PAGE_BYTES = 1024 * 1024;
 
 /**
- * Keeps the registry equal to what all sources know. Rejects with DiscoveryPlanError, DiscoveryError (no usable pods file) or
+ * Keeps the registry equal to what all sources know. Rejects with DiscoveryPlanError, PodsFileError (no usable pods file) or
  * KubernetesError (no credentials); then nothing is left. An API server that is away is no reason: it is waited for.
  */
 export async function startDiscovery(config: Config, parts: DiscoveryParts): Promise<Discovery> {

@@ -6,7 +6,7 @@ import type { WatchedPort } from '../engine-api/port-watch.ts';
 import type { EventFeed, PublisherReport } from '../events/event-feed.ts';
 import type { DoorFact } from '../extproc/stream.ts';
 import type { PodsHealth } from '../health/pods-health.ts';
-import type { PodsFileFollower } from '../pods/discovery.ts';
+import type { PodsFileFollower } from '../pods/pods-file-follower.ts';
 import { type DiscoveryProblem, describeProblem } from '../pods/problem.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import type { Load } from '../routing/load.ts';

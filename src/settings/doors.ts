@@ -1,6 +1,15 @@
 /** Where Warmroute is reached, what it shows there, and how it starts and ends. */
 import { type Setting, setting } from './setting.ts';
-import { address, choice, flag, listOrNone, MAX_COUNT, MAX_TIMER_MS, wholeNumber } from './values.ts';
+import {
+  address,
+  choice,
+  flag,
+  hostNames,
+  listOrNone,
+  MAX_COUNT,
+  MAX_TIMER_MS,
+  wholeNumber,
+} from './values.ts';
 
 export const DOORS = {
   grpcAddress: setting(
@@ -42,6 +51,14 @@ export const DOORS = {
     'true or false',
     flag,
     'Serves all pages of the admin port, `/v1/models` among them, to all that reach it. Off: they are for clients on the same host, whose `Host` header must be local too. A proxy on the same host, or a sidecar of the same pod, is such a client, whoever asks through it.',
+  ),
+  adminHosts: setting(
+    'Warmroute',
+    ['WARMROUTE_ADMIN_HOSTS'],
+    undefined,
+    'names, or `*`',
+    hostNames,
+    'With `WARMROUTE_ADMIN_DEBUG=true`, names by which browsers may reach the admin port, several with commas, or `*` for any. IP addresses, this host’s own name, names without a dot and those in `.svc`, `.local`, `.internal` and `.localhost` need no mention. Others are refused, as a page of another site can have its own name resolve to this host.',
   ),
   debugHeaders: setting(
     'Warmroute',

@@ -180,6 +180,12 @@ function commaSeparated(words: readonly string[]): string {
 const LABEL = '[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?';
 const SUBDOMAIN = String.raw`${LABEL}(\.${LABEL})*`;
 
+/** As they stand in a Host header, without a port; `*` for all. */
+export const hostNames = commaList.refine(
+  list => list.every(each => each === '*' || new RegExp(`^${SUBDOMAIN}$`, 'i').test(each)),
+  { error: 'must be host names without a port, several with commas, or *' },
+);
+
 /** Of Kubernetes; `*` for all. */
 export const namespaces = commaList.refine(
   list => (list.length === 1 && list[0] === '*') || list.every(each => new RegExp(`^${LABEL}$`).test(each)),

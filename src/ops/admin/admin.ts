@@ -1,33 +1,19 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { HttpDoor } from './http-door.ts';
-import { isLocalRequest } from './loopback.ts';
+import type { IncomingMessage } from 'node:http';
+import { type AdmissionRules, refusalOf } from './admission.ts';
+import { type DoorExchange, HttpDoor } from './http-door.ts';
+import { type AdminExchange, type AdminRoute, sendJson } from './route.ts';
 
-export interface AdminOptions {
+export interface AdminOptions extends AdmissionRules {
   /** An address to bind, IPv6 with or without brackets. */
   readonly host: string;
   /** 0 for any free port. */
   readonly port: number;
-  /** Who may see more than `/metrics`, `/version`, `/healthz` and `/readyz`: clients on this host, or all that reach the port. */
-  readonly debug: 'loopback' | 'everyone';
-  /** Answers /metrics in full. */
-  readonly metrics: Page;
-  readonly isReady: () => { readonly ready: boolean; readonly why: string };
-  /** Of this program; `/version` shows it. */
-  readonly version: string;
-  /** Every model name that can be asked for and the base model behind it. */
-  readonly models: () => readonly { readonly id: string; readonly root: string }[];
-  /** What `/debug/publishers` shows: anything that is JSON. */
-  readonly publishers: () => readonly unknown[];
-  /** What `/debug/pods` shows: anything that is JSON. */
-  readonly pods: () => readonly unknown[];
-  readonly now?: () => number;
+  readonly routes: readonly AdminRoute[];
   /** How long `stop` lets running answers finish. Default 1000. */
   readonly stopGraceMs?: number;
   /** How long a client may take to send a request, or to take an answer. Default 10,000: Prometheus's own. */
   readonly patienceMs?: number;
 }
-
-type Page = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
 export interface Admin {
   readonly address: string;
@@ -36,7 +22,8 @@ export interface Admin {
   stop(): Promise<void>;
 }
 
-const MAX_BODY_BYTES = 64 << 10;
+/** Of requests whose body nobody wants. */
+const MAX_UNREAD_BYTES = 64 << 10;
 const PATIENCE_MS = 10_000;
 const LIMITS = {
   /** Of all clients: Prometheus, probes and a few operators need a dozen. */
@@ -46,92 +33,67 @@ const LIMITS = {
   /** No client that we know sends requests before it has its answer. */
   maxWaiting: 8,
 } as const;
-/** For scrapers and probes on other hosts: they name no prompt, no tenant and no address. */
-const FOR_THE_NETWORK: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics', '/version']);
-const LOOPBACK_ONLY =
-  'only served to clients on the same host; set WARMROUTE_ADMIN_DEBUG=true to serve it to all that reach this port';
 
 /**
- * The operator's HTTP door: `/healthz` (the process runs), `/readyz` (200, or 503 while requests should go to another replica, and
- * why), `/metrics`, `/version`, `/debug/pods` (each pod: health and why, requests in flight, seen and failed, ports), `/debug/publishers`
- * (each event stream: state, sequence, lag, blocks, last errors), and `/v1/models` in OpenAI's list format. The latter three are
- * for clients on this host unless `debug` says otherwise. Clients that do not read, or open many connections, cost nobody else.
- * Rejects with the system's error if it cannot listen.
+ * The operator's HTTP door. Clients that do not read, or open many connections, cost nobody else. Rejects with the system's error if it
+ * cannot listen.
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
-  const {
-    metrics,
-    isReady,
-    version,
-    models,
-    publishers,
-    pods,
-    debug,
-    now = Date.now,
-    stopGraceMs = 1000,
-  } = options;
-  // OpenAI clients require a creation time; ours is the same for all models while the process lives.
-  const created = Math.floor(now() / 1000);
+  const { routes, stopGraceMs = 1000 } = options;
+  const exact = Map.groupBy(routes, ({ path }) => path);
+  const prefixes = routes.filter(({ path }) => path.endsWith('/*'));
 
-  const pages = new Map<string, Page>([
-    ['/healthz', (_, response) => send(response, 200, 'text/plain; charset=utf-8', 'ok')],
-    [
-      '/readyz',
-      (_, response) => {
-        const { ready, why } = isReady();
-        sendJson(response, ready ? 200 : 503, { ready, why });
-      },
-    ],
-    ['/metrics', metrics],
-    ['/version', (_, response) => sendJson(response, 200, { version })],
-    ['/debug/pods', (_, response) => sendJson(response, 200, { pods: pods() })],
-    ['/debug/publishers', (_, response) => sendJson(response, 200, { publishers: publishers() })],
-    [
-      '/v1/models',
-      (_, response) => {
-        const data = models().map(({ id, root }) => ({
-          id,
-          object: 'model',
-          created,
-          owned_by: 'warmroute',
-          root,
-        }));
-        sendJson(response, 200, { object: 'list', data });
-      },
-    ],
-  ]);
-
-  function answer(
-    request: IncomingMessage,
-    response: ServerResponse,
-    from: string | undefined,
-  ): void | Promise<void> {
-    const path = request.url?.split('?', 1)[0] ?? '';
-    const { headers, method } = request;
-    const isOpen = debug === 'everyone' || FOR_THE_NETWORK.has(path);
-    const page = pages.get(path);
-    if (Number(headers['content-length'] ?? 0) > MAX_BODY_BYTES) {
-      response.setHeader('connection', 'close');
-      sendJson(response, 413, { error: 'request body too large' });
-    } else if (!isOpen && !isLocalRequest(from, headers.host)) {
-      sendJson(response, 403, { error: LOOPBACK_ONLY });
-    } else if (page === undefined) {
-      sendJson(response, 404, { error: 'not found' });
-    } else if (method !== 'GET' && method !== 'HEAD') {
-      response.setHeader('allow', 'GET, HEAD');
-      sendJson(response, 405, { error: 'method not allowed' });
-    } else {
-      return page(request, response);
-    }
+  /** All routes of a path, which differ in their methods. */
+  function routesAt(path: string): readonly AdminRoute[] {
+    if (path.endsWith('*')) return [];
+    return (
+      exact.get(path) ??
+      prefixes.filter(route => path.startsWith(prefixOf(route)) && path.length > prefixOf(route).length)
+    );
   }
 
-  async function answerSafely(...exchange: Parameters<typeof answer>): Promise<void> {
-    const [request, response] = exchange;
-    ignoreBody(request);
+  async function answer({ request, response, from, holdOpen }: DoorExchange): Promise<void> {
+    const { headers, method } = request;
+    const [path, queryText] = split(request.url ?? '');
+    const here = routesAt(path);
+    const route = here.find(each => each.method === (method === 'HEAD' ? 'GET' : method));
+    const refusal = refusalOf({ from, method, headers }, here[0]?.audience ?? 'operator', options);
+    const rest = route === undefined ? '' : restOf(path, route);
+    const limitBytes = refusal === undefined && route?.method === 'POST' ? route.maxBodyBytes : undefined;
+    const body = read(request, limitBytes ?? MAX_UNREAD_BYTES, limitBytes === undefined ? 'drop' : 'keep');
+
+    if (Number(headers['content-length'] ?? 0) > (limitBytes ?? MAX_UNREAD_BYTES)) {
+      response.setHeader('connection', 'close');
+      return sendJson(response, 413, { error: 'request body too large' });
+    }
+    if (refusal !== undefined) return sendJson(response, 403, { error: refusal });
+    if (here.length === 0 || rest === undefined) return sendJson(response, 404, { error: 'not found' });
+    if (route === undefined) {
+      response.setHeader(
+        'allow',
+        here.map(each => (each.method === 'GET' ? 'GET, HEAD' : each.method)).join(),
+      );
+      return sendJson(response, 405, { error: 'method not allowed' });
+    }
+    const exchange: AdminExchange = {
+      ...{ request, response, rest, holdOpen },
+      query: new URLSearchParams(queryText),
+    };
+    if (route.method === 'GET') return route.answer(exchange);
+    // A form of another site can send any other type without its browser asking first.
+    if (!/^application\/json\b/i.test(headers['content-type'] ?? '')) {
+      return sendJson(response, 415, { error: 'the content-type must be application/json' });
+    }
+    const received = await body;
+    if (received !== undefined) return route.answer(exchange, received);
+  }
+
+  async function answerSafely(exchange: DoorExchange): Promise<void> {
     try {
-      await answer(...exchange);
+      await answer(exchange);
     } catch {
       // What failed is ours, not the operator's to read here; a probe must still get an answer.
+      const { response } = exchange;
       if (response.headersSent) response.destroy();
       else sendJson(response, 500, { error: 'internal error' });
     }
@@ -142,24 +104,40 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   return { address, port, stop: () => door.stop(stopGraceMs) };
 }
 
-/** No page reads a body, and nobody has reason to send a long one. */
-function ignoreBody(request: IncomingMessage): void {
+/** The body, where it is kept; undefined when the client has gone. A longer one ends the connection. */
+async function read(
+  request: IncomingMessage,
+  maxBytes: number,
+  what: 'keep' | 'drop',
+): Promise<Buffer | undefined> {
+  const { promise, resolve } = Promise.withResolvers<Buffer | undefined>();
+  const parts: Buffer[] = [];
   let receivedBytes = 0;
-  request.on('data', (chunk: Buffer) => {
-    receivedBytes += chunk.length;
-    if (receivedBytes > MAX_BODY_BYTES) request.destroy();
+  request.on('data', (part: Buffer) => {
+    receivedBytes += part.length;
+    if (receivedBytes > maxBytes) request.destroy();
+    else if (what === 'keep') parts.push(part);
   });
+  request.once('end', () => resolve(Buffer.concat(parts)));
+  request.once('close', () => resolve(undefined));
+  return promise;
 }
 
-function sendJson(response: ServerResponse, status: number, content: unknown): void {
-  send(response, status, 'application/json', JSON.stringify(content));
+function prefixOf({ path }: AdminRoute): string {
+  return path.slice(0, -1);
 }
 
-function send(response: ServerResponse, status: number, type: string, content: string): void {
-  response.writeHead(status, {
-    'content-type': type,
-    'content-length': Buffer.byteLength(content),
-    'cache-control': 'no-store',
-  });
-  response.end(content);
+/** undefined: it is written in a way that means nothing. */
+function restOf(path: string, route: AdminRoute): string | undefined {
+  if (!route.path.endsWith('/*')) return '';
+  try {
+    return decodeURIComponent(path.slice(prefixOf(route).length));
+  } catch {
+    return undefined;
+  }
+}
+
+function split(url: string): [path: string, query: string] {
+  const at = url.indexOf('?');
+  return at < 0 ? [url, ''] : [url.slice(0, at), url.slice(at + 1)];
 }

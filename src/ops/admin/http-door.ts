@@ -15,14 +15,22 @@ export interface DoorLimits {
   readonly patienceMs: number;
 }
 
-/** @param from the client's address; undefined when it has gone */
-type Answer = (request: IncomingMessage, response: ServerResponse, from: string | undefined) => void;
+export interface DoorExchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** The client's address; undefined when it has gone. */
+  readonly from: string | undefined;
+  /** The answer may take as long as it likes, and is cut off when the server stops. Bounding what waits for its reader is the caller's. */
+  readonly holdOpen: () => void;
+}
+
+type Answer = (exchange: DoorExchange) => void;
 
 interface Connection {
   readonly socket: Socket;
   readonly deadline: NodeJS.Timeout;
   readonly waiting: (() => void)[];
-  isAnswering: boolean;
+  answering: 'nothing' | 'in_time' | 'held_open';
   /** Ends after the answers that are owed. */
   isClosing: boolean;
 }
@@ -69,7 +77,7 @@ export class HttpDoor {
   async #stop(graceMs: number): Promise<void> {
     const closed = once(this.#listener, 'close');
     this.#listener.close();
-    for (const { isAnswering, socket } of this.#open) if (!isAnswering) socket.destroy();
+    for (const { answering, socket } of this.#open) if (answering !== 'in_time') socket.destroy();
     const impatience = setTimeout(() => {
       for (const { socket } of this.#open) socket.destroy();
     }, graceMs);
@@ -78,8 +86,10 @@ export class HttpDoor {
   }
 
   async #accept(socket: Socket): Promise<void> {
-    const deadline = setTimeout(() => socket.destroy(), this.#limits.patienceMs);
-    const connection: Connection = { socket, deadline, waiting: [], isAnswering: false, isClosing: false };
+    const deadline = setTimeout(() => {
+      if (connection.answering !== 'held_open') socket.destroy();
+    }, this.#limits.patienceMs);
+    const connection: Connection = { socket, deadline, waiting: [], answering: 'nothing', isClosing: false };
     this.#open.add(connection);
     socket.once('close', () => {
       clearTimeout(deadline);
@@ -119,7 +129,7 @@ export class HttpDoor {
     }
     await this.#turn();
     connection.isClosing = true;
-    if (!connection.isAnswering) socket.end();
+    if (connection.answering === 'nothing') socket.end();
     await closed;
   }
 
@@ -129,23 +139,28 @@ export class HttpDoor {
     this.#open.add(connection);
     if (connection.isClosing) return;
     const begin = () => this.#begin(connection, request, response);
-    if (!connection.isAnswering) begin();
+    if (connection.answering === 'nothing') begin();
     else if (connection.waiting.length < this.#limits.maxWaiting) connection.waiting.push(begin);
     else connection.isClosing = true;
   }
 
   #begin(connection: Connection, request: IncomingMessage, response: ServerResponse): void {
     const { socket, deadline, waiting } = connection;
-    connection.isAnswering = true;
+    connection.answering = 'in_time';
     deadline.refresh();
     response.once('close', () => {
-      connection.isAnswering = false;
+      connection.answering = 'nothing';
       deadline.refresh();
       if (this.#stopped !== undefined || socket.destroyed) socket.destroy();
       else if (waiting.length > 0) waiting.shift()!();
       else if (connection.isClosing) socket.end();
     });
-    this.#answer(request, response, socket.remoteAddress);
+    this.#answer({
+      ...{ request, response, from: socket.remoteAddress },
+      holdOpen() {
+        connection.answering = 'held_open';
+      },
+    });
   }
 }
 

@@ -19,6 +19,11 @@ export function isLoopback(address: string | undefined): boolean {
 export function isLocalRequest(remoteAddress: string | undefined, host: string | undefined): boolean {
   if (!isLoopback(remoteAddress)) return false;
   if (host === undefined) return true;
-  const name = host.replace(/:\d*$/, '').replace(/^\[(.*)\]$/, '$1');
+  const name = nameOf(host);
   return name.toLowerCase() === 'localhost' || isLoopback(name);
+}
+
+/** A Host header without its port, and without the brackets of an IPv6 address. */
+export function nameOf(host: string): string {
+  return host.replace(/:\d*$/, '').replace(/^\[(.*)\]$/, '$1');
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { assert } from 'chai';
 import { type Admin, startAdmin } from '../../../src/ops/admin/admin.ts';
+import { statusRoutes } from '../../../src/ops/admin/status-routes.ts';
 import { createMetrics } from '../../../src/ops/metrics/metrics.ts';
 
 const CONNECTIONS = 300;
@@ -22,22 +23,15 @@ describe('300 clients that ask for the metrics 50 times in advance and read noth
     const metrics = createMetrics();
     const counter = metrics.counter('warmroute_test_total', 'of tests', ['pod']);
     for (let i = 0; i < SERIES; i++) counter.add(i, { pod: `vllm-llama-70b-7c9d8f6b5-${i}` });
-    admin = await startAdmin({
-      version: '1.2.3',
-      ...{
-        host: '127.0.0.1',
-        port: 0,
-        debug: 'loopback',
-        models: () => [],
-        publishers: () => [],
-        pods: () => [],
-      },
+    const routes = statusRoutes({
+      ...{ version: '1.2.3', models: () => [], publishers: () => [], pods: () => [] },
       isReady: () => ({ ready: true, why: 'ok' }),
-      metrics(_, response) {
+      metrics({ response }) {
         scrapes++;
         return metrics.answer(response);
       },
     });
+    admin = await startAdmin({ host: '127.0.0.1', port: 0, operators: 'loopback', hosts: [], routes });
   });
   after(async () => {
     for (const client of clients) client.destroy();

@@ -5,23 +5,29 @@ import { networkInterfaces } from 'node:os';
 import { text } from 'node:stream/consumers';
 import { assert } from 'chai';
 import { type Admin, type AdminOptions, startAdmin } from '../../../src/ops/admin/admin.ts';
+import type { AdminExchange, AdminRoute } from '../../../src/ops/admin/route.ts';
+import { type StatusParts, statusRoutes } from '../../../src/ops/admin/status-routes.ts';
 
 describe('startAdmin', () => {
   let admin: Admin;
   let agent: Agent;
 
-  async function start(options: Partial<AdminOptions> = {}): Promise<void> {
-    admin = await startAdmin({
-      host: '127.0.0.1',
-      port: 0,
-      debug: 'loopback',
-      metrics: (_, response) => void response.writeHead(200, { 'content-type': 'text/plain' }).end('up 1\n'),
+  async function start(
+    options: Partial<AdminOptions & StatusParts> = {},
+    further: readonly AdminRoute[] = [],
+  ): Promise<void> {
+    const status = statusRoutes({
+      metrics: ({ response }) => void response.writeHead(200, { 'content-type': 'text/plain' }).end('up 1\n'),
       isReady: () => ({ ready: true, why: 'ready' }),
       version: '1.2.3',
       models: () => [],
       pods: () => [{ pod: 'engine-0', health: 'healthy' }],
       publishers: () => [{ pod: 'engine-0', state: 'live' }],
       now: () => 1_700_000_000_999,
+      ...options,
+    });
+    admin = await startAdmin({
+      ...{ host: '127.0.0.1', port: 0, operators: 'loopback', hosts: [], routes: [...status, ...further] },
       ...options,
     });
   }
@@ -66,7 +72,7 @@ describe('startAdmin', () => {
   });
 
   it('hands /metrics on, with its query', async () => {
-    await start({ metrics: (incoming, response) => void response.end(incoming.url) });
+    await start({ metrics: ({ request, response }) => void response.end(request.url) });
     const { status, body } = await ask('/metrics?name=up');
     assert.deepEqual([status, body], [200, '/metrics?name=up']);
   });
@@ -151,7 +157,7 @@ describe('startAdmin', () => {
 
   it('breaks off an answer that fails halfway', async () => {
     await start({
-      metrics: (_, response) => {
+      metrics: ({ response }) => {
         response.writeHead(200, { 'content-length': 100 });
         response.write('up');
         throw new Error('halfway');
@@ -227,10 +233,36 @@ describe('startAdmin', () => {
       assert.equal((await ask('/metrics', { host: address.address })).status, 200);
     });
 
-    it('is served to everyone if that is wanted', async () => {
-      await start({ debug: 'everyone' });
+    it('is served to everyone if that is wanted, by a name that is listed', async () => {
+      await start({ operators: 'everyone', hosts: ['router.example'] });
       for (const path of ['/v1/models', '/debug/publishers'])
         assert.equal((await ask(path, elsewhere)).status, 200);
+    });
+
+    it('is refused by any other name, with the setting that lists names', async () => {
+      await start({ operators: 'everyone' });
+      for (const path of ['/v1/models', '/debug/publishers']) {
+        const { status, body } = await ask(path, elsewhere);
+        assert.equal(status, 403);
+        assert.include((JSON.parse(body) as { error: string }).error, 'WARMROUTE_ADMIN_HOSTS');
+      }
+    });
+
+    it('is refused to pages of other sites, wherever operators may ask from', async () => {
+      for (const operators of ['loopback', 'everyone'] as const) {
+        await start({ operators });
+        for (const origin of ['https://evil.example', 'null']) {
+          const { status, body } = await ask('/debug/pods', { headers: { origin } });
+          assert.deepEqual(
+            [status, JSON.parse(body)],
+            [403, { error: 'not served to pages of other sites' }],
+            origin,
+          );
+        }
+        const origin = `http://${admin.address}:${admin.port}`;
+        assert.equal((await ask('/debug/pods', { headers: { origin } })).status, 200);
+        await admin.stop();
+      }
     });
   });
 
@@ -240,19 +272,115 @@ describe('startAdmin', () => {
     assert.deepEqual([status, body], [500, '{"error":"internal error"}']);
   });
 
+  describe('a page with a body', () => {
+    const json = { 'content-type': 'application/json' };
+    const echo: AdminRoute = {
+      ...{ method: 'POST', path: '/debug/echo', audience: 'operator', maxBodyBytes: 100_000 },
+      answer: ({ response }, body) => void response.end(body),
+    };
+
+    it('gets all of it, also where it is longer than bodies that nobody wants', async () => {
+      await start({}, [echo]);
+      for (const sent of ['', '{"a":1}', JSON.stringify('x'.repeat(99_998))]) {
+        const { status, body } = await ask('/debug/echo', { method: 'POST', headers: json }, sent);
+        assert.deepEqual([status, body], [200, sent]);
+      }
+    });
+
+    it('takes no longer one, whether its length is announced or not', async () => {
+      await start({}, [echo]);
+      const long = 'x'.repeat(100_001);
+      const announced = await ask(
+        '/debug/echo',
+        { method: 'POST', headers: { ...json, 'content-length': long.length } },
+        long,
+      );
+      assert.equal(announced.status, 413);
+      const headers = { ...json, 'transfer-encoding': 'chunked' };
+      const cut = await ask('/debug/echo', { method: 'POST', headers }, long).then(
+        () => assert.fail('was answered'),
+        caught => caught,
+      );
+      assert.include(['ECONNRESET', 'EPIPE'], cut.code);
+    });
+
+    it('takes JSON alone, which no form of another site can send', async () => {
+      await start({}, [echo]);
+      for (const type of [
+        'text/plain',
+        'application/x-www-form-urlencoded',
+        'application/jsonp',
+        undefined,
+      ]) {
+        const headers = type === undefined ? {} : { 'content-type': type };
+        const { status } = await ask('/debug/echo', { method: 'POST', headers }, '{}');
+        assert.equal(status, 415, type);
+      }
+    });
+
+    it('is not there for GET, and is refused to others', async () => {
+      await start({}, [echo]);
+      const { status, headers } = await ask('/debug/echo');
+      assert.deepEqual([status, headers.allow], [405, 'POST']);
+      const foreign = { ...json, host: 'router.example' };
+      assert.equal((await ask('/debug/echo', { method: 'POST', headers: foreign }, '{}')).status, 403);
+    });
+  });
+
+  describe('a page for all paths that begin alike', () => {
+    const shown: AdminRoute = {
+      ...{ method: 'GET', path: '/debug/things/*', audience: 'operator' },
+      answer: ({ response, rest, query }: AdminExchange) =>
+        void response.end(JSON.stringify([rest, query.get('limit')])),
+    };
+
+    for (const [path, expected] of [
+      ['/debug/things/a', ['a', null]],
+      ['/debug/things/a%2Fb?limit=3&limit=4', ['a/b', '3']],
+      ['/debug/things/a/b', ['a/b', null]],
+      ['/debug/things/%00%F0%9F%92%A5', ['\0💥', null]],
+    ] as const)
+      it(`gets what stands in the place of the star of ${path}`, async () => {
+        await start({}, [shown]);
+        const { status, body } = await ask(path);
+        assert.deepEqual([status, JSON.parse(body)], [200, expected]);
+      });
+
+    for (const path of ['/debug/things/', '/debug/things', '/debug/things/%ff', '/debug/things/*'])
+      it(`has nothing at ${path}`, async () => {
+        await start({}, [shown]);
+        assert.equal((await ask(path)).status, 404);
+      });
+  });
+
+  describe('an answer that is held open', () => {
+    it('outlasts the patience with clients, and ends when the server stops', async () => {
+      const held: AdminRoute = {
+        ...{ method: 'GET', path: '/events', audience: 'operator' },
+        answer({ response, holdOpen }: AdminExchange) {
+          holdOpen();
+          response.write('begun');
+        },
+      };
+      await start({ patienceMs: 20, stopGraceMs: 100_000 }, [held]);
+      const sent = request({ host: admin.address, port: admin.port, path: '/events', agent: false }).end();
+      const [response] = (await once(sent, 'response')) as [IncomingMessage];
+      const ended = new Promise(resolve => response.once('close', resolve));
+      response.on('error', () => {}).resume();
+      // Who neither asks nor is answered is cut off meanwhile.
+      const silent = connect(admin.port, admin.address);
+      await once(silent.resume(), 'close');
+      assert.isFalse(response.destroyed);
+      await admin.stop();
+      await ended;
+    });
+  });
+
   it('rejects when the port is taken', async () => {
     await start();
     const { port } = admin;
     const error = await startAdmin({
-      host: '127.0.0.1',
-      port,
-      debug: 'loopback',
-      metrics: () => {},
-      isReady: () => ({ ready: true, why: '' }),
-      version: '1.2.3',
-      models: () => [],
-      pods: () => [],
-      publishers: () => [{ pod: 'engine-0', state: 'live' }],
+      ...{ host: '127.0.0.1', port, operators: 'loopback', hosts: [], routes: [] },
     }).then(
       () => assert.fail('started'),
       caught => caught,
@@ -276,7 +404,7 @@ describe('startAdmin', () => {
     it('lets a running answer finish', async () => {
       const asked = Promise.withResolvers<() => void>();
       await start({
-        metrics: (_, response) => asked.resolve(() => void response.end('late')),
+        metrics: ({ response }) => asked.resolve(() => void response.end('late')),
         stopGraceMs: 100_000,
       });
       const answer = ask('/metrics');

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { assert } from 'chai';
-import { HttpDoor } from '../../../src/ops/admin/http-door.ts';
+import { type DoorExchange, HttpDoor } from '../../../src/ops/admin/http-door.ts';
 
 const LIMITS = { maxConnections: 4, sliceBytes: 16, maxWaiting: 2, patienceMs: 60_000 };
 const get = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`;
@@ -14,10 +14,13 @@ describe('the HTTP door', () => {
   const clients = new Set<Socket>();
 
   async function open(
-    answer: (request: IncomingMessage, response: ServerResponse) => void,
+    answer: (request: IncomingMessage, response: ServerResponse, exchange: DoorExchange) => void,
     limits: Partial<typeof LIMITS> = {},
   ): Promise<void> {
-    door = new HttpDoor(answer, { ...LIMITS, ...limits });
+    door = new HttpDoor(exchange => answer(exchange.request, exchange.response, exchange), {
+      ...LIMITS,
+      ...limits,
+    });
     ({ port } = await door.listen(0, '0.0.0.0'));
   }
 

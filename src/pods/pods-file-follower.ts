@@ -10,8 +10,8 @@ import { type OwnedAddress, reservedAmong } from './reserved-address.ts';
 import { entryAt, type PodSpec } from './spec.ts';
 
 /** There is no usable pods file at start, so there is nothing to fall back on. Terminal; the message is for operators. */
-export class DiscoveryError extends Error {
-  override readonly name = 'DiscoveryError';
+export class PodsFileError extends Error {
+  override readonly name = 'PodsFileError';
   readonly problem: DiscoveryProblem;
 
   constructor(problem: DiscoveryProblem) {
@@ -56,7 +56,7 @@ export interface PodsFileFollower {
 
 /**
  * Keeps `sink` equal to the pods file and to what its host names resolve to. A host name with several addresses is
- * one pod per address. Throws DiscoveryError if the file cannot be used at start.
+ * one pod per address. Throws PodsFileError if the file cannot be used at start.
  */
 export async function followPodsFile(options: PodsFileOptions): Promise<PodsFileFollower> {
   const { path, sink, onProblem, onReload, resolve = resolveWithSystem, sleep = realSleep } = options;
@@ -69,7 +69,7 @@ export async function followPodsFile(options: PodsFileOptions): Promise<PodsFile
 
   const initial = await read(path, ending);
   const first = await readSpecs(path, initial, ending);
-  if (first.kind !== 'specs') throw new DiscoveryError(first);
+  if (first.kind !== 'specs') throw new PodsFileError(first);
 
   let specs: readonly PodSpec[] = [];
   let brokenSince: number | undefined;

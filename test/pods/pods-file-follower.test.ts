@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { assert } from 'chai';
 import {
   checkPodsFile,
-  DiscoveryError,
   followPodsFile,
+  PodsFileError,
   type PodsFileFollower,
   type PodsFileOptions,
-} from '../../src/pods/discovery.ts';
+} from '../../src/pods/pods-file-follower.ts';
 import { describeProblem } from '../../src/pods/problem.ts';
 import { PodRegistry } from '../../src/pods/registry.ts';
 import { realSleep, type Sleep } from '../../src/time.ts';
@@ -250,7 +250,7 @@ describe('followPodsFile', () => {
         () => assert.fail('started'),
         caught => caught,
       );
-      assert.instanceOf(error, DiscoveryError);
+      assert.instanceOf(error, PodsFileError);
       assert.deepInclude(error.problem, { kind: 'unreadable_file', path, code: 'ENOENT' });
       assert.match(error.message, /cannot be read: ENOENT.*\n.*Create or correct it/);
     });
@@ -261,7 +261,7 @@ describe('followPodsFile', () => {
         () => assert.fail('started'),
         caught => caught,
       );
-      assert.instanceOf(error, DiscoveryError);
+      assert.instanceOf(error, PodsFileError);
       assert.deepEqual(error.problem, {
         kind: 'invalid_file',
         path,
@@ -304,7 +304,7 @@ describe('followPodsFile', () => {
     it('is given up at start, too', async () => {
       await hangs();
       const error = await follow({ bounds }).catch(caught => caught);
-      assert.instanceOf(error, DiscoveryError);
+      assert.instanceOf(error, PodsFileError);
       assert.include(error.message, problem());
     });
 
