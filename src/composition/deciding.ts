@@ -31,7 +31,11 @@ const AT_ONCE = 4;
 
 export function createDryRun({ config, exchange, health, decide }: DryRunParts): DecisionPages['dryRun'] {
   const slots = new Slots(AT_ONCE);
-  const options = { ...exchange, watchNext: () => health.peekNext() };
+  const options: ExchangeOptions = {
+    ...exchange,
+    watchNext: () => health.peekNext(),
+    sampleNext: () => 'not_sampled',
+  };
 
   return (asked, signal) => slots.run(signal, () => run(asked, signal));
 

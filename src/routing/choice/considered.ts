@@ -36,7 +36,7 @@ export function consideredIn({ allowed, picked, snapshot, pick, found }: Conside
     least,
     most,
     mean,
-    blockSizeTokens: found?.blockSizeOf(winner),
+    blockSizeTokens: found?.blockSizeTokens[winner] || undefined,
     compared: comparedBy(comparison, snapshot),
     unscored: pick.unscored,
     matchesAre: found === undefined ? 'turns' : 'blocks',
