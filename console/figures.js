@@ -26,7 +26,7 @@ export function createFigures(list) {
   );
   const firstByte = figure(
     'First byte, median',
-    'From the decision to the response’s first byte, where Envoy shows it',
+    'From the pick to the first byte of the answer, of sampled answers, over the last five minutes',
   );
   const pods = figure('Pods well', 'Pods that may be picked and do not fail, of all');
   const streams = figure('Streams live', 'Event streams of which all is known, of all');

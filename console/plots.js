@@ -35,7 +35,7 @@ const PLOTS = [
     lines: history => medianAndP99(history, 'decisionP50', 'decisionP99'),
   },
   {
-    ...{ title: 'First byte', about: 'from the pick to the answer’s first byte' },
+    ...{ title: 'First byte', about: 'from the pick on, of sampled answers' },
     ...{ format: seconds, tick: roundSeconds, top: null, note: () => '' },
     lines: history => medianAndP99(history, 'firstByteP50', 'firstByteP99'),
   },

@@ -6,6 +6,7 @@
 /** @type {Readonly<Record<Reason, string>>} */
 export const REASONS = {
   prefix_match: 'holds the longest part of the prompt',
+  control: 'what is held was left aside, to compare with: least loaded',
   prefix_match_skipped: 'those that hold it are too busy: least loaded',
   no_match: 'nobody holds its beginning: least loaded',
   history_match: 'an earlier turn went there',

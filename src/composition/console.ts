@@ -47,7 +47,7 @@ export function startConsole(parts: ConsoleParts) {
       promptBlocks: sumOf(instruments.promptBlocks.values()),
       matchedBlocks: sumOf(instruments.matchedBlocks.values()),
       decisionSeconds: instruments.decisionSeconds.series(),
-      firstByteSeconds: [],
+      firstByteSeconds: instruments.firstByte.series(),
       inFlight: registry.pods().map(pod => [pod.name, load.running(pod)]),
     };
   }

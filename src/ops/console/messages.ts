@@ -141,7 +141,7 @@ export const QUANTITIES = [
   /** Seconds, from the request's body to the decision. */
   'decisionP50',
   'decisionP99',
-  /** Seconds, from the decision to the response's headers, of requests whose response is seen. */
+  /** Seconds, from the pick to the first byte of what the engine has to say, of sampled answers. */
   'firstByteP50',
   'firstByteP99',
 ] as const;
