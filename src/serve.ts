@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { type CacheState, createCacheState } from './cache/cache-state.ts';
 import { binding, hostAndPort } from './composition/addresses.ts';
 import { createConfirmations } from './composition/confirming.ts';
-import { createDecisionLog, createDryRun } from './composition/deciding.ts';
+import { createDecisionLog, createDryRuns } from './composition/deciding.ts';
 import { startDiscovery } from './composition/discovering.ts';
 import { readEngineAccess } from './composition/engine-access.ts';
 import { createEngineMetrics } from './composition/engine-loads.ts';
@@ -128,7 +128,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       log.error({ err: error }, `unexpected error; ${consequence}`);
     };
     stops.push(reportProcess(instruments));
-    const decisions = createDecisionLog(config);
+    const decisions = createDecisionLog(config, unexpected('the decision stands'));
     const observed = createObserver({ tracer: telemetry.tracer, instruments, log, usesKvEvents, decisions });
 
     const registry = new PodRegistry(unexpected('the other parts got the change'));
@@ -305,7 +305,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
           ...decisionRoutes({
             recent: (filter, limit) => decisions.recent(filter, limit),
             defaultMode: config.unsaidBodyMode,
-            dryRun: createDryRun({ config, exchange, health, decide: dryRun }),
+            dryRun: createDryRuns({ config, exchange, health, decide: dryRun }),
           }),
         ],
       }),
