@@ -121,6 +121,12 @@ export class EngineMetrics {
     for (const followed of this.#followed.values()) this.#begin(followed);
   }
 
+  /** What a decision would be made by, without asking for it. */
+  peekLoadOf(pod: Pod): EngineLoad {
+    const followed = this.#followed.get(pod.name);
+    return followed === undefined ? NOT_ASKED : this.#unlessStale(followed.load, this.#intervalMs());
+  }
+
   /** To be shown: what is known without asking for it. */
   shownLoadOf(pod: string): EngineLoad {
     const followed = this.#followed.get(pod);

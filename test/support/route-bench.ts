@@ -5,6 +5,7 @@ import { type HealthChange, PodsHealth } from '../../src/health/pods-health.ts';
 import { modelAtStart } from '../../src/prompt/model-at-start.ts';
 import { type PromptRequest, parsePrompt } from '../../src/prompt/request.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
+import { Turns } from '../../src/routing/choice/turns.ts';
 import type { Predicted } from '../../src/routing/confirmations.ts';
 import { Load } from '../../src/routing/load.ts';
 import { createPicker } from '../../src/routing/policy.ts';
@@ -35,7 +36,6 @@ export class RouteBench {
   held: Record<string, number> = { b: 7 };
   /** Of those, blocks that are not on its GPU. */
   offGpu: Record<string, { readonly cpu: number; readonly storage: number }> = {};
-  blockSizeTokens = 16;
   /** The data-parallel rank that holds it. */
   ranks: Record<string, number> = {};
   /** How many ranks a pod has; by default enough. */
@@ -66,14 +66,19 @@ export class RouteBench {
   readonly route = this.create({ random: () => 0 });
 
   create(given: Partial<RouteParts>) {
+    return createRoute(this.partsOf(given));
+  }
+
+  partsOf(given: Partial<RouteParts>): RouteParts {
     const foundOn = (pods: readonly Pod[]): PrefixFound => ({
       matchedBlocks: Uint32Array.from(pods, ({ name }) => this.held[name] ?? 0),
       totalBlocks: Uint32Array.from(pods, () => 10),
-      blockSizeTokens: Uint32Array.from(pods, () => this.blockSizeTokens),
       offGpu: {
         cpu: Uint32Array.from(pods, ({ name }) => this.offGpu[name]?.cpu ?? 0),
         storage: Uint32Array.from(pods, ({ name }) => this.offGpu[name]?.storage ?? 0),
       },
+      blockSizeOf: () => 16,
+      hashingMs: 0,
       rankOf: i => this.ranks[pods[i]!.name],
       hasRank: ({ name }, rank) => (this.rankCounts[name] ?? Number.POSITIVE_INFINITY) > rank,
       chainsFor: () => [],
@@ -87,7 +92,7 @@ export class RouteBench {
       knows: (model: string) => model === 'demo' || model === 'asleep',
       serving: (model: string) => (model === 'demo' ? this.serving : []),
     };
-    return createRoute({
+    return {
       parse: parsePrompt,
       modelAtStart,
       registry,
@@ -110,12 +115,13 @@ export class RouteBench {
       load: this.load,
       drawsControl: () => false,
       samples: this.samples,
+      turns: new Turns(),
       defaultStrategy: aStrategy(),
       areFull: undefined,
       retries: 2,
       deadlineMs: 60_000,
       ...given,
-    });
+    };
   }
 }
 
