@@ -84,8 +84,8 @@ export const deciding =
 export const lookup: PrefixLookup = (_tokens, _context, pods) => ({
   matchedBlocks: Uint32Array.from(pods, pod => (pod === PODS[1] ? 3 : 0)),
   totalBlocks: Uint32Array.from(pods, () => 4),
-  blockSizeTokens: Uint32Array.from(pods, () => 4),
   offGpu: undefined,
+  blockSizeOf: () => 16,
   hashingMs: 0,
   rankOf: () => undefined,
   hasRank: () => false,
