@@ -184,7 +184,12 @@ function optionsOf({ tick, top }, lines, width, onCursor) {
       ...lines.map(
         /** @returns {Series} */
         line => ({
-          ...{ label: line.name, stroke: colour(line.colour), width: 1.5, points: { show: false } },
+          ...{
+            label: line.name,
+            stroke: colour(line.colour),
+            width: 1.5,
+            points: { show: true, size: 4, filter: alone },
+          },
           ...(line.fill === 'faint' && { fill: colour('--accent-faint') }),
           spanGaps: false,
         }),
@@ -196,6 +201,16 @@ function optionsOf({ tick, top }, lines, width, onCursor) {
     ],
     hooks: { setCursor: [of => onCursor(of, of.cursor.idx)] },
   };
+}
+
+/**
+ * Values without a neighbour, which no line would show: points are drawn for these.
+ * @param {uPlot} of
+ * @param {number} line
+ */
+function alone(of, line) {
+  const values = of.data[line] ?? [];
+  return [...values.keys()].filter(i => values[i] != null && values[i - 1] == null && values[i + 1] == null);
 }
 
 /** As a canvas takes it: what the theme makes of the variable. @param {string} variable */

@@ -5,7 +5,7 @@ import { type CacheState, createCacheState } from './cache/cache-state.ts';
 import { binding, hostAndPort } from './composition/addresses.ts';
 import { createConfirmations } from './composition/confirming.ts';
 import { startConsole } from './composition/console.ts';
-import { createDecisionLog, createDryRun } from './composition/deciding.ts';
+import { createDecisionLog, createDryRuns } from './composition/deciding.ts';
 import { startDiscovery } from './composition/discovering.ts';
 import { readEngineAccess } from './composition/engine-access.ts';
 import { createEngineMetrics } from './composition/engine-loads.ts';
@@ -331,7 +331,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
           ...decisionRoutes({
             recent: (filter, limit) => decisions.recent(filter, limit),
             defaultMode: config.unsaidBodyMode,
-            dryRun: createDryRun({ config, exchange, health, decide: dryRun }),
+            dryRun: createDryRuns({ config, exchange, health, decide: dryRun }),
           }),
         ],
       }),

@@ -23,6 +23,7 @@ import type { Tokenizer } from '../prompt/tokenizer.ts';
 import type { Picker } from '../routing/policy.ts';
 import type { PrefixHasher, PrefixLookup } from '../routing/prefix-lookup.ts';
 import type { Route, RouteOutcome, RouteParts } from '../routing/route.ts';
+import { wallClock } from '../time.ts';
 import type { Stage } from './instruments/decisions.ts';
 import type { Instruments } from './instruments/instruments.ts';
 import type { Logger } from './log/log.ts';
@@ -226,7 +227,7 @@ export function createObserver(parts: ObserverParts) {
           const tookMs = performance.now() - started;
           const tookSeconds = tookMs / 1000;
           const kept = decisions.add(
-            keptDecision({ request, traceId: ids.traceId, atMs: Date.now(), decision, course, tookMs }),
+            keptDecision({ request, traceId: ids.traceId, atMs: wallClock(), decision, course, tookMs }),
           );
           instruments.decisionSeconds.record(tookSeconds, { outcome: outcomeOf(decision) });
           if (decision.kind === 'rejected') {
