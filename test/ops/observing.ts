@@ -108,7 +108,6 @@ export function observing(): Observing {
   const { tracer, instruments } = telemetry;
   const decisions = new DecisionLog({
     tell: kept => tellDecision(kept, LIMITS),
-    onUnexpected: error => assert.fail(String(error)),
   });
   const worth = reportWorth({ instruments, prefillSecondsPerToken: () => undefined });
   const observer = createObserver({ tracer, instruments, log, worth, usesKvEvents: true, decisions });
