@@ -1,5 +1,4 @@
 /** The read path with an observer around it, and everything that it records. */
-import { assert } from 'chai';
 import type { Decision, RoutedDecision } from '../../src/domain.ts';
 import { DecisionLog } from '../../src/explain/decision-log.ts';
 import { tellDecision } from '../../src/explain/tell.ts';
