@@ -5,7 +5,7 @@ import type { Declared } from '../../src/ops/instruments/instrument.ts';
 export type Family = Pick<Declared, 'kind' | 'name' | 'labels'>;
 
 /** What Prometheus adds to every series that it scrapes, and what a histogram has. */
-const ALWAYS = ['instance', 'job', 'le'];
+const ALWAYS = ['namespace', 'instance', 'job', 'le'];
 const LABEL_LISTS = /\b(?:by|on|without|ignoring|group_left|group_right)\s*\(([^)]*)\)/g;
 const SELECTORS = /\b((?:warmroute|process|envoy)_\w+)(?:\{([^}]*)\})?/g;
 const MATCHERS = /(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"/g;
