@@ -16,15 +16,13 @@ const matched = (by?: readonly 'model'[]) =>
     rate(METRICS.promptBlocks, { ...(by && { by }) }),
   );
 
-/** Routed without knowing who holds the prompt, for a reason that somebody can mend. */
+/** Routed without knowing who holds the prompt, for a reason that somebody can mend: as the alert has it. */
 const BLIND = [
-  'tokenizer_failed',
-  'deadline',
-  'no_token_form',
-  'index_failed',
-  'late_body',
-  'buffers_full',
-] as const;
+  rate(METRICS.withoutTokens, { where: { why: ['tokenizer_failed', 'deadline', 'no_token_form'] } }),
+  rate(decisions, { where: { reason: ['index_failed', 'late_body', 'buffers_full'] } }),
+]
+  .map(each => `(${orZero(each)})`)
+  .join(' + ');
 
 export const ROUTING: Board = {
   uid: 'warmroute-routing',
@@ -56,7 +54,7 @@ export const ROUTING: Board = {
         unit: 'percentunit',
         limits: { warn: 0.01, bad: 0.1 },
         alert: 'WarmrouteFallback',
-        queries: { blind: share(`(${orZero(rate(decisions, { where: { reason: BLIND } }))})`, ALL) },
+        queries: { blind: share(`(${BLIND})`, ALL) },
       }),
       number('Predictions unconfirmed', {
         about: predictions,

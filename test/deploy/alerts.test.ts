@@ -7,9 +7,9 @@ import { alertRules, annotationsOf, RULES_FILE } from '../../scripts/alert-rules
 import { ALERTS, type KnownAlert } from '../../scripts/alerts.ts';
 import type { Declared } from '../../src/ops/instruments/instrument.ts';
 import { METRICS } from '../../src/ops/instruments/instruments.ts';
-import { ENVOY_FAMILIES } from '../support/envoy-families.ts';
-import { problemsOf } from '../support/promql.ts';
-import { promtoolOrSkip, run } from '../support/promtool.ts';
+import { ENVOY_FAMILIES } from '../support/monitoring/envoy-families.ts';
+import { programOrSkip, run } from '../support/monitoring/programs.ts';
+import { problemsOf } from '../support/monitoring/promql.ts';
 import { ALERT_CASES, type AlertCase } from './alert-cases.ts';
 
 const FAMILIES = [...Object.values<Declared>(METRICS), ...ENVOY_FAMILIES];
@@ -56,7 +56,7 @@ describe('the alerts', () => {
     let promtool: string;
     let folder: string;
     before(async function () {
-      promtool = promtoolOrSkip(this);
+      promtool = programOrSkip('promtool', this);
       folder = await mkdtemp(join(tmpdir(), 'warmroute-alerts-'));
     });
     after(() => (folder === undefined ? undefined : rm(folder, { recursive: true })));

@@ -6,9 +6,9 @@ import { PROJECT } from '../../scripts/chart/files.ts';
 import { dashboardFiles } from '../../scripts/dashboards/dashboards.ts';
 import type { Declared } from '../../src/ops/instruments/instrument.ts';
 import { METRICS } from '../../src/ops/instruments/instruments.ts';
-import { ENVOY_FAMILIES } from '../support/envoy-families.ts';
-import { dashboards, ofAlerts, type ShownPanel } from '../support/grafana.ts';
-import { problemsOf } from '../support/promql.ts';
+import { ENVOY_FAMILIES } from '../support/monitoring/envoy-families.ts';
+import { dashboards, ofAlerts, type ShownPanel } from '../support/monitoring/grafana.ts';
+import { problemsOf } from '../support/monitoring/promql.ts';
 
 const FAMILIES = [...Object.values<Declared>(METRICS), ...ENVOY_FAMILIES];
 

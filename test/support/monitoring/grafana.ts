@@ -1,5 +1,5 @@
 /** Dashboards as Grafana reads them, as far as tests look at them. */
-import { dashboardFiles } from '../../scripts/dashboards/dashboards.ts';
+import { dashboardFiles } from '../../../scripts/dashboards/dashboards.ts';
 
 export interface ShownPanel {
   readonly id: number;

@@ -1,5 +1,5 @@
 /** What a PromQL expression refers to, held against the metrics that there are. */
-import type { Declared } from '../../src/ops/instruments/instrument.ts';
+import type { Declared } from '../../../src/ops/instruments/instrument.ts';
 
 /** A family of metrics: its labels, and the values of those that have a closed set. */
 export type Family = Pick<Declared, 'kind' | 'name' | 'labels'>;
