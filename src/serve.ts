@@ -8,6 +8,7 @@ import { startDiscovery } from './composition/discovering.ts';
 import { readEngineAccess } from './composition/engine-access.ts';
 import { createEngineMetrics } from './composition/engine-loads.ts';
 import { openGrpcPorts } from './composition/grpc-ports.ts';
+import { measureWorth } from './composition/measuring-worth.ts';
 import { createReadPath } from './composition/read-path.ts';
 import { type Phase, readinessIn } from './composition/readiness.ts';
 import { createTokenizer } from './composition/tokenizing.ts';
@@ -125,7 +126,6 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       log.error({ err: error }, `unexpected error; ${consequence}`);
     };
     stops.push(reportProcess(instruments));
-    const observed = createObserver({ tracer: telemetry.tracer, instruments, log, usesKvEvents });
 
     const registry = new PodRegistry(unexpected('the other parts got the change'));
     const hasher = new BlockHasher(config.hashSeed ?? randomInt(0x100000000));
@@ -216,9 +216,12 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     const scrapeReport = reportScrapes(instruments, log);
     const engineMetrics = createEngineMetrics(config, { scheme, ca: access.ca, onFact: scrapeReport.hear });
     stops.push(() => engineMetrics.stop());
+    const worth = measureWorth(config, { metrics, instruments, engineMetrics });
+    const { tracer } = telemetry;
+    const observed = createObserver({ tracer, instruments, log, worth: worth.report, usesKvEvents });
     const route = createReadPath(config, {
       ...{ observed, registry, cache, hasher, tokenizer, health, load, responses },
-      ...{ engineMetrics, confirmations },
+      ...{ engineMetrics, confirmations, worth },
     });
 
     // Who builds on another stands behind it.
@@ -308,6 +311,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
           serverOf: (picked, servedBy) => health.serverOf(picked, servedBy),
           models: () => registry.models(),
           watchNext: () => health.watchNext(),
+          sampleNext: worth.sampleNext,
           keepsSession: text => asksFor('session-affinity', text, config.strategy),
           newRequestId: randomUUID,
         },

@@ -25,11 +25,13 @@ import type { Stage } from './instruments/decisions.ts';
 import type { Instruments } from './instruments/instruments.ts';
 import type { Logger } from './log/log.ts';
 import { createLogThrottle } from './log/log-throttle.ts';
+import type { WorthReport } from './worth-report.ts';
 
 export interface ObserverParts {
   readonly tracer: Tracer;
   readonly instruments: Instruments;
   readonly log: Logger;
+  readonly worth: Pick<WorthReport, 'decided'>;
   /** AIBrix's label `using_kv_sync`. */
   readonly usesKvEvents: boolean;
 }
@@ -83,7 +85,7 @@ const carrier = {
 
 export type Observer = ReturnType<typeof createObserver>;
 
-export function createObserver({ tracer, instruments, log, usesKvEvents }: ObserverParts) {
+export function createObserver({ tracer, instruments, log, worth, usesKvEvents }: ObserverParts) {
   const propagator = new W3CTraceContextPropagator();
   const using_kv_sync = String(usesKvEvents);
   // A dead tokenizer, or a client that does not stop, must not bury everything else.
@@ -101,6 +103,7 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
     recordMatched(model, 'cpu', cpu);
     recordMatched(model, 'storage', storage);
     instruments.promptBlocks.add(totalBlocks, { model });
+    worth.decided(decision);
     if (strategy !== 'prefix-cache' || UNASKED.has(reason)) return;
     const bucket = matchBucket(matchedBlocks, totalBlocks);
     instruments.aibrix.decisions.add(1, { model, match_percent_bucket: bucket, using_kv_sync });
@@ -116,9 +119,9 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
     let isOver = false;
     return {
       ...outcome,
-      answered(answer) {
+      answered(answer, encoding) {
         status = String(answer.status);
-        outcome.answered(answer);
+        outcome.answered(answer, encoding);
       },
       release() {
         outcome.release();

@@ -9,6 +9,8 @@ export interface PrefixFound {
   readonly matchedBlocks: Uint32Array;
   /** The prompt's full blocks, in the same size. */
   readonly totalBlocks: Uint32Array;
+  /** That size; 0 where nothing is known that the prompt could be cut by. */
+  readonly blockSizeTokens: Uint32Array;
   /** Of the matched blocks those that are not on the GPU; undefined if all are. */
   readonly offGpu: { readonly cpu: Uint32Array; readonly storage: Uint32Array } | undefined;
   /**
@@ -66,6 +68,7 @@ interface PodList {
   readonly matchedBlocks: Uint32Array;
   readonly matchedTokens: Uint32Array;
   readonly totalBlocks: Uint32Array;
+  readonly blockSizeTokens: Uint32Array;
   /** Of pods that may have several ranks: the best one, -1 if there is none, and how many tokens it holds. */
   readonly ranks: { readonly best: Int32Array; readonly tokens: Uint32Array } | undefined;
 }
@@ -91,6 +94,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       matchedBlocks: new Uint32Array(pods.length),
       matchedTokens: new Uint32Array(pods.length),
       totalBlocks: new Uint32Array(pods.length),
+      blockSizeTokens: new Uint32Array(pods.length),
       ranks: pods.some(mayHaveRanks)
         ? { best: new Int32Array(pods.length), tokens: new Uint32Array(pods.length) }
         : undefined,
@@ -136,10 +140,10 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     const list = listOf(pods);
     const cuts = new Map<string, Cut[]>();
     const all: Cut[] = [];
-    const { matchedBlocks, matchedTokens, totalBlocks, ranks } = list;
+    const { matchedBlocks, matchedTokens, totalBlocks, blockSizeTokens, ranks } = list;
     ranks?.best.fill(-1);
     ranks?.tokens.fill(0);
-    for (const each of [matchedBlocks, matchedTokens, totalBlocks]) each.fill(0);
+    for (const each of [matchedBlocks, matchedTokens, totalBlocks, blockSizeTokens]) each.fill(0);
     let offGpu: { cpu: Uint32Array; storage: Uint32Array } | undefined;
 
     history.expire();
@@ -153,10 +157,15 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       all.push(...ofModel);
     }
     for (const each of all) look(each);
-    if (all.length === 1) totalBlocks.fill(all[0]!.chain.length);
-    else {
+    if (all.length === 1) {
+      totalBlocks.fill(all[0]!.chain.length);
+      blockSizeTokens.fill(all[0]!.chain.blockSizeTokens);
+    } else {
       for (let i = 0; i < pods.length; i++) {
-        if (matchedBlocks[i] === 0) totalBlocks[i] = chainsOf(pods[i]!)[0]?.length ?? 0;
+        if (matchedBlocks[i] !== 0) continue;
+        const chain = chainsOf(pods[i]!)[0];
+        totalBlocks[i] = chain?.length ?? 0;
+        blockSizeTokens[i] = chain?.blockSizeTokens ?? 0;
       }
     }
 
@@ -193,6 +202,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       matchedTokens[at] = depth * chain.blockSizeTokens;
       matchedBlocks[at] = depth;
       totalBlocks[at] = chain.length;
+      blockSizeTokens[at] = chain.blockSizeTokens;
       if (offGpu !== undefined) offGpu.cpu[at] = offGpu.storage[at] = 0;
       return at;
     }
@@ -225,6 +235,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     return {
       matchedBlocks,
       totalBlocks,
+      blockSizeTokens,
       offGpu,
       rankOf: i => {
         const rank = ranks?.best[i] ?? -1;

@@ -1,4 +1,13 @@
-import type { EngineLoad, Pod, Reason, RoutedDecision, Strategy, Tokens, WithoutTokens } from '../domain.ts';
+import type {
+  Arm,
+  EngineLoad,
+  Pod,
+  Reason,
+  RoutedDecision,
+  Strategy,
+  Tokens,
+  WithoutTokens,
+} from '../domain.ts';
 import { uses } from '../domain.ts';
 import type { PodsHealth } from '../health/pods-health.ts';
 import type { PromptRequest } from '../prompt/request.ts';
@@ -9,7 +18,7 @@ import { askedStrategy } from './asked-strategy.ts';
 import type { Candidates } from './candidates.ts';
 import type { Confirmations } from './confirmations.ts';
 import type { Load } from './load.ts';
-import { responseMadeBy, responseNamedBy } from './made-response.ts';
+import { type MadeResponse, responseMadeBy, responseNamedBy } from './made-response.ts';
 import type { Picker, Session } from './policy.ts';
 import type { PrefixFound, PrefixLookup } from './prefix-lookup.ts';
 import type { PromptHistory } from './prompt-history.ts';
@@ -26,6 +35,9 @@ import {
 import { type PromptMeaning, send } from './sent.ts';
 import type { AreFull } from './shedding.ts';
 import { podWithId } from './strategies/session-affinity.ts';
+import type { Draw } from './worth/drawn.ts';
+import { predictedTokens } from './worth/predicted-tokens.ts';
+import type { FollowedAnswer, SampledAnswers } from './worth/sampled-answers.ts';
 
 export * from './route-request.ts';
 
@@ -43,6 +55,9 @@ export interface RouteParts extends AskedPromptParts {
   /** What a pod's engine last said of its work. */
   readonly engineLoad: (pod: Pod) => EngineLoad;
   readonly load: Load;
+  /** Which requests that could be routed by their prefix are balanced plainly, to compare with. */
+  readonly drawsControl: Draw;
+  readonly samples: Pick<SampledAnswers, 'follow'>;
   /** What becomes of requests that ask for no strategy. `pass`: Envoy's routes decide, where there are any. */
   readonly defaultStrategy: Strategy | 'pass';
   /** undefined: no request is dropped. */
@@ -105,14 +120,19 @@ export function createRoute(parts: RouteParts): Decide {
     const meaning = meaningOf(input, found, prompt);
     const sent = send(parts, decision, { visibility: request.response, kind }, meaning);
     const made = responseMadeBy(prompt, decision.pod, parts.responses);
+    const followed = request.sample === 'sampled' ? parts.samples.follow(decision, prompt) : undefined;
     return {
       decision,
-      answered(answer) {
+      answered(answer, encoding = 'plain') {
         const server = sent.answered(answer);
         made?.answered(server);
+        followed?.answered(answer.status, server, encoding);
       },
-      readAnswer: made?.readAnswer,
-      release: () => sent.release(),
+      readAnswer: answerReader(made, followed),
+      release() {
+        sent.release();
+        followed?.ended();
+      },
     };
   };
 
@@ -180,10 +200,11 @@ export function createRoute(parts: RouteParts): Decide {
     const isUnknown = input.kind === 'none' || (input.kind === 'tokens' && found === undefined);
     // The others of a list decide without knowing the prompt.
     const isBlind = kind !== 'well' || (isUnknown && strategy.kind === 'single');
+    const arm = kind === 'well' && found !== undefined ? armOf(strategy) : undefined;
     const pick =
       input.kind === 'owner'
         ? ({ index: pods.indexOf(input.pod), reason: 'response_owner' } as const)
-        : parts.pick(isBlind ? LEAST_REQUEST : strategy, snapshot);
+        : parts.pick(isBlind || arm === 'control' ? LEAST_REQUEST : strategy, snapshot);
     const { index } = pick;
     const pod = pods[index]!;
     const others = kind === 'trial' ? candidates.wellAmong(allowed, 'unwatched').pods : pods;
@@ -197,15 +218,31 @@ export function createRoute(parts: RouteParts): Decide {
       rank: isForAll ? rank : undefined,
       retries,
       strategy,
-      reason: kind === 'well' || input.kind === 'owner' ? reasonOf(input, found, pick.reason) : kind,
+      reason:
+        arm === 'control'
+          ? arm
+          : kind === 'well' || input.kind === 'owner'
+            ? reasonOf(input, found, pick.reason)
+            : kind,
+      arm,
       withoutTokens: input.kind === 'no_tokens' ? input.why : undefined,
       model,
       // Blocks of a KV cache: what is recognized of a prompt without tokens is none.
       matchedBlocks: found?.matchedBlocks[index] ?? 0,
       totalBlocks: found?.totalBlocks[index] ?? 0,
       offGpu: { cpu: found?.offGpu?.cpu[index] ?? 0, storage: found?.offGpu?.storage[index] ?? 0 },
+      tokens:
+        input.kind === 'tokens' && found !== undefined
+          ? predictedTokens(input.tokens.ids.length, found, index)
+          : undefined,
     };
     return { decision, found };
+  }
+
+  /** Of a request whose prompt was looked up. A session has a pod, however it is balanced: it is on neither side. */
+  function armOf(strategy: Strategy): Arm | undefined {
+    if (uses(strategy, 'session-affinity')) return undefined;
+    return parts.drawsControl() ? 'control' : 'routed';
   }
 
   /** Whether the request is one of a session whose pod is well. */
@@ -255,6 +292,19 @@ export function createRoute(parts: RouteParts): Decide {
 
 /** Where nothing is known that a strategy could go by. */
 const LEAST_REQUEST: Strategy = { kind: 'single', name: 'least-request', text: 'least-request' };
+
+/** undefined: nobody wants any of the answer. */
+function answerReader(
+  made: MadeResponse | undefined,
+  followed: FollowedAnswer | undefined,
+): RouteOutcome['readAnswer'] {
+  if (followed === undefined) return made?.readAnswer;
+  return part => {
+    followed.read(part);
+    made?.readAnswer(part);
+    return 'more';
+  };
+}
 
 function whyWithout(error: unknown): WithoutTokens {
   switch (error instanceof TokenizerError ? error.kind : undefined) {

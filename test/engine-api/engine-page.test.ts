@@ -154,7 +154,7 @@ sglang:num_requests_total 10`;
     work.add(pageOf(text).sums, 0);
     assert.deepEqual(work.requests, {
       ...{ promptTokens: 100, generatedTokens: 20 },
-      ...{ queueSeconds: 1, prefillSeconds: 2, decodeSeconds: 5 },
+      ...{ queueSeconds: 1, prefillSeconds: 2, decodeSeconds: 5, prefillSecondsPerToken: undefined },
     });
   });
 

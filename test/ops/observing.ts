@@ -2,6 +2,7 @@
 import type { Decision, RoutedDecision } from '../../src/domain.ts';
 import { PodsHealth } from '../../src/health/pods-health.ts';
 import { createObserver } from '../../src/ops/observed.ts';
+import { reportWorth } from '../../src/ops/worth-report.ts';
 import { PodRegistry } from '../../src/pods/registry.ts';
 import { modelAtStart } from '../../src/prompt/model-at-start.ts';
 import { parsePrompt } from '../../src/prompt/request.ts';
@@ -38,6 +39,7 @@ export function aRequest(given: Partial<RouteRequest> = {}): RouteRequest {
     labels: undefined,
     subset: undefined,
     response: 'watched',
+    sample: 'not_sampled',
     body: Buffer.from(JSON.stringify({ model: 'demo', prompt: SECRET })),
     extent: 'whole',
     unroutable: 'reject',
@@ -59,9 +61,11 @@ export const aDecision = (given: Partial<RoutedDecision> = {}): RoutedDecision =
   ...{
     model: 'demo',
     withoutTokens: undefined,
+    arm: 'routed',
     matchedBlocks: 1,
     totalBlocks: 2,
     offGpu: { cpu: 0, storage: 0 },
+    tokens: { prompt: 40, blockSizeTokens: 16, gpu: 16, cpu: 0, storage: 0 },
   },
   ...given,
 });
@@ -74,6 +78,7 @@ export const deciding =
 export const lookup: PrefixLookup = (_tokens, _context, pods) => ({
   matchedBlocks: Uint32Array.from(pods, pod => (pod === PODS[1] ? 3 : 0)),
   totalBlocks: Uint32Array.from(pods, () => 4),
+  blockSizeTokens: Uint32Array.from(pods, () => 4),
   offGpu: undefined,
   rankOf: () => undefined,
   hasRank: () => false,
@@ -93,7 +98,8 @@ export function observing(): Observing {
   const telemetry = testTelemetry();
   const { log, lines } = recordingLog();
   const { tracer, instruments } = telemetry;
-  const observer = createObserver({ tracer, instruments, log, usesKvEvents: true });
+  const worth = reportWorth({ instruments, prefillSecondsPerToken: () => undefined });
+  const observer = createObserver({ tracer, instruments, log, worth, usesKvEvents: true });
   function route(stages: { tokenize?: () => Promise<never>; lookup?: PrefixLookup } = {}): Route {
     const registry = new PodRegistry();
     const health = new PodsHealth({ onChange: () => {} });
@@ -115,6 +121,8 @@ export function observing(): Observing {
         pick: observer.pick(createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 })),
         engineLoad: () => UNKNOWN_LOAD,
         load: new Load(),
+        drawsControl: () => false,
+        samples: { follow: () => undefined },
         defaultStrategy: aStrategy(),
         areFull: undefined,
         retries: 2,

@@ -16,6 +16,7 @@ import {
   type RouteParts,
   type RouteRequest,
 } from '../../src/routing/route.ts';
+import { type SampledAnswer, SampledAnswers } from '../../src/routing/worth/sampled-answers.ts';
 import { aPod, aPromptHistory, aStrategy, NO_SESSION, UNKNOWN_LOAD } from './builders.ts';
 import { HandClock } from './hand-clock.ts';
 
@@ -34,6 +35,7 @@ export class RouteBench {
   held: Record<string, number> = { b: 7 };
   /** Of those, blocks that are not on its GPU. */
   offGpu: Record<string, { readonly cpu: number; readonly storage: number }> = {};
+  blockSizeTokens = 16;
   /** The data-parallel rank that holds it. */
   ranks: Record<string, number> = {};
   /** How many ranks a pod has; by default enough. */
@@ -49,6 +51,12 @@ export class RouteBench {
   readonly clock = new HandClock();
   readonly changes: HealthChange[] = [];
   readonly responses = new ResponseOwners({ maxResponses: 100, now: () => 0 });
+  readonly sampled: SampledAnswer[] = [];
+  readonly samples = new SampledAnswers({
+    maxStreams: 2,
+    now: this.clock.now,
+    onSampled: sample => void this.sampled.push(sample),
+  });
   readonly health = new PodsHealth({
     now: this.clock.now,
     onChange: change => void this.changes.push(change),
@@ -61,6 +69,7 @@ export class RouteBench {
     const foundOn = (pods: readonly Pod[]): PrefixFound => ({
       matchedBlocks: Uint32Array.from(pods, ({ name }) => this.held[name] ?? 0),
       totalBlocks: Uint32Array.from(pods, () => 10),
+      blockSizeTokens: Uint32Array.from(pods, () => this.blockSizeTokens),
       offGpu: {
         cpu: Uint32Array.from(pods, ({ name }) => this.offGpu[name]?.cpu ?? 0),
         storage: Uint32Array.from(pods, ({ name }) => this.offGpu[name]?.storage ?? 0),
@@ -99,6 +108,8 @@ export class RouteBench {
       pick: createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
       engineLoad: ({ name }) => this.engineLoads[name] ?? UNKNOWN_LOAD,
       load: this.load,
+      drawsControl: () => false,
+      samples: this.samples,
       defaultStrategy: aStrategy(),
       areFull: undefined,
       retries: 2,
@@ -122,6 +133,7 @@ export function aRequest(
     labels: undefined,
     subset: undefined,
     response: 'watched',
+    sample: 'not_sampled',
     body: Buffer.from(JSON.stringify(body)),
     extent: 'whole',
     unroutable: 'reject',
