@@ -70,15 +70,6 @@ export function quantile<const Metric extends Histogram>(
   return `histogram_quantile(${quantile}, ${grouped('sum', ['le', ...by])} (rate(${buckets}[$__rate_interval])))`;
 }
 
-/** The average of what a histogram observed. */
-export function mean<const Metric extends Histogram>(
-  metric: Metric,
-  { by, where }: Asked<Metric> = {},
-): string {
-  const sums = `${grouped('sum', by)} (rate(${selector(`${metric.name}_sum`, metric, where)}[$__rate_interval]))`;
-  return `${sums} / (${observed(metric, { ...(by && { by }), ...(where && { where }) })} > 0)`;
-}
-
 /** A part of a whole; nothing where the whole is 0. */
 export const share = (part: string, whole: string) => `${part} / (${whole} > 0)`;
 

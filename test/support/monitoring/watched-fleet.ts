@@ -70,6 +70,9 @@ export class WatchedFleet {
       client.post('/v1/completions', { model: MODEL, prompt, max_tokens: 4 }, headers).catch(() => undefined);
     for (let turn = 0; turn < 3; turn++) await ask(`${this.#round} ${PROMPT}`.repeat(turn + 1));
     await ask(PROMPT);
+    await client
+      .post('/v1/completions', { model: MODEL, prompt: PROMPT, max_tokens: 4, stream: true })
+      .catch(() => undefined);
     await ask(PROMPT, { 'routing-strategy': 'least-utilization' });
     await ask(`${this.#round} ${PROMPT}`, { 'routing-strategy': 'random' });
     await client.get('/v1/models').catch(() => undefined);
@@ -198,6 +201,8 @@ async function startParts(cluster: KubeBench): Promise<Parts> {
     WARMROUTE_HEALTH_INTERVAL_MS: '500',
     WARMROUTE_METRICS_INTERVAL_MS: '500',
     WARMROUTE_BODY_TIMEOUT_MS: '100',
+    WARMROUTE_CONTROL_PERCENT: '50',
+    WARMROUTE_ANSWER_SAMPLE_PERCENT: '100',
   });
   await publisher.joined();
   const strangers: Socket[] = [];
