@@ -70,6 +70,8 @@ export interface ServeParts {
   readonly logLinesDropped?: () => number;
   /** Ends the start: `serve` rejects with its reason, and nothing is left. Without effect afterwards. */
   readonly ending?: AbortSignal;
+  /** What is drawn by: uniform in [0, 1). Default: Math.random. */
+  readonly random?: () => number;
   /** What leads to the Kubernetes API. Default: the process's. */
   readonly environment?: Environment;
 }
@@ -216,7 +218,10 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     const scrapeReport = reportScrapes(instruments, log);
     const engineMetrics = createEngineMetrics(config, { scheme, ca: access.ca, onFact: scrapeReport.hear });
     stops.push(() => engineMetrics.stop());
-    const worth = measureWorth(config, { metrics, instruments, engineMetrics });
+    const worth = measureWorth(config, {
+      ...{ metrics, instruments, engineMetrics },
+      random: parts.random ?? Math.random,
+    });
     const { tracer } = telemetry;
     const observed = createObserver({ tracer, instruments, log, worth: worth.report, usesKvEvents });
     const route = createReadPath(config, {

@@ -19,15 +19,19 @@ export interface Worth {
   readonly report: WorthReport;
 }
 
+export interface WorthMeasureParts {
+  readonly metrics: Metrics;
+  readonly instruments: Instruments;
+  readonly engineMetrics: EngineMetrics;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+}
+
 export function measureWorth(
   { controlPercent, answerSamplePercent }: Config,
-  parts: {
-    readonly metrics: Metrics;
-    readonly instruments: Instruments;
-    readonly engineMetrics: EngineMetrics;
-  },
+  parts: WorthMeasureParts,
 ): Worth {
-  const { metrics, instruments, engineMetrics } = parts;
+  const { metrics, instruments, engineMetrics, random } = parts;
   const report = reportWorth({
     instruments,
     prefillSecondsPerToken(pod) {
@@ -36,9 +40,9 @@ export function measureWorth(
     },
   });
   metrics.beforeScrape(() => engineMetrics.lookedAt());
-  const isSampled = drawnOf(answerSamplePercent);
+  const isSampled = drawnOf(answerSamplePercent, random);
   return {
-    drawsControl: drawnOf(controlPercent),
+    drawsControl: drawnOf(controlPercent, random),
     sampleNext: () => (isSampled() ? 'sampled' : 'not_sampled'),
     samples: new SampledAnswers({
       maxStreams: Math.max(1, Math.round(STREAMS_PER_PERCENT * answerSamplePercent)),
