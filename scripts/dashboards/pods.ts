@@ -176,6 +176,14 @@ export const PODS: Board = {
         alert: 'WarmrouteDiscoveryStale',
         queries: { '{{source}}': largest(10, gauge('max', METRICS.kubernetesSilence, { by: ['source'] })) },
       }),
+      lines('Kubernetes: lists and watches', {
+        about: METRICS.kubernetesWatchSeconds,
+        unit: 's',
+        queries: {
+          'a list takes, p99': quantile(0.99, METRICS.kubernetesListSeconds),
+          'a watch stands, p50': quantile(0.5, METRICS.kubernetesWatchSeconds),
+        },
+      }),
       lines('Kubernetes: listed again', {
         about: METRICS.kubernetesRelists,
         unit: 'suffix: /s',
@@ -185,7 +193,9 @@ export const PODS: Board = {
         about: METRICS.kubernetesErrors,
         unit: 'suffix: /s',
         alert: 'WarmrouteDiscoveryStale',
-        queries: { '{{error}}': rate(METRICS.kubernetesErrors, { by: ['error'] }) },
+        queries: {
+          '{{during}} {{error}}': rate(METRICS.kubernetesErrors, { by: ['during', 'error'] }),
+        },
       }),
     ],
   },

@@ -108,19 +108,27 @@ export class WatchedFleet {
     await stranger.publish(batchOf(storedMap()), { topic: 'kv@nobody@model' });
   }
 
+  /** Its watches expire, and the next list fails. */
+  #breakApiServer(): void {
+    const { api } = this.#cluster;
+    api.fault = ({ kind }) => {
+      if (kind !== 'list') return undefined;
+      api.fault = () => undefined;
+      return { kind: 'status', code: 500 };
+    };
+    for (const watch of api.openWatches) watch.expire();
+  }
+
   async #breakWhatIsAround(): Promise<void> {
     const { engines, ofFile, ofCluster, strangers, certify, restart } = this.#parts;
-    const { api, bench } = this.#cluster;
+    const { bench } = this.#cluster;
     // Speaks TLS to a port of plain text, and more connections than are allowed.
     const hello = connect(ofFile.server.grpcPort, '127.0.0.1', () =>
       hello.write(Buffer.from('1603010200', 'hex')),
     );
     strangers.push(hello, ...[1, 2, 3].map(() => connect(ofCluster.server.grpcPort, '127.0.0.1')));
     for (const socket of strangers) socket.on('error', () => {});
-    api.fault = ({ kind }) => (kind === 'list' ? { kind: 'status', code: 500 } : undefined);
-    for (const watch of api.openWatches) watch.expire();
-    await api.requests.next();
-    api.fault = () => undefined;
+    if (this.#round % 4 === 0) this.#breakApiServer();
     await certify();
     if (this.#round % 8 === 0) await restart();
     // Who comes back is asked for what was missed.
