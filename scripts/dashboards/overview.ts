@@ -8,8 +8,10 @@ import { gauge, growth, observed, orZero, quantile, rate, series, share } from '
 const { promptTokens, predictedTokens, savedSeconds, firstByte, sampledAnswers, decisionSeconds } = METRICS;
 const { sampledPromptTokens, sampledPredicted, sampledReported } = METRICS;
 
-const BY_ARM = { by: ['arm'] } as const;
-const STREAMED = { where: { answer: 'streamed' } } as const;
+/** What was in no experiment has no arm. */
+const ARMS = { arm: ['routed', 'control'] } as const;
+const BY_ARM = { by: ['arm'], where: ARMS } as const;
+const STREAMED_BY_ARM = { by: ['arm'], where: { ...ARMS, answer: 'streamed' } } as const;
 
 const PREDICTED_RATE = {
   help: 'Prompt tokens that the chosen pods were expected not to compute, as they hold their blocks, by all prompt tokens that were looked up.',
@@ -19,7 +21,6 @@ const REPORTED_RATE = {
   help: 'Cached tokens by all prompt tokens of sampled answers, as the engines report both.',
   bad: 'Far below the predicted hit rate: the index believes what engines do not hold. No data: engines do not tell (vLLM: `--enable-prompt-tokens-details`), or no answers are sampled (`WARMROUTE_ANSWER_SAMPLE_PERCENT`).',
 };
-/** Named arms alone: of what was in no experiment nothing can be said. */
 const EXPERIMENT =
   'The arm `control` is what `WARMROUTE_CONTROL_PERCENT` says, drawn at random and balanced by load alone; without it there is one line.';
 
@@ -157,8 +158,8 @@ export const OVERVIEW: Board = {
         about: { help: `${firstByte.help}. ${EXPERIMENT}`, bad: firstByte.bad },
         unit: 's',
         queries: {
-          '{{arm}} p50': quantile(0.5, firstByte, { ...BY_ARM, ...STREAMED }),
-          '{{arm}} p90': quantile(0.9, firstByte, { ...BY_ARM, ...STREAMED }),
+          '{{arm}} p50': quantile(0.5, firstByte, STREAMED_BY_ARM),
+          '{{arm}} p90': quantile(0.9, firstByte, STREAMED_BY_ARM),
         },
       }),
       lines('First byte by reason, p50', {
