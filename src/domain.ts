@@ -364,6 +364,7 @@ export type Arm = 'routed' | 'control';
 
 /** A prompt in tokens, and those of them that a pod is expected not to compute since it holds their blocks, by where it has them. */
 export interface PredictedTokens {
+  readonly space: TokenSpace;
   readonly prompt: number;
   /** Of the pod's blocks; 0: not known, and nothing is predicted. */
   readonly blockSizeTokens: number;

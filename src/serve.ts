@@ -31,6 +31,7 @@ import { reportHealth, reportPort } from './ops/health-report.ts';
 import { createInstruments } from './ops/instruments/instruments.ts';
 import { reportKubernetes } from './ops/kubernetes-report.ts';
 import type { Logger } from './ops/log/log.ts';
+import { createLogThrottle } from './ops/log/log-throttle.ts';
 import { createPodLog } from './ops/log/pod-log.ts';
 import { createMetrics } from './ops/metrics/metrics.ts';
 import { createObserver } from './ops/observed.ts';
@@ -49,6 +50,7 @@ import {
 import { reportScrapes } from './ops/scrape-report.ts';
 import { exporterFor, startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { reportTokenizer } from './ops/tokenizer-report.ts';
+import { traceTokenizerCalls } from './ops/tokenizer-spans.ts';
 import { PodRegistry } from './pods/registry.ts';
 import { BlockHasher } from './prompt/blocks.ts';
 import { pathRules } from './prompt/paths.ts';
@@ -123,9 +125,10 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     stops.push(() => telemetry.stop());
     const metrics = createMetrics(shownWith(config.metricFamilies));
     const instruments = createInstruments(metrics);
+    const throttle = createLogThrottle(log);
     const unexpected = (consequence: string) => (error: unknown) => {
       instruments.unexpected.add(1);
-      log.error({ err: error }, `unexpected error; ${consequence}`);
+      throttle.error(consequence, { err: error }, `unexpected error; ${consequence}`);
     };
     stops.push(reportProcess(instruments));
 
@@ -178,7 +181,9 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     });
 
     const tokenizerReport = reportTokenizer(instruments, log);
-    const tokenizer = parts.tokenizer ?? createTokenizer(config, access, tokenizerReport.hear);
+    const around = traceTokenizerCalls(telemetry.tracer);
+    const tokenizer =
+      parts.tokenizer ?? createTokenizer(config, access, { onCall: tokenizerReport.hear, around });
     stops.push(() => tokenizer.close());
     const load = new Load();
     const responses = new ResponseOwners({

@@ -16,7 +16,7 @@ import {
 } from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import type { Decision, Reason, RoutedDecision } from '../domain.ts';
-import { endpointOf, labelOf } from '../domain.ts';
+import { labelOf } from '../domain.ts';
 import type { Tokenizer } from '../prompt/tokenizer.ts';
 import type { Picker } from '../routing/policy.ts';
 import type { PrefixHasher, PrefixLookup } from '../routing/prefix-lookup.ts';
@@ -61,6 +61,7 @@ const TROUBLES: Partial<Record<Reason, string>> = {
   too_intricate: 'the body has too many values to be parsed while others wait',
 };
 
+const REJECTED = 'request rejected';
 const UNSCORED =
   'a strategy is not heard: too few engines have said lately what it compares (their /metrics; docs/strategies.md)';
 
@@ -76,6 +77,15 @@ const UNASKED: ReadonlySet<Reason> = new Set<Reason>([
     'too_intricate',
     'any_pod',
   ] as const),
+]);
+
+/** OpenTelemetry's words for what an endpoint does (GenAI semantic conventions); it has none for the others. */
+const OPERATIONS: ReadonlyMap<string, string> = new Map([
+  ['/v1/chat/completions', 'chat'],
+  ['/v1/messages', 'chat'],
+  ['/v1/responses', 'chat'],
+  ['/v1/completions', 'text_completion'],
+  ['/v1/embeddings', 'embeddings'],
 ]);
 
 const carrier = {
@@ -186,6 +196,8 @@ export function createObserver({ tracer, instruments, log, worth, usesKvEvents }
           const { traceId } = span.spanContext();
           const ids = { requestId: request.requestId, ...(isValidTraceId(traceId) && { traceId }) };
           span.setAttribute('warmroute.request_id', request.requestId);
+          const operation = OPERATIONS.get(request.path);
+          if (operation !== undefined) span.setAttribute('gen_ai.operation.name', operation);
           const outcome = await route(request, signal).catch(error => {
             span.setStatus(failedWith(error));
             span.end();
@@ -198,12 +210,15 @@ export function createObserver({ tracer, instruments, log, worth, usesKvEvents }
             instruments.rejections.add(1, { kind: decision.error.kind });
             span.setAttribute('error.type', decision.error.kind);
             const { kind } = decision.error;
-            throttle.info(kind, { ...ids, path: request.path, error: kind }, 'request rejected');
+            const fields = { ...ids, path: request.path, error: kind };
+            if (throttle.info(kind, fields, REJECTED) === 'left_out') log.debug(fields, REJECTED);
           } else if (decision.kind === 'undecided') {
             span.setAttribute('warmroute.reason', request.extent);
+            log.debug({ ...ids, why: request.extent }, 'request left undecided');
           } else if (decision.kind === 'passed') {
             instruments.passed.add(1, { model: decision.model });
             span.setAttributes({ 'gen_ai.request.model': decision.model, 'warmroute.reason': 'passed' });
+            log.debug({ ...ids, model: decision.model }, 'request passed on');
           } else {
             recordDecision(decision);
             if (labelOf(decision.strategy) === 'prefix-cache') {
@@ -213,8 +228,11 @@ export function createObserver({ tracer, instruments, log, worth, usesKvEvents }
             const fields = { ...ids, ...logFieldsOf(decision) };
             const why = decision.withoutTokens ?? decision.reason;
             const trouble = TROUBLES[why];
-            if (trouble === undefined) log.debug(fields, 'request routed');
-            else throttle.warn(why, fields, `routed without knowing who holds the prompt: ${trouble}`);
+            const isTold =
+              trouble !== undefined &&
+              throttle.warn(why, fields, `routed without knowing who holds the prompt: ${trouble}`) ===
+                'written';
+            if (!isTold) log.debug(fields, 'request routed');
           }
           span.end();
           return decision.kind === 'routed' ? countedAtEnd(outcome, decision) : outcome;
@@ -298,14 +316,20 @@ export function matchBucket(matchedBlocks: number, totalBlocks: number): string 
 }
 
 function attributesOf(decision: RoutedDecision): Attributes {
+  const { arm, tokens } = decision;
   return {
     'gen_ai.request.model': decision.model,
-    'server.address': endpointOf(decision.pod),
+    // What only this router counts by would pass for what the engine counts.
+    ...(tokens?.space === 'engine' && { 'gen_ai.usage.input_tokens': tokens.prompt }),
+    'server.address': decision.pod.ip,
+    'server.port': decision.pod.port,
     'warmroute.pod': decision.pod.name,
     ...(decision.rank !== undefined && { 'warmroute.rank': decision.rank }),
     'warmroute.strategy': labelOf(decision.strategy),
     'warmroute.reason': decision.reason,
     ...(decision.withoutTokens && { 'warmroute.without_tokens': decision.withoutTokens }),
+    ...(arm && { 'warmroute.arm': arm }),
+    ...(tokens && { 'warmroute.predicted_cached_tokens': tokens.gpu + tokens.cpu + tokens.storage }),
     'warmroute.matched_blocks': decision.matchedBlocks,
     'warmroute.total_blocks': decision.totalBlocks,
     'warmroute.matched_blocks.cpu': decision.offGpu.cpu,

@@ -233,7 +233,7 @@ export function createRoute(parts: RouteParts): Decide {
       offGpu: { cpu: found?.offGpu?.cpu[index] ?? 0, storage: found?.offGpu?.storage[index] ?? 0 },
       tokens:
         input.kind === 'tokens' && found !== undefined
-          ? predictedTokens(input.tokens.ids.length, found, index)
+          ? predictedTokens(input.tokens, found, index)
           : undefined,
     };
     return { decision, found };

@@ -8,7 +8,9 @@ import { SETTINGS } from '../../src/settings/settings.ts';
 
 const ROOT = new URL('../../', import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, ROOT), 'utf8');
-const PAGES = ['operations', 'runbook', 'observability', 'metrics'].map(name => `docs/${name}.md`);
+const PAGES = ['operations', 'runbook', 'observability', 'metrics', 'worth', 'tracing'].map(
+  name => `docs/${name}.md`,
+);
 
 /** As GitHub makes them of headings. */
 const anchorsOf = (page: string) =>

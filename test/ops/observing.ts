@@ -65,7 +65,7 @@ export const aDecision = (given: Partial<RoutedDecision> = {}): RoutedDecision =
     matchedBlocks: 1,
     totalBlocks: 2,
     offGpu: { cpu: 0, storage: 0 },
-    tokens: { prompt: 40, blockSizeTokens: 16, gpu: 16, cpu: 0, storage: 0 },
+    tokens: { space: 'engine', prompt: 40, blockSizeTokens: 16, gpu: 16, cpu: 0, storage: 0 },
   },
   ...given,
 });

@@ -7,7 +7,14 @@ import type { AnswerOutcome } from '../../src/routing/worth/sampled-answers.ts';
 import { aRoutedDecision } from '../support/builders.ts';
 import { samplesOf, scrape } from '../support/telemetry.ts';
 
-const TOKENS: PredictedTokens = { prompt: 100, blockSizeTokens: 16, gpu: 32, cpu: 16, storage: 48 };
+const TOKENS: PredictedTokens = {
+  space: 'engine',
+  prompt: 100,
+  blockSizeTokens: 16,
+  gpu: 32,
+  cpu: 16,
+  storage: 48,
+};
 
 describe('the report of what routing is worth', () => {
   let metrics: Metrics;

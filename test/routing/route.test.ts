@@ -28,7 +28,7 @@ describe('a route', () => {
       matchedBlocks: 7,
       totalBlocks: 10,
       offGpu: { cpu: 0, storage: 0 },
-      tokens: { prompt: 3, blockSizeTokens: 16, gpu: 96, cpu: 0, storage: 0 },
+      tokens: { space: 'engine', prompt: 3, blockSizeTokens: 16, gpu: 96, cpu: 0, storage: 0 },
     });
   });
 

@@ -71,7 +71,7 @@ export function aRoutedDecision(given: Partial<RoutedDecision> = {}): RoutedDeci
     matchedBlocks: 3,
     totalBlocks: 4,
     offGpu: { cpu: 0, storage: 0 },
-    tokens: { prompt: 70, blockSizeTokens: 16, gpu: 48, cpu: 0, storage: 0 },
+    tokens: { space: 'engine', prompt: 70, blockSizeTokens: 16, gpu: 48, cpu: 0, storage: 0 },
     ...given,
   };
 }

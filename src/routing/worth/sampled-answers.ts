@@ -55,8 +55,8 @@ export interface FollowedAnswer {
   ended(): void;
 }
 
-/** `/v1/responses` says that it has begun before the engine has. */
-const BEGUN = { '/v1/responses': 'response.output_item.added' } as const satisfies Record<string, string>;
+/** `/v1/responses` says that it has begun before the engine has: this event comes with the first token. */
+const FIRST_ITEM = 'response.output_item.added';
 
 export class SampledAnswers {
   readonly #options: SampledAnswersOptions;
@@ -123,8 +123,8 @@ type Begun =
   | { readonly kind: 'error_status' | 'not_shown' };
 
 function saysSomething(path: string, part: Uint8Array): boolean {
-  const word = (BEGUN as Readonly<Record<string, string>>)[path];
-  return word === undefined || Buffer.from(part.buffer, part.byteOffset, part.length).includes(word);
+  if (path !== '/v1/responses') return true;
+  return Buffer.from(part.buffer, part.byteOffset, part.length).includes(FIRST_ITEM);
 }
 
 function compared({ tokens }: RoutedDecision, promptTokens: number, reportedTokens: number): AnswerOutcome {

@@ -29,7 +29,14 @@ describe('the control share', () => {
     bench.load.begin(b);
     const { pod, matchedBlocks, totalBlocks, tokens } = routed(await control());
     assert.deepEqual([pod, matchedBlocks, totalBlocks], [c, 1, 10]);
-    assert.deepEqual(tokens, { prompt: 170, blockSizeTokens: 16, gpu: 16, cpu: 0, storage: 0 });
+    assert.deepEqual(tokens, {
+      space: 'engine',
+      prompt: 170,
+      blockSizeTokens: 16,
+      gpu: 16,
+      cpu: 0,
+      storage: 0,
+    });
   });
 
   it('is remembered as any other prompt: what its pod computes is there', async () => {

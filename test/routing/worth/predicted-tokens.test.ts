@@ -46,6 +46,13 @@ const rows: readonly [
 describe('the tokens that a pod is expected not to compute', () => {
   for (const [what, prompt, held, gpu, cpu, storage] of rows) {
     it(`are ${what}`, () =>
-      assert.deepEqual(predictedTokens(prompt, held, 1), { prompt, blockSizeTokens: 16, gpu, cpu, storage }));
+      assert.deepEqual(predictedTokens({ space: 'engine', ids: new Uint32Array(prompt) }, held, 1), {
+        space: 'engine',
+        prompt,
+        blockSizeTokens: 16,
+        gpu,
+        cpu,
+        storage,
+      }));
   }
 });
