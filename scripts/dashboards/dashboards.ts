@@ -13,9 +13,12 @@ export const BOARDS: readonly Board[] = [OVERVIEW, ROUTING, EVENTS, TOKENIZER, P
 /** Path → text. */
 export function dashboardFiles(): Readonly<Record<string, string>> {
   return Object.fromEntries(
-    BOARDS.map(board => [pathOf(board), `${JSON.stringify(dashboardOf(board), null, 2)}\n`]),
+    BOARDS.map(board => [pathOf(board), `${JSON.stringify(dashboardOf(board), inSight, 2)}\n`]),
   );
 }
+
+/** The SDK puts links and annotations into a menu of their own unless this is left out. */
+const inSight = (_: string, value: unknown) => (value === 'inControlsMenu' ? undefined : value);
 
 const pathOf = ({ uid }: Board) =>
   fileURLToPath(new URL(`../../deploy/grafana/${uid}.json`, import.meta.url));

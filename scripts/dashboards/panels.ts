@@ -91,19 +91,28 @@ export function number(title: string, asked: PanelAsked): StatBuilder {
   return common(builder, title, asked);
 }
 
-/** One row per value of a label that all queries have; the legends are the columns' titles. */
-export function table(title: string, asked: PanelAsked): TableBuilder {
+export interface TableAsked extends PanelAsked {
+  /** Label → title of its column. A query with the name of a label is there for that label: what it counts is not shown. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** One row per value of a label that all queries have; the names of queries are the titles of columns. */
+export function table(title: string, asked: TableAsked): TableBuilder {
   const builder = new TableBuilder().span(asked.width ?? 24).height(10);
-  const columns = Object.keys(asked.queries).map((name, i) => [`Value #${refId(i)}`, name]);
   common(builder, title, { ...asked, queries: {} });
-  for (const [i, expression] of Object.values(asked.queries).entries())
+  const renameByName: Record<string, string> = { ...asked.labels };
+  const excludeByName: Record<string, true> = { Time: true };
+  for (const [i, [name, expression]] of Object.entries(asked.queries).entries()) {
     builder.withTarget(
       new DataqueryBuilder().refId(refId(i)).expr(expression).instant().format(PromQueryFormat.Table),
     );
-  return builder.withTransformation({ id: 'merge', options: {} }).withTransformation({
-    id: 'organize',
-    options: { excludeByName: { Time: true }, renameByName: Object.fromEntries(columns) },
-  });
+    const column = `Value #${refId(i)}`;
+    if (name in asked.labels) excludeByName[column] = true;
+    else renameByName[column] = name;
+  }
+  return builder
+    .withTransformation({ id: 'merge', options: {} })
+    .withTransformation({ id: 'organize', options: { excludeByName, renameByName } });
 }
 
 function common<Builder extends Panel>(builder: Builder, title: string, asked: PanelAsked): Builder {

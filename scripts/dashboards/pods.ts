@@ -61,8 +61,9 @@ export const PODS: Board = {
         },
         unit: 'short',
         alert: 'WarmroutePodFailing',
+        labels: { pod: 'Pod', state: 'Health' },
         queries: {
-          Health: gauge('max', podHealth, { by: ['pod', 'state'] }),
+          state: gauge('max', podHealth, { by: ['pod', 'state'] }),
           'In flight': gauge('sum', inFlight, { by: ['pod'] }),
           'Requests per second': rate(picks, { by: ['pod'] }),
           'Blocks held': `sum by (pod) (${gauge('max', METRICS.publisherBlocks, { by: ['pod', 'rank'] })})`,
