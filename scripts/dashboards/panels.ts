@@ -31,7 +31,7 @@ import type { AlertName } from '../alerts.ts';
 /** Grafana's names of units. */
 export type Unit =
   | ('s' | 'percentunit' | 'bytes' | 'short' | 'dtdurations')
-  | ('reqps' | 'suffix: tokens/s' | 'suffix: blocks/s' | 'suffix: /s' | 'suffix: s/s');
+  | ('reqps' | 'suffix: tokens/s' | 'suffix: blocks/s' | 'suffix: /s');
 
 /** From which value on it is worth a look, and from which one on it is wrong. `falling`: below these values. */
 export interface Limits {

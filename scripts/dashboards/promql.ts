@@ -46,7 +46,7 @@ export function growth<const Metric extends Counter>(
 
 /** A gauge, over all routers. */
 export function gauge<const Metric extends Gauge>(
-  how: 'sum' | 'max' | 'min' | 'avg',
+  how: 'sum' | 'max' | 'min',
   metric: Metric,
   { by, where }: Asked<Metric> = {},
 ): string {

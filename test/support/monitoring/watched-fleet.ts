@@ -126,8 +126,9 @@ export class WatchedFleet {
     const hello = connect(ofFile.server.grpcPort, '127.0.0.1', () =>
       hello.write(Buffer.from('1603010200', 'hex')),
     );
-    strangers.push(hello, ...[1, 2, 3].map(() => connect(ofCluster.server.grpcPort, '127.0.0.1')));
-    for (const socket of strangers) socket.on('error', () => {});
+    const callers = [hello, ...[1, 2, 3].map(() => connect(ofCluster.server.grpcPort, '127.0.0.1'))];
+    for (const socket of callers) socket.on('error', () => {});
+    strangers.push(...callers);
     // Seldom: each time the router waits longer before it asks again.
     if (this.#round % 12 === 4) this.#breakApiServer();
     await certify();
