@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { type CacheState, createCacheState } from './cache/cache-state.ts';
 import { binding, hostAndPort } from './composition/addresses.ts';
 import { createConfirmations } from './composition/confirming.ts';
+import { createDecisionLog, createDryRuns } from './composition/deciding.ts';
 import { startDiscovery } from './composition/discovering.ts';
 import { readEngineAccess } from './composition/engine-access.ts';
 import { createEngineMetrics } from './composition/engine-loads.ts';
@@ -19,9 +20,11 @@ import { HealthPoller, type HealthPollerOptions } from './engine-api/health-poll
 import { Engines } from './engines/engines.ts';
 import { type PodKeeper, PodLives } from './engines/pod-lives.ts';
 import { EventFeed, type FeedFact, type PublisherReport } from './events/event-feed.ts';
+import type { ExchangeOptions } from './extproc/exchange.ts';
 import { PodsHealth } from './health/pods-health.ts';
 import { Listeners } from './listeners.ts';
 import { startAdmin } from './ops/admin/admin.ts';
+import { decisionRoutes } from './ops/admin/decision-routes.ts';
 import { statusRoutes } from './ops/admin/status-routes.ts';
 import { reportConfirmations } from './ops/confirmation-report.ts';
 import { reportFamilies, shownWith } from './ops/families/families.ts';
@@ -223,13 +226,16 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     const scrapeReport = reportScrapes(instruments, log);
     const engineMetrics = createEngineMetrics(config, { scheme, ca: access.ca, onFact: scrapeReport.hear });
     stops.push(() => engineMetrics.stop());
+    const decisions = createDecisionLog(config, unexpected('the decision stands'));
     const worth = measureWorth(config, {
       ...{ metrics, instruments, engineMetrics },
       random: parts.random ?? Math.random,
     });
-    const { tracer } = telemetry;
-    const observed = createObserver({ tracer, instruments, log, worth: worth.report, usesKvEvents });
-    const route = createReadPath(config, {
+    const observed = createObserver({
+      ...{ tracer: telemetry.tracer, instruments, log, usesKvEvents, decisions },
+      worth: worth.report,
+    });
+    const { route, dryRun } = createReadPath(config, {
       ...{ observed, registry, cache, hasher, tokenizer, health, load, responses },
       ...{ engineMetrics, confirmations, worth },
     });
@@ -269,33 +275,55 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     });
     stops.push(() => discovery.stop());
 
+    const exchange: ExchangeOptions = {
+      maxBodyBytes: config.maxBodyBytes,
+      debugHeaders: config.debugHeaders ? 'allowed' : 'off',
+      targetHeaders: config.targetHeaders,
+      ruleOf: pathRules(config.allowedPaths, () => responses.followsAny),
+      destinationEndpoints: config.fallbackEndpoints,
+      priorityHeader: config.priorityHeader,
+      serverOf: (picked, servedBy) => health.serverOf(picked, servedBy),
+      models: () => registry.models(),
+      watchNext: () => health.watchNext(),
+      sampleNext: worth.sampleNext,
+      keepsSession: text => asksFor('session-affinity', text, config.strategy),
+      newRequestId: randomUUID,
+    };
+    const status = statusRoutes({
+      metrics: ({ response }) => metrics.answer(response),
+      version: VERSION,
+      isReady: () => readinessIn(phase, { registry, warmup, feed, discovery }),
+      models: () => registry.models(),
+      publishers: () => [
+        ...engines.snapshot(),
+        ...feed.unfollowed.map(pod => ({ pod, state: 'not_followed' })),
+      ],
+      pods: () =>
+        registry.pods().map(pod => ({
+          ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model },
+          ...(registry.isUnready(pod.name) && { unready: true }),
+          ...health.reportOf(pod),
+          inFlight: load.running(pod),
+          tokenizer: tokenizerReport.stateOf(pod.name),
+          ...confirmations?.countsOf(pod.name),
+          ports: engines.portsOf(pod.name),
+          engine: engineMetrics.shownLoadOf(pod.name),
+        })),
+    });
     const admin = await binding(
       SETTINGS.adminAddress,
       startAdmin({
         ...hostAndPort(config.adminAddress),
         operators: config.adminDebug ? 'everyone' : 'loopback',
         hosts: config.adminHosts ?? [],
-        routes: statusRoutes({
-          metrics: ({ response }) => metrics.answer(response),
-          version: VERSION,
-          isReady: () => readinessIn(phase, { registry, warmup, feed, discovery }),
-          models: () => registry.models(),
-          publishers: () => [
-            ...engines.snapshot(),
-            ...feed.unfollowed.map(pod => ({ pod, state: 'not_followed' })),
-          ],
-          pods: () =>
-            registry.pods().map(pod => ({
-              ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model },
-              ...(registry.isUnready(pod.name) && { unready: true }),
-              ...health.reportOf(pod),
-              inFlight: load.running(pod),
-              tokenizer: tokenizerReport.stateOf(pod.name),
-              ...confirmations?.countsOf(pod.name),
-              ports: engines.portsOf(pod.name),
-              engine: engineMetrics.shownLoadOf(pod.name),
-            })),
-        }),
+        routes: [
+          ...status,
+          ...decisionRoutes({
+            recent: (filter, limit) => decisions.recent(filter, limit),
+            defaultMode: config.unsaidBodyMode,
+            dryRun: createDryRuns({ config, exchange, health, decide: dryRun }),
+          }),
+        ],
       }),
     );
     stops.push(() => admin.stop());
@@ -311,20 +339,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
           FULL_DUPLEX_STREAMED: config.bodyTimeoutMs,
         },
         maxBufferedBytes: config.maxBufferedBytes,
-        exchange: {
-          maxBodyBytes: config.maxBodyBytes,
-          debugHeaders: config.debugHeaders ? 'allowed' : 'off',
-          targetHeaders: config.targetHeaders,
-          ruleOf: pathRules(config.allowedPaths, () => responses.followsAny),
-          destinationEndpoints: config.fallbackEndpoints,
-          priorityHeader: config.priorityHeader,
-          serverOf: (picked, servedBy) => health.serverOf(picked, servedBy),
-          models: () => registry.models(),
-          watchNext: () => health.watchNext(),
-          sampleNext: worth.sampleNext,
-          keepsSession: text => asksFor('session-affinity', text, config.strategy),
-          newRequestId: randomUUID,
-        },
+        exchange,
         onFact: reportDoor(instruments, log),
         onUnexpected: unexpected('the request went on unrouted'),
       },

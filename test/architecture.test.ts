@@ -55,8 +55,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'pods',
     'tls/server-identity',
     'kubernetes/kubernetes',
+    'explain',
   ],
   simulator: ['domain'],
+  explain: ['domain', 'routing/route', 'prompt/paths', 'printable', 'bounded-body'],
   smoke: ['time', 'printable', 'bounded-body'],
   migration: ['aside', 'printable', 'settings'],
   engines: [
@@ -74,7 +76,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   composition: [
     ...['config', 'settings', 'domain', 'time', 'slots', 'listeners', 'strategies'],
     ...['cache', 'engine-api', 'events', 'extproc', 'health', 'kubernetes', 'pods', 'prompt', 'routing'],
-    ...['tls', 'ops'],
+    ...['tls', 'ops', 'explain'],
   ],
   serve: [
     ...['composition', 'config', 'settings', 'domain', 'time', 'listeners', 'strategies', 'version'],
@@ -93,6 +95,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'simulator',
     'smoke',
     'migration',
+    'domain',
+    'explain',
   ],
   main: ['commands'],
 };
@@ -132,7 +136,13 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   'grpc-health-check': ['extproc/health'],
   pkijs: ['tls/self-signed'],
   asn1js: ['tls/self-signed'],
-  undici: ['prompt/engine/http', 'engine-api/probe', 'kubernetes/client', 'smoke/client'],
+  undici: [
+    'prompt/engine/http',
+    'engine-api/probe',
+    'kubernetes/client',
+    'smoke/client',
+    'explain/admin-client',
+  ],
   'lru-cache': [
     'prompt/engine/token-cache',
     'prompt/engine/remote-tokenizer',
@@ -144,9 +154,17 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   'gpt-tokenizer': ['prompt/local-tokenizer', 'simulator/tokenizer'],
   pino: ['ops/log/log'],
   'prom-client': ['ops/metrics/metrics', 'ops/metrics/read-metrics', 'ops/metrics/exposition'],
-  commander: ['commands/command-line', 'commands/engine', 'commands/smoke', 'commands/migrate-from-aibrix'],
+  commander: [
+    'commands/command-line',
+    'commands/engine',
+    'commands/smoke',
+    'commands/explain',
+    'commands/option-values',
+    'commands/migrate-from-aibrix',
+  ],
   yaml: ['pods/pods-file', 'kubernetes/kubeconfig', 'migration/manifests', 'migration/report'],
   zod: [
+    'ops/admin/dry-run-request',
     'settings/setting',
     'settings/values',
     'pods/pods-file',

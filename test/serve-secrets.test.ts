@@ -217,7 +217,16 @@ describe('the server writes no prompt, key, token, cookie or salt into its log, 
 
   async function assertNothingIsTold({ server }: Served): Promise<void> {
     const shown: string[] = [];
-    for (const path of ['/metrics', '/debug/pods', '/debug/publishers', '/v1/models', '/readyz'])
+    for (const path of [
+      ...[
+        '/metrics',
+        '/debug/pods',
+        '/debug/publishers',
+        '/debug/decisions?limit=500',
+        '/v1/models',
+        '/readyz',
+      ],
+    ])
       shown.push((await adminPage(server, path)).text);
     await server.stop();
     assert.isNotEmpty(exporter.spans);

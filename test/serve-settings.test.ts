@@ -137,6 +137,7 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
   adminAddress: elsewhere('test/serve-lifecycle.test.ts'),
   adminDebug: elsewhere('test/serve.test.ts'),
   adminHosts: elsewhere('test/serve.test.ts'),
+  showPrompts: elsewhere('test/serve-decisions.test.ts'),
   debugHeaders: elsewhere('test/e2e/target-headers.test.ts'),
   targetHeaders: elsewhere('test/e2e/target-headers.test.ts'),
 

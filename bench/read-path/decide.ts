@@ -13,6 +13,7 @@ import { START } from '../../src/prefix-index/prefix-index.ts';
 import type { RunIndex } from '../../src/prefix-index/run-index.ts';
 import { BlockHasher } from '../../src/prompt/blocks.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
+import { Turns } from '../../src/routing/choice/turns.ts';
 import { Load } from '../../src/routing/load.ts';
 import { createPicker } from '../../src/routing/policy.ts';
 import { createPrefixLookup } from '../../src/routing/prefix-lookup.ts';
@@ -116,6 +117,7 @@ const route = createRoute({
   }),
   history: new PromptHistory({ maxEntries: 1, timeToLiveMs: 1, seed: SEED, now: () => performance.now() }),
   confirmations: undefined,
+  turns: new Turns(),
   responses: new ResponseOwners({ maxResponses: 1, now: () => 0 }),
   pick: createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
   engineLoad: () => ({ kind: 'unknown', why: 'not_asked' }),

@@ -5,7 +5,7 @@
 import type { Decision, RoutedDecision } from '../domain.ts';
 import { type Endpoint, endpointOf, uses } from '../domain.ts';
 import { sessionIdOf } from '../routing/route.ts';
-import type { BodyLease } from './body-memory.ts';
+import type { BodyLease } from './body/body-memory.ts';
 import * as name from './headers.ts';
 import type { Incoming, Modes, ResponseMessage } from './incoming.ts';
 import * as reply from './replies.ts';

@@ -23,8 +23,8 @@ import type {
   Server,
   Visibility,
 } from '../routing/route.ts';
-import type { BodyLease } from './body-memory.ts';
-import { GatheredBody } from './gathered-body.ts';
+import type { BodyLease } from './body/body-memory.ts';
+import { GatheredBody } from './body/gathered-body.ts';
 import * as name from './headers.ts';
 import type { Modes, RequestMessage } from './incoming.ts';
 import { modelAnswer, modelListAnswer } from './model-list.ts';

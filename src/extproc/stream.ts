@@ -1,7 +1,7 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { Route, RouteOutcome } from '../routing/route.ts';
-import type { BodyMemory } from './body-memory.ts';
+import type { BodyMemory } from './body/body-memory.ts';
 import { type Action, Exchange, type ExchangeOptions, type HeldMode, type SettledFact } from './exchange.ts';
 import { readMessage, readModes, type UnsaidMode } from './incoming.ts';
 import type { WireRequest, WireResponse } from './wire.ts';

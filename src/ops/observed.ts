@@ -17,10 +17,13 @@ import {
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import type { Decision, Reason, RoutedDecision } from '../domain.ts';
 import { labelOf } from '../domain.ts';
+import type { DecisionRecorder } from '../explain/decision-log.ts';
+import { keptDecision } from '../explain/kept-decision.ts';
 import type { Tokenizer } from '../prompt/tokenizer.ts';
 import type { Picker } from '../routing/policy.ts';
 import type { PrefixHasher, PrefixLookup } from '../routing/prefix-lookup.ts';
 import type { Route, RouteOutcome, RouteParts } from '../routing/route.ts';
+import { wallClock } from '../time.ts';
 import type { Stage } from './instruments/decisions.ts';
 import type { Instruments } from './instruments/instruments.ts';
 import type { Logger } from './log/log.ts';
@@ -34,6 +37,7 @@ export interface ObserverParts {
   readonly worth: Pick<WorthReport, 'decided'>;
   /** AIBrix's label `using_kv_sync`. */
   readonly usesKvEvents: boolean;
+  readonly decisions: DecisionRecorder;
 }
 
 /** What AIBrix calls the ways to select a pod; reasons that it has no word for fell back to the least loaded pod. */
@@ -95,7 +99,8 @@ const carrier = {
 
 export type Observer = ReturnType<typeof createObserver>;
 
-export function createObserver({ tracer, instruments, log, worth, usesKvEvents }: ObserverParts) {
+export function createObserver(parts: ObserverParts) {
+  const { tracer, instruments, log, worth, usesKvEvents, decisions } = parts;
   const propagator = new W3CTraceContextPropagator();
   const using_kv_sync = String(usesKvEvents);
   // A dead tokenizer, or a client that does not stop, must not bury everything else.
@@ -123,15 +128,30 @@ export function createObserver({ tracer, instruments, log, worth, usesKvEvents }
     if (failure !== undefined) instruments.aibrix.errors.add(1, { model, reason: failure, using_kv_sync });
   }
 
-  /** Counts the request when it is over, by how it was answered. */
-  function countedAtEnd(outcome: RouteOutcome, { model }: RoutedDecision): RouteOutcome {
+  /**
+   * Counts the request when it is over, by how it was answered, and takes down who served it.
+   * @param kept the number of its decision
+   */
+  function countedAtEnd(
+    outcome: RouteOutcome,
+    { model }: RoutedDecision,
+    { kept, startedAt }: { readonly kept: number; readonly startedAt: number },
+  ): RouteOutcome {
     let status = 'unseen';
     let isOver = false;
     return {
       ...outcome,
+      // What the decision was made of is not needed for as long as the answer lasts.
+      course: undefined,
       answered(answer, encoding) {
         status = String(answer.status);
-        outcome.answered(answer, encoding);
+        const server = outcome.answered(answer, encoding);
+        decisions.served(kept, {
+          status: answer.status || 0,
+          pod: server?.name ?? answer.servedBy ?? 'unknown',
+          firstByteMs: Math.round(performance.now() - startedAt),
+        });
+        return server;
       },
       release() {
         outcome.release();
@@ -203,8 +223,12 @@ export function createObserver({ tracer, instruments, log, worth, usesKvEvents }
             span.end();
             throw error;
           });
-          const { decision } = outcome;
-          const tookSeconds = (performance.now() - started) / 1000;
+          const { decision, course } = outcome;
+          const tookMs = performance.now() - started;
+          const tookSeconds = tookMs / 1000;
+          const kept = decisions.add(
+            keptDecision({ request, traceId: ids.traceId, atMs: wallClock(), decision, course, tookMs }),
+          );
           instruments.decisionSeconds.record(tookSeconds, { outcome: outcomeOf(decision) });
           if (decision.kind === 'rejected') {
             instruments.rejections.add(1, { kind: decision.error.kind });
@@ -235,7 +259,9 @@ export function createObserver({ tracer, instruments, log, worth, usesKvEvents }
             if (!isTold) log.debug(fields, 'request routed');
           }
           span.end();
-          return decision.kind === 'routed' ? countedAtEnd(outcome, decision) : outcome;
+          return decision.kind === 'routed'
+            ? countedAtEnd(outcome, decision, { kept, startedAt: started })
+            : outcome;
         });
       };
     },
@@ -282,7 +308,7 @@ export function createObserver({ tracer, instruments, log, worth, usesKvEvents }
       return (strategy, snapshot) =>
         stage('decide', () => {
           const chosen = pick(strategy, snapshot);
-          if (chosen.imbalanced) {
+          if (chosen.comparison.kind === 'prefix' && chosen.comparison.imbalanced) {
             const { model } = snapshot.pods[chosen.index]!;
             instruments.aibrix.imbalances.add(1, { model, using_kv_sync });
           }

@@ -2,6 +2,7 @@ import type { CacheState } from '../cache/cache-state.ts';
 import { multiPartMatch } from '../cache/multi-part-match.ts';
 import type { BlockChain, BlockForm, CacheContext, HolderId, Pod, TokenSpace, Tokens } from '../domain.ts';
 import { type BlockHasher, lookaheadOf, mediaExtras } from '../prompt/blocks.ts';
+import { type Clock, monotonicClock } from '../time.ts';
 
 /** How much of one prompt each pod holds: a number per pod, in their order. Valid until the next look-up. */
 export interface PrefixFound {
@@ -13,6 +14,8 @@ export interface PrefixFound {
   readonly blockSizeTokens: Uint32Array;
   /** Of the matched blocks those that are not on the GPU; undefined if all are. */
   readonly offGpu: { readonly cpu: Uint32Array; readonly storage: Uint32Array } | undefined;
+  /** Milliseconds of the look-up that went into hashing the prompt. */
+  readonly hashingMs: number;
   /**
    * Which of the data-parallel ranks behind the address of pod `i` is known to hold the most, as the engine has announced;
    * undefined where there is only one, or none holds anything.
@@ -51,6 +54,7 @@ export interface PrefixLookupParts {
   readonly defaultBlockSizeTokens: Readonly<Record<TokenSpace, number>>;
   /** Of longer prompts only so many blocks from the start are looked up and remembered. */
   readonly maxBlocksPerPrompt: number;
+  readonly now?: Clock;
 }
 
 /** One prompt cut in one form. */
@@ -75,7 +79,7 @@ interface PodList {
 
 /** Cuts a prompt into chains, one per cache model and block size in use, and looks each up in the index. */
 export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
-  const { source, hasher, defaultBlockSizeTokens, maxBlocksPerPrompt } = parts;
+  const { source, hasher, defaultBlockSizeTokens, maxBlocksPerPrompt, now = monotonicClock } = parts;
   const { index, holders, catalog, history } = parts.cache;
   const dropping = catalog.dropsLastBlock;
   const lists = new WeakMap<readonly Pod[], PodList>();
@@ -147,6 +151,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     let offGpu: { cpu: Uint32Array; storage: Uint32Array } | undefined;
 
     history.expire();
+    const startedAt = now();
     for (const cacheModel of cacheModels(prompt, list)) {
       const context = { space: tokens.space, model: cacheModel, salt: prompt.salt };
       const ofModel = blockForms(cacheModel, tokens.space).map(form => ({
@@ -156,6 +161,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       cuts.set(cacheModel, ofModel);
       all.push(...ofModel);
     }
+    const hashingMs = now() - startedAt;
     for (const each of all) look(each);
     if (all.length === 1) {
       totalBlocks.fill(all[0]!.chain.length);
@@ -237,6 +243,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       totalBlocks,
       blockSizeTokens,
       offGpu,
+      hashingMs,
       rankOf: i => {
         const rank = ranks?.best[i] ?? -1;
         return rank >= 0 && hasRanks(pods[i]!) ? rank : undefined;

@@ -1,7 +1,8 @@
 /** What is asked of the read path, and what comes of it. */
-import type { ClientError, Decision } from '../domain.ts';
+import type { ClientError, Decision, Pod } from '../domain.ts';
 import type { Answer, Visibility } from '../health/pods-health.ts';
 import type { Bounds } from './candidates.ts';
+import type { Course } from './choice/course.ts';
 import type { Session } from './policy.ts';
 
 export type { Answer, Server, Visibility } from '../health/pods-health.ts';
@@ -47,11 +48,13 @@ export type Sample = 'sampled' | 'not_sampled';
 
 export interface RouteOutcome {
   readonly decision: Decision;
+  /** How it came about; undefined: not by a choice, or somebody has taken it down already. */
+  readonly course: Course | undefined;
   /**
-   * The response has begun. At most once, before `release`.
+   * The response has begun. At most once, before `release`. Returns who serves it; undefined: no pod that is known.
    * @param encoding default: `plain`
    */
-  answered(answer: Answer, encoding?: AnswerEncoding): void;
+  answered(answer: Answer, encoding?: AnswerEncoding): Pod | undefined;
   /** Takes the body of the answer, if its status is 200, as far as it is wanted. undefined: none of it is. */
   readonly readAnswer: ((part: Uint8Array) => 'more' | 'enough') | undefined;
   /** The exchange is over: ends the request's share of its pod's load. Harmless to repeat; nothing to do where no pod was picked. */
@@ -72,6 +75,6 @@ export function rejected(error: ClientError): RouteOutcome {
   return withoutPod({ kind: 'rejected', error });
 }
 
-export function withoutPod(decision: Decision): RouteOutcome {
-  return { decision, answered: () => {}, readAnswer: undefined, release: () => {} };
+export function withoutPod(decision: Decision, course?: Course): RouteOutcome {
+  return { decision, course, answered: () => undefined, readAnswer: undefined, release: () => {} };
 }

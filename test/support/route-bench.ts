@@ -5,6 +5,7 @@ import { type HealthChange, PodsHealth } from '../../src/health/pods-health.ts';
 import { modelAtStart } from '../../src/prompt/model-at-start.ts';
 import { type PromptRequest, parsePrompt } from '../../src/prompt/request.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
+import { Turns } from '../../src/routing/choice/turns.ts';
 import type { Predicted } from '../../src/routing/confirmations.ts';
 import { Load } from '../../src/routing/load.ts';
 import { createPicker } from '../../src/routing/policy.ts';
@@ -66,6 +67,10 @@ export class RouteBench {
   readonly route = this.create({ random: () => 0 });
 
   create(given: Partial<RouteParts>) {
+    return createRoute(this.partsOf(given));
+  }
+
+  partsOf(given: Partial<RouteParts>): RouteParts {
     const foundOn = (pods: readonly Pod[]): PrefixFound => ({
       matchedBlocks: Uint32Array.from(pods, ({ name }) => this.held[name] ?? 0),
       totalBlocks: Uint32Array.from(pods, () => 10),
@@ -74,6 +79,7 @@ export class RouteBench {
         cpu: Uint32Array.from(pods, ({ name }) => this.offGpu[name]?.cpu ?? 0),
         storage: Uint32Array.from(pods, ({ name }) => this.offGpu[name]?.storage ?? 0),
       },
+      hashingMs: 0,
       rankOf: i => this.ranks[pods[i]!.name],
       hasRank: ({ name }, rank) => (this.rankCounts[name] ?? Number.POSITIVE_INFINITY) > rank,
       chainsFor: () => [],
@@ -87,7 +93,7 @@ export class RouteBench {
       knows: (model: string) => model === 'demo' || model === 'asleep',
       serving: (model: string) => (model === 'demo' ? this.serving : []),
     };
-    return createRoute({
+    return {
       parse: parsePrompt,
       modelAtStart,
       registry,
@@ -108,6 +114,7 @@ export class RouteBench {
       pick: createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
       engineLoad: ({ name }) => this.engineLoads[name] ?? UNKNOWN_LOAD,
       load: this.load,
+      turns: new Turns(),
       drawsControl: () => false,
       samples: this.samples,
       defaultStrategy: aStrategy(),
@@ -115,7 +122,7 @@ export class RouteBench {
       retries: 2,
       deadlineMs: 60_000,
       ...given,
-    });
+    };
   }
 }
 

@@ -12,6 +12,7 @@ function found(
     totalBlocks: second(10),
     blockSizeTokens: second(16),
     offGpu: offGpu && { cpu: second(offGpu.cpu), storage: second(offGpu.storage) },
+    hashingMs: 0,
     rankOf: () => undefined,
     hasRank: () => false,
     chainsFor: () => [],
