@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { type CacheState, createCacheState } from './cache/cache-state.ts';
 import { binding, hostAndPort } from './composition/addresses.ts';
 import { createConfirmations } from './composition/confirming.ts';
-import { createDecisionLog, createDryRun } from './composition/deciding.ts';
+import { createDecisionLog, createDryRuns } from './composition/deciding.ts';
 import { startDiscovery } from './composition/discovering.ts';
 import { readEngineAccess } from './composition/engine-access.ts';
 import { createEngineMetrics } from './composition/engine-loads.ts';
@@ -134,7 +134,6 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       throttle.error(consequence, { err: error }, `unexpected error; ${consequence}`);
     };
     stops.push(reportProcess(instruments));
-    const decisions = createDecisionLog(config);
 
     const registry = new PodRegistry(unexpected('the other parts got the change'));
     const hasher = new BlockHasher(config.hashSeed ?? randomInt(0x100000000));
@@ -227,6 +226,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     const scrapeReport = reportScrapes(instruments, log);
     const engineMetrics = createEngineMetrics(config, { scheme, ca: access.ca, onFact: scrapeReport.hear });
     stops.push(() => engineMetrics.stop());
+    const decisions = createDecisionLog(config, unexpected('the decision stands'));
     const worth = measureWorth(config, {
       ...{ metrics, instruments, engineMetrics },
       random: parts.random ?? Math.random,
@@ -321,7 +321,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
           ...decisionRoutes({
             recent: (filter, limit) => decisions.recent(filter, limit),
             defaultMode: config.unsaidBodyMode,
-            dryRun: createDryRun({ config, exchange, health, decide: dryRun }),
+            dryRun: createDryRuns({ config, exchange, health, decide: dryRun }),
           }),
         ],
       }),

@@ -21,6 +21,8 @@ describe('configuration', () => {
       grpcAddress: '0.0.0.0:50052',
       tls: 'off',
       adminAddress: '0.0.0.0:8080',
+      answerSamplePercent: 1,
+      controlPercent: 0,
       metricFamilies: ['aibrix', 'llm-d'],
       adminDebug: false,
       showPrompts: false,

@@ -13,11 +13,11 @@ import type { Route } from '../routing/route.ts';
 import { Slots } from '../slots.ts';
 import { monotonicClock, wallClock } from '../time.ts';
 
-export function createDecisionLog(config: Config): DecisionLog {
-  return new DecisionLog({ tell: decision => tellDecision(decision, config) });
+export function createDecisionLog(config: Config, onUnexpected: (error: unknown) => void): DecisionLog {
+  return new DecisionLog({ tell: decision => tellDecision(decision, config), onUnexpected });
 }
 
-export interface DryRunParts {
+export interface DryRunsParts {
   readonly config: Config;
   /** The door's, as for real requests. */
   readonly exchange: ExchangeOptions;
@@ -29,7 +29,7 @@ export interface DryRunParts {
 /** Each may hold a prompt, and asks the engines' tokenizers. */
 const AT_ONCE = 4;
 
-export function createDryRun({ config, exchange, health, decide }: DryRunParts): DecisionPages['dryRun'] {
+export function createDryRuns({ config, exchange, health, decide }: DryRunsParts): DecisionPages['dryRun'] {
   const slots = new Slots(AT_ONCE);
   const options: ExchangeOptions = {
     ...exchange,

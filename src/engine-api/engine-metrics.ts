@@ -115,16 +115,16 @@ export class EngineMetrics {
     return this.#unlessStale(followed.load, this.#intervalMs());
   }
 
-  /** Somebody looks at what is made of it: for some minutes pods are asked now and then, as if their load were to be shown. */
-  lookedAt(): void {
-    this.#lookedAtMs = this.#options.now();
-    for (const followed of this.#followed.values()) this.#begin(followed);
-  }
-
   /** What a decision would be made by, without asking for it. */
   peekLoadOf(pod: Pod): EngineLoad {
     const followed = this.#followed.get(pod.name);
     return followed === undefined ? NOT_ASKED : this.#unlessStale(followed.load, this.#intervalMs());
+  }
+
+  /** Somebody looks at what is made of it: for some minutes pods are asked now and then, as if their load were to be shown. */
+  lookedAt(): void {
+    this.#lookedAtMs = this.#options.now();
+    for (const followed of this.#followed.values()) this.#begin(followed);
   }
 
   /** To be shown: what is known without asking for it. */

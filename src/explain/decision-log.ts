@@ -4,6 +4,8 @@ import type { DecisionRecord, ServedRecord } from './record.ts';
 export interface DecisionLogOptions {
   /** Puts a decision into words. Called for those that somebody asks for. */
   readonly tell: (decision: KeptDecision) => DecisionRecord;
+  /** A listener threw. The others were told, and the decision stands. */
+  readonly onUnexpected: (error: unknown) => void;
   readonly maxDecisions?: number;
   readonly maxBytes?: number;
 }
@@ -35,6 +37,7 @@ export const MAX_BYTES = 32 << 20;
 /** The last decisions, newest first, bounded in number and bytes. */
 export class DecisionLog implements DecisionRecorder {
   readonly #tell: DecisionLogOptions['tell'];
+  readonly #onUnexpected: DecisionLogOptions['onUnexpected'];
   readonly #maxDecisions: number;
   readonly #maxBytes: number;
   /** By number, modulo their most. */
@@ -45,8 +48,14 @@ export class DecisionLog implements DecisionRecorder {
   #bytes = 0;
   readonly #listeners = new Set<(record: DecisionRecord) => void>();
 
-  constructor({ tell, maxDecisions = MAX_DECISIONS, maxBytes = MAX_BYTES }: DecisionLogOptions) {
+  constructor({
+    tell,
+    onUnexpected,
+    maxDecisions = MAX_DECISIONS,
+    maxBytes = MAX_BYTES,
+  }: DecisionLogOptions) {
     this.#tell = tell;
+    this.#onUnexpected = onUnexpected;
     this.#maxDecisions = maxDecisions;
     this.#maxBytes = maxBytes;
   }
@@ -108,8 +117,20 @@ export class DecisionLog implements DecisionRecorder {
   }
 
   #announce(decision: KeptDecision): void {
-    const record = this.#tell(decision);
-    for (const listener of this.#listeners) listener(record);
+    try {
+      const record = this.#tell(decision);
+      for (const listener of this.#listeners) this.#inform(listener, record);
+    } catch (error) {
+      this.#onUnexpected(error);
+    }
+  }
+
+  #inform(listener: (record: DecisionRecord) => void, record: DecisionRecord): void {
+    try {
+      listener(record);
+    } catch (error) {
+      this.#onUnexpected(error);
+    }
   }
 }
 

@@ -145,13 +145,13 @@ function comparisonSteps(decision: RoutedDecision, considered: Considered, limit
         ...steps,
         `x-aibrix-session-key leads to ${pod.name}, by its hash among the candidates’ addresses.`,
       ];
-    case 'no_session':
-      steps.push('The request names no session of one of the candidates.');
-      break;
     case 'control':
       steps.push(
-        'The request is of the share that is balanced as if nothing were known of prefixes, to compare with (WARMROUTE_CONTROL_PERCENT).',
+        'Drawn for the control share (WARMROUTE_CONTROL_PERCENT): balanced as if nothing was known of prefixes.',
       );
+      break;
+    case 'no_session':
+      steps.push('The request names no session of one of the candidates.');
   }
   if (pods === 1) return steps;
   const { score } = candidateAt(winner, candidates);

@@ -23,6 +23,7 @@ import type { Tokenizer } from '../prompt/tokenizer.ts';
 import type { Picker } from '../routing/policy.ts';
 import type { PrefixHasher, PrefixLookup } from '../routing/prefix-lookup.ts';
 import type { Route, RouteOutcome, RouteParts } from '../routing/route.ts';
+import { wallClock } from '../time.ts';
 import type { Stage } from './instruments/decisions.ts';
 import type { Instruments } from './instruments/instruments.ts';
 import type { Logger } from './log/log.ts';
@@ -98,7 +99,8 @@ const carrier = {
 
 export type Observer = ReturnType<typeof createObserver>;
 
-export function createObserver({ tracer, instruments, log, worth, usesKvEvents, decisions }: ObserverParts) {
+export function createObserver(parts: ObserverParts) {
+  const { tracer, instruments, log, worth, usesKvEvents, decisions } = parts;
   const propagator = new W3CTraceContextPropagator();
   const using_kv_sync = String(usesKvEvents);
   // A dead tokenizer, or a client that does not stop, must not bury everything else.
@@ -225,7 +227,7 @@ export function createObserver({ tracer, instruments, log, worth, usesKvEvents, 
           const tookMs = performance.now() - started;
           const tookSeconds = tookMs / 1000;
           const kept = decisions.add(
-            keptDecision({ request, traceId: ids.traceId, atMs: Date.now(), decision, course, tookMs }),
+            keptDecision({ request, traceId: ids.traceId, atMs: wallClock(), decision, course, tookMs }),
           );
           instruments.decisionSeconds.record(tookSeconds, { outcome: outcomeOf(decision) });
           if (decision.kind === 'rejected') {

@@ -11,7 +11,8 @@ const LIMITS = { imbalanceRequests: 8, standardDeviationFactor: 1 };
 const NOTHING = { id: undefined, model: undefined, pod: undefined, reason: undefined };
 
 function aLog(options: Partial<DecisionLogOptions> = {}): DecisionLog {
-  return new DecisionLog({ tell: kept => tellDecision(kept, LIMITS), ...options });
+  const onUnexpected = (error: unknown) => assert.fail(String(error));
+  return new DecisionLog({ tell: kept => tellDecision(kept, LIMITS), onUnexpected, ...options });
 }
 
 function aKept(id: string, given: Partial<KeptDecision> = {}): KeptDecision {
@@ -107,6 +108,27 @@ describe('the log of decisions', () => {
     endOther();
     log.add(aKept('c'));
     assert.lengthOf(heard, 2);
+  });
+
+  it('goes on when a listener throws, and tells the others', () => {
+    const errors: unknown[] = [];
+    const log = aLog({ onUnexpected: error => errors.push(error) });
+    let heard = 0;
+    log.onDecision(() => {
+      throw new Error('broken');
+    });
+    log.onDecision(() => void heard++);
+    log.add(aKept('a'));
+    assert.deepEqual([heard, log.size, String(errors)], [1, 1, 'Error: broken']);
+    const untold = aLog({
+      onUnexpected: error => errors.push(error),
+      tell: () => {
+        throw new Error('wordless');
+      },
+    });
+    untold.onDecision(() => {});
+    untold.add(aKept('b'));
+    assert.equal(String(errors.at(-1)), 'Error: wordless');
   });
 
   it('bounds what clients choose', () => {

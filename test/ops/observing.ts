@@ -1,4 +1,5 @@
 /** The read path with an observer around it, and everything that it records. */
+import { assert } from 'chai';
 import type { Decision, RoutedDecision } from '../../src/domain.ts';
 import { DecisionLog } from '../../src/explain/decision-log.ts';
 import { tellDecision } from '../../src/explain/tell.ts';
@@ -105,8 +106,11 @@ export function observing(): Observing {
   const telemetry = testTelemetry();
   const { log, lines } = recordingLog();
   const { tracer, instruments } = telemetry;
+  const decisions = new DecisionLog({
+    tell: kept => tellDecision(kept, LIMITS),
+    onUnexpected: error => assert.fail(String(error)),
+  });
   const worth = reportWorth({ instruments, prefillSecondsPerToken: () => undefined });
-  const decisions = new DecisionLog({ tell: kept => tellDecision(kept, LIMITS) });
   const observer = createObserver({ tracer, instruments, log, worth, usesKvEvents: true, decisions });
   function route(stages: { tokenize?: () => Promise<never>; lookup?: PrefixLookup } = {}): Route {
     const registry = new PodRegistry();
@@ -129,9 +133,9 @@ export function observing(): Observing {
         pick: observer.pick(createPicker(LIMITS)),
         engineLoad: () => UNKNOWN_LOAD,
         load: new Load(),
+        turns: new Turns(),
         drawsControl: () => false,
         samples: { follow: () => undefined },
-        turns: new Turns(),
         defaultStrategy: aStrategy(),
         areFull: undefined,
         retries: 2,

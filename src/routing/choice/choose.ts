@@ -147,7 +147,7 @@ export function createChoice(
     };
     const tokens = input.kind === 'tokens' ? input.tokens.ids.length : undefined;
     const { decision, found, considered } = chosen;
-    const course = { model, tokens, prompt: parts.excerptOf?.(prompt), stages, considered };
+    const course = { model, tokens, prompt: parts.excerptOf?.(prompt) || undefined, stages, considered };
     return follow({ kind: 'pod', decision, course, prompt, input, found }, request);
   };
 
