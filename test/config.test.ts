@@ -26,8 +26,6 @@ describe('configuration', () => {
       metricFamilies: ['aibrix', 'llm-d'],
       adminDebug: false,
       showPrompts: false,
-      controlPercent: 0,
-      answerSamplePercent: 1,
       debugHeaders: false,
       targetHeaders: 'off',
       logLevel: 'info',

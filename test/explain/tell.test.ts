@@ -167,23 +167,6 @@ describe('what is told of a decision', () => {
     ]);
   });
 
-  it('says that a request is of the control share, and who holds its prompt all the same', async () => {
-    bench.held = { b: 7 };
-    busy(b, 1);
-    const record = await told({}, { parts: { drawsControl: () => true } });
-    assert.equal(record.reason, 'control');
-    assert.deepEqual(verdicts(record).toSorted(), [
-      'a: least loaded: 0',
-      'b: busier',
-      'c: equal, another was drawn',
-    ]);
-    assert.equal(record.candidates.find(({ pod }) => pod === 'b')?.matchedBlocks, 7);
-    assert.include(
-      record.policy,
-      'The request is of the share that is balanced as if nothing were known of prefixes, to compare with (WARMROUTE_CONTROL_PERCENT).',
-    );
-  });
-
   const ENGINES = { a: anEngineLoad({ kvUsage: 0.5 }), b: anEngineLoad({ kvUsage: 0.25 }) };
 
   for (const [strategy, scores, words, step] of [
