@@ -309,7 +309,8 @@ describe('decisions, for operators', function () {
     });
   });
 
-  it('have exit codes for scripts, through warmroute explain', async () => {
+  it('have exit codes for scripts, through warmroute explain', async function () {
+    this.timeout(40_000);
     await start();
     const file = bench.path('request.json');
     await writeFile(file, JSON.stringify(BODY));
