@@ -74,7 +74,7 @@ function facts(record) {
     ['Tried next', record.retries?.join(', ')],
     [
       'Served',
-      served && `${served.status} by ${served.pod}, first byte after ${seconds(served.firstByteMs / 1_000)}`,
+      served && `${served.status} by ${served.pod}, answer began after ${seconds(served.answeredMs / 1_000)}`,
     ],
     ['Took', seconds(record.tookMicroseconds / 1e6)],
     ['Trace id', record.traceId],

@@ -32,6 +32,11 @@ export function seconds(value) {
   return longTime(1_000 * value);
 }
 
+/** Of events. Clocks of two hosts, and engines’ timestamps, are no finer. @param {number | null | undefined} value in seconds */
+export function delay(value) {
+  return value != null && Math.abs(value) < 0.001 ? '< 1 ms' : seconds(value);
+}
+
 /** Roughly. @param {number} milliseconds */
 export function longTime(milliseconds) {
   const units = /** @type {const} */ ([

@@ -1,6 +1,6 @@
 /** The table of pods. */
 import { element, Rows, setStyle, setText } from './dom.js';
-import { longTime, percent, seconds, whole } from './format.js';
+import { delay, longTime, percent, whole } from './format.js';
 import { HEALTH_TONES } from './words.js';
 
 /** @import { Now, PodView } from '../src/ops/console/messages.ts' */
@@ -74,7 +74,7 @@ function podRow(view, scale) {
       setText(waiting, whole(pod.engine?.waiting));
       usage.show(percent(pod.engine?.kvUsage), pod.engine?.kvUsage ?? 0);
       setText(blocks, whole(pod.events?.blocks));
-      setText(lag, seconds(pod.events?.lagSeconds));
+      setText(lag, delay(pod.events?.lagSeconds));
       setText(picksCount, whole(pod.picks));
       setText(picksShare, allPicks === 0 ? '' : percent(pod.picks / allPicks));
     },

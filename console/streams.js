@@ -1,6 +1,6 @@
 /** The table of event streams, each with the states that it has been in. */
 import { element, Rows, setStyle, setText } from './dom.js';
-import { clock, longTime, seconds, whole } from './format.js';
+import { clock, delay, longTime, whole } from './format.js';
 import { STREAM_STATES, spaced, streamReason } from './words.js';
 
 /** @import { Now, PublisherView, StateChange, Welcome } from '../src/ops/console/messages.ts' */
@@ -103,7 +103,7 @@ function streamRow({ pod, rank }, read) {
       state.dataset.tone = tone;
       setText(why, publisher.why === null ? means : `${streamReason(publisher.why)}: ${means}`);
       setText(sequence, whole(publisher.sequence));
-      setText(lag, seconds(publisher.lagSeconds));
+      setText(lag, delay(publisher.lagSeconds));
       setText(blocks, whole(publisher.blocks));
       setText(gaps, whole(publisher.gaps));
       setText(replays, whole(publisher.replays));

@@ -124,7 +124,7 @@ describe('decisions, for operators', function () {
       await stream.reply();
       const [{ served, pod } = assert.fail('none')] = await made();
       assert.deepInclude(served, { status: 200, pod: pod! });
-      assert.isAtLeast(served!.firstByteMs, 0);
+      assert.isAtLeast(served!.answeredMs, 0);
       await stream.halfClose();
     });
 

@@ -75,10 +75,10 @@ describe('the log of decisions', () => {
     const log = aLog({ maxDecisions: 2 });
     const [a, b] = [log.add(aKept('a')), log.add(aKept('b'))];
     log.add(aKept('c'));
-    for (const number of [a, b]) log.served(number, { status: 200, pod: 'engine-9', firstByteMs: 12 });
+    for (const number of [a, b]) log.served(number, { status: 200, pod: 'engine-9', answeredMs: 12 });
     const [c, told] = log.recent(NOTHING, 10);
     assert.notProperty(c, 'served');
-    assert.deepEqual(told?.served, { status: 200, pod: 'engine-9', firstByteMs: 12 });
+    assert.deepEqual(told?.served, { status: 200, pod: 'engine-9', answeredMs: 12 });
     assert.deepEqual(ids(log.recent({ ...NOTHING, pod: 'engine-9' }, 10)), ['b']);
   });
 
@@ -92,7 +92,7 @@ describe('the log of decisions', () => {
       },
     });
     for (const id of ['a', 'b', 'c'])
-      log.served(log.add(aKept(id)), { status: 200, pod: 'x', firstByteMs: 1 });
+      log.served(log.add(aKept(id)), { status: 200, pod: 'x', answeredMs: 1 });
     assert.deepEqual([log.recorded, log.size, told], [3, 2, 0]);
   });
 
