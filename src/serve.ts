@@ -4,11 +4,13 @@ import { hostname } from 'node:os';
 import { type CacheState, createCacheState } from './cache/cache-state.ts';
 import { binding, hostAndPort } from './composition/addresses.ts';
 import { createConfirmations } from './composition/confirming.ts';
-import { createDecisionLog, createDryRun } from './composition/deciding.ts';
+import { startConsole } from './composition/console.ts';
+import { createDecisionLog, createDryRuns } from './composition/deciding.ts';
 import { startDiscovery } from './composition/discovering.ts';
 import { readEngineAccess } from './composition/engine-access.ts';
 import { createEngineMetrics } from './composition/engine-loads.ts';
 import { openGrpcPorts } from './composition/grpc-ports.ts';
+import { measureWorth } from './composition/measuring-worth.ts';
 import { createReadPath } from './composition/read-path.ts';
 import { type Phase, readinessIn } from './composition/readiness.ts';
 import { createTokenizer } from './composition/tokenizing.ts';
@@ -33,6 +35,7 @@ import { reportHealth, reportPort } from './ops/health-report.ts';
 import { createInstruments } from './ops/instruments/instruments.ts';
 import { reportKubernetes } from './ops/kubernetes-report.ts';
 import type { Logger } from './ops/log/log.ts';
+import { createLogThrottle } from './ops/log/log-throttle.ts';
 import { createPodLog } from './ops/log/pod-log.ts';
 import { createMetrics } from './ops/metrics/metrics.ts';
 import { createObserver } from './ops/observed.ts';
@@ -51,6 +54,7 @@ import {
 import { reportScrapes } from './ops/scrape-report.ts';
 import { exporterFor, startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { reportTokenizer } from './ops/tokenizer-report.ts';
+import { traceTokenizerCalls } from './ops/tokenizer-spans.ts';
 import { PodRegistry } from './pods/registry.ts';
 import { BlockHasher } from './prompt/blocks.ts';
 import { pathRules } from './prompt/paths.ts';
@@ -72,6 +76,8 @@ export interface ServeParts {
   readonly logLinesDropped?: () => number;
   /** Ends the start: `serve` rejects with its reason, and nothing is left. Without effect afterwards. */
   readonly ending?: AbortSignal;
+  /** What is drawn by: uniform in [0, 1). Default: Math.random. */
+  readonly random?: () => number;
   /** What leads to the Kubernetes API. Default: the process's. */
   readonly environment?: Environment;
 }
@@ -123,13 +129,12 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     stops.push(() => telemetry.stop());
     const metrics = createMetrics(shownWith(config.metricFamilies));
     const instruments = createInstruments(metrics);
+    const throttle = createLogThrottle(log);
     const unexpected = (consequence: string) => (error: unknown) => {
       instruments.unexpected.add(1);
-      log.error({ err: error }, `unexpected error; ${consequence}`);
+      throttle.error(consequence, { err: error }, `unexpected error; ${consequence}`);
     };
     stops.push(reportProcess(instruments));
-    const decisions = createDecisionLog(config);
-    const observed = createObserver({ tracer: telemetry.tracer, instruments, log, usesKvEvents, decisions });
 
     const registry = new PodRegistry(unexpected('the other parts got the change'));
     const hasher = new BlockHasher(config.hashSeed ?? randomInt(0x100000000));
@@ -180,7 +185,9 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     });
 
     const tokenizerReport = reportTokenizer(instruments, log);
-    const tokenizer = parts.tokenizer ?? createTokenizer(config, access, tokenizerReport.hear);
+    const around = traceTokenizerCalls(telemetry.tracer);
+    const tokenizer =
+      parts.tokenizer ?? createTokenizer(config, access, { onCall: tokenizerReport.hear, around });
     stops.push(() => tokenizer.close());
     const load = new Load();
     const responses = new ResponseOwners({
@@ -220,10 +227,26 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     const scrapeReport = reportScrapes(instruments, log);
     const engineMetrics = createEngineMetrics(config, { scheme, ca: access.ca, onFact: scrapeReport.hear });
     stops.push(() => engineMetrics.stop());
+    const decisions = createDecisionLog(config);
+    const worth = measureWorth(config, {
+      ...{ metrics, instruments, engineMetrics },
+      random: parts.random ?? Math.random,
+    });
+    const observed = createObserver({
+      ...{ tracer: telemetry.tracer, instruments, log, usesKvEvents, decisions },
+      worth: worth.report,
+    });
     const { route, dryRun } = createReadPath(config, {
       ...{ observed, registry, cache, hasher, tokenizer, health, load, responses },
-      ...{ engineMetrics, confirmations },
+      ...{ engineMetrics, confirmations, worth },
     });
+
+    const isReady = () => readinessIn(phase, { registry, warmup, feed, discovery });
+    const page = startConsole({
+      ...{ usesKvEvents, isReady, registry, health, load, engineMetrics, feed, facts, cache, instruments },
+      ...{ version: VERSION, decisions, onUnexpected: unexpected('the console goes on') },
+    });
+    stops.push(() => page.stop());
 
     // Who builds on another stands behind it.
     const keepers: readonly PodKeeper[] = [
@@ -240,6 +263,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       { joined: pod => tokenizerReport.joined(pod.name), left: pod => tokenizerReport.left(pod.name) },
       { left: pod => confirmations?.left(pod), changed: () => confirmations?.retain(m => registry.knows(m)) },
       usesKvEvents ? engines : {},
+      page,
       { changed: () => forgetUnservedModels(metrics, registry) },
       {
         changed() {
@@ -270,6 +294,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       serverOf: (picked, servedBy) => health.serverOf(picked, servedBy),
       models: () => registry.models(),
       watchNext: () => health.watchNext(),
+      sampleNext: worth.sampleNext,
       keepsSession: text => asksFor('session-affinity', text, config.strategy),
       newRequestId: randomUUID,
     };
@@ -301,11 +326,12 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
         operators: config.adminDebug ? 'everyone' : 'loopback',
         hosts: config.adminHosts ?? [],
         routes: [
+          ...page.routes,
           ...status,
           ...decisionRoutes({
             recent: (filter, limit) => decisions.recent(filter, limit),
             defaultMode: config.unsaidBodyMode,
-            dryRun: createDryRun({ config, exchange, health, decide: dryRun }),
+            dryRun: createDryRuns({ config, exchange, health, decide: dryRun }),
           }),
         ],
       }),

@@ -169,6 +169,8 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
   bodyTimeoutMs: elsewhere('test/e2e/stalled-bodies.test.ts'),
   maxBufferedBytes: elsewhere('test/e2e/stalled-bodies.test.ts'),
   rememberedResponses: elsewhere('test/serve-responses.test.ts'),
+  controlPercent: elsewhere('test/serve-worth.test.ts'),
+  answerSamplePercent: elsewhere('test/serve-worth.test.ts'),
   grpcIdleMs: elsewhere('test/e2e/idle-connection.test.ts'),
   grpcMaxConnections: elsewhere('test/serve.test.ts'),
   decisionTimeoutMs: elsewhere('test/e2e/deadline.test.ts'),

@@ -122,6 +122,8 @@ const route = createRoute({
   pick: createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
   engineLoad: () => ({ kind: 'unknown', why: 'not_asked' }),
   load: new Load(),
+  drawsControl: () => false,
+  samples: { follow: () => undefined },
   defaultStrategy: { kind: 'single', name: 'prefix-cache', text: 'prefix-cache' },
   areFull: undefined,
   retries: 2,
@@ -151,6 +153,7 @@ async function decideAll(rounds: number): Promise<Float64Array> {
         body: NO_BYTES,
       },
       ...{ labels: undefined, subset: undefined, response: 'unwatched' as const },
+      sample: 'not_sampled' as const,
     };
     const started = performance.now();
     const { decision, release } = await route(

@@ -17,7 +17,7 @@ export function createDecisionLog(config: Config): DecisionLog {
   return new DecisionLog({ tell: decision => tellDecision(decision, config) });
 }
 
-export interface DryRunParts {
+export interface DryRunsParts {
   readonly config: Config;
   /** The door's, as for real requests. */
   readonly exchange: ExchangeOptions;
@@ -29,9 +29,13 @@ export interface DryRunParts {
 /** Each may hold a prompt, and asks the engines' tokenizers. */
 const AT_ONCE = 4;
 
-export function createDryRun({ config, exchange, health, decide }: DryRunParts): DecisionPages['dryRun'] {
+export function createDryRuns({ config, exchange, health, decide }: DryRunsParts): DecisionPages['dryRun'] {
   const slots = new Slots(AT_ONCE);
-  const options = { ...exchange, watchNext: () => health.peekNext() };
+  const options: ExchangeOptions = {
+    ...exchange,
+    watchNext: () => health.peekNext(),
+    sampleNext: () => 'not_sampled',
+  };
 
   return (asked, signal) => slots.run(signal, () => run(asked, signal));
 

@@ -26,6 +26,7 @@ import { retriesFor } from '../routing/retries.ts';
 import { createRoute, type Decide, type Route } from '../routing/route.ts';
 import { type AreFull, createShedding, queueAt } from '../routing/shedding.ts';
 import { monotonicClock } from '../time.ts';
+import type { Worth } from './measuring-worth.ts';
 import { blockSizes, maxBlocksPerPrompt } from './tokenizing.ts';
 
 export interface ReadPathParts {
@@ -39,6 +40,7 @@ export interface ReadPathParts {
   readonly load: Load;
   readonly responses: ResponseOwners;
   readonly engineMetrics: EngineMetrics;
+  readonly worth: Worth;
   /** undefined: engines announce nothing. */
   readonly confirmations: Confirmations | undefined;
 }
@@ -79,6 +81,8 @@ export function createReadPath(config: Config, parts: ReadPathParts): ReadPath {
     engineLoad: pod => engineMetrics.peekLoadOf(pod),
     confirmations: parts.confirmations,
     load,
+    drawsControl: parts.worth.drawsControl,
+    samples: parts.worth.samples,
     defaultStrategy: config.defaultStrategy,
     areFull: sheddingFor(config, pod => queueAt(load.running(pod), engineMetrics.peekLoadOf(pod))),
     retries: retriesFor(config.fallbackEndpoints),

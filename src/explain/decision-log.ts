@@ -43,12 +43,16 @@ export class DecisionLog implements DecisionRecorder {
   #oldest = 0;
   #next = 0;
   #bytes = 0;
-  readonly #listeners = new Set<(record: DecisionRecord) => void>();
 
   constructor({ tell, maxDecisions = MAX_DECISIONS, maxBytes = MAX_BYTES }: DecisionLogOptions) {
     this.#tell = tell;
     this.#maxDecisions = maxDecisions;
     this.#maxBytes = maxBytes;
+  }
+
+  /** How many there were since the start. */
+  get recorded(): number {
+    return this.#next;
   }
 
   get size(): number {
@@ -67,15 +71,12 @@ export class DecisionLog implements DecisionRecorder {
     const number = this.#next++;
     this.#kept[number % this.#maxDecisions] = decision;
     this.#bytes += bytes;
-    if (this.#listeners.size > 0) this.#announce(decision);
     return number;
   }
 
   served(number: number, served: ServedRecord): void {
     if (number < this.#oldest) return;
-    const decision = this.#at(number);
-    decision.served = served;
-    if (this.#listeners.size > 0) this.#announce(decision);
+    this.#at(number).served = served;
   }
 
   /** Newest first, as far as `limit`. */
@@ -92,12 +93,6 @@ export class DecisionLog implements DecisionRecorder {
     return records;
   }
 
-  /** `listener` is told of each decision when it is made, and again when its request is answered. Returns how to end that. */
-  onDecision(listener: (record: DecisionRecord) => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
-  }
-
   #at(number: number): KeptDecision {
     return this.#kept[number % this.#maxDecisions]!;
   }
@@ -105,11 +100,6 @@ export class DecisionLog implements DecisionRecorder {
   #dropOldest(): void {
     this.#bytes -= bytesOf(this.#at(this.#oldest));
     this.#kept[this.#oldest++ % this.#maxDecisions] = undefined;
-  }
-
-  #announce(decision: KeptDecision): void {
-    const record = this.#tell(decision);
-    for (const listener of this.#listeners) listener(record);
   }
 }
 

@@ -145,6 +145,11 @@ function comparisonSteps(decision: RoutedDecision, considered: Considered, limit
         ...steps,
         `x-aibrix-session-key leads to ${pod.name}, by its hash among the candidates’ addresses.`,
       ];
+    case 'control':
+      steps.push(
+        'Drawn for the control share (WARMROUTE_CONTROL_PERCENT): balanced as if nothing was known of prefixes.',
+      );
+      break;
     case 'no_session':
       steps.push('The request names no session of one of the candidates.');
   }

@@ -89,7 +89,7 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
           if (!isClosed && !call.write(action.reply)) call.pause();
           break;
         case 'answered':
-          outcome?.answered(action.answer);
+          outcome?.answered(action.answer, action.encoding);
           break;
         case 'answer_body':
           if (outcome?.readAnswer?.(action.part) !== 'more') exchange?.answerRead();

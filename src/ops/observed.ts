@@ -16,22 +16,25 @@ import {
 } from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import type { Decision, Reason, RoutedDecision } from '../domain.ts';
-import { endpointOf, labelOf } from '../domain.ts';
+import { labelOf } from '../domain.ts';
 import type { DecisionRecorder } from '../explain/decision-log.ts';
 import { keptDecision } from '../explain/kept-decision.ts';
 import type { Tokenizer } from '../prompt/tokenizer.ts';
 import type { Picker } from '../routing/policy.ts';
 import type { PrefixHasher, PrefixLookup } from '../routing/prefix-lookup.ts';
 import type { Route, RouteOutcome, RouteParts } from '../routing/route.ts';
+import { wallClock } from '../time.ts';
 import type { Stage } from './instruments/decisions.ts';
 import type { Instruments } from './instruments/instruments.ts';
 import type { Logger } from './log/log.ts';
 import { createLogThrottle } from './log/log-throttle.ts';
+import type { WorthReport } from './worth-report.ts';
 
 export interface ObserverParts {
   readonly tracer: Tracer;
   readonly instruments: Instruments;
   readonly log: Logger;
+  readonly worth: Pick<WorthReport, 'decided'>;
   /** AIBrix's label `using_kv_sync`. */
   readonly usesKvEvents: boolean;
   readonly decisions: DecisionRecorder;
@@ -62,6 +65,7 @@ const TROUBLES: Partial<Record<Reason, string>> = {
   too_intricate: 'the body has too many values to be parsed while others wait',
 };
 
+const REJECTED = 'request rejected';
 const UNSCORED =
   'a strategy is not heard: too few engines have said lately what it compares (their /metrics; docs/strategies.md)';
 
@@ -79,6 +83,15 @@ const UNASKED: ReadonlySet<Reason> = new Set<Reason>([
   ] as const),
 ]);
 
+/** OpenTelemetry's words for what an endpoint does (GenAI semantic conventions); it has none for the others. */
+const OPERATIONS: ReadonlyMap<string, string> = new Map([
+  ['/v1/chat/completions', 'chat'],
+  ['/v1/messages', 'chat'],
+  ['/v1/responses', 'chat'],
+  ['/v1/completions', 'text_completion'],
+  ['/v1/embeddings', 'embeddings'],
+]);
+
 const carrier = {
   get: (headers: Readonly<Record<string, string>>, key: string) => headers[key],
   keys: (headers: Readonly<Record<string, string>>) => Object.keys(headers),
@@ -86,7 +99,8 @@ const carrier = {
 
 export type Observer = ReturnType<typeof createObserver>;
 
-export function createObserver({ tracer, instruments, log, usesKvEvents, decisions }: ObserverParts) {
+export function createObserver(parts: ObserverParts) {
+  const { tracer, instruments, log, worth, usesKvEvents, decisions } = parts;
   const propagator = new W3CTraceContextPropagator();
   const using_kv_sync = String(usesKvEvents);
   // A dead tokenizer, or a client that does not stop, must not bury everything else.
@@ -104,6 +118,7 @@ export function createObserver({ tracer, instruments, log, usesKvEvents, decisio
     recordMatched(model, 'cpu', cpu);
     recordMatched(model, 'storage', storage);
     instruments.promptBlocks.add(totalBlocks, { model });
+    worth.decided(decision);
     if (strategy !== 'prefix-cache' || UNASKED.has(reason)) return;
     const bucket = matchBucket(matchedBlocks, totalBlocks);
     instruments.aibrix.decisions.add(1, { model, match_percent_bucket: bucket, using_kv_sync });
@@ -128,13 +143,13 @@ export function createObserver({ tracer, instruments, log, usesKvEvents, decisio
       ...outcome,
       // What the decision was made of is not needed for as long as the answer lasts.
       course: undefined,
-      answered(answer) {
+      answered(answer, encoding) {
         status = String(answer.status);
-        const server = outcome.answered(answer);
+        const server = outcome.answered(answer, encoding);
         decisions.served(kept, {
           status: answer.status || 0,
           pod: server?.name ?? answer.servedBy ?? 'unknown',
-          firstByteMs: Math.round(performance.now() - startedAt),
+          answeredMs: Math.round(performance.now() - startedAt),
         });
         return server;
       },
@@ -201,6 +216,8 @@ export function createObserver({ tracer, instruments, log, usesKvEvents, decisio
           const { traceId } = span.spanContext();
           const ids = { requestId: request.requestId, ...(isValidTraceId(traceId) && { traceId }) };
           span.setAttribute('warmroute.request_id', request.requestId);
+          const operation = OPERATIONS.get(request.path);
+          if (operation !== undefined) span.setAttribute('gen_ai.operation.name', operation);
           const outcome = await route(request, signal).catch(error => {
             span.setStatus(failedWith(error));
             span.end();
@@ -210,19 +227,22 @@ export function createObserver({ tracer, instruments, log, usesKvEvents, decisio
           const tookMs = performance.now() - started;
           const tookSeconds = tookMs / 1000;
           const kept = decisions.add(
-            keptDecision({ request, traceId: ids.traceId, atMs: Date.now(), decision, course, tookMs }),
+            keptDecision({ request, traceId: ids.traceId, atMs: wallClock(), decision, course, tookMs }),
           );
           instruments.decisionSeconds.record(tookSeconds, { outcome: outcomeOf(decision) });
           if (decision.kind === 'rejected') {
             instruments.rejections.add(1, { kind: decision.error.kind });
             span.setAttribute('error.type', decision.error.kind);
             const { kind } = decision.error;
-            throttle.info(kind, { ...ids, path: request.path, error: kind }, 'request rejected');
+            const fields = { ...ids, path: request.path, error: kind };
+            if (throttle.info(kind, fields, REJECTED) === 'left_out') log.debug(fields, REJECTED);
           } else if (decision.kind === 'undecided') {
             span.setAttribute('warmroute.reason', request.extent);
+            log.debug({ ...ids, why: request.extent }, 'request left undecided');
           } else if (decision.kind === 'passed') {
             instruments.passed.add(1, { model: decision.model });
             span.setAttributes({ 'gen_ai.request.model': decision.model, 'warmroute.reason': 'passed' });
+            log.debug({ ...ids, model: decision.model }, 'request passed on');
           } else {
             recordDecision(decision);
             if (labelOf(decision.strategy) === 'prefix-cache') {
@@ -232,8 +252,11 @@ export function createObserver({ tracer, instruments, log, usesKvEvents, decisio
             const fields = { ...ids, ...logFieldsOf(decision) };
             const why = decision.withoutTokens ?? decision.reason;
             const trouble = TROUBLES[why];
-            if (trouble === undefined) log.debug(fields, 'request routed');
-            else throttle.warn(why, fields, `routed without knowing who holds the prompt: ${trouble}`);
+            const isTold =
+              trouble !== undefined &&
+              throttle.warn(why, fields, `routed without knowing who holds the prompt: ${trouble}`) ===
+                'written';
+            if (!isTold) log.debug(fields, 'request routed');
           }
           span.end();
           return decision.kind === 'routed'
@@ -319,14 +342,20 @@ export function matchBucket(matchedBlocks: number, totalBlocks: number): string 
 }
 
 function attributesOf(decision: RoutedDecision): Attributes {
+  const { arm, tokens } = decision;
   return {
     'gen_ai.request.model': decision.model,
-    'server.address': endpointOf(decision.pod),
+    // What only this router counts by would pass for what the engine counts.
+    ...(tokens?.space === 'engine' && { 'gen_ai.usage.input_tokens': tokens.prompt }),
+    'server.address': decision.pod.ip,
+    'server.port': decision.pod.port,
     'warmroute.pod': decision.pod.name,
     ...(decision.rank !== undefined && { 'warmroute.rank': decision.rank }),
     'warmroute.strategy': labelOf(decision.strategy),
     'warmroute.reason': decision.reason,
     ...(decision.withoutTokens && { 'warmroute.without_tokens': decision.withoutTokens }),
+    ...(arm && { 'warmroute.arm': arm }),
+    ...(tokens && { 'warmroute.predicted_cached_tokens': tokens.gpu + tokens.cpu + tokens.storage }),
     'warmroute.matched_blocks': decision.matchedBlocks,
     'warmroute.total_blocks': decision.totalBlocks,
     'warmroute.matched_blocks.cpu': decision.offGpu.cpu,

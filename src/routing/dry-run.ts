@@ -8,7 +8,10 @@ export interface DryRunParts extends RouteParts {
   readonly engineLoad: (pod: Pod) => EngineLoad;
 }
 
-/** The choice that a request would meet, of which nothing follows. Its tokens are asked for as for any other. */
+/**
+ * The choice that a request would meet, unless it was drawn to compare with, of which nothing follows. Its tokens are asked for as for
+ * any other.
+ */
 export function createDryRun(parts: DryRunParts): Decide {
   const { history, responses, turns } = parts;
   return createChoice(
@@ -17,6 +20,7 @@ export function createDryRun(parts: DryRunParts): Decide {
       history: { find: (prompt, pods) => history.peek(prompt, pods) },
       responses: { among: (pods, id) => responses.peek(pods, id) },
       turnOf: model => turns.of(model),
+      drawsControl: () => false,
     },
     ({ decision, course }) => withoutPod(decision, course),
   );

@@ -3,11 +3,12 @@ import { type Choice, type ChoiceParts, createChoice, type PodChoice } from './c
 import type { Turns } from './choice/turns.ts';
 import type { Confirmations } from './confirmations.ts';
 import type { Load } from './load.ts';
-import { responseMadeBy } from './made-response.ts';
+import { type MadeResponse, responseMadeBy } from './made-response.ts';
 import type { PromptHistory } from './prompt-history.ts';
 import type { ResponseOwners } from './response-owners.ts';
 import { type Decide, type RouteOutcome, type RouteRequest, withoutPod } from './route-request.ts';
 import { type PromptMeaning, send } from './sent.ts';
+import type { FollowedAnswer, SampledAnswers } from './worth/sampled-answers.ts';
 
 export * from './choice/course.ts';
 export * from './route-request.ts';
@@ -21,6 +22,7 @@ export interface RouteParts extends Omit<ChoiceParts, 'turnOf'> {
   readonly responses: ResponseOwners;
   readonly load: Load;
   readonly turns: Turns;
+  readonly samples: Pick<SampledAnswers, 'follow'>;
 }
 
 /** The read path: the choice of a pod (`choice/choose.ts`), and what follows of it. */
@@ -36,16 +38,21 @@ export function createRoute(parts: RouteParts): Decide {
     const kind = prompt.body.stream === true ? `${path} streamed` : path;
     const sent = send(parts, decision, { visibility: request.response, kind }, meaningOf(choice));
     const made = responseMadeBy(prompt, decision.pod, parts.responses);
+    const followed = request.sample === 'sampled' ? parts.samples.follow(decision, prompt) : undefined;
     return {
       decision,
       course,
-      answered(answer) {
+      answered(answer, encoding = 'plain') {
         const server = sent.answered(answer);
         made?.answered(server);
+        followed?.answered(answer.status, server, encoding);
         return server;
       },
-      readAnswer: made?.readAnswer,
-      release: () => sent.release(),
+      readAnswer: answerReader(made, followed),
+      release() {
+        sent.release();
+        followed?.ended();
+      },
     };
   }
 
@@ -65,4 +72,17 @@ export function createRoute(parts: RouteParts): Decide {
         found && parts.confirmations?.predict(pod, prompt.model, prompt.path, () => found.chainsFor(pod)),
     };
   }
+}
+
+/** undefined: nobody wants any of the answer. */
+function answerReader(
+  made: MadeResponse | undefined,
+  followed: FollowedAnswer | undefined,
+): RouteOutcome['readAnswer'] {
+  if (followed === undefined) return made?.readAnswer;
+  return part => {
+    followed.read(part);
+    made?.readAnswer(part);
+    return 'more';
+  };
 }

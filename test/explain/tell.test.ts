@@ -107,6 +107,18 @@ describe('what is told of a decision', () => {
     );
   });
 
+  it('says that a request was drawn to compare with, and how that was balanced', async () => {
+    bench.held = { b: 7 };
+    busy(b, 1);
+    const record = await told({}, { parts: { drawsControl: () => true } });
+    assert.deepInclude(record, { reason: 'control', pod: 'a' });
+    assert.include(
+      record.policy,
+      'Drawn for the control share (WARMROUTE_CONTROL_PERCENT): balanced as if nothing was known of prefixes.',
+    );
+    assert.deepEqual(verdicts(record), ['a: least loaded: 0', 'c: equal, another was drawn', 'b: busier']);
+  });
+
   it('says of each candidate why another one was taken, by the prefix', async () => {
     bench.serving = [a, b, c, aPod({ name: 'd', port: 4 }), aPod({ name: 'e', port: 5 })];
     bench.held = { a: 7, b: 7, c: 7, d: 3 };

@@ -35,6 +35,7 @@ export const OPTIONS: ExchangeOptions = {
   serverOf: pod => ({ kind: 'pod', pod }),
   models: () => [{ id: 'demo', root: 'demo' }],
   watchNext: () => 'unwatched',
+  sampleNext: () => 'not_sampled',
   keepsSession: () => false,
   newRequestId: () => 'made-up',
 };

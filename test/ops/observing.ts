@@ -4,6 +4,7 @@ import { DecisionLog } from '../../src/explain/decision-log.ts';
 import { tellDecision } from '../../src/explain/tell.ts';
 import { PodsHealth } from '../../src/health/pods-health.ts';
 import { createObserver } from '../../src/ops/observed.ts';
+import { reportWorth } from '../../src/ops/worth-report.ts';
 import { PodRegistry } from '../../src/pods/registry.ts';
 import { modelAtStart } from '../../src/prompt/model-at-start.ts';
 import { parsePrompt } from '../../src/prompt/request.ts';
@@ -42,6 +43,7 @@ export function aRequest(given: Partial<RouteRequest> = {}): RouteRequest {
     labels: undefined,
     subset: undefined,
     response: 'watched',
+    sample: 'not_sampled',
     body: Buffer.from(JSON.stringify({ model: 'demo', prompt: SECRET })),
     extent: 'whole',
     unroutable: 'reject',
@@ -63,9 +65,11 @@ export const aDecision = (given: Partial<RoutedDecision> = {}): RoutedDecision =
   ...{
     model: 'demo',
     withoutTokens: undefined,
+    arm: 'routed',
     matchedBlocks: 1,
     totalBlocks: 2,
     offGpu: { cpu: 0, storage: 0 },
+    tokens: { space: 'engine', prompt: 40, blockSizeTokens: 16, gpu: 16, cpu: 0, storage: 0 },
   },
   ...given,
 });
@@ -101,8 +105,11 @@ export function observing(): Observing {
   const telemetry = testTelemetry();
   const { log, lines } = recordingLog();
   const { tracer, instruments } = telemetry;
-  const decisions = new DecisionLog({ tell: kept => tellDecision(kept, LIMITS) });
-  const observer = createObserver({ tracer, instruments, log, usesKvEvents: true, decisions });
+  const decisions = new DecisionLog({
+    tell: kept => tellDecision(kept, LIMITS),
+  });
+  const worth = reportWorth({ instruments, prefillSecondsPerToken: () => undefined });
+  const observer = createObserver({ tracer, instruments, log, worth, usesKvEvents: true, decisions });
   function route(stages: { tokenize?: () => Promise<never>; lookup?: PrefixLookup } = {}): Route {
     const registry = new PodRegistry();
     const health = new PodsHealth({ onChange: () => {} });
@@ -125,6 +132,8 @@ export function observing(): Observing {
         engineLoad: () => UNKNOWN_LOAD,
         load: new Load(),
         turns: new Turns(),
+        drawsControl: () => false,
+        samples: { follow: () => undefined },
         defaultStrategy: aStrategy(),
         areFull: undefined,
         retries: 2,

@@ -17,6 +17,7 @@ import {
   type RouteParts,
   type RouteRequest,
 } from '../../src/routing/route.ts';
+import { type SampledAnswer, SampledAnswers } from '../../src/routing/worth/sampled-answers.ts';
 import { aPod, aPromptHistory, aStrategy, NO_SESSION, UNKNOWN_LOAD } from './builders.ts';
 import { HandClock } from './hand-clock.ts';
 
@@ -50,6 +51,12 @@ export class RouteBench {
   readonly clock = new HandClock();
   readonly changes: HealthChange[] = [];
   readonly responses = new ResponseOwners({ maxResponses: 100, now: () => 0 });
+  readonly sampled: SampledAnswer[] = [];
+  readonly samples = new SampledAnswers({
+    maxStreams: 2,
+    now: this.clock.now,
+    onSampled: sample => void this.sampled.push(sample),
+  });
   readonly health = new PodsHealth({
     now: this.clock.now,
     onChange: change => void this.changes.push(change),
@@ -106,6 +113,8 @@ export class RouteBench {
       pick: createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
       engineLoad: ({ name }) => this.engineLoads[name] ?? UNKNOWN_LOAD,
       load: this.load,
+      drawsControl: () => false,
+      samples: this.samples,
       turns: new Turns(),
       defaultStrategy: aStrategy(),
       areFull: undefined,
@@ -130,6 +139,7 @@ export function aRequest(
     labels: undefined,
     subset: undefined,
     response: 'watched',
+    sample: 'not_sampled',
     body: Buffer.from(JSON.stringify(body)),
     extent: 'whole',
     unroutable: 'reject',

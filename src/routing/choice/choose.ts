@@ -3,6 +3,7 @@
  * is changed here but by asking the tokenizer, so that a choice can be made to look at it alone.
  */
 import type {
+  Arm,
   Decision,
   EngineLoad,
   Pod,
@@ -28,6 +29,8 @@ import type { Decide, RouteOutcome, RouteRequest } from '../route-request.ts';
 import type { AreFull } from '../shedding.ts';
 import { podWithId } from '../strategies/session-affinity.ts';
 import { NOT_COMPARED } from '../strategies/snapshot.ts';
+import type { Draw } from '../worth/drawn.ts';
+import { predictedTokens } from '../worth/predicted-tokens.ts';
 import { type AskedPromptParts, askedPrompt } from './asked-prompt.ts';
 import { askedStrategy } from './asked-strategy.ts';
 import { consideredIn } from './considered.ts';
@@ -46,6 +49,8 @@ export interface ChoiceParts extends AskedPromptParts {
   readonly load: Pick<Load, 'runningOn'>;
   /** How many pods of a model were picked before. */
   readonly turnOf: (model: string) => number;
+  /** Which requests that could be routed by their prefix are balanced plainly, to compare with. */
+  readonly drawsControl: Draw;
   /** What becomes of requests that ask for no strategy. `pass`: Envoy's routes decide, where there are any. */
   readonly defaultStrategy: Strategy | 'pass';
   /** undefined: no request is dropped. */
@@ -142,7 +147,7 @@ export function createChoice(
     };
     const tokens = input.kind === 'tokens' ? input.tokens.ids.length : undefined;
     const { decision, found, considered } = chosen;
-    const course = { model, tokens, prompt: parts.excerptOf?.(prompt), stages, considered };
+    const course = { model, tokens, prompt: parts.excerptOf?.(prompt) || undefined, stages, considered };
     return follow({ kind: 'pod', decision, course, prompt, input, found }, request);
   };
 
@@ -207,6 +212,7 @@ export function createChoice(
     const isUnknown = input.kind === 'none' || (input.kind === 'tokens' && found === undefined);
     // The others of a list decide without knowing the prompt.
     const isBlind = kind !== 'well' || (isUnknown && strategy.kind === 'single');
+    const arm = kind === 'well' && found !== undefined ? armOf(strategy) : undefined;
     const pick =
       input.kind === 'owner'
         ? ({
@@ -215,7 +221,7 @@ export function createChoice(
             comparison: NOT_COMPARED,
             unscored: NOBODY,
           } as const)
-        : parts.pick(isBlind ? LEAST_REQUEST : strategy, snapshot);
+        : parts.pick(isBlind || arm === 'control' ? LEAST_REQUEST : strategy, snapshot);
     const { index } = pick;
     const pod = pods[index]!;
     const others = kind === 'trial' ? candidates.wellAmong(allowed.pods, 'unwatched').pods : pods;
@@ -229,16 +235,32 @@ export function createChoice(
       rank: isForAll ? rank : undefined,
       retries,
       strategy,
-      reason: kind === 'well' || input.kind === 'owner' ? reasonOf(input, found, pick.reason) : kind,
+      reason:
+        arm === 'control'
+          ? arm
+          : kind === 'well' || input.kind === 'owner'
+            ? reasonOf(input, found, pick.reason)
+            : kind,
+      arm,
       withoutTokens: input.kind === 'no_tokens' ? input.why : undefined,
       model,
       // Blocks of a KV cache: what is recognized of a prompt without tokens is none.
       matchedBlocks: found?.matchedBlocks[index] ?? 0,
       totalBlocks: found?.totalBlocks[index] ?? 0,
       offGpu: { cpu: found?.offGpu?.cpu[index] ?? 0, storage: found?.offGpu?.storage[index] ?? 0 },
+      tokens:
+        input.kind === 'tokens' && found !== undefined
+          ? predictedTokens(input.tokens, found, index)
+          : undefined,
     };
     const considered = consideredIn({ allowed, picked, snapshot, pick, found });
     return { decision, found, considered, startedAt, matchedAt, pickedAt: now() };
+  }
+
+  /** Of a request whose prompt was looked up. A session has a pod, however it is balanced: it is on neither side. */
+  function armOf(strategy: Strategy): Arm | undefined {
+    if (uses(strategy, 'session-affinity')) return undefined;
+    return parts.drawsControl() ? 'control' : 'routed';
   }
 
   /** Whether the request is one of a session whose pod is well. */
