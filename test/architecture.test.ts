@@ -16,6 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   version: [],
   printable: [],
   'bounded-body': [],
+  'http-client': ['bounded-body'],
   strategies: ['domain'],
   settings: ['domain', 'strategies'],
   config: ['settings'],
@@ -59,8 +60,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   simulator: ['domain'],
   explain: ['domain', 'routing/route', 'prompt/paths', 'printable', 'bounded-body'],
-  smoke: ['time', 'printable', 'bounded-body'],
+  smoke: ['time', 'printable', 'http-client'],
   migration: ['aside', 'printable', 'settings'],
+  doctor: [
+    ...['domain', 'time', 'slots', 'printable', 'http-client', 'cache', 'events', 'pods', 'prompt'],
+    ...['routing/prefix-lookup', 'extproc/headers', 'extproc/health'],
+  ],
   engines: [
     'domain',
     'time',
@@ -76,7 +81,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   composition: [
     ...['config', 'settings', 'domain', 'time', 'slots', 'listeners', 'strategies'],
     ...['cache', 'engine-api', 'events', 'extproc', 'health', 'kubernetes', 'pods', 'prompt', 'routing'],
-    ...['tls', 'ops', 'explain'],
+    ...['tls', 'ops', 'doctor', 'explain', 'version'],
   ],
   serve: [
     ...['composition', 'config', 'settings', 'domain', 'time', 'listeners', 'strategies', 'version'],
@@ -94,6 +99,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'ops',
     'simulator',
     'smoke',
+    'http-client',
+    'doctor',
     'migration',
     'domain',
     'explain',
@@ -140,7 +147,7 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
     'prompt/engine/http',
     'engine-api/probe',
     'kubernetes/client',
-    'smoke/client',
+    'http-client',
     'explain/admin-client',
   ],
   'lru-cache': [
@@ -158,6 +165,7 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
     'commands/command-line',
     'commands/engine',
     'commands/smoke',
+    'commands/doctor',
     'commands/explain',
     'commands/option-values',
     'commands/migrate-from-aibrix',
