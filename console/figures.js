@@ -1,6 +1,6 @@
 /** The key figures at the top. */
 import { element, setText } from './dom.js';
-import { percent, rate, seconds, whole } from './format.js';
+import { percent, rate, seconds, wellOfAll, whole } from './format.js';
 
 /** @import { History } from './history.js' */
 /** @import { Now } from '../src/ops/console/messages.ts' */
@@ -43,14 +43,9 @@ export function createFigures(list) {
     /** @param {Now} now @param {boolean} usesKvEvents */
     showNow(now, usesKvEvents) {
       const well = now.pods.filter(({ health, isReady }) => isReady && health !== 'failing').length;
-      // Those that are left out need no look.
-      setText(pods, `${whole(well + now.podsLeftOut)} / ${whole(now.pods.length + now.podsLeftOut)}`);
+      setText(pods, wellOfAll(well, now.pods.length, now.podsLeftOut));
       const live = now.publishers.filter(({ state }) => state === 'live').length;
-      const left = now.publishersLeftOut;
-      setText(
-        streams,
-        usesKvEvents ? `${whole(live + left)} / ${whole(now.publishers.length + left)}` : 'off',
-      );
+      setText(streams, usesKvEvents ? wellOfAll(live, now.publishers.length, now.publishersLeftOut) : 'off');
       setText(blocks, whole(now.indexBlocks));
     },
   };
