@@ -1,0 +1,142 @@
+import { Load } from '../routing/load.ts';
+import { createPrefixLookup } from '../routing/prefix-lookup.ts';
+import { TokenWork } from '../routing/token-work.ts';
+import { Sequence } from './engine/sequence.ts';
+import { createFleet, type FleetOptions, MODEL } from './fleet.ts';
+import { type Measured, Measures } from './measures.ts';
+import type { NamedPolicy } from './policy.ts';
+import { seededRandom } from './random.ts';
+import { Timeline } from './timeline.ts';
+import { writePrompt } from './trace/prompt-tokens.ts';
+import { ReachableTokens } from './trace/reachable.ts';
+import type { Trace, TraceRequest } from './trace/trace-request.ts';
+
+/** One policy on one trace. */
+export interface Run extends FleetOptions {
+  readonly policy: NamedPolicy;
+  readonly trace: Trace;
+  /** Of the policy's random choices. */
+  readonly seed: number;
+}
+
+export interface RunResult extends Measured {
+  /** Of all requests, from their arrival to their first token; sorted. */
+  readonly firstTokensMs: Float64Array;
+}
+
+/** What is known of a request under way. */
+interface Exchange {
+  readonly arrivedAtMs: number;
+  readonly predictedTokens: number;
+  readonly end: () => void;
+}
+
+/**
+ * Plays a trace in virtual time: each request is looked up in the real index, a pod is picked from the real snapshot, and its engine computes
+ * it step by step and tells the index. No clock and no timer is asked: the same run gives the same result.
+ */
+export async function simulate(run: Run): Promise<RunResult> {
+  const { blockSizeTokens, seed } = run;
+  const timeline = new Timeline();
+  const load = new Load();
+  const work = new TokenWork();
+  const measures = new Measures();
+  const reachable = new ReachableTokens(blockSizeTokens);
+  const exchanges = new Map<Sequence, Exchange>();
+  const listener = {
+    admitted(sequence: Sequence) {
+      const { arrivedAtMs, predictedTokens } = exchanges.get(sequence)!;
+      measures.admitted(sequence, timeline.now - arrivedAtMs, predictedTokens);
+    },
+    firstToken(sequence: Sequence) {
+      measures.firstToken.add(timeline.now - exchanges.get(sequence)!.arrivedAtMs);
+    },
+    ended(sequence: Sequence) {
+      const { arrivedAtMs, end } = exchanges.get(sequence)!;
+      exchanges.delete(sequence);
+      end();
+      measures.ended(timeline.now - arrivedAtMs);
+    },
+  };
+  const fleet = createFleet(run, timeline, work, () => listener);
+  const { pods, engines, cache, hasher, engineLoad } = fleet;
+  const lookup = createPrefixLookup({
+    ...{ cache, hasher, source: 'engines', maxBlocksPerPrompt: Number.POSITIVE_INFINITY },
+    defaultBlockSizeTokens: {
+      engine: blockSizeTokens,
+      character: blockSizeTokens,
+      tiktoken: blockSizeTokens,
+    },
+  });
+  const policy = run.policy.create();
+  const random = seededRandom(seed);
+  let tokens = new Uint32Array(1 << 15);
+  let number = 0;
+
+  const readMetrics = () => {
+    fleet.readMetrics();
+    timeline.at(timeline.now + metricsIntervalMs, readMetrics);
+  };
+  const metricsIntervalMs = run.policy.metricsIntervalMs ?? run.metricsIntervalMs;
+  timeline.at(metricsIntervalMs, readMetrics);
+
+  function arrive(request: TraceRequest): void {
+    const sequence = new Sequence(number++, request);
+    const { inputTokens } = request;
+    measures.arrived(sequence, reachable.add(request));
+    if (tokens.length < inputTokens) tokens = new Uint32Array(2 * inputTokens);
+    writePrompt(request, tokens);
+    const ids = tokens.subarray(0, inputTokens);
+    const found = lookup({ space: 'engine', ids }, { model: MODEL, adapter: undefined, salt: '' }, pods);
+    const { queuedTokens, decoding } = work.ofAll(pods);
+    const index = policy.pick({
+      ...{ request, blockSizeTokens, pods, queuedTokens, decoding, engineLoad, random },
+      running: load.runningOn(pods),
+      matchedBlocks: found.matchedBlocks,
+      totalBlocks: found.totalBlocks,
+      session: { id: undefined, key: undefined },
+      turn: sequence.number,
+    });
+    const pod = pods[index]!;
+    const engine = engines[index]!;
+    if (!engine.scheduler.accepts(sequence)) {
+      measures.refused();
+      return;
+    }
+    // An engine computes at least the last token.
+    const reusable = Math.floor((inputTokens - 1) / blockSizeTokens);
+    const predictedTokens = blockSizeTokens * Math.min(found.matchedBlocks[index]!, reusable);
+    if (run.expectedBlocksTtlMs > 0) found.remember(pod);
+    const lease = load.begin(pod);
+    const workLease = work.routed(pod, inputTokens - predictedTokens);
+    const policyEnd = policy.sent(index, request);
+    exchanges.set(sequence, {
+      ...{ arrivedAtMs: timeline.now, predictedTokens },
+      end() {
+        lease.release();
+        workLease.ended();
+        policyEnd();
+      },
+    });
+    engine.submit(sequence);
+  }
+
+  for await (const request of run.trace) {
+    timeline.advanceTo(request.atMs);
+    arrive(request);
+  }
+  while (exchanges.size > 0) timeline.runNext();
+  const endMs = timeline.now;
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+  return {
+    ...measures.measured(
+      engines.map(({ computedTokens }) => computedTokens),
+      {
+        preemptions: sum(engines.map(({ scheduler }) => scheduler.preemptions)),
+        endMs,
+        busy: endMs === 0 ? 0 : sum(engines.map(({ busyMs }) => busyMs)) / (endMs * engines.length),
+      },
+    ),
+    firstTokensMs: measures.firstToken.sorted(),
+  };
+}
