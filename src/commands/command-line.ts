@@ -7,6 +7,7 @@ import { addEngineCommand } from './engine.ts';
 import { addMigrateCommand } from './migrate-from-aibrix.ts';
 import { serveCommand } from './serve.ts';
 import { settingsHelp } from './settings-help.ts';
+import { addSimulateCommand } from './simulate.ts';
 import { addSmokeCommand } from './smoke.ts';
 
 /** Runs what the command line says. `ending` is aborted when the process gets a signal to end. */
@@ -29,6 +30,7 @@ export async function runCommandLine(ending: AbortSignal): Promise<void> {
   addEngineCommand(program, ending);
   addSmokeCommand(program, ending);
   addMigrateCommand(program, ending);
+  addSimulateCommand(program, ending);
 
   try {
     await program.parseAsync();

@@ -39,8 +39,8 @@ export interface Measured {
   readonly preemptions: number;
   /** When the last request ended. */
   readonly endMs: number;
-  /** The share of pods' time in which they computed something. */
-  readonly busy: number;
+  /** The share of the pods' time that computing prompts took. */
+  readonly utilization: number;
 }
 
 /** Numbers, 8 bytes each, with room for more. */
@@ -98,7 +98,7 @@ export class Measures {
 
   measured(
     computedTokens: readonly number[],
-    rest: Pick<Measured, 'preemptions' | 'endMs' | 'busy'>,
+    rest: Pick<Measured, 'preemptions' | 'endMs' | 'utilization'>,
   ): Measured {
     const admitted = this.#requests - this.#refused;
     const total = computedTokens.reduce((sum, tokens) => sum + tokens, 0);

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { Load } from '../routing/load.ts';
 import { createPrefixLookup } from '../routing/prefix-lookup.ts';
 import { TokenWork } from '../routing/token-work.ts';
@@ -17,7 +18,13 @@ export interface Run extends FleetOptions {
   readonly trace: Trace;
   /** Of the policy's random choices. */
   readonly seed: number;
+  /** Ends it with an error. */
+  readonly signal?: AbortSignal;
 }
+
+/** Requests after which the event loop gets its turn: signals come by it. */
+const REQUESTS_PER_TURN = 64;
+const TASKS_PER_TURN = 4_096;
 
 export interface RunResult extends Measured {
   /** Of all requests, from their arrival to their first token; sorted. */
@@ -124,8 +131,12 @@ export async function simulate(run: Run): Promise<RunResult> {
   for await (const request of run.trace) {
     timeline.advanceTo(request.atMs);
     arrive(request);
+    if (number % REQUESTS_PER_TURN === 0) await turn(run.signal);
   }
-  while (exchanges.size > 0) timeline.runNext();
+  for (let tasks = 1; exchanges.size > 0; tasks++) {
+    timeline.runNext();
+    if (tasks % TASKS_PER_TURN === 0) await turn(run.signal);
+  }
   const endMs = timeline.now;
   const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
   return {
@@ -134,9 +145,15 @@ export async function simulate(run: Run): Promise<RunResult> {
       {
         preemptions: sum(engines.map(({ scheduler }) => scheduler.preemptions)),
         endMs,
-        busy: endMs === 0 ? 0 : sum(engines.map(({ busyMs }) => busyMs)) / (endMs * engines.length),
+        utilization:
+          endMs === 0 ? 0 : sum(engines.map(({ prefillMs }) => prefillMs)) / (endMs * engines.length),
       },
     ),
     firstTokensMs: measures.firstToken.sorted(),
   };
+}
+
+async function turn(signal: AbortSignal | undefined): Promise<void> {
+  await setImmediate();
+  signal?.throwIfAborted();
 }

@@ -28,7 +28,7 @@ export class Engine {
   readonly #options: EngineOptions;
   #isBusy = false;
   #computedTokens = 0;
-  #busyMs = 0;
+  #prefillMs = 0;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -40,9 +40,9 @@ export class Engine {
     return this.#computedTokens;
   }
 
-  /** Time of the steps that have begun. */
-  get busyMs(): number {
-    return this.#busyMs;
+  /** Time that prompts took in the steps that have begun. */
+  get prefillMs(): number {
+    return this.#prefillMs;
   }
 
   submit(sequence: Sequence): void {
@@ -57,9 +57,8 @@ export class Engine {
     if (work === undefined) return;
     this.#computedTokens += work.prefillTokens;
     for (const sequence of work.admitted) listener.admitted(sequence);
-    const tookMs = stepMs(cost, work, speed);
-    this.#busyMs += tookMs;
-    timeline.at(timeline.now + tookMs, () => this.#complete());
+    this.#prefillMs += (cost.prefillTokenMs * work.prefillTokens) / speed;
+    timeline.at(timeline.now + stepMs(cost, work, speed), () => this.#complete());
   }
 
   #complete(): void {
