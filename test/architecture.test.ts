@@ -59,6 +59,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   simulator: ['domain'],
   smoke: ['time', 'printable', 'bounded-body'],
   migration: ['aside', 'printable', 'settings'],
+  simulation: [
+    ...['domain', 'strategies', 'cache', 'prompt/blocks', 'events/ingest/ingest', 'simulator/block-pool'],
+    ...['routing/policy', 'routing/load', 'routing/work/token-work', 'routing/prefix-lookup'],
+    'events/decoding/decoding',
+  ],
   engines: [
     'domain',
     'time',
@@ -93,6 +98,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'simulator',
     'smoke',
     'migration',
+    'simulation',
   ],
   main: ['commands'],
 };
@@ -107,6 +113,7 @@ const STRICTER: Readonly<Record<string, readonly string[]>> = {
     'routing/strategies/weighted',
   ],
   'routing/load': ['domain'],
+  'routing/work/token-work': ['domain'],
 };
 
 /** Folders with a doorway: others import that file alone, and the folder itself imports nothing but what is listed. */
@@ -144,7 +151,15 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   'gpt-tokenizer': ['prompt/local-tokenizer', 'simulator/tokenizer'],
   pino: ['ops/log/log'],
   'prom-client': ['ops/metrics/metrics', 'ops/metrics/read-metrics', 'ops/metrics/exposition'],
-  commander: ['commands/command-line', 'commands/engine', 'commands/smoke', 'commands/migrate-from-aibrix'],
+  commander: [
+    'commands/command-line',
+    'commands/engine',
+    'commands/smoke',
+    'commands/migrate-from-aibrix',
+    'commands/simulate',
+  ],
+  'd3-scale': ['simulation/report/plots'],
+  'd3-shape': ['simulation/report/plots'],
   yaml: ['pods/pods-file', 'kubernetes/kubeconfig', 'migration/manifests', 'migration/report'],
   zod: [
     'settings/setting',

@@ -44,8 +44,14 @@ Several are played at once. Numbers of tokens may be written 512k or 2M. docs/po
 Example:
   warmroute simulate conversation_trace.jsonl --pods 8 --capacity 512k --policies prefix-cache,round-robin --out result`;
 
+type Print = (text: string) => void;
+
 /** Adds `warmroute simulate`: what policies would give on a trace, in virtual time. */
-export function addSimulateCommand(program: Command, ending: AbortSignal): void {
+export function addSimulateCommand(
+  program: Command,
+  ending: AbortSignal,
+  print: Print = text => process.stdout.write(text),
+): void {
   program
     .command('simulate')
     .description(
@@ -115,13 +121,16 @@ export function addSimulateCommand(program: Command, ending: AbortSignal): void 
     .option('--json', 'print JSON', false)
     .option('--out <dir>', 'write numbers (JSON, CSV), plots (SVG) and a page into this folder')
     .addHelpText('after', HELP)
-    .action((traces: readonly NamedTrace[], flags: SimulateFlags) => runSimulate(traces, flags, ending));
+    .action((traces: readonly NamedTrace[], flags: SimulateFlags) =>
+      runSimulate(traces, flags, ending, print),
+    );
 }
 
 async function runSimulate(
   traces: readonly NamedTrace[],
   flags: SimulateFlags,
   ending: AbortSignal,
+  print: Print,
 ): Promise<void> {
   const setup = setupOf(traces, flags);
   const runs: PolicyResult[] = [];
@@ -137,17 +146,19 @@ async function runSimulate(
     }
   }
   const results = { setup, runs };
-  if (flags.json) process.stdout.write(jsonOf(results));
+  if (flags.json) print(jsonOf(results));
   else {
     for (const [name, value] of Object.entries(described(setup)))
-      console.log(`${`${name}:`.padEnd(8)} ${value}`);
-    process.stdout.write(`\n${tableOf(results)}`);
+      print(`${`${name}:`.padEnd(8)} ${value}
+`);
+    print(`
+${tableOf(results)}`);
   }
   if (flags.out === undefined) return;
   // Nobody else needs what plots are made with.
   const { writeOutput } = await import('../simulation/report/output.ts');
   const paths = await writeOutput(flags.out, results);
-  if (!flags.json) console.log(`\nWritten: ${paths.join(', ')}`);
+  if (!flags.json) print(`\nWritten: ${paths.join(', ')}\n`);
 }
 
 function setupOf(traces: readonly NamedTrace[], flags: SimulateFlags): Setup {

@@ -2,7 +2,7 @@ import { type CacheState, createCacheState } from '../cache/cache-state.ts';
 import type { EngineLoad, Pod } from '../domain.ts';
 import { RankIngest } from '../events/ingest/ingest.ts';
 import { BlockHasher } from '../prompt/blocks.ts';
-import type { TokenWork } from '../routing/token-work.ts';
+import type { TokenWork } from '../routing/work/token-work.ts';
 import type { CostModel } from './engine/cost-model.ts';
 import { Engine, type EngineListener } from './engine/engine.ts';
 import type { Timeline } from './timeline.ts';
@@ -28,7 +28,10 @@ export interface FleetOptions {
 }
 
 export const MODEL = 'model';
-const INDEX_BYTES = 2 ** 32 - 1;
+/** Four times what a block takes in the index, so that the index evicts nothing of its own, and room for what is expected. */
+const INDEX_BYTES_PER_BLOCK = 100;
+const INDEX_BYTES_AT_LEAST = 8 << 20;
+const INDEX_BYTES_AT_MOST = 2 ** 32 - 1;
 /** Any: what is simulated does not depend on them. */
 const ROUTER_SEED = 0x5eed;
 const ENGINE_SEED = 0xe291;
@@ -55,8 +58,11 @@ export function createFleet(
 ): Fleet {
   const { blockSizeTokens, capacityTokens, speeds, cost, maxBatchedTokens, maxSequences } = options;
   const hasher = new BlockHasher(ROUTER_SEED);
+  const blocks = Array.from({ length: options.pods }, (_, i) =>
+    Math.floor(capacityTokens[i % capacityTokens.length]! / blockSizeTokens),
+  );
   const cache = createCacheState({
-    capacityBytes: INDEX_BYTES,
+    capacityBytes: Math.min(INDEX_BYTES_AT_MOST, INDEX_BYTES_AT_LEAST + INDEX_BYTES_PER_BLOCK * sum(blocks)),
     historyEntries: options.expectedBlocksTtlMs === 0 ? 0 : Number.MAX_SAFE_INTEGER,
     historyTtlMs: options.expectedBlocksTtlMs,
     seed: ROUTER_SEED,
@@ -75,7 +81,7 @@ export function createFleet(
   const engines = pods.map((pod, i) => {
     const ingest = new RankIngest({ pod: pod.name, rank: 0, model: MODEL, cache, hasher });
     return new Engine({
-      blocks: Math.floor(capacityTokens[i % capacityTokens.length]! / blockSizeTokens),
+      blocks: blocks[i]!,
       ...{ naming, maxBatchedTokens, maxSequences, cost, timeline },
       speed: speeds[i % speeds.length]!,
       listener: {
@@ -98,6 +104,10 @@ export function createFleet(
   };
   readMetrics();
   return { pods, engines, cache, hasher, engineLoad: pod => loads.get(pod)!, readMetrics };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 function podOf(i: number): Pod {

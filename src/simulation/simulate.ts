@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { Load } from '../routing/load.ts';
 import { createPrefixLookup } from '../routing/prefix-lookup.ts';
-import { TokenWork } from '../routing/token-work.ts';
+import { TokenWork } from '../routing/work/token-work.ts';
 import { Sequence } from './engine/sequence.ts';
 import { createFleet, type FleetOptions, MODEL } from './fleet.ts';
 import { type Measured, Measures } from './measures.ts';

@@ -2,7 +2,7 @@ import type { KvEvent } from '../../events/decoding/decoding.ts';
 import type { Timeline } from '../timeline.ts';
 import { type CostModel, stepMs } from './cost-model.ts';
 import { Scheduler, type SchedulerOptions } from './scheduler.ts';
-import type { Sequence } from './sequence.ts';
+import type { BlockNaming, Sequence } from './sequence.ts';
 
 /** What an engine tells of what it does. */
 export interface EngineListener {
@@ -33,6 +33,11 @@ export class Engine {
   constructor(options: EngineOptions) {
     this.#options = options;
     this.scheduler = new Scheduler(options);
+  }
+
+  /** How it names its blocks. */
+  get naming(): BlockNaming {
+    return this.#options.naming;
   }
 
   /** Prompt tokens computed, again after preemptions included. */

@@ -1,4 +1,4 @@
-import { type Endpoint, endpointOf, type Pod } from '../domain.ts';
+import { type Endpoint, endpointOf, type Pod } from '../../domain.ts';
 
 /** What is known of one pod's work, in tokens. */
 export interface PodWork {
