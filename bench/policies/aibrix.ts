@@ -1,5 +1,5 @@
 /**
- * AIBrix's `prefix-cache` (vllm-project/aibrix, pkg/plugins/gateway/algorithms/prefix_cache.go, v0.5), which the router's own strategy of this
+ * AIBrix's `prefix-cache` (vllm-project/aibrix, pkg/plugins/gateway/algorithms/prefix_cache.go, commit e3e10f9e, August 2026), which the router's own strategy of this
  * name is, number for number; its table test is test/routing/policy.test.ts.
  */
 import type { NamedPolicy } from '../../src/simulation/policy.ts';

@@ -1,6 +1,6 @@
 /**
- * The pod whose first token is expected soonest, all of one speed: tokens that wait there and the prompt's own that it lacks. What research
- * calls shortest expected prefill (Mooncake, FAST '25, section 6.1, without its transfer between caches).
+ * The pod whose first token is expected soonest, all of one speed: tokens that wait there and the prompt's own that it lacks. Mooncake's
+ * scheduling (FAST '25, algorithm 1) without its transfers between caches.
  */
 import { type NamedPolicy, type WorkSnapshot, withoutAccount } from '../../src/simulation/policy.ts';
 import { lowest } from './lowest.ts';

@@ -53,7 +53,6 @@ describe('Dynamo’s costs', () => {
     assert.equal(cold, 4);
   });
 
-  // docs of the KV router: (prefill blocks + decode blocks) of three workers, weight 1: 18, 12 (with 8 of 10 cached) and so on.
   it('add blocks that would be active to those that would wait', () => {
     const costs = dynamoCosts(
       {

@@ -8,8 +8,6 @@ import { TOKENS_PER_ID, type TraceRequest } from './trace-request.ts';
 /** A line, or a file, that is no trace. `message` says where and what is to be done. */
 export class TraceError extends Error {}
 
-/** Ids are exact in a double, and so are the tokens that they stand for. */
-const MAX_ID = 2 ** 43;
 /** Far above what any engine takes; beyond it a mistake in a line would take all memory. */
 const MAX_TOKENS = 1 << 24;
 
@@ -56,7 +54,7 @@ function tokensOf(value: unknown, name: string): number {
 }
 
 function isId(value: unknown): value is number {
-  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_ID;
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function shown(value: unknown): string {

@@ -8,7 +8,7 @@ export function writePrompt({ inputTokens, hashIds }: TraceRequest, tokens: Uint
   for (let i = 0, at = 0; at < inputTokens; i++) {
     const id = hashIds[i]!;
     const end = Math.min(at + TOKENS_PER_ID, inputTokens);
-    // Ids are up to 2^43: both halves matter.
+    // Ids have more than 32 bits: both halves matter.
     let state = Math.imul(id | 0, 0x9e3779b1) ^ Math.imul(Math.floor(id / 0x100000000) + 1, 0x85ebca6b);
     for (; at < end; at++) {
       state = (Math.imul(state, 0x915f77f5) + 0x6a09e667) | 0;
