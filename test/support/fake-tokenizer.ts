@@ -30,8 +30,10 @@ export type AnswerRequest = (request: ReceivedRequest) => FakeAnswer | Promise<F
 export interface FakeTokenizer {
   /** A pod that points at this server. */
   readonly pod: Pod;
-  /** Everything that was asked, in order. */
+  /** Everything that was asked, in order, but for polls of how it is: it is well, whatever becomes of the rest. */
   readonly requests: readonly ReceivedRequest[];
+  /** The paths of those. */
+  readonly polls: readonly string[];
   /** TCP connections accepted so far. */
   readonly connections: number;
   answer: AnswerRequest;
@@ -84,6 +86,9 @@ export const UNKNOWN_MODEL = json(404, {
   },
 });
 
+/** Asked whenever their time has come, so no test may depend on what is answered to the rest. */
+const POLLED: ReadonlySet<string> = new Set(['/health', '/is_sleeping', '/metrics']);
+
 /** Renders and tokenizes: the tokens are the bytes of the request's body. */
 export const answerBytes: AnswerRequest = ({ path, text }) => {
   const ids = [...Buffer.from(text)];
@@ -103,6 +108,7 @@ export async function startFakeTokenizer(
   tls?: { readonly cert: Buffer; readonly key: Buffer },
 ): Promise<FakeTokenizer> {
   const requests: ReceivedRequest[] = [];
+  const polls: string[] = [];
   const events = new EventEmitter();
   let connections = 0;
   let abandoned = 0;
@@ -117,12 +123,18 @@ export async function startFakeTokenizer(
       abandoned++;
       events.emit('change');
     });
+    const path = request.url ?? '';
+    if (POLLED.has(path)) {
+      polls.push(path);
+      sendAnswer(response, path === '/health' ? json(200, {}) : NOT_FOUND);
+      return;
+    }
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
     const text = Buffer.concat(chunks).toString('utf8');
     const received: ReceivedRequest = {
       method: request.method ?? '',
-      path: request.url ?? '',
+      path,
       contentType: request.headers['content-type'],
       authorization: request.headers.authorization,
       text,
@@ -152,7 +164,7 @@ export async function startFakeTokenizer(
       kvEvents: { kind: 'none' },
       labels: {},
     },
-    requests,
+    ...{ requests, polls },
     get connections() {
       return connections;
     },

@@ -21,6 +21,9 @@ export class HybridEngine {
   /** By group: the prompt up to a block's end → copies. */
   readonly #held: Map<string, number>[];
   readonly #hashes = new Map<string, number>();
+  /** By group: blocks that were announced, and those that a window has passed, which no event names. */
+  readonly #announced: Set<string>[];
+  readonly #passed: Set<string>[];
   /** What was announced and not handed out yet. */
   #events: KvEvent[] = [];
 
@@ -28,6 +31,8 @@ export class HybridEngine {
     this.#specs = specs;
     this.#retention = retention;
     this.#held = specs.map(() => new Map());
+    this.#announced = specs.map(() => new Set());
+    this.#passed = specs.map(() => new Set());
   }
 
   /** Prefixes that can be reused are multiples of this. */
@@ -47,6 +52,20 @@ export class HybridEngine {
     while (!this.#specs.every((spec, i) => this.#suits(spec, this.#held[i]!, prompt.slice(0, length))))
       length -= this.alignTokens;
     return length;
+  }
+
+  /**
+   * Whether more of the prompt may be reused than events tell: a window has passed one of its blocks, which is announced for another
+   * prompt, one that parts from this one in the same cell. That the two are the same block is said nowhere.
+   */
+  isPartlyUnnamed(prompt: readonly number[]): boolean {
+    return this.#specs.some(({ sizeTokens }, i) => {
+      for (let end = sizeTokens; end <= prompt.length; end += sizeTokens) {
+        const prefix = keyOf(prompt, end);
+        if (this.#passed[i]!.has(prefix) && this.#announced[i]!.has(prefix)) return true;
+      }
+      return false;
+    });
   }
 
   /**
@@ -93,8 +112,11 @@ export class HybridEngine {
     const { kind, sizeTokens, windowTokens } = spec;
     const held = this.#held[i]!;
     const ends = [];
-    for (let end = from + sizeTokens; end <= to; end += sizeTokens)
-      if (this.#isStored(spec, end, to, passed)) ends.push(end);
+    for (let end = from + sizeTokens; end <= to; end += sizeTokens) {
+      const isStored = this.#isStored(spec, end, to, passed);
+      if (isStored) ends.push(end);
+      (isStored ? this.#announced : this.#passed)[i]!.add(keyOf(prompt, end));
+    }
     const prefixes = ends.map(end => keyOf(prompt, end));
     // Such a second copy from the root is taken for a report of what is held, and so not counted: less is claimed.
     const isTakenForReport =

@@ -17,7 +17,8 @@
  * and while the main group has not announced a hash, the blocks are in `group-cells.ts`, each with the one before it: an event's
  * hashes follow each other. Windows leave blocks out, those that no prefix can need: what is announced of a cell are its last blocks
  * (`reachable_block_mask`), or what follows the blocks that a window has passed. So where an event names fewer blocks than its tokens
- * make, those before a cell's end are taken to be next to it.
+ * make, those before a cell's end are taken to be next to it. The blocks left out have no name: where another prompt that parts in
+ * the same cell announces them, they are not known to be the same, and less is claimed.
  *
  * Bounded: 524,288 such blocks a rank; for more, some of those that were announced longest ago are evicted, and no longer claimed.
  */
