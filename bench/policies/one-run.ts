@@ -3,7 +3,6 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { LLAMA_70B_ON_4_H100 } from '../../src/simulation/engine/cost-model.ts';
 import { policyResult } from '../../src/simulation/report/results.ts';
 import { simulate } from '../../src/simulation/simulate.ts';
-import { atLoad } from '../../src/simulation/trace/merged.ts';
 import { ruleNamed } from './rules.ts';
 import { type Played, playedTrace } from './workloads.ts';
 
@@ -22,7 +21,7 @@ const result = await simulate({
   ...fleet,
   policy: ruleNamed(rule),
   seed,
-  trace: atLoad(playedTrace(played, seed), load),
+  trace: playedTrace(played, seed, load),
   cost: LLAMA_70B_ON_4_H100,
   ...{ blockSizeTokens: 16, maxBatchedTokens: 8_192, maxSequences: 1_024 },
   ...{ eventDelayMs: 5, metricsIntervalMs: 1_000, expectedBlocksTtlMs: 5_000 },

@@ -85,7 +85,7 @@ export function addSimulateCommand(
       decimal(1, 1e9),
     )
     .option('--load <factor>', 'so many times the traces’ rate', decimal(0.001, 1_000), 1)
-    .option('--minutes <n>', 'length of generated workloads', decimal(0.01, 1_440), 10)
+    .option('--minutes <n>', 'length of generated workloads, at their own rate', decimal(0.01, 1_440), 10)
     .option(
       '--seed <numbers>',
       'of random choices and generated workloads; each policy is run with each',

@@ -21,7 +21,7 @@ const requests = fc.array(
     inputTokens: fc.integer({ min: 1, max: 2_000 }),
     outputTokens: fc.integer({ min: 1, max: 60 }),
   }),
-  { minLength: 1, maxLength: 40 },
+  { minLength: 1, maxLength: 40, size: 'max' },
 );
 
 function traceWith(
@@ -142,6 +142,30 @@ describe('a simulation', () => {
       { queuedTokens: [0, 0, 0], decoding: [0, 0, 0], running: [0, 0, 0] },
     ]);
     assert.deepEqual(usages, [0, 0, 2, 0]);
+  });
+
+  it('counts as waiting what is not expected in the cache, and predicts no more than an engine reuses', async () => {
+    const waiting: number[] = [];
+    const policy: NamedPolicy = {
+      name: 'first',
+      create: () =>
+        withoutAccount(({ queuedTokens }) => {
+          waiting.push(queuedTokens[0]!);
+          return 0;
+        }),
+    };
+    const at = (atMs: number, hashIds: number[]): TraceRequest => ({
+      atMs,
+      inputTokens: 512 * hashIds.length,
+      outputTokens: 1,
+      hashIds,
+    });
+    const { accuracy } = await simulate({
+      ...runOf([at(0, [1]), at(50, [1]), at(100, [1, 2]), at(100, [3])]),
+      policy,
+    });
+    assert.deepEqual(waiting, [0, 0, 0, 512]);
+    assert.equal(accuracy, 1);
   });
 
   it('gives a pod of half the speed, and of a small cache, what it has', async () => {

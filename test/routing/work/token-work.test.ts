@@ -85,7 +85,7 @@ describe('work in tokens', () => {
       fc.record({ kind: fc.constant('ended' as const), tokens: fc.nat(100) }),
     );
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), steps => {
+      fc.property(fc.array(step, { maxLength: 60, size: 'max' }), steps => {
         const work = new TokenWork();
         const leases: { ended(): void }[] = [];
         for (const { kind, tokens } of steps) {

@@ -7,7 +7,7 @@ describe('the block cache', () => {
     // Few hashes that differ in few bits: probes run into one another.
     const step = fc.record({ hash: fc.nat(12), keep: fc.boolean() });
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 120 }), steps => {
+      fc.property(fc.array(step, { maxLength: 120, size: 'max' }), steps => {
         const copies = new Map<number, number>();
         const cache = new BlockCache(10, (hi, lo) => {
           assert.equal(hi, lo);

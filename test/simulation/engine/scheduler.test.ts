@@ -130,6 +130,22 @@ describe('the scheduler', () => {
     assert.equal(scheduler.cache.free, 16);
   });
 
+  it('computes who was preempted before all that wait', () => {
+    const [first, second, third] = [aSequence([1], 112, 40), aSequence([2], 112, 40), aSequence([3], 16, 1)];
+    const scheduler = schedulerWith({ blocks: 16 }, first, second);
+    while (scheduler.preemptions === 0) {
+      scheduler.complete();
+      if (second.generated === 1) scheduler.add(third);
+      scheduler.schedule();
+      if (second.generated === 1) assert.isUndefined(third.cachedTokens, 'there is no room beside the two');
+    }
+    assert.deepEqual([scheduler.running, scheduler.waiting, third.cachedTokens], [1, 2, undefined]);
+    scheduler.complete();
+    const ended: Sequence[] = [];
+    while (scheduler.schedule() !== undefined) ended.push(...scheduler.complete().ended);
+    assert.deepEqual(ended, [first, third, second], 'the third is short, and comes after the second');
+  });
+
   it('accepts what fits into the whole cache', () => {
     const scheduler = schedulerWith({ blocks: 8 });
     assert.isTrue(scheduler.accepts(aSequence([1], 120, 8)));

@@ -64,6 +64,9 @@ describe('several traces', () => {
     const both = merged([listed([1, 4, 4, 9]), listed([0, 4, 20])]);
     assert.deepEqual(await timesOf(both), [0, 1, 4, 4, 4, 9, 20]);
     assert.deepEqual(await timesOf(merged([listed([2])])), [2]);
+    const owners: number[] = [];
+    for await (const { hashIds } of merged([listed([4, 4], 7), listed([4], 8)])) owners.push(hashIds[0]!);
+    assert.deepEqual(owners, [7, 7, 8]);
   });
 
   it('come faster at a higher load', async () => {
@@ -121,10 +124,10 @@ function lineAt(timestamp: number): string {
   return JSON.stringify({ timestamp, input_length: 3, output_length: 1, hash_ids: [1] });
 }
 
-function listed(times: readonly number[]): Trace {
+function listed(times: readonly number[], id = 1): Trace {
   return {
     async *[Symbol.asyncIterator](): AsyncGenerator<TraceRequest> {
-      for (const atMs of times) yield { atMs, inputTokens: 1, outputTokens: 1, hashIds: [1] };
+      for (const atMs of times) yield { atMs, inputTokens: 1, outputTokens: 1, hashIds: [id] };
     },
   };
 }
