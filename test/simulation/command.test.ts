@@ -21,9 +21,8 @@ describe('warmroute simulate', () => {
 
   it('prints a table, policy by policy and seed by seed, and writes what it found', async () => {
     const out = join(folder, 'out');
-    const { stdout, stderr, code } = await runCli([
+    const stdout = await outputOf([
       ...[
-        'simulate',
         trace,
         'gen:bursts',
         '--minutes',
@@ -35,18 +34,9 @@ describe('warmroute simulate', () => {
         '--speeds',
         '1,0.5',
       ],
-      ...[
-        '--policies',
-        'prefix-cache:2+least-request, round-robin',
-        '--seed',
-        '1,2',
-        '--prefill-rate',
-        '20000',
-        '--out',
-        out,
-      ],
+      ...['--policies', 'prefix-cache:2+least-request, round-robin', '--seed', '1,2'],
+      ...['--prefill-rate', '20000', '--out', out],
     ]);
-    assert.deepEqual([stderr, code], ['', 0]);
     assert.include(stdout, '2, with 64000, 1000000 tokens of KV cache');
     assert.include(stdout, '0.05 ms a prompt token');
     const rows = stdout.split('\n').filter(line => line.startsWith('| '));
@@ -65,6 +55,12 @@ describe('warmroute simulate', () => {
       ],
     );
     assert.include(await readdir(out), 'index.html');
+  });
+
+  it('is a command of the program', async () => {
+    const { stdout, stderr, code } = await runCli(['simulate', trace, '--pods', '2', '--policies', 'random']);
+    assert.deepEqual([stderr, code], ['', 0]);
+    assert.include(stdout, '| random |');
   });
 
   it('prints JSON alone where it is asked for, the same each time', async () => {
