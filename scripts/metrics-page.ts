@@ -8,6 +8,7 @@ import { INDEX_METRICS } from '../src/ops/instruments/prefix-index.ts';
 import { PROCESS_METRICS } from '../src/ops/instruments/process.ts';
 import { REQUEST_METRICS } from '../src/ops/instruments/requests.ts';
 import { TOKEN_METRICS } from '../src/ops/instruments/tokens.ts';
+import { WORTH_METRICS } from '../src/ops/instruments/worth.ts';
 
 export const METRICS_PAGE = fileURLToPath(new URL('../docs/metrics.md', import.meta.url));
 
@@ -15,6 +16,7 @@ const GROUPS: readonly { readonly title: string; readonly metrics: Readonly<Reco
   { title: 'Requests', metrics: REQUEST_METRICS },
   { title: 'Decisions', metrics: DECISION_METRICS },
   { title: 'Tokens', metrics: TOKEN_METRICS },
+  { title: 'What it is worth', metrics: WORTH_METRICS },
   { title: 'KV-cache events', metrics: EVENT_METRICS },
   { title: 'Pods', metrics: POD_METRICS },
   { title: 'The index', metrics: INDEX_METRICS },

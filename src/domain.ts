@@ -126,6 +126,8 @@ export interface RecentRequests {
   readonly generatedTokens: number | undefined;
   readonly queueSeconds: number | undefined;
   readonly prefillSeconds: number | undefined;
+  /** What each prompt token that is not cached adds to the prefill. */
+  readonly prefillSecondsPerToken: number | undefined;
   readonly decodeSeconds: number | undefined;
 }
 
@@ -311,6 +313,7 @@ export function uses(strategy: Strategy, name: StrategyName): boolean {
 /**
  * Why a pod was picked. A metric label: keep the set small.
  * - `prefix_match`, `prefix_match_skipped` (held, but every holder is too busy), `no_match`: what the index said;
+ * - `control`: what the index said was left aside, to compare with: picked by load;
  * - `history_match`: the prompt has no tokens, and an earlier turn of it was sent to this pod;
  * - `response_owner`: the request names a response that this pod made, and which no other has;
  * - `only_pod`: there was no choice; `no_prompt`: this endpoint or body has no prompt to look up;
@@ -332,6 +335,7 @@ export type Reason =
   | 'prefix_match'
   | 'prefix_match_skipped'
   | 'no_match'
+  | 'control'
   | 'history_match'
   | 'response_owner'
   | 'only_pod'
@@ -351,6 +355,23 @@ export type Reason =
   | 'no_session'
   | 'no_engine_metrics'
   | Exclude<StrategyLabel, 'prefix-cache' | 'session-affinity'>;
+
+/**
+ * Which side of the experiment a request is on that could be routed by its prefix: `routed` by it, or, as a random share of them,
+ * balanced as if nothing was known of prefixes (`control`).
+ */
+export type Arm = 'routed' | 'control';
+
+/** A prompt in tokens, and those of them that a pod is expected not to compute since it holds their blocks, by where it has them. */
+export interface PredictedTokens {
+  readonly space: TokenSpace;
+  readonly prompt: number;
+  /** Of the pod's blocks; 0: not known, and nothing is predicted. */
+  readonly blockSizeTokens: number;
+  readonly gpu: number;
+  readonly cpu: number;
+  readonly storage: number;
+}
 
 /** Why a prompt has no tokens, or none that would tell who holds it. */
 export type WithoutTokens =
@@ -376,12 +397,16 @@ export interface RoutedDecision {
   readonly retries: readonly Pod[];
   readonly strategy: Strategy;
   readonly reason: Reason;
+  /** undefined: it could not be routed by its prefix, and is on neither side of the experiment. */
+  readonly arm: Arm | undefined;
   /** undefined: it has tokens, or was not asked for them. */
   readonly withoutTokens: WithoutTokens | undefined;
   readonly model: string;
   readonly matchedBlocks: number;
   readonly totalBlocks: number;
   readonly offGpu: { readonly cpu: number; readonly storage: number };
+  /** undefined: the prompt was not looked up. */
+  readonly tokens: PredictedTokens | undefined;
 }
 
 /** The request cannot be served: the client's own mistake, or no pod is there. */

@@ -4,10 +4,12 @@ import { hostname } from 'node:os';
 import { type CacheState, createCacheState } from './cache/cache-state.ts';
 import { binding, hostAndPort } from './composition/addresses.ts';
 import { createConfirmations } from './composition/confirming.ts';
+import { createDecisionLog, createDryRuns } from './composition/deciding.ts';
 import { startDiscovery } from './composition/discovering.ts';
 import { readEngineAccess } from './composition/engine-access.ts';
 import { createEngineMetrics } from './composition/engine-loads.ts';
 import { openGrpcPorts } from './composition/grpc-ports.ts';
+import { measureWorth } from './composition/measuring-worth.ts';
 import { createReadPath } from './composition/read-path.ts';
 import { type Phase, readinessIn } from './composition/readiness.ts';
 import { createTokenizer } from './composition/tokenizing.ts';
@@ -18,9 +20,11 @@ import { HealthPoller, type HealthPollerOptions } from './engine-api/health-poll
 import { Engines } from './engines/engines.ts';
 import { type PodKeeper, PodLives } from './engines/pod-lives.ts';
 import { EventFeed, type FeedFact, type PublisherReport } from './events/event-feed.ts';
+import type { ExchangeOptions } from './extproc/exchange.ts';
 import { PodsHealth } from './health/pods-health.ts';
 import { Listeners } from './listeners.ts';
 import { startAdmin } from './ops/admin/admin.ts';
+import { decisionRoutes } from './ops/admin/decision-routes.ts';
 import { statusRoutes } from './ops/admin/status-routes.ts';
 import { reportConfirmations } from './ops/confirmation-report.ts';
 import { reportFamilies, shownWith } from './ops/families/families.ts';
@@ -30,6 +34,7 @@ import { reportHealth, reportPort } from './ops/health-report.ts';
 import { createInstruments } from './ops/instruments/instruments.ts';
 import { reportKubernetes } from './ops/kubernetes-report.ts';
 import type { Logger } from './ops/log/log.ts';
+import { createLogThrottle } from './ops/log/log-throttle.ts';
 import { createPodLog } from './ops/log/pod-log.ts';
 import { createMetrics } from './ops/metrics/metrics.ts';
 import { createObserver } from './ops/observed.ts';
@@ -48,6 +53,7 @@ import {
 import { reportScrapes } from './ops/scrape-report.ts';
 import { exporterFor, startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { reportTokenizer } from './ops/tokenizer-report.ts';
+import { traceTokenizerCalls } from './ops/tokenizer-spans.ts';
 import { PodRegistry } from './pods/registry.ts';
 import { BlockHasher } from './prompt/blocks.ts';
 import { pathRules } from './prompt/paths.ts';
@@ -69,6 +75,8 @@ export interface ServeParts {
   readonly logLinesDropped?: () => number;
   /** Ends the start: `serve` rejects with its reason, and nothing is left. Without effect afterwards. */
   readonly ending?: AbortSignal;
+  /** What is drawn by: uniform in [0, 1). Default: Math.random. */
+  readonly random?: () => number;
   /** What leads to the Kubernetes API. Default: the process's. */
   readonly environment?: Environment;
 }
@@ -120,12 +128,12 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     stops.push(() => telemetry.stop());
     const metrics = createMetrics(shownWith(config.metricFamilies));
     const instruments = createInstruments(metrics);
+    const throttle = createLogThrottle(log);
     const unexpected = (consequence: string) => (error: unknown) => {
       instruments.unexpected.add(1);
-      log.error({ err: error }, `unexpected error; ${consequence}`);
+      throttle.error(consequence, { err: error }, `unexpected error; ${consequence}`);
     };
     stops.push(reportProcess(instruments));
-    const observed = createObserver({ tracer: telemetry.tracer, instruments, log, usesKvEvents });
 
     const registry = new PodRegistry(unexpected('the other parts got the change'));
     const hasher = new BlockHasher(config.hashSeed ?? randomInt(0x100000000));
@@ -176,7 +184,9 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     });
 
     const tokenizerReport = reportTokenizer(instruments, log);
-    const tokenizer = parts.tokenizer ?? createTokenizer(config, access, tokenizerReport.hear);
+    const around = traceTokenizerCalls(telemetry.tracer);
+    const tokenizer =
+      parts.tokenizer ?? createTokenizer(config, access, { onCall: tokenizerReport.hear, around });
     stops.push(() => tokenizer.close());
     const load = new Load();
     const responses = new ResponseOwners({
@@ -216,9 +226,18 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     const scrapeReport = reportScrapes(instruments, log);
     const engineMetrics = createEngineMetrics(config, { scheme, ca: access.ca, onFact: scrapeReport.hear });
     stops.push(() => engineMetrics.stop());
-    const route = createReadPath(config, {
+    const decisions = createDecisionLog(config, unexpected('the decision stands'));
+    const worth = measureWorth(config, {
+      ...{ metrics, instruments, engineMetrics },
+      random: parts.random ?? Math.random,
+    });
+    const observed = createObserver({
+      ...{ tracer: telemetry.tracer, instruments, log, usesKvEvents, decisions },
+      worth: worth.report,
+    });
+    const { route, dryRun } = createReadPath(config, {
       ...{ observed, registry, cache, hasher, tokenizer, health, load, responses },
-      ...{ engineMetrics, confirmations },
+      ...{ engineMetrics, confirmations, worth },
     });
 
     // Who builds on another stands behind it.
@@ -256,33 +275,55 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     });
     stops.push(() => discovery.stop());
 
+    const exchange: ExchangeOptions = {
+      maxBodyBytes: config.maxBodyBytes,
+      debugHeaders: config.debugHeaders ? 'allowed' : 'off',
+      targetHeaders: config.targetHeaders,
+      ruleOf: pathRules(config.allowedPaths, () => responses.followsAny),
+      destinationEndpoints: config.fallbackEndpoints,
+      priorityHeader: config.priorityHeader,
+      serverOf: (picked, servedBy) => health.serverOf(picked, servedBy),
+      models: () => registry.models(),
+      watchNext: () => health.watchNext(),
+      sampleNext: worth.sampleNext,
+      keepsSession: text => asksFor('session-affinity', text, config.strategy),
+      newRequestId: randomUUID,
+    };
+    const status = statusRoutes({
+      metrics: ({ response }) => metrics.answer(response),
+      version: VERSION,
+      isReady: () => readinessIn(phase, { registry, warmup, feed, discovery }),
+      models: () => registry.models(),
+      publishers: () => [
+        ...engines.snapshot(),
+        ...feed.unfollowed.map(pod => ({ pod, state: 'not_followed' })),
+      ],
+      pods: () =>
+        registry.pods().map(pod => ({
+          ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model },
+          ...(registry.isUnready(pod.name) && { unready: true }),
+          ...health.reportOf(pod),
+          inFlight: load.running(pod),
+          tokenizer: tokenizerReport.stateOf(pod.name),
+          ...confirmations?.countsOf(pod.name),
+          ports: engines.portsOf(pod.name),
+          engine: engineMetrics.shownLoadOf(pod.name),
+        })),
+    });
     const admin = await binding(
       SETTINGS.adminAddress,
       startAdmin({
         ...hostAndPort(config.adminAddress),
         operators: config.adminDebug ? 'everyone' : 'loopback',
         hosts: config.adminHosts ?? [],
-        routes: statusRoutes({
-          metrics: ({ response }) => metrics.answer(response),
-          version: VERSION,
-          isReady: () => readinessIn(phase, { registry, warmup, feed, discovery }),
-          models: () => registry.models(),
-          publishers: () => [
-            ...engines.snapshot(),
-            ...feed.unfollowed.map(pod => ({ pod, state: 'not_followed' })),
-          ],
-          pods: () =>
-            registry.pods().map(pod => ({
-              ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model },
-              ...(registry.isUnready(pod.name) && { unready: true }),
-              ...health.reportOf(pod),
-              inFlight: load.running(pod),
-              tokenizer: tokenizerReport.stateOf(pod.name),
-              ...confirmations?.countsOf(pod.name),
-              ports: engines.portsOf(pod.name),
-              engine: engineMetrics.shownLoadOf(pod.name),
-            })),
-        }),
+        routes: [
+          ...status,
+          ...decisionRoutes({
+            recent: (filter, limit) => decisions.recent(filter, limit),
+            defaultMode: config.unsaidBodyMode,
+            dryRun: createDryRuns({ config, exchange, health, decide: dryRun }),
+          }),
+        ],
       }),
     );
     stops.push(() => admin.stop());
@@ -298,19 +339,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
           FULL_DUPLEX_STREAMED: config.bodyTimeoutMs,
         },
         maxBufferedBytes: config.maxBufferedBytes,
-        exchange: {
-          maxBodyBytes: config.maxBodyBytes,
-          debugHeaders: config.debugHeaders ? 'allowed' : 'off',
-          targetHeaders: config.targetHeaders,
-          ruleOf: pathRules(config.allowedPaths, () => responses.followsAny),
-          destinationEndpoints: config.fallbackEndpoints,
-          priorityHeader: config.priorityHeader,
-          serverOf: (picked, servedBy) => health.serverOf(picked, servedBy),
-          models: () => registry.models(),
-          watchNext: () => health.watchNext(),
-          keepsSession: text => asksFor('session-affinity', text, config.strategy),
-          newRequestId: randomUUID,
-        },
+        exchange,
         onFact: reportDoor(instruments, log),
         onUnexpected: unexpected('the request went on unrouted'),
       },

@@ -4,8 +4,15 @@ import { connect } from 'node:net';
 import { assert } from 'chai';
 import type { Declared } from '../src/ops/instruments/instrument.ts';
 import { METRICS } from '../src/ops/instruments/instruments.ts';
+import { WORTH_METRICS } from '../src/ops/instruments/worth.ts';
 import { VERSION } from '../src/version.ts';
-import { type HeadersGiven, requestBody, requestHeaders, responseHeaders } from './support/envoy-messages.ts';
+import {
+  type HeadersGiven,
+  requestBody,
+  requestHeaders,
+  responseBody,
+  responseHeaders,
+} from './support/envoy-messages.ts';
 import { eventually } from './support/eventually.ts';
 import type { FakeEnvoy } from './support/fake-envoy.ts';
 import { FakePublisher } from './support/fake-publisher.ts';
@@ -60,7 +67,13 @@ function familyOf({ name }: Sample): Declared {
 }
 
 /** Every label that a metric may be without. */
-const OPTIONAL = new Set(['warmroute_publisher_state why', 'warmroute_tokenize_calls_total route']);
+const OPTIONAL = new Set([
+  'warmroute_publisher_state why',
+  'warmroute_tokenize_calls_total route',
+  ...Object.values(WORTH_METRICS).map(({ name }) => `${name} arm`),
+]);
+
+const USAGE = { prompt_tokens: 500, prompt_tokens_details: { cached_tokens: 16 } };
 
 /** One request with a response that the gateway shows. */
 async function answered(envoy: FakeEnvoy, status: number, prompt: string): Promise<void> {
@@ -69,8 +82,9 @@ async function answered(envoy: FakeEnvoy, status: number, prompt: string): Promi
   await stream.reply();
   stream.send(requestBody(JSON.stringify({ model: MODEL, prompt }), 'end'));
   await stream.reply();
-  stream.send(responseHeaders(status));
-  await stream.reply();
+  const { mode_override } = await stream.send(responseHeaders(status)).reply();
+  if (mode_override?.response_body_mode === 'STREAMED')
+    await stream.send(responseBody(JSON.stringify({ usage: USAGE }), 'end')).reply();
   await stream.halfClose();
 }
 
@@ -111,6 +125,8 @@ describe('the metrics of a run', function () {
       ...WITH_EVENTS,
       WARMROUTE_HEALTH_INTERVAL_MS: '50',
       WARMROUTE_METRICS_INTERVAL_MS: '50',
+      WARMROUTE_CONTROL_PERCENT: '20',
+      WARMROUTE_ANSWER_SAMPLE_PERCENT: '100',
     });
     await publisher.joined();
     await hears(started, engines);
@@ -156,6 +172,7 @@ describe('the metrics of a run', function () {
 
     const text = await eventually('all has been seen', async () => {
       await answered(envoy, 200, `${Math.random()} ${PROMPT}`);
+      await routed(envoy);
       const now = await page();
       const seen = new Set(
         samplesIn(now)

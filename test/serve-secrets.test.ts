@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
 import { assert } from 'chai';
 import { createLogger } from '../src/ops/log/log.ts';
+import type { TraceSink } from '../src/ops/telemetry.ts';
 import { requestBody, requestHeaders, responseBody, responseHeaders } from './support/envoy-messages.ts';
 import { eventually } from './support/eventually.ts';
 import type { FakeEnvoy } from './support/fake-envoy.ts';
@@ -11,6 +12,7 @@ import { type AnswerRequest, HANG, json, RESET } from './support/fake-tokenizer.
 import { batchOf, storedMap } from './support/kv-events.ts';
 import { adminPage, MODEL, ServeBench, type Served, WITH_EVENTS } from './support/serve-bench.ts';
 import { type RecordingExporter, recordingExporter } from './support/telemetry.ts';
+import { startCollector, withEnvironment } from './support/trace-collector.ts';
 
 /** In every secret, and in nothing else. */
 const STEM = 'hunter2';
@@ -27,6 +29,7 @@ const CREDENTIALS = {
   'x-goog-api-key': `${STEM}-goog`,
   'x-amz-security-token': `${STEM}-amz`,
   'x-forwarded-for': `${STEM}-client`,
+  baggage: `user=${STEM}-baggage`,
   [`x-${STEM}`]: '1',
 } as const;
 
@@ -126,6 +129,17 @@ const ANSWERS: Readonly<Record<string, AnswerRequest>> = {
   hang: () => HANG,
 };
 
+/** What a sampled answer is read for stands beside what it says, and a client may have made the engine say that, too. */
+const ANSWER = JSON.stringify({
+  id: `resp_${STEM}`,
+  output: secret('output'),
+  usage: {
+    prompt_tokens: 64,
+    prompt_tokens_details: { cached_tokens: 0, [STEM]: STEM },
+    user: secret('usage'),
+  },
+});
+
 /** From the headers to what the pod answers, or as far as Envoy is let. */
 async function exchange(envoy: FakeEnvoy, { path, headers, body }: Sent, status: number): Promise<void> {
   const config = { request_body_mode: 'BUFFERED', response_body_mode: 'NONE' } as const;
@@ -137,7 +151,7 @@ async function exchange(envoy: FakeEnvoy, { path, headers, body }: Sent, status:
   if (reply.immediate_response === undefined) {
     const { mode_override } = await stream.send(responseHeaders(status)).reply();
     if (mode_override?.response_body_mode === 'STREAMED')
-      await stream.send(responseBody(`{"id":"resp_${STEM}","output":"${secret('output')}"}`, 'end')).reply();
+      await stream.send(responseBody(ANSWER, 'end')).reply();
   }
   await stream.halfClose();
 }
@@ -172,7 +186,10 @@ describe('the server writes no prompt, key, token, cookie or salt into its log, 
   });
   afterEach(() => bench.stop());
 
-  async function start(answer: AnswerRequest): Promise<Served> {
+  async function start(
+    answer: AnswerRequest,
+    traces: TraceSink = { kind: 'exporter', exporter },
+  ): Promise<Served> {
     await bench.startTokenizers(2, answer);
     const { pods } = JSON.parse(await readFile(bench.podsFile, 'utf8')) as { pods: object[] };
     const announcing = { ...pods[0], kvEvents: { port: publisher.port } };
@@ -186,24 +203,35 @@ describe('the server writes no prompt, key, token, cookie or salt into its log, 
         ...WITH_EVENTS,
         WARMROUTE_DECISION_TIMEOUT_MS: '100',
         WARMROUTE_MAX_BODY_BYTES: '1000000',
+        WARMROUTE_ANSWER_SAMPLE_PERCENT: '100',
+        WARMROUTE_CONTROL_PERCENT: '50',
         WARMROUTE_ENGINE_API_KEY_FILE: bench.path('key'),
       },
       undefined,
       {
         log: createLogger({ level: 'debug', destination: { write } }),
-        traces: { kind: 'exporter', exporter },
+        traces,
       },
     );
   }
 
   async function assertNothingIsTold({ server }: Served): Promise<void> {
     const shown: string[] = [];
-    for (const path of ['/metrics', '/debug/pods', '/debug/publishers', '/v1/models', '/readyz'])
+    for (const path of [
+      ...[
+        '/metrics',
+        '/debug/pods',
+        '/debug/publishers',
+        '/debug/decisions?limit=500',
+        '/v1/models',
+        '/readyz',
+      ],
+    ])
       shown.push((await adminPage(server, path)).text);
     await server.stop();
     assert.isNotEmpty(exporter.spans);
-    const spans = exporter.spans.map(({ name, attributes, events, status }) => ({
-      ...{ name, attributes, events, status },
+    const spans = exporter.spans.map(({ name, attributes, events, status, links, resource }) => ({
+      ...{ name, attributes, events, status, links, resource: resource.attributes },
     }));
     const all = [written, ...shown, JSON.stringify(spans)].join('\n');
     for (const found of [STEM, Buffer.from(STEM).toString('hex'), String(TOKEN_ID)])
@@ -220,6 +248,20 @@ describe('the server writes no prompt, key, token, cookie or salt into its log, 
       await assertNothingIsTold(served);
     });
   }
+
+  it('nor in what it sends to a collector', async () => {
+    const collector = await startCollector('grpc');
+    bench.atEnd(() => collector.close());
+    await withEnvironment('OTEL_EXPORTER_OTLP_ENDPOINT', collector.url, async () => {
+      const { server, envoy } = await start(ANSWERS.refusal!, { kind: 'otlp', protocol: 'grpc' });
+      for (const request of [...REQUESTS, ...MISTAKES]) await exchange(envoy, request, 200);
+      await server.stop();
+    });
+    const sent = Buffer.concat(collector.posts.map(({ body }) => body));
+    for (const expected of ['warmroute.route', 'POST /v1/completions/render', 'gen_ai.operation.name'])
+      assert.isTrue(sent.includes(expected), expected);
+    for (const found of [STEM, String(TOKEN_ID)]) assert.isFalse(sent.includes(found), found);
+  });
 
   it('of requests that are refused, not understood, or given up', async () => {
     const served = await start(ANSWERS.tokens!);

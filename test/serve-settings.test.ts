@@ -137,6 +137,7 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
   adminAddress: elsewhere('test/serve-lifecycle.test.ts'),
   adminDebug: elsewhere('test/serve.test.ts'),
   adminHosts: elsewhere('test/serve.test.ts'),
+  showPrompts: elsewhere('test/serve-decisions.test.ts'),
   debugHeaders: elsewhere('test/e2e/target-headers.test.ts'),
   targetHeaders: elsewhere('test/e2e/target-headers.test.ts'),
 
@@ -168,6 +169,8 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
   bodyTimeoutMs: elsewhere('test/e2e/stalled-bodies.test.ts'),
   maxBufferedBytes: elsewhere('test/e2e/stalled-bodies.test.ts'),
   rememberedResponses: elsewhere('test/serve-responses.test.ts'),
+  controlPercent: elsewhere('test/serve-worth.test.ts'),
+  answerSamplePercent: elsewhere('test/serve-worth.test.ts'),
   grpcIdleMs: elsewhere('test/e2e/idle-connection.test.ts'),
   grpcMaxConnections: elsewhere('test/serve.test.ts'),
   decisionTimeoutMs: elsewhere('test/e2e/deadline.test.ts'),

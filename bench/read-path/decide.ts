@@ -13,6 +13,7 @@ import { START } from '../../src/prefix-index/prefix-index.ts';
 import type { RunIndex } from '../../src/prefix-index/run-index.ts';
 import { BlockHasher } from '../../src/prompt/blocks.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
+import { Turns } from '../../src/routing/choice/turns.ts';
 import { Load } from '../../src/routing/load.ts';
 import { createPicker } from '../../src/routing/policy.ts';
 import { createPrefixLookup } from '../../src/routing/prefix-lookup.ts';
@@ -116,10 +117,13 @@ const route = createRoute({
   }),
   history: new PromptHistory({ maxEntries: 1, timeToLiveMs: 1, seed: SEED, now: () => performance.now() }),
   confirmations: undefined,
+  turns: new Turns(),
   responses: new ResponseOwners({ maxResponses: 1, now: () => 0 }),
   pick: createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
   engineLoad: () => ({ kind: 'unknown', why: 'not_asked' }),
   load: new Load(),
+  drawsControl: () => false,
+  samples: { follow: () => undefined },
   defaultStrategy: { kind: 'single', name: 'prefix-cache', text: 'prefix-cache' },
   areFull: undefined,
   retries: 2,
@@ -149,6 +153,7 @@ async function decideAll(rounds: number): Promise<Float64Array> {
         body: NO_BYTES,
       },
       ...{ labels: undefined, subset: undefined, response: 'unwatched' as const },
+      sample: 'not_sampled' as const,
     };
     const started = performance.now();
     const { decision, release } = await route(

@@ -4,6 +4,7 @@ import { checkConfigCommand } from './check-config.ts';
 import { CommandError } from './command-error.ts';
 import { endSoon } from './end-process.ts';
 import { addEngineCommand } from './engine.ts';
+import { addExplainCommand } from './explain.ts';
 import { addMigrateCommand } from './migrate-from-aibrix.ts';
 import { serveCommand } from './serve.ts';
 import { settingsHelp } from './settings-help.ts';
@@ -29,6 +30,7 @@ export async function runCommandLine(ending: AbortSignal): Promise<void> {
     .action(() => checkConfigCommand(ending));
   addEngineCommand(program, ending);
   addSmokeCommand(program, ending);
+  addExplainCommand(program, ending);
   addMigrateCommand(program, ending);
   addSimulateCommand(program, ending);
 

@@ -11,6 +11,7 @@ import { traceFile } from '../simulation/trace/trace-file.ts';
 import type { Trace } from '../simulation/trace/trace-request.ts';
 import { traceOf, WORKLOADS } from '../simulation/workloads/workloads.ts';
 import { CommandError } from './command-error.ts';
+import { decimal, list, tokens, whole } from './number-values.ts';
 
 interface SimulateFlags {
   readonly pods: number;
@@ -208,36 +209,4 @@ function policies(text: string): readonly NamedPolicy[] {
     if (error instanceof PolicyNameError) throw new InvalidArgumentError(`${error.message}.`);
     throw error;
   }
-}
-
-function list(item: (text: string) => number): (text: string) => readonly number[] {
-  return text => text.split(',').map(each => item(each.trim()));
-}
-
-function whole(least: number, most: number): (text: string) => number {
-  return text => {
-    const value = Number(text);
-    if (text === '' || !Number.isInteger(value) || value < least || value > most) {
-      throw new InvalidArgumentError(`must be a whole number from ${least} to ${most}.`);
-    }
-    return value;
-  };
-}
-
-function decimal(least: number, most: number): (text: string) => number {
-  return text => {
-    const value = Number(text);
-    if (text === '' || !(value >= least && value <= most)) {
-      throw new InvalidArgumentError(`must be a number from ${least} to ${most}.`);
-    }
-    return value;
-  };
-}
-
-function tokens(least: number, most: number): (text: string) => number {
-  return text => {
-    const match = /^(\d+(?:\.\d+)?)([kM]?)$/.exec(text);
-    const unit = match?.[2] === 'M' ? 1e6 : match?.[2] === 'k' ? 1e3 : 1;
-    return whole(least, most)(match === null ? '' : String(Number(match[1]) * unit));
-  };
 }

@@ -5,6 +5,7 @@ import type { Api } from '../smoke/prompts.ts';
 import { smokeReport } from '../smoke/report.ts';
 import { type SmokeResult, smoke } from '../smoke/smoke.ts';
 import { CommandError } from './command-error.ts';
+import { header, httpUrl } from './option-values.ts';
 
 /** Exit codes beside 0. */
 const NOT_WARM = 1;
@@ -29,7 +30,7 @@ export function addSmokeCommand(program: Command, ending: AbortSignal): void {
   program
     .command('smoke')
     .description('Ask a gateway, from outside, whether a second prompt with the same prefix is served warm')
-    .argument('<url>', 'where clients send their requests, as https://llm.example', gatewayUrl)
+    .argument('<url>', 'where clients send their requests, as https://llm.example', httpUrl)
     .option('--model <name>', 'model to ask (default: the first one that the gateway lists)')
     .addOption(
       new Option('--api <api>', 'OpenAI API to use').choices(['chat', 'completions']).default('chat'),
@@ -74,23 +75,6 @@ async function textOf(path: string): Promise<string> {
   } catch (error) {
     throw new CommandError([`${path} cannot be read: ${(error as Error).message}`], UNSERVED);
   }
-}
-
-function gatewayUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
-    throw new InvalidArgumentError('must be an http or https URL.');
-  }
-  return url;
-}
-
-function header(
-  text: string,
-  before: Readonly<Record<string, string>> = {},
-): Readonly<Record<string, string>> {
-  const match = /^([\w!#$%&'*+.^`|~-]+):[ \t]*([\t\x20-\x7e]*)$/.exec(text);
-  if (match === null) throw new InvalidArgumentError('must be written name: value.');
-  return { ...before, [match[1]!.toLowerCase()]: match[2]! };
 }
 
 function seconds(text: string): number {

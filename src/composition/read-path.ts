@@ -9,11 +9,13 @@ import type { Observer } from '../ops/observed.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import type { BlockHasher } from '../prompt/blocks.ts';
 import { modelAtStart } from '../prompt/model-at-start.ts';
-import { parsePrompt } from '../prompt/request.ts';
+import { excerptOf, parsePrompt } from '../prompt/request.ts';
 import type { Tokenizer } from '../prompt/tokenizer.ts';
 import { withAnyPod } from '../routing/any-pod.ts';
 import { createCandidates } from '../routing/candidates.ts';
+import { Turns } from '../routing/choice/turns.ts';
 import type { Confirmations } from '../routing/confirmations.ts';
+import { createDryRun, type DryRunParts } from '../routing/dry-run.ts';
 import type { Load } from '../routing/load.ts';
 import { createPicker } from '../routing/policy.ts';
 import { createPrefixLookup } from '../routing/prefix-lookup.ts';
@@ -21,9 +23,10 @@ import { PromptHistory } from '../routing/prompt-history.ts';
 import { withReadableBody } from '../routing/readable-body.ts';
 import type { ResponseOwners } from '../routing/response-owners.ts';
 import { retriesFor } from '../routing/retries.ts';
-import { createRoute, type Route } from '../routing/route.ts';
+import { createRoute, type Decide, type Route } from '../routing/route.ts';
 import { type AreFull, createShedding, queueAt } from '../routing/shedding.ts';
 import { monotonicClock } from '../time.ts';
+import type { Worth } from './measuring-worth.ts';
 import { blockSizes, maxBlocksPerPrompt } from './tokenizing.ts';
 
 export interface ReadPathParts {
@@ -37,50 +40,73 @@ export interface ReadPathParts {
   readonly load: Load;
   readonly responses: ResponseOwners;
   readonly engineMetrics: EngineMetrics;
+  readonly worth: Worth;
   /** undefined: engines announce nothing. */
   readonly confirmations: Confirmations | undefined;
 }
 
-export function createReadPath(config: Config, parts: ReadPathParts): Route {
+export interface ReadPath {
+  readonly route: Route;
+  /** The same without consequences: nothing is counted, remembered or recorded. */
+  readonly dryRun: Route;
+}
+
+export function createReadPath(config: Config, parts: ReadPathParts): ReadPath {
   const { observed, registry, cache, hasher, tokenizer, health, load, engineMetrics } = parts;
-  const decide = createRoute({
-    parse: observed.parse(parsePrompt),
+  const lookupParts = {
+    cache,
+    source: config.mode.kind === 'remote_with_events' ? 'engines' : 'history',
+    defaultBlockSizeTokens: blockSizes(config),
+    maxBlocksPerPrompt: maxBlocksPerPrompt(config),
+  } as const;
+  const tokenize: Tokenizer['tokenize'] = (prompt, pods, signal) => tokenizer.tokenize(prompt, pods, signal);
+  const pick = createPicker(config);
+  const unobserved: DryRunParts = {
+    parse: parsePrompt,
     modelAtStart,
     registry,
     candidates: createCandidates({ registry, health }),
     health,
-    tokenize: observed.tokenize((prompt, pods, signal) => tokenizer.tokenize(prompt, pods, signal)),
-    lookup: observed.lookup(
-      createPrefixLookup({
-        cache,
-        source: config.mode.kind === 'remote_with_events' ? 'engines' : 'history',
-        hasher: observed.hasher(hasher),
-        defaultBlockSizeTokens: blockSizes(config),
-        maxBlocksPerPrompt: maxBlocksPerPrompt(config),
-      }),
-    ),
+    tokenize,
+    lookup: createPrefixLookup({ ...lookupParts, hasher }),
     history: new PromptHistory({
       maxEntries: config.historyBlocks,
       timeToLiveMs: config.historyMs,
       seed: randomInt(0x100000000),
       now: monotonicClock,
     }),
+    turns: new Turns(),
     responses: parts.responses,
-    pick: observed.pick(createPicker(config)),
-    engineLoad: pod => engineMetrics.loadOf(pod),
+    pick,
+    engineLoad: pod => engineMetrics.peekLoadOf(pod),
     confirmations: parts.confirmations,
     load,
+    drawsControl: parts.worth.drawsControl,
+    samples: parts.worth.samples,
     defaultStrategy: config.defaultStrategy,
-    areFull: sheddingFor(config, pod => queueAt(load.running(pod), engineMetrics.loadOf(pod))),
+    areFull: sheddingFor(config, pod => queueAt(load.running(pod), engineMetrics.peekLoadOf(pod))),
     retries: retriesFor(config.fallbackEndpoints),
     deadlineMs: config.decisionTimeoutMs,
+    excerptOf: config.showPrompts ? excerptOf : undefined,
+  };
+  const decide = createRoute({
+    ...unobserved,
+    parse: observed.parse(parsePrompt),
+    tokenize: observed.tokenize(tokenize),
+    lookup: observed.lookup(createPrefixLookup({ ...lookupParts, hasher: observed.hasher(hasher) })),
+    pick: observed.pick(pick),
+    engineLoad: pod => engineMetrics.loadOf(pod),
+    areFull: sheddingFor(config, pod => queueAt(load.running(pod), engineMetrics.loadOf(pod))),
   });
-  const readable = withReadableBody(decide, {
-    maxBodyBytes: config.maxBodyBytes,
-    deadlineMs: config.decisionTimeoutMs,
-    now: monotonicClock,
-  });
-  return observed.route(withAnyPod(readable));
+  const whole = (choosing: Decide): Route =>
+    withAnyPod(
+      withReadableBody(choosing, {
+        maxBodyBytes: config.maxBodyBytes,
+        deadlineMs: config.decisionTimeoutMs,
+        now: monotonicClock,
+      }),
+    );
+  return { route: observed.route(whole(decide)), dryRun: whole(createDryRun(unobserved)) };
 }
 
 /** undefined: no request is dropped. */

@@ -2,7 +2,7 @@
 import type { Config } from '../config.ts';
 import { hostOf, type Pod, type TokenSpace } from '../domain.ts';
 import type { EngineAccess } from '../prompt/engine/http.ts';
-import { createRemoteTokenizer, type TokenizeFact } from '../prompt/engine/remote-tokenizer.ts';
+import { createRemoteTokenizer, type RemoteTokenizerOptions } from '../prompt/engine/remote-tokenizer.ts';
 import { withFallback } from '../prompt/fallback-tokenizer.ts';
 import { createLocalTokenizer } from '../prompt/local-tokenizer.ts';
 import type { Tokenizer } from '../prompt/tokenizer.ts';
@@ -23,7 +23,7 @@ const BREAKER = { failures: 5, halfOpenAfterMs: 5_000 };
 export function createTokenizer(
   config: Config,
   access: EngineAccess,
-  onCall: (fact: TokenizeFact) => void,
+  observed: Required<Pick<RemoteTokenizerOptions, 'onCall' | 'around'>>,
 ): Tokenizer {
   if (config.mode.kind === 'local')
     return createLocalTokenizer(config.mode.tokenizer, maxLocalTokens(config, config.mode.tokenizer));
@@ -35,7 +35,7 @@ export function createTokenizer(
     breaker: BREAKER,
     access,
     ...(template !== undefined && { urlOf: (pod: Pod) => template.replace('%s', hostOf(pod.ip)) }),
-    onCall,
+    ...observed,
   });
   return config.mode.kind === 'remote'
     ? withFallback(

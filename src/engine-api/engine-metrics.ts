@@ -44,6 +44,10 @@ const KEEP_ALIVE_MS = 4_500;
 const MAX_AT_ONCE = 16;
 /** How often a pod is asked for what is only shown: as often as Prometheus asks us, or so. */
 const SHOWN_EVERY_MS = 10_000;
+/** Where there are very many pods: 2 % of one core. */
+const SHOWN_MS_PER_POD = 50;
+/** Whoever has looked at it so long ago does not look again. Prometheus comes every minute, or sooner. */
+const LOOKED_AT_FOR_MS = 300_000;
 /** A decision that was made by it so long ago was the last one. */
 const WANTED_FOR_MS = 60_000;
 /** Nothing that is older counts, where pods are asked more often. */
@@ -69,6 +73,7 @@ export class EngineMetrics {
   readonly #probe: Probe;
   readonly #slots = new Slots(MAX_AT_ONCE);
   readonly #followed = new Map<string, Followed>();
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: EngineMetricsOptions) {
     this.#options = {
@@ -92,7 +97,7 @@ export class EngineMetrics {
       load: NOT_ASKED,
     };
     this.#followed.set(pod.name, followed);
-    if (this.#options.use !== 'on_demand') this.#begin(followed);
+    if (this.#options.use !== 'on_demand' || this.#isLookedAt) this.#begin(followed);
   }
 
   /** Nothing is reported of this pod after this is called. */
@@ -110,12 +115,24 @@ export class EngineMetrics {
     return this.#unlessStale(followed.load, this.#intervalMs());
   }
 
+  /** What a decision would be made by, without asking for it. */
+  peekLoadOf(pod: Pod): EngineLoad {
+    const followed = this.#followed.get(pod.name);
+    return followed === undefined ? NOT_ASKED : this.#unlessStale(followed.load, this.#intervalMs());
+  }
+
+  /** Somebody looks at what is made of it: for some minutes pods are asked now and then, as if their load were to be shown. */
+  lookedAt(): void {
+    this.#lookedAtMs = this.#options.now();
+    for (const followed of this.#followed.values()) this.#begin(followed);
+  }
+
   /** To be shown: what is known without asking for it. */
   shownLoadOf(pod: string): EngineLoad {
     const followed = this.#followed.get(pod);
     if (followed === undefined) return NOT_ASKED;
-    const everyMs = this.#options.use === 'shown' ? SHOWN_EVERY_MS : 0;
-    return this.#unlessStale(followed.load, Math.max(everyMs, this.#intervalMs()));
+    const everyMs = this.#options.use === 'always' ? this.#intervalMs() : this.#shownEveryMs;
+    return this.#unlessStale(followed.load, everyMs);
   }
 
   async stop(): Promise<void> {
@@ -147,7 +164,7 @@ export class EngineMetrics {
     const { sleep, random, use } = this.#options;
     const { leaving } = followed;
     let waitMs = this.#intervalMs() * random();
-    while (use !== 'on_demand' || this.#isWanted(followed)) {
+    while (use !== 'on_demand' || this.#isLookedAt || this.#isWanted(followed)) {
       try {
         await sleep(Math.round(waitMs), leaving.signal);
         if (this.#isDue(followed)) await this.#slots.run(leaving.signal, () => this.#ask(followed));
@@ -158,6 +175,14 @@ export class EngineMetrics {
     }
   }
 
+  get #isLookedAt(): boolean {
+    return this.#options.now() - this.#lookedAtMs < LOOKED_AT_FOR_MS;
+  }
+
+  get #shownEveryMs(): number {
+    return Math.max(SHOWN_EVERY_MS, SHOWN_MS_PER_POD * this.#followed.size, this.#intervalMs());
+  }
+
   #isWanted({ wantedAtMs }: Followed): boolean {
     const { use, now } = this.#options;
     return use === 'always' || now() - wantedAtMs < WANTED_FOR_MS;
@@ -166,7 +191,7 @@ export class EngineMetrics {
   #isDue(followed: Followed): boolean {
     const { askedAtMs, failures } = followed;
     const passedMs = this.#options.now() - askedAtMs;
-    const everyMs = this.#isWanted(followed) ? 0 : SHOWN_EVERY_MS;
+    const everyMs = this.#isWanted(followed) ? 0 : this.#shownEveryMs;
     const afterFailuresMs = failures === 0 ? 0 : Math.min(MAX_WAIT_MS, this.#intervalMs() * 2 ** failures);
     return passedMs >= Math.max(everyMs, afterFailuresMs);
   }

@@ -35,6 +35,11 @@ const NAMES = {
   prompts: ['vllm:request_prompt_tokens_count', 'sglang:prompt_tokens_histogram_count'],
   generatedTokens: ['vllm:request_generation_tokens_sum', 'sglang:generation_tokens_histogram_sum'],
   generations: ['vllm:request_generation_tokens_count', 'sglang:generation_tokens_histogram_count'],
+  // Of the same requests as the prefill times. Newer than those.
+  computedTokens: ['vllm:request_prefill_kv_computed_tokens_sum'],
+  computations: ['vllm:request_prefill_kv_computed_tokens_count'],
+  cachedTokens: ['vllm:prefix_cache_hits_total', 'sglang:cached_tokens_total'],
+  lookedUpTokens: ['vllm:prefix_cache_queries_total', 'sglang:prompt_tokens_total'],
   // SGLang's histograms of lengths are off unless asked for; these are always there.
   allPromptTokens: ['sglang:prompt_tokens_total'],
   allGeneratedTokens: ['sglang:generation_tokens_total'],

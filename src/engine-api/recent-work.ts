@@ -19,6 +19,8 @@ const RATIOS = {
   allPromptTokens: ['allPromptTokens', 'allRequests'],
   generatedTokens: ['generatedTokens', 'generations'],
   allGeneratedTokens: ['allGeneratedTokens', 'allRequests'],
+  computedTokens: ['computedTokens', 'computations'],
+  cachedShare: ['cachedTokens', 'lookedUpTokens'],
   queueSeconds: ['queueSeconds', 'queued'],
   prefillSeconds: ['prefillSeconds', 'prefills'],
   decodeSeconds: ['decodeSeconds', 'decodes'],
@@ -82,7 +84,7 @@ export class RecentWork {
   get requests(): RecentRequests {
     const queueSeconds = this.#mean('queueSeconds');
     const firstTokenSeconds = this.#mean('firstTokenSeconds');
-    return {
+    const means = {
       promptTokens: this.#mean('promptTokens') ?? this.#mean('allPromptTokens'),
       generatedTokens: this.#mean('generatedTokens') ?? this.#mean('allGeneratedTokens'),
       queueSeconds,
@@ -90,6 +92,26 @@ export class RecentWork {
       prefillSeconds: this.#mean('prefillSeconds') ?? difference(firstTokenSeconds, queueSeconds ?? 0),
       decodeSeconds: this.#mean('decodeSeconds') ?? difference(this.#mean('totalSeconds'), firstTokenSeconds),
     };
+    return { ...means, prefillSecondsPerToken: this.#prefillSecondsPerToken(means) };
+  }
+
+  /**
+   * A prefill takes a step of the engine even if it computes a single token, as each decoded token does: where most of a prompt is cached,
+   * that would pass for the price of its few tokens.
+   */
+  #prefillSecondsPerToken(means: Omit<RecentRequests, 'prefillSecondsPerToken'>): number | undefined {
+    const { promptTokens, generatedTokens, prefillSeconds, decodeSeconds } = means;
+    const cachedShare = this.#mean('cachedShare');
+    const computed =
+      this.#mean('computedTokens') ??
+      (promptTokens === undefined || cachedShare === undefined
+        ? undefined
+        : promptTokens * (1 - cachedShare));
+    if (prefillSeconds === undefined || computed === undefined || computed <= 0) return undefined;
+    // The first token comes with the prefill.
+    const steps = generatedTokens === undefined ? 0 : generatedTokens - 1;
+    const stepSeconds = decodeSeconds === undefined || steps <= 0 ? 0 : decodeSeconds / steps;
+    return Math.max(0, prefillSeconds - stepSeconds) / computed;
   }
 
   /** undefined: it does not say. */

@@ -5,7 +5,7 @@
 import type { Decision, RoutedDecision } from '../domain.ts';
 import { type Endpoint, endpointOf, uses } from '../domain.ts';
 import { sessionIdOf } from '../routing/route.ts';
-import type { BodyLease } from './body-memory.ts';
+import type { BodyLease } from './body/body-memory.ts';
 import * as name from './headers.ts';
 import type { Incoming, Modes, ResponseMessage } from './incoming.ts';
 import * as reply from './replies.ts';
@@ -104,12 +104,13 @@ export class Exchange {
   #respond(message: ResponseMessage): Action[] {
     if (message.kind === 'response_headers' && this.#routed) {
       const { status, servedBy } = message;
-      const isReadable = status === 200 && message.contentEncoding === undefined;
+      const encoding = message.contentEncoding === undefined ? 'plain' : 'encoded';
+      const isReadable = status === 200 && encoding === 'plain';
       this.#answerBody = this.#answerBody === 'wanted' && isReadable ? 'reading' : 'unwanted';
       const headers = this.#responseHeaders(this.#routed, servedBy);
       return [
         { kind: 'send', reply: reply.responseHeaders(headers, this.#streamIfRead()) },
-        { kind: 'answered', answer: { status, servedBy } },
+        { kind: 'answered', answer: { status, servedBy }, encoding },
       ];
     }
     if (message.kind !== 'response_body') return [{ kind: 'send', reply: reply.neutral(message.kind) }];

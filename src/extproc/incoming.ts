@@ -56,6 +56,11 @@ const UNSAID: Readonly<Record<UnsaidMode, Modes>> = {
 
 const NO_BYTES = Buffer.alloc(0);
 
+/** How bodies come that a proxy says nothing of. */
+export function unsaidModes(mode: UnsaidMode): Modes {
+  return UNSAID[mode];
+}
+
 /** From the first message of a stream. */
 export function readModes({ protocol_config: config }: WireRequest, unsaid: UnsaidMode): Modes {
   if (!config) return UNSAID[unsaid];

@@ -13,9 +13,18 @@
  * (`mode_override`), and where it does not allow that, the request goes on without a decision.
  */
 import type { ClientError, Decision, Endpoint, ErrorShape, ModelEntry, PathRule, Pod } from '../domain.ts';
-import type { Answer, BodyExtent, CutShort, RouteRequest, Server, Visibility } from '../routing/route.ts';
-import type { BodyLease } from './body-memory.ts';
-import { GatheredBody } from './gathered-body.ts';
+import type {
+  Answer,
+  AnswerEncoding,
+  BodyExtent,
+  CutShort,
+  RouteRequest,
+  Sample,
+  Server,
+  Visibility,
+} from '../routing/route.ts';
+import type { BodyLease } from './body/body-memory.ts';
+import { GatheredBody } from './body/gathered-body.ts';
 import * as name from './headers.ts';
 import type { Modes, RequestMessage } from './incoming.ts';
 import { modelAnswer, modelListAnswer } from './model-list.ts';
@@ -25,7 +34,7 @@ import type { WireModeOverride, WireResponse } from './wire.ts';
 export type Action =
   | { readonly kind: 'send'; readonly reply: WireResponse }
   /** The pod, or another one, has begun to answer the request that was routed. */
-  | { readonly kind: 'answered'; readonly answer: Answer }
+  | { readonly kind: 'answered'; readonly answer: Answer; readonly encoding: AnswerEncoding }
   /** A part of the body of the answer: tell the exchange when there was enough of it (`answerRead`). */
   | { readonly kind: 'answer_body'; readonly part: Buffer }
   /** Decide, then tell the exchange (`decided`). */
@@ -58,6 +67,8 @@ export interface ExchangeOptions extends reply.Disclosure {
   readonly models: () => readonly ModelEntry[];
   /** Whether to ask for the response of the request that is coming in, where Envoy does not show it anyway. */
   readonly watchNext: () => Visibility;
+  /** Whether the answer to the request that is coming in should be followed to its end: drawn at random, whatever the request is. */
+  readonly sampleNext: () => Sample;
   /** Whether requests with this `routing-strategy` header are answered with where their session is. */
   readonly keepsSession: (strategy: string | undefined) => boolean;
   /** For requests that come without an `x-request-id`. */
@@ -200,6 +211,8 @@ export class RequestSide {
     const isRouted = method === 'POST' && (treatment === 'routed' || treatment === 'makes_response');
     const isNamed = treatment === 'names_response';
     const strategy = headers.get(name.ROUTING_STRATEGY);
+    const isSeen = isRouted || isNamed || this.#echoes;
+    const sample = isSeen && this.#showsAnswers ? this.#options.sampleNext() : 'not_sampled';
     const request: Ask = {
       path,
       contentType: headers.get('content-type'),
@@ -209,7 +222,8 @@ export class RequestSide {
       priority: priorityIn(headers.get(this.#options.priorityHeader)),
       labels: headers.get(name.EXTERNAL_FILTER),
       subset,
-      response: isRouted || isNamed || this.#echoes ? this.#responseOf(treatment, strategy) : 'unwatched',
+      response: isSeen ? this.#responseOf(treatment, strategy, sample) : 'unwatched',
+      sample,
       unroutable: this.#echoes ? 'any_pod' : 'reject',
       requestId: this.requestId,
       trace: traceOf(headers),
@@ -334,6 +348,11 @@ export class RequestSide {
     ];
   }
 
+  /** Whether Envoy shows answers, or may be asked to: see `#responseOf`. */
+  get #showsAnswers(): boolean {
+    return this.#modes.response !== 'NONE' || this.#modes.request === 'BUFFERED';
+  }
+
   get #echoes(): boolean {
     return this.#modes.request === 'FULL_DUPLEX_STREAMED';
   }
@@ -355,8 +374,8 @@ export class RequestSide {
   }
 
   /** A response whose body passes through us is shown with its headers, too. */
-  #responseOf(treatment: PathRule['treatment'], strategy: string | undefined): Visibility {
-    if (this.#modes.response !== 'NONE' || this.wantsDebug) return 'watched';
+  #responseOf(treatment: PathRule['treatment'], strategy: string | undefined, sample: Sample): Visibility {
+    if (this.#modes.response !== 'NONE' || this.wantsDebug || sample === 'sampled') return 'watched';
     // Its headers tell the client where its session is.
     if (this.#modes.request === 'BUFFERED' && this.#options.keepsSession(strategy)) return 'watched';
     // Its headers say whether there is an id to be looked for.

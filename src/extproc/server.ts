@@ -1,4 +1,4 @@
-import { BodyMemory } from './body-memory.ts';
+import { BodyMemory } from './body/body-memory.ts';
 import type { ConnectionFailure, Transport } from './connections.ts';
 import { openGrpcPort } from './grpc-port.ts';
 import type { GrpcHealth } from './health.ts';

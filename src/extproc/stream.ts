@@ -1,7 +1,7 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { Route, RouteOutcome } from '../routing/route.ts';
-import type { BodyMemory } from './body-memory.ts';
+import type { BodyMemory } from './body/body-memory.ts';
 import { type Action, Exchange, type ExchangeOptions, type HeldMode, type SettledFact } from './exchange.ts';
 import { readMessage, readModes, type UnsaidMode } from './incoming.ts';
 import type { WireRequest, WireResponse } from './wire.ts';
@@ -89,7 +89,7 @@ export function serveStream(call: ProcessCall, options: StreamOptions, onClosed:
           if (!isClosed && !call.write(action.reply)) call.pause();
           break;
         case 'answered':
-          outcome?.answered(action.answer);
+          outcome?.answered(action.answer, action.encoding);
           break;
         case 'answer_body':
           if (outcome?.readAnswer?.(action.part) !== 'more') exchange?.answerRead();

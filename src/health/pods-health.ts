@@ -160,6 +160,11 @@ export class PodsHealth {
     return this.#plan.decide(() => this.#isSomethingWrong());
   }
 
+  /** What `watchNext` would say, which leaves all as it is. */
+  peekNext(): Visibility {
+    return this.#plan.peek(() => this.#isSomethingWrong());
+  }
+
   /** A pod is under suspicion, or to be tried. */
   #isSomethingWrong(): boolean {
     if (this.#suspects.size === 0 && this.#failing.size === 0) return false;

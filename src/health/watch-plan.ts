@@ -23,4 +23,9 @@ export class WatchPlan {
     }
     return ++this.#turn % ONE_OF === 0 || isWanted() ? 'watched' : 'unwatched';
   }
+
+  /** What would be decided next, which leaves all as it is. */
+  peek(isWanted: () => boolean): Visibility {
+    return this.#next > 0 || (this.#turn + 1) % ONE_OF === 0 || isWanted() ? 'watched' : 'unwatched';
+  }
 }

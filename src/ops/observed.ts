@@ -16,22 +16,28 @@ import {
 } from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import type { Decision, Reason, RoutedDecision } from '../domain.ts';
-import { endpointOf, labelOf } from '../domain.ts';
+import { labelOf } from '../domain.ts';
+import type { DecisionRecorder } from '../explain/decision-log.ts';
+import { keptDecision } from '../explain/kept-decision.ts';
 import type { Tokenizer } from '../prompt/tokenizer.ts';
 import type { Picker } from '../routing/policy.ts';
 import type { PrefixHasher, PrefixLookup } from '../routing/prefix-lookup.ts';
 import type { Route, RouteOutcome, RouteParts } from '../routing/route.ts';
+import { wallClock } from '../time.ts';
 import type { Stage } from './instruments/decisions.ts';
 import type { Instruments } from './instruments/instruments.ts';
 import type { Logger } from './log/log.ts';
 import { createLogThrottle } from './log/log-throttle.ts';
+import type { WorthReport } from './worth-report.ts';
 
 export interface ObserverParts {
   readonly tracer: Tracer;
   readonly instruments: Instruments;
   readonly log: Logger;
+  readonly worth: Pick<WorthReport, 'decided'>;
   /** AIBrix's label `using_kv_sync`. */
   readonly usesKvEvents: boolean;
+  readonly decisions: DecisionRecorder;
 }
 
 /** What AIBrix calls the ways to select a pod; reasons that it has no word for fell back to the least loaded pod. */
@@ -59,6 +65,7 @@ const TROUBLES: Partial<Record<Reason, string>> = {
   too_intricate: 'the body has too many values to be parsed while others wait',
 };
 
+const REJECTED = 'request rejected';
 const UNSCORED =
   'a strategy is not heard: too few engines have said lately what it compares (their /metrics; docs/strategies.md)';
 
@@ -76,6 +83,15 @@ const UNASKED: ReadonlySet<Reason> = new Set<Reason>([
   ] as const),
 ]);
 
+/** OpenTelemetry's words for what an endpoint does (GenAI semantic conventions); it has none for the others. */
+const OPERATIONS: ReadonlyMap<string, string> = new Map([
+  ['/v1/chat/completions', 'chat'],
+  ['/v1/messages', 'chat'],
+  ['/v1/responses', 'chat'],
+  ['/v1/completions', 'text_completion'],
+  ['/v1/embeddings', 'embeddings'],
+]);
+
 const carrier = {
   get: (headers: Readonly<Record<string, string>>, key: string) => headers[key],
   keys: (headers: Readonly<Record<string, string>>) => Object.keys(headers),
@@ -83,7 +99,8 @@ const carrier = {
 
 export type Observer = ReturnType<typeof createObserver>;
 
-export function createObserver({ tracer, instruments, log, usesKvEvents }: ObserverParts) {
+export function createObserver(parts: ObserverParts) {
+  const { tracer, instruments, log, worth, usesKvEvents, decisions } = parts;
   const propagator = new W3CTraceContextPropagator();
   const using_kv_sync = String(usesKvEvents);
   // A dead tokenizer, or a client that does not stop, must not bury everything else.
@@ -101,6 +118,7 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
     recordMatched(model, 'cpu', cpu);
     recordMatched(model, 'storage', storage);
     instruments.promptBlocks.add(totalBlocks, { model });
+    worth.decided(decision);
     if (strategy !== 'prefix-cache' || UNASKED.has(reason)) return;
     const bucket = matchBucket(matchedBlocks, totalBlocks);
     instruments.aibrix.decisions.add(1, { model, match_percent_bucket: bucket, using_kv_sync });
@@ -110,15 +128,30 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
     if (failure !== undefined) instruments.aibrix.errors.add(1, { model, reason: failure, using_kv_sync });
   }
 
-  /** Counts the request when it is over, by how it was answered. */
-  function countedAtEnd(outcome: RouteOutcome, { model }: RoutedDecision): RouteOutcome {
+  /**
+   * Counts the request when it is over, by how it was answered, and takes down who served it.
+   * @param kept the number of its decision
+   */
+  function countedAtEnd(
+    outcome: RouteOutcome,
+    { model }: RoutedDecision,
+    { kept, startedAt }: { readonly kept: number; readonly startedAt: number },
+  ): RouteOutcome {
     let status = 'unseen';
     let isOver = false;
     return {
       ...outcome,
-      answered(answer) {
+      // What the decision was made of is not needed for as long as the answer lasts.
+      course: undefined,
+      answered(answer, encoding) {
         status = String(answer.status);
-        outcome.answered(answer);
+        const server = outcome.answered(answer, encoding);
+        decisions.served(kept, {
+          status: answer.status || 0,
+          pod: server?.name ?? answer.servedBy ?? 'unknown',
+          firstByteMs: Math.round(performance.now() - startedAt),
+        });
+        return server;
       },
       release() {
         outcome.release();
@@ -183,24 +216,33 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
           const { traceId } = span.spanContext();
           const ids = { requestId: request.requestId, ...(isValidTraceId(traceId) && { traceId }) };
           span.setAttribute('warmroute.request_id', request.requestId);
+          const operation = OPERATIONS.get(request.path);
+          if (operation !== undefined) span.setAttribute('gen_ai.operation.name', operation);
           const outcome = await route(request, signal).catch(error => {
             span.setStatus(failedWith(error));
             span.end();
             throw error;
           });
-          const { decision } = outcome;
-          const tookSeconds = (performance.now() - started) / 1000;
+          const { decision, course } = outcome;
+          const tookMs = performance.now() - started;
+          const tookSeconds = tookMs / 1000;
+          const kept = decisions.add(
+            keptDecision({ request, traceId: ids.traceId, atMs: wallClock(), decision, course, tookMs }),
+          );
           instruments.decisionSeconds.record(tookSeconds, { outcome: outcomeOf(decision) });
           if (decision.kind === 'rejected') {
             instruments.rejections.add(1, { kind: decision.error.kind });
             span.setAttribute('error.type', decision.error.kind);
             const { kind } = decision.error;
-            throttle.info(kind, { ...ids, path: request.path, error: kind }, 'request rejected');
+            const fields = { ...ids, path: request.path, error: kind };
+            if (throttle.info(kind, fields, REJECTED) === 'left_out') log.debug(fields, REJECTED);
           } else if (decision.kind === 'undecided') {
             span.setAttribute('warmroute.reason', request.extent);
+            log.debug({ ...ids, why: request.extent }, 'request left undecided');
           } else if (decision.kind === 'passed') {
             instruments.passed.add(1, { model: decision.model });
             span.setAttributes({ 'gen_ai.request.model': decision.model, 'warmroute.reason': 'passed' });
+            log.debug({ ...ids, model: decision.model }, 'request passed on');
           } else {
             recordDecision(decision);
             if (labelOf(decision.strategy) === 'prefix-cache') {
@@ -210,11 +252,16 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
             const fields = { ...ids, ...logFieldsOf(decision) };
             const why = decision.withoutTokens ?? decision.reason;
             const trouble = TROUBLES[why];
-            if (trouble === undefined) log.debug(fields, 'request routed');
-            else throttle.warn(why, fields, `routed without knowing who holds the prompt: ${trouble}`);
+            const isTold =
+              trouble !== undefined &&
+              throttle.warn(why, fields, `routed without knowing who holds the prompt: ${trouble}`) ===
+                'written';
+            if (!isTold) log.debug(fields, 'request routed');
           }
           span.end();
-          return decision.kind === 'routed' ? countedAtEnd(outcome, decision) : outcome;
+          return decision.kind === 'routed'
+            ? countedAtEnd(outcome, decision, { kept, startedAt: started })
+            : outcome;
         });
       };
     },
@@ -261,7 +308,7 @@ export function createObserver({ tracer, instruments, log, usesKvEvents }: Obser
       return (strategy, snapshot) =>
         stage('decide', () => {
           const chosen = pick(strategy, snapshot);
-          if (chosen.imbalanced) {
+          if (chosen.comparison.kind === 'prefix' && chosen.comparison.imbalanced) {
             const { model } = snapshot.pods[chosen.index]!;
             instruments.aibrix.imbalances.add(1, { model, using_kv_sync });
           }
@@ -295,14 +342,20 @@ export function matchBucket(matchedBlocks: number, totalBlocks: number): string 
 }
 
 function attributesOf(decision: RoutedDecision): Attributes {
+  const { arm, tokens } = decision;
   return {
     'gen_ai.request.model': decision.model,
-    'server.address': endpointOf(decision.pod),
+    // What only this router counts by would pass for what the engine counts.
+    ...(tokens?.space === 'engine' && { 'gen_ai.usage.input_tokens': tokens.prompt }),
+    'server.address': decision.pod.ip,
+    'server.port': decision.pod.port,
     'warmroute.pod': decision.pod.name,
     ...(decision.rank !== undefined && { 'warmroute.rank': decision.rank }),
     'warmroute.strategy': labelOf(decision.strategy),
     'warmroute.reason': decision.reason,
     ...(decision.withoutTokens && { 'warmroute.without_tokens': decision.withoutTokens }),
+    ...(arm && { 'warmroute.arm': arm }),
+    ...(tokens && { 'warmroute.predicted_cached_tokens': tokens.gpu + tokens.cpu + tokens.storage }),
     'warmroute.matched_blocks': decision.matchedBlocks,
     'warmroute.total_blocks': decision.totalBlocks,
     'warmroute.matched_blocks.cpu': decision.offGpu.cpu,

@@ -16,6 +16,8 @@ import type { Logger } from './log/log.ts';
 import { createLogThrottle } from './log/log-throttle.ts';
 import type { Metrics } from './metrics/metrics.ts';
 
+const REJECTED = 'request rejected';
+
 export function reportDoor(instruments: Instruments, log: Logger): (fact: DoorFact) => void {
   const throttle = createLogThrottle(log);
   return fact => {
@@ -31,7 +33,8 @@ export function reportDoor(instruments: Instruments, log: Logger): (fact: DoorFa
         break;
       case 'rejected':
         instruments.rejections.add(1, { kind: fact.error.kind });
-        throttle.info(fact.error.kind, { error: fact.error.kind }, 'request rejected');
+        if (throttle.info(fact.error.kind, { error: fact.error.kind }, REJECTED) === 'left_out')
+          log.debug({ error: fact.error.kind }, REJECTED);
         break;
       case 'answered':
         instruments.answers.add(1, { what: fact.what });

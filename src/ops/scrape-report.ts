@@ -38,7 +38,7 @@ export function reportScrapes(
       known.named = why;
       log.warn(
         { pod: name, why },
-        'the engine’s metrics cannot be read: strategies that compare them leave it out',
+        'the engine’s metrics cannot be read: strategies that compare them leave it out, and the prefill time that is saved there is not counted',
       );
     },
 

@@ -91,7 +91,7 @@ export function reportTokenizer(
         case 'breaker': {
           const known = pods.get(fact.pod.name);
           if (known !== undefined) known.circuit = fact.state;
-          throttle.warn(
+          throttle[fact.state === 'open' ? 'warn' : 'info'](
             `${fact.pod.name} ${fact.state}`,
             { pod: fact.pod.name, state: fact.state },
             'circuit of this pod’s tokenizer',

@@ -111,6 +111,15 @@ export function pathRules(
   };
 }
 
+/** What of a path may be shown: of a closed set, whatever clients ask for. */
+export function pathClassOf(path: string): string {
+  if (PATHS.has(path)) return path;
+  const clean = cleanPath(path);
+  if (PATHS.has(clean)) return clean;
+  if (responseIdIn(clean) !== undefined) return `${RESPONSES}/{id}`;
+  return isUnder(clean, MODELS) ? MODELS : 'other';
+}
+
 /** The response that a path names, as `/v1/responses/resp_1/cancel` does; undefined: none. */
 export function responseIdIn(cleanPath: string): string | undefined {
   if (!cleanPath.startsWith(`${RESPONSES}/`) || PATHS.has(cleanPath)) return undefined;

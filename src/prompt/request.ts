@@ -278,6 +278,14 @@ export function promptText({ content, body }: PromptRequest): string {
   }
 }
 
+/** What of a prompt is shown where prompts may be. */
+const EXCERPT_CHARACTERS = 2_000;
+
+/** The beginning of a prompt's text, a string of its own: one that is cut would keep the whole body in memory. */
+export function excerptOf(prompt: PromptRequest): string {
+  return Buffer.from(promptText(prompt).slice(0, EXCERPT_CHARACTERS)).toString();
+}
+
 function joinContents(items: unknown): string {
   return (items as readonly Body[]).map(item => contentText(item.content)).join(' ');
 }

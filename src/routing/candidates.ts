@@ -22,15 +22,30 @@ export interface Bounds {
   readonly subset: readonly string[] | undefined;
 }
 
-export type Allowed =
-  | { readonly kind: 'allowed'; readonly pods: readonly Pod[] }
-  | { readonly kind: 'rejected'; readonly error: ClientError };
+export interface AllowedPods {
+  readonly kind: 'allowed';
+  readonly pods: readonly Pod[];
+  /** How many serve the model, allowed or not. */
+  readonly serving: number;
+}
+
+export type Allowed = AllowedPods | { readonly kind: 'rejected'; readonly error: ClientError };
 
 export interface Picked {
   /** `trial`: it is to be found out whether this one pod has recovered. */
   readonly kind: 'well' | 'trial' | 'all_failing';
   /** Not empty. Unless it is a trial, the same list as long as nothing changes. */
   readonly pods: readonly Pod[];
+  /** How each of them is. */
+  readonly states: readonly HealthState[];
+  readonly leftOut: LeftOut;
+}
+
+/** Allowed pods that are not well, while others are. */
+export interface LeftOut {
+  readonly count: number;
+  /** The first ones of them. */
+  readonly some: readonly { readonly pod: string; readonly health: HealthState }[];
 }
 
 export interface Candidates {
@@ -54,6 +69,9 @@ const MAX_KEPT = 1024;
 const MAX_KEPT_FILTER_CHARACTERS = 512;
 /** A subset of a thousand pods has 20,000. */
 const MAX_KEPT_BOUNDS_CHARACTERS = 32_768;
+const MAX_NAMED = 5;
+const NOBODY: LeftOut = { count: 0, some: [] };
+const OF_TRIAL: readonly HealthState[] = ['failing'];
 
 export function createCandidates({ registry, health }: CandidatesParts): Candidates {
   const selectors = new Map<string, ReturnType<typeof parseLabelSelector>>();
@@ -83,11 +101,21 @@ export function createCandidates({ registry, health }: CandidatesParts): Candida
   }
 
   function find(pods: readonly Pod[]): Picked {
-    const inState = (...states: HealthState[]) => pods.filter(pod => states.includes(health.stateOf(pod)));
+    const states = pods.map(pod => health.stateOf(pod));
+    const inState = (...wanted: HealthState[]) => pods.filter((_, i) => wanted.includes(states[i]!));
     const usable = inState('healthy', 'unknown');
-    if (usable.length > 0) return { kind: 'well', pods: usable.length === pods.length ? pods : usable };
     const awake = inState('failing');
-    return { kind: 'all_failing', pods: awake.length > 0 ? awake : pods };
+    const chosen = usable.length > 0 ? usable : awake.length > 0 ? awake : pods;
+    const kind = usable.length > 0 ? 'well' : 'all_failing';
+    if (chosen.length === pods.length) return { kind, pods, states, leftOut: NOBODY };
+    const isChosen = new Set(chosen);
+    const others = pods.flatMap((pod, i) =>
+      isChosen.has(pod) ? [] : [{ pod: pod.name, health: states[i]! }],
+    );
+    return {
+      ...{ kind, pods: chosen, states: states.filter((_, i) => isChosen.has(pods[i]!)) },
+      leftOut: { count: others.length, some: others.slice(0, MAX_NAMED) },
+    };
   }
 
   return {
@@ -96,18 +124,19 @@ export function createCandidates({ registry, health }: CandidatesParts): Candida
       const pods = registry.serving(model);
       if (pods.length === 0) return rejected({ kind: 'no_ready_pod', model });
       const labels = bounds.labels?.trim() || undefined;
-      if (labels === undefined && bounds.subset === undefined) return { kind: 'allowed', pods };
+      if (labels === undefined && bounds.subset === undefined)
+        return { kind: 'allowed', pods, serving: pods.length };
       const selector = selectorOf(labels ?? '');
       if (selector.kind === 'invalid') return rejected({ kind: 'bad_filter', reason: selector.reason });
       const inside = within(pods, selector.matches, bounds);
       return inside.length > 0
-        ? { kind: 'allowed', pods: inside }
+        ? { kind: 'allowed', pods: inside, serving: pods.length }
         : rejected({ kind: 'no_allowed_pod', model });
     },
 
     wellAmong(pods, visibility) {
       const trial = visibility === 'watched' ? health.trialAmong(pods) : undefined;
-      if (trial !== undefined) return { kind: 'trial', pods: [trial] };
+      if (trial !== undefined) return { kind: 'trial', pods: [trial], states: OF_TRIAL, leftOut: NOBODY };
       const { version } = health;
       let known = well.get(pods);
       if (known?.version !== version) {

@@ -6,12 +6,16 @@ import { leastEngineLoad } from './strategies/least-engine-load.ts';
 import { sessionAffinity } from './strategies/session-affinity.ts';
 import {
   anyOf,
+  BY_LOAD,
+  deviationOf,
   leastRequest,
   matchedPercent,
+  NOT_COMPARED,
   type Pick,
   type Policy,
   picked,
   type Snapshot,
+  spreadOf,
 } from './strategies/snapshot.ts';
 import { weighted } from './strategies/weighted.ts';
 
@@ -38,10 +42,10 @@ export function createPicker(options: PrefixCacheOptions): Picker {
 export function policies(options: PrefixCacheOptions): Readonly<Record<StrategyName, Policy>> {
   return {
     'prefix-cache': snapshot => prefixCache(snapshot, options),
-    'least-request': snapshot => picked(leastRequest(snapshot), 'least-request'),
-    random: ({ pods, random }) => picked(Math.floor(random() * pods.length), 'random'),
-    'round-robin': ({ pods, turn }) => picked(turn % pods.length, 'round-robin'),
-    'power-of-two': snapshot => picked(powerOfTwo(snapshot), 'power-of-two'),
+    'least-request': snapshot => picked(leastRequest(snapshot), 'least-request', BY_LOAD),
+    random: ({ pods, random }) => picked(Math.floor(random() * pods.length), 'random', NOT_COMPARED),
+    'round-robin': ({ pods, turn }) => picked(turn % pods.length, 'round-robin', { kind: 'turn', turn }),
+    'power-of-two': powerOfTwo,
     'session-affinity': sessionAffinity,
     'least-kv-cache': leastEngineLoad('least-kv-cache'),
     'least-gpu-cache': leastEngineLoad('least-gpu-cache'),
@@ -60,10 +64,12 @@ export function policies(options: PrefixCacheOptions): Readonly<Record<StrategyN
  */
 export function prefixCache(snapshot: Snapshot, options: PrefixCacheOptions): Pick {
   const { running, matchedBlocks, random } = snapshot;
-  const { least, most, mean, deviation } = spreadOf(running);
+  const { least, most, mean } = spreadOf(running);
+  const deviation = deviationOf(running, mean);
   const imbalanced = most - least > options.imbalanceRequests;
   const bound = mean + options.standardDeviationFactor * deviation;
   let holders = 0;
+  let tooBusy = 0;
   let bestPercent = -1;
   let bestRunning = 0;
   let best: number[] = [];
@@ -71,7 +77,10 @@ export function prefixCache(snapshot: Snapshot, options: PrefixCacheOptions): Pi
     const load = running[i]!;
     if (matchedBlocks[i] === 0 || (imbalanced && load !== least)) continue;
     holders++;
-    if (load > bound) continue;
+    if (load > bound) {
+      tooBusy++;
+      continue;
+    }
     const percent = matchedPercent(snapshot, i);
     if (percent < bestPercent || (percent === bestPercent && load > bestRunning)) continue;
     if (percent > bestPercent || load < bestRunning) best = [];
@@ -79,35 +88,20 @@ export function prefixCache(snapshot: Snapshot, options: PrefixCacheOptions): Pi
     bestRunning = load;
     best.push(i);
   }
-  const pick =
-    best.length > 0
-      ? picked(anyOf(best, random), 'prefix_match')
-      : picked(leastRequest(snapshot), holders > 0 ? 'prefix_match_skipped' : 'no_match');
-  return { ...pick, imbalanced };
+  const comparison = {
+    kind: 'prefix',
+    ...{ least, most, mean, deviation, bound, imbalanced, holders, tooBusy, equals: best.length },
+  } as const;
+  return best.length > 0
+    ? picked(anyOf(best, random), 'prefix_match', comparison)
+    : picked(leastRequest(snapshot), holders > 0 ? 'prefix_match_skipped' : 'no_match', comparison);
 }
 
 /** The less loaded of two pods drawn at random (Mitzenmacher, "The power of two choices", 2001). */
-function powerOfTwo({ running, random }: Snapshot): number {
+function powerOfTwo({ running, random }: Snapshot): Pick {
   const one = Math.floor(random() * running.length);
-  if (running.length === 1) return one;
+  if (running.length === 1) return picked(one, 'power-of-two', NOT_COMPARED);
   const other = (one + 1 + Math.floor(random() * (running.length - 1))) % running.length;
-  return running[other]! < running[one]! ? other : one;
-}
-
-/** The deviation is the sample's, with n − 1 in the denominator; 0 for a single value. */
-function spreadOf(values: ArrayLike<number>) {
-  let least = Number.POSITIVE_INFINITY;
-  let most = 0;
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i]!;
-    if (value < least) least = value;
-    if (value > most) most = value;
-    sum += value;
-  }
-  const mean = sum / values.length;
-  let squares = 0;
-  for (let i = 0; i < values.length; i++) squares += (values[i]! - mean) ** 2;
-  const deviation = values.length < 2 ? 0 : Math.sqrt(squares / (values.length - 1));
-  return { least, most, mean, deviation };
+  const index = running[other]! < running[one]! ? other : one;
+  return picked(index, 'power-of-two', { kind: 'two_drawn', one, other });
 }

@@ -2,6 +2,7 @@ import type { CacheState } from '../cache/cache-state.ts';
 import { multiPartMatch } from '../cache/multi-part-match.ts';
 import type { BlockChain, BlockForm, CacheContext, HolderId, Pod, TokenSpace, Tokens } from '../domain.ts';
 import { type BlockHasher, lookaheadOf, mediaExtras } from '../prompt/blocks.ts';
+import { type Clock, monotonicClock } from '../time.ts';
 
 /** How much of one prompt each pod holds: a number per pod, in their order. Valid until the next look-up. */
 export interface PrefixFound {
@@ -9,8 +10,12 @@ export interface PrefixFound {
   readonly matchedBlocks: Uint32Array;
   /** The prompt's full blocks, in the same size. */
   readonly totalBlocks: Uint32Array;
+  /** That size; 0 where nothing is known that the prompt could be cut by. */
+  readonly blockSizeTokens: Uint32Array;
   /** Of the matched blocks those that are not on the GPU; undefined if all are. */
   readonly offGpu: { readonly cpu: Uint32Array; readonly storage: Uint32Array } | undefined;
+  /** Milliseconds of the look-up that went into hashing the prompt. */
+  readonly hashingMs: number;
   /**
    * Which of the data-parallel ranks behind the address of pod `i` is known to hold the most, as the engine has announced;
    * undefined where there is only one, or none holds anything.
@@ -49,6 +54,7 @@ export interface PrefixLookupParts {
   readonly defaultBlockSizeTokens: Readonly<Record<TokenSpace, number>>;
   /** Of longer prompts only so many blocks from the start are looked up and remembered. */
   readonly maxBlocksPerPrompt: number;
+  readonly now?: Clock;
 }
 
 /** One prompt cut in one form. */
@@ -66,13 +72,14 @@ interface PodList {
   readonly matchedBlocks: Uint32Array;
   readonly matchedTokens: Uint32Array;
   readonly totalBlocks: Uint32Array;
+  readonly blockSizeTokens: Uint32Array;
   /** Of pods that may have several ranks: the best one, -1 if there is none, and how many tokens it holds. */
   readonly ranks: { readonly best: Int32Array; readonly tokens: Uint32Array } | undefined;
 }
 
 /** Cuts a prompt into chains, one per cache model and block size in use, and looks each up in the index. */
 export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
-  const { source, hasher, defaultBlockSizeTokens, maxBlocksPerPrompt } = parts;
+  const { source, hasher, defaultBlockSizeTokens, maxBlocksPerPrompt, now = monotonicClock } = parts;
   const { index, holders, catalog, history } = parts.cache;
   const dropping = catalog.dropsLastBlock;
   const lists = new WeakMap<readonly Pod[], PodList>();
@@ -91,6 +98,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       matchedBlocks: new Uint32Array(pods.length),
       matchedTokens: new Uint32Array(pods.length),
       totalBlocks: new Uint32Array(pods.length),
+      blockSizeTokens: new Uint32Array(pods.length),
       ranks: pods.some(mayHaveRanks)
         ? { best: new Int32Array(pods.length), tokens: new Uint32Array(pods.length) }
         : undefined,
@@ -136,13 +144,14 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     const list = listOf(pods);
     const cuts = new Map<string, Cut[]>();
     const all: Cut[] = [];
-    const { matchedBlocks, matchedTokens, totalBlocks, ranks } = list;
+    const { matchedBlocks, matchedTokens, totalBlocks, blockSizeTokens, ranks } = list;
     ranks?.best.fill(-1);
     ranks?.tokens.fill(0);
-    for (const each of [matchedBlocks, matchedTokens, totalBlocks]) each.fill(0);
+    for (const each of [matchedBlocks, matchedTokens, totalBlocks, blockSizeTokens]) each.fill(0);
     let offGpu: { cpu: Uint32Array; storage: Uint32Array } | undefined;
 
     history.expire();
+    const startedAt = now();
     for (const cacheModel of cacheModels(prompt, list)) {
       const context = { space: tokens.space, model: cacheModel, salt: prompt.salt };
       const ofModel = blockForms(cacheModel, tokens.space).map(form => ({
@@ -152,11 +161,17 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       cuts.set(cacheModel, ofModel);
       all.push(...ofModel);
     }
+    const hashingMs = now() - startedAt;
     for (const each of all) look(each);
-    if (all.length === 1) totalBlocks.fill(all[0]!.chain.length);
-    else {
+    if (all.length === 1) {
+      totalBlocks.fill(all[0]!.chain.length);
+      blockSizeTokens.fill(all[0]!.chain.blockSizeTokens);
+    } else {
       for (let i = 0; i < pods.length; i++) {
-        if (matchedBlocks[i] === 0) totalBlocks[i] = chainsOf(pods[i]!)[0]?.length ?? 0;
+        if (matchedBlocks[i] !== 0) continue;
+        const chain = chainsOf(pods[i]!)[0];
+        totalBlocks[i] = chain?.length ?? 0;
+        blockSizeTokens[i] = chain?.blockSizeTokens ?? 0;
       }
     }
 
@@ -193,6 +208,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       matchedTokens[at] = depth * chain.blockSizeTokens;
       matchedBlocks[at] = depth;
       totalBlocks[at] = chain.length;
+      blockSizeTokens[at] = chain.blockSizeTokens;
       if (offGpu !== undefined) offGpu.cpu[at] = offGpu.storage[at] = 0;
       return at;
     }
@@ -225,7 +241,9 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     return {
       matchedBlocks,
       totalBlocks,
+      blockSizeTokens,
       offGpu,
+      hashingMs,
       rankOf: i => {
         const rank = ranks?.best[i] ?? -1;
         return rank >= 0 && hasRanks(pods[i]!) ? rank : undefined;

@@ -54,10 +54,26 @@ export class PromptHistory {
     this.#remembersUntilMs = nowMs + timeToLiveMs;
     const places = fingerprintsOf(prompt, seed);
     this.#last = { prompt, places };
+    return this.#recognized(places, pods, place => this.#sent.get(place));
+  }
+
+  /** The same, and nothing is remembered because of it, nor longer. */
+  peek(prompt: PromptRequest, pods: readonly Pod[]): PromptRecognized {
+    const places = fingerprintsOf(prompt, this.#options.seed);
+    return this.#recognized(places, pods, place => this.#sent.peek(place));
+  }
+
+  #recognized(
+    places: readonly number[],
+    pods: readonly Pod[],
+    sentTo: (place: number) => readonly Sent[] | undefined,
+  ): PromptRecognized {
+    const { now, timeToLiveMs } = this.#options;
+    const nowMs = now();
     const matched = new Uint32Array(pods.length);
     const at = new Map(pods.map((pod, i) => [pod, i]));
     for (const [i, place] of places.entries()) {
-      for (const { pod, atMs } of this.#sent.get(place) ?? []) {
+      for (const { pod, atMs } of sentTo(place) ?? []) {
         const index = at.get(pod);
         if (index !== undefined && nowMs - atMs < timeToLiveMs) matched[index] = i + 1;
       }

@@ -98,13 +98,24 @@ export class ResponseOwners {
       this.#byId?.delete(id);
       return undefined;
     }
-    const endpoint = endpointOf(owner.pod);
-    return pods.find(pod => endpointOf(pod) === endpoint);
+    return podOf(owner, pods);
+  }
+
+  /** The same, and nothing is used or forgotten because of it. */
+  peek(pods: readonly Pod[], id: string | undefined): Pod | undefined {
+    if (id === undefined || !isId(id)) return undefined;
+    const owner = this.#byId?.peek(id);
+    return owner?.here ? podOf(owner, pods) : undefined;
   }
 
   #follows({ keepsNoneUntilMs }: Owner): boolean {
     return this.#byId !== undefined && keepsNoneUntilMs <= this.#options.now();
   }
+}
+
+function podOf({ pod }: Owner, pods: readonly Pod[]): Pod | undefined {
+  const endpoint = endpointOf(pod);
+  return pods.find(each => endpointOf(each) === endpoint);
 }
 
 function isId(id: string): boolean {

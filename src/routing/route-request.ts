@@ -1,7 +1,8 @@
 /** What is asked of the read path, and what comes of it. */
-import type { ClientError, Decision } from '../domain.ts';
+import type { ClientError, Decision, Pod } from '../domain.ts';
 import type { Answer, Visibility } from '../health/pods-health.ts';
 import type { Bounds } from './candidates.ts';
+import type { Course } from './choice/course.ts';
 import type { Session } from './policy.ts';
 
 export type { Answer, Server, Visibility } from '../health/pods-health.ts';
@@ -30,6 +31,7 @@ export interface RouteRequest extends Bounds {
   readonly extent: BodyExtent;
   /** Whether `answered` of the outcome will be called once the pod has answered. */
   readonly response: Visibility;
+  readonly sample: Sample;
   /** What becomes of it when its model is not known: an error, or any pod, since the gateway has no other for it. */
   readonly unroutable: 'reject' | 'any_pod';
   /** For logs, and for the response. */
@@ -38,10 +40,21 @@ export interface RouteRequest extends Bounds {
   readonly trace: Readonly<Record<string, string>>;
 }
 
+/** Whether the body of an answer comes as it is. */
+export type AnswerEncoding = 'plain' | 'encoded';
+
+/** Whether a request is of those drawn at random whose answers are followed to their end. */
+export type Sample = 'sampled' | 'not_sampled';
+
 export interface RouteOutcome {
   readonly decision: Decision;
-  /** The response has begun. At most once, before `release`. */
-  answered(answer: Answer): void;
+  /** How it came about; undefined: not by a choice, or somebody has taken it down already. */
+  readonly course: Course | undefined;
+  /**
+   * The response has begun. At most once, before `release`. Returns who serves it; undefined: no pod that is known.
+   * @param encoding default: `plain`
+   */
+  answered(answer: Answer, encoding?: AnswerEncoding): Pod | undefined;
   /** Takes the body of the answer, if its status is 200, as far as it is wanted. undefined: none of it is. */
   readonly readAnswer: ((part: Uint8Array) => 'more' | 'enough') | undefined;
   /** The exchange is over: ends the request's share of its pod's load. Harmless to repeat; nothing to do where no pod was picked. */
@@ -62,6 +75,6 @@ export function rejected(error: ClientError): RouteOutcome {
   return withoutPod({ kind: 'rejected', error });
 }
 
-export function withoutPod(decision: Decision): RouteOutcome {
-  return { decision, answered: () => {}, readAnswer: undefined, release: () => {} };
+export function withoutPod(decision: Decision, course?: Course): RouteOutcome {
+  return { decision, course, answered: () => undefined, readAnswer: undefined, release: () => {} };
 }

@@ -34,7 +34,7 @@ export const DOORS = {
     '0.0.0.0:8080',
     'host:port',
     address,
-    'HTTP for operators: `/metrics`, `/version`, `/healthz` and `/readyz` for all that reach it; `/v1/models`, `/debug/publishers` and `/debug/pods` for clients on the same host (`WARMROUTE_ADMIN_DEBUG`).',
+    'HTTP for operators: `/metrics`, `/version`, `/healthz` and `/readyz` for all that reach it; `/v1/models`, `/debug/publishers`, `/debug/pods`, `/debug/decisions` and `/debug/route` for clients on the same host (`WARMROUTE_ADMIN_DEBUG`).',
   ),
   metricFamilies: setting(
     'Warmroute',
@@ -59,6 +59,14 @@ export const DOORS = {
     'names, or `*`',
     hostNames,
     'With `WARMROUTE_ADMIN_DEBUG=true`, names by which browsers may reach the admin port, several with commas, or `*` for any. IP addresses, this host’s own name, names without a dot and those in `.svc`, `.local`, `.internal` and `.localhost` need no mention. Others are refused, as a page of another site can have its own name resolve to this host.',
+  ),
+  showPrompts: setting(
+    'Warmroute',
+    ['WARMROUTE_SHOW_PROMPTS'],
+    'false',
+    'true or false',
+    flag,
+    'Keeps the first 2,000 characters of each prompt’s text with its decision, and shows them where decisions are shown: in the console, in `GET /debug/decisions` and in `warmroute explain`. Off: nothing of a prompt is kept, but for what a cache needs to recognize it.',
   ),
   debugHeaders: setting(
     'Warmroute',

@@ -10,6 +10,7 @@ import { OPENTELEMETRY } from './opentelemetry.ts';
 import { REQUESTS } from './requests.ts';
 import type { Setting } from './setting.ts';
 import { TLS } from './tls.ts';
+import { WORTH } from './worth.ts';
 
 export type { Setting } from './setting.ts';
 export { WITHOUT_EFFECT, type WithoutEffect, withoutEffect } from './without-effect.ts';
@@ -19,6 +20,7 @@ export const SETTINGS = {
   ...DOORS,
   ...TLS,
   ...REQUESTS,
+  ...WORTH,
   ...ENGINES,
   ...AIBRIX,
   ...OPENTELEMETRY,

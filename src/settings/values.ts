@@ -15,6 +15,15 @@ export const wholeNumber = (least: number, most: number) =>
     .refine(value => value >= least && value <= most, { error: `must be from ${least} to ${most}` })
     .meta({ type: 'integer', minimum: least, maximum: most });
 
+/** A share, fractions of a percent allowed. */
+export const percent = (most: number) =>
+  z
+    .string()
+    .regex(/^\d+(\.\d+)?$/, { error: 'must be a number, as 5 or 0.5', abort: true })
+    .transform(Number)
+    .refine(value => value <= most, { error: `must be from 0 to ${most}` })
+    .meta({ type: 'number', minimum: 0, maximum: most });
+
 /** Timers of Node fire at once when they are set to more. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 export const MAX_TIMER_S = Math.floor(MAX_TIMER_MS / 1_000);

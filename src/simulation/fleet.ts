@@ -49,12 +49,12 @@ export interface Fleet {
   readonly readMetrics: () => void;
 }
 
-/** @param listenerOf what is to be told of the engine in this place, beside its events */
+/** @param listener what is to be told of all engines, beside their events */
 export function createFleet(
   options: FleetOptions,
   timeline: Timeline,
   work: TokenWork,
-  listenerOf: (index: number) => Omit<EngineListener, 'published'>,
+  listener: Omit<EngineListener, 'published'>,
 ): Fleet {
   const { blockSizeTokens, capacityTokens, speeds, cost, maxBatchedTokens, maxSequences } = options;
   const hasher = new BlockHasher(ROUTER_SEED);
@@ -85,7 +85,7 @@ export function createFleet(
       ...{ naming, maxBatchedTokens, maxSequences, cost, timeline },
       speed: speeds[i % speeds.length]!,
       listener: {
-        ...listenerOf(i),
+        ...listener,
         published(events) {
           timeline.at(timeline.now + options.eventDelayMs, () => {
             ingest.prepare(events);
@@ -128,7 +128,7 @@ function loadOf({ scheduler }: Engine, atMs: number): EngineLoad {
     ...{ atMs, running: scheduler.running, waiting: scheduler.waiting, kvUsage: scheduler.cacheUsage },
     ...{ cpuKvUsage: undefined, utilization: undefined, busyShare: undefined, adapters: undefined },
     recent: {
-      ...{ promptTokens: undefined, generatedTokens: undefined },
+      ...{ promptTokens: undefined, generatedTokens: undefined, prefillSecondsPerToken: undefined },
       ...{ queueSeconds: undefined, prefillSeconds: undefined, decodeSeconds: undefined },
     },
   };

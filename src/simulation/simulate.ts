@@ -65,7 +65,7 @@ export async function simulate(run: Run): Promise<RunResult> {
       measures.ended(timeline.now - arrivedAtMs);
     },
   };
-  const fleet = createFleet(run, timeline, work, () => listener);
+  const fleet = createFleet(run, timeline, work, listener);
   const { pods, engines, cache, hasher, engineLoad } = fleet;
   const lookup = createPrefixLookup({
     ...{ cache, hasher, source: 'engines', maxBlocksPerPrompt: Number.POSITIVE_INFINITY },

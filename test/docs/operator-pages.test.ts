@@ -8,7 +8,13 @@ import { SETTINGS } from '../../src/settings/settings.ts';
 
 const ROOT = new URL('../../', import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, ROOT), 'utf8');
-const PAGES = ['docs/operations.md', 'docs/runbook.md', 'docs/metrics.md'] as const;
+const PAGES = [
+  'docs/operations.md',
+  'docs/runbook.md',
+  'docs/metrics.md',
+  'docs/worth.md',
+  'docs/tracing.md',
+] as const;
 
 /** As GitHub makes them of headings. */
 const anchorsOf = (page: string) =>

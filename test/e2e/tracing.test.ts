@@ -1,8 +1,19 @@
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
 import { assert } from 'chai';
-import { envoyReady, startFleet, withFleet } from '../support/fleet.ts';
+import { runtimeOf } from '../../demo/envoy.ts';
+import { eventually } from '../support/eventually.ts';
+import {
+  type EngineFleet,
+  envoyReady,
+  MODEL,
+  startEngineFleet,
+  startFleet,
+  withFleet,
+} from '../support/fleet.ts';
 import { freePort } from '../support/free-port.ts';
+import { type OtlpSpan, spansIn } from '../support/otlp.ts';
 import { startTinyPod, type TinyPod } from '../support/tiny-pod.ts';
+import { type Collector, startCollector, withEnvironment } from '../support/trace-collector.ts';
 
 const COMPLETION = { model: 'demo', prompt: 'Where has this request been all the time?' };
 const CLIENT = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7' };
@@ -74,6 +85,116 @@ describe('One trace from the client to the pod', function () {
       const route = spans.find(({ name }) => name === 'warmroute.route');
       assert.equal(route?.spanContext().traceId, CLIENT.traceId);
       assert.equal(route?.parentSpanContext?.spanId, CLIENT.spanId);
+    });
+  });
+});
+
+describe('One trace as a collector gets it', function () {
+  this.timeout(30_000);
+  let collector: Collector;
+
+  before(envoyReady);
+  beforeEach(async () => {
+    collector = await startCollector('grpc');
+  });
+  afterEach(() => collector.close());
+
+  /** Envoy and the router send their spans to the same collector; engines tokenize. */
+  async function traced(use: (fleet: EngineFleet) => Promise<void>): Promise<void> {
+    await withEnvironment('OTEL_EXPORTER_OTLP_ENDPOINT', collector.url, async () => {
+      const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url };
+      const { host } = new URL(collector.url);
+      const starting = startEngineFleet({
+        ...{ engines: 2, collector: host, environment },
+        // Five spans, or five seconds, by default.
+        edit(bootstrap) {
+          runtimeOf(bootstrap)['tracing.opentelemetry.min_flush_spans'] = 1;
+        },
+      });
+      await withFleet(starting, use);
+    });
+  }
+
+  const ask = (fleet: EngineFleet, headers: Readonly<Record<string, string>> = {}) =>
+    fleet.post(
+      '/v1/chat/completions',
+      { model: MODEL, messages: [{ role: 'user', content: 'Hi' }], max_tokens: 2 },
+      headers,
+    );
+
+  it('goes from Envoy through the router and the tokenizer call to the engine', async () => {
+    await traced(async fleet => {
+      const { status, servedBy } = await ask(fleet);
+      assert.equal(status, 200);
+      // The router sends its last spans when it stops.
+      await fleet.program.stop();
+      const spans = await eventually('all have been sent', () => {
+        const all = spansIn(collector.posts);
+        const names = all.map(({ service, name }) => `${service} ${name}`);
+        const isWhole = ['envoy ingress', 'envoy router', 'warmroute warmroute.route'].every(each =>
+          names.some(name => name.startsWith(each)),
+        );
+        return isWhole && all;
+      });
+      const [server] = spans.filter(({ service, kind }) => service === 'envoy' && kind === 'SERVER');
+      assert(server, JSON.stringify(spans.map(({ service, name, kind }) => [service, name, kind])));
+      assert.isUndefined(server.parentId);
+      const ofTrace = spans.filter(({ traceId }) => traceId === server.traceId);
+
+      const named = (name: string): OtlpSpan => {
+        const found = ofTrace.filter(span => span.name === name);
+        assert.lengthOf(found, 1, name);
+        return found[0]!;
+      };
+      /** From this span to the first one. */
+      const wayUp = (span: OtlpSpan | undefined): string[] =>
+        span === undefined
+          ? []
+          : [span.name, ...wayUp(ofTrace.find(({ spanId }) => spanId === span.parentId))];
+      const call = named('POST /v1/chat/completions/render');
+      assert.equal(call.kind, 'CLIENT');
+      assert.deepInclude(call.attributes, {
+        'http.request.method': 'POST',
+        'http.response.status_code': 200,
+        'server.address': '127.0.0.1',
+      });
+      assert.deepEqual(wayUp(call).slice(0, 3), [
+        'POST /v1/chat/completions/render',
+        'tokenize',
+        'warmroute.route',
+      ]);
+      assert.equal(wayUp(call).at(-1), server.name);
+
+      const route = named('warmroute.route');
+      assert.equal(route.service, 'warmroute');
+      const engine = fleet.engineAt(servedBy);
+      assert.deepInclude(route.attributes, {
+        'gen_ai.operation.name': 'chat',
+        'gen_ai.request.model': MODEL,
+        'gen_ai.usage.input_tokens': engine.requests.at(-1)!.promptTokens,
+        'server.address': '127.0.0.1',
+        'server.port': engine.httpPort,
+      });
+
+      const [, traceId, parentId] = String(engine.requests.at(-1)!.headers.traceparent).split('-');
+      assert.equal(traceId, server.traceId);
+      const before = ofTrace.find(({ spanId }) => spanId === parentId);
+      assert.deepInclude(
+        before,
+        { service: 'envoy', kind: 'CLIENT' },
+        'the engine goes on from Envoy’s call to it',
+      );
+      assert.equal(before?.parentId, server.spanId);
+    });
+  });
+
+  it('is none where the client’s is not sampled, and that goes on to the engine', async () => {
+    await traced(async fleet => {
+      const { servedBy } = await ask(fleet, { traceparent: TRACEPARENT.replace(/01$/, '00') });
+      const { headers } = fleet.engineAt(servedBy).requests.at(-1)!;
+      assert.match(String(headers.traceparent), new RegExp(`^00-${CLIENT.traceId}-[0-9a-f]{16}-00$`));
+      await fleet.program.stop();
+      assert.isEmpty(spansIn(collector.posts).filter(({ traceId }) => traceId === CLIENT.traceId));
     });
   });
 });

@@ -140,6 +140,26 @@ describe('the reading of engines’ metrics', function () {
     assert.isAtMost(clock.now() - then, 1_000);
   });
 
+  it('asks as seldom while somebody looks at what is made of it, and for some minutes after', async () => {
+    metrics = create('on_demand');
+    metrics.follow(pod());
+    assert.equal(clock.sleeping, 0);
+    metrics.lookedAt();
+    metrics.lookedAt();
+    assert.equal(clock.sleeping, 1);
+    await scraped();
+    assert.equal(metrics.shownLoadOf('engine-0').kind, 'known');
+    const before = clock.now();
+    while (engine.asked.all.length < 2) await clock.passNext();
+    await facts.next();
+    assert.isAtLeast(clock.now() - before, 10_000);
+    metrics.follow(aPod({ name: 'joined later', port: engine.port }));
+    await eventually('both are asked', () => clock.sleeping === 2);
+    clock.advance(301_000);
+    await eventually('it ends', () => clock.sleeping === 0);
+    assert.equal(metrics.shownLoadOf('engine-0').kind, 'unknown');
+  });
+
   const failures: readonly [
     title: string,
     answer: PageAnswer,

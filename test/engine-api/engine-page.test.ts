@@ -154,7 +154,60 @@ sglang:num_requests_total 10`;
     work.add(pageOf(text).sums, 0);
     assert.deepEqual(work.requests, {
       ...{ promptTokens: 100, generatedTokens: 20 },
-      ...{ queueSeconds: 1, prefillSeconds: 2, decodeSeconds: 5 },
+      ...{ queueSeconds: 1, prefillSeconds: 2, decodeSeconds: 5, prefillSecondsPerToken: undefined },
+    });
+  });
+
+  describe('has a price of each prompt token that is not cached', () => {
+    const page = (given: Readonly<Record<string, readonly [sum: number, count: number]>>, more = '') =>
+      pageOf(
+        Object.entries(given)
+          .map(
+            ([name, [sum, count]]) =>
+              `vllm:request_${name}_sum ${sum}\nvllm:request_${name}_count ${count}\n`,
+          )
+          .join('') + more,
+      ).sums;
+    /** Ten requests of 1,000 tokens, 20 of them computed; a step takes 10 ms, and what they computed 4 ms each. */
+    const MOSTLY_CACHED = {
+      prompt_tokens: [10_000, 10],
+      prefill_time_seconds: [0.14, 10],
+      generation_tokens: [110, 10],
+      decode_time_seconds: [1, 10],
+    } as const;
+
+    it('by what was computed of the same requests, without the step that it takes in any case', () => {
+      const work = new RecentWork();
+      work.add(page({ ...MOSTLY_CACHED, prefill_kv_computed_tokens: [200, 10] }), 0);
+      assert.closeTo(work.requests.prefillSecondsPerToken!, 0.004 / 20, 1e-9);
+    });
+
+    it('by the share of tokens that were found, where that is not told', () => {
+      const work = new RecentWork();
+      const found = 'vllm:prefix_cache_hits_total 9800\nvllm:prefix_cache_queries_total 10000\n';
+      work.add(page(MOSTLY_CACHED, found), 0);
+      assert.closeTo(work.requests.prefillSecondsPerToken!, 0.004 / 20, 1e-9);
+    });
+
+    it('without a step where nothing was decoded, and never below nothing', () => {
+      const computed = { ...MOSTLY_CACHED, prefill_kv_computed_tokens: [200, 10] } as const;
+      const embeddings = new RecentWork();
+      embeddings.add(page({ ...computed, generation_tokens: [10, 10] }), 0);
+      assert.closeTo(embeddings.requests.prefillSecondsPerToken!, 0.014 / 20, 1e-9);
+      const slow = new RecentWork();
+      slow.add(page({ ...computed, decode_time_seconds: [10, 10] }), 0);
+      assert.equal(slow.requests.prefillSecondsPerToken, 0);
+    });
+
+    it('that is not known where nothing was computed, or the engine does not say how much', () => {
+      for (const sums of [
+        page(MOSTLY_CACHED),
+        page({ prefill_kv_computed_tokens: [0, 10], ...MOSTLY_CACHED }),
+      ]) {
+        const work = new RecentWork();
+        work.add(sums, 0);
+        assert.isUndefined(work.requests.prefillSecondsPerToken);
+      }
     });
   });
 

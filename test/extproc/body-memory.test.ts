@@ -1,5 +1,5 @@
 import { assert } from 'chai';
-import { type BodyLease, BodyMemory } from '../../src/extproc/body-memory.ts';
+import { type BodyLease, BodyMemory } from '../../src/extproc/body/body-memory.ts';
 
 /** Leases with names; what was let go is noted, in order. */
 class Bench {

@@ -1,7 +1,7 @@
 /** Dialogues between Envoy and an exchange, in one line for each turn. */
 import { assert } from 'chai';
 import type { Decision } from '../../src/domain.ts';
-import { type BodyLease, BodyMemory } from '../../src/extproc/body-memory.ts';
+import { type BodyLease, BodyMemory } from '../../src/extproc/body/body-memory.ts';
 import { Exchange } from '../../src/extproc/exchange.ts';
 import { readMessage, readModes } from '../../src/extproc/incoming.ts';
 import type { Action, ExchangeOptions } from '../../src/extproc/request-side.ts';
@@ -35,6 +35,7 @@ export const OPTIONS: ExchangeOptions = {
   serverOf: pod => ({ kind: 'pod', pod }),
   models: () => [{ id: 'demo', root: 'demo' }],
   watchNext: () => 'unwatched',
+  sampleNext: () => 'not_sampled',
   keepsSession: () => false,
   newRequestId: () => 'made-up',
 };

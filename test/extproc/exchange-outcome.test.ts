@@ -91,6 +91,34 @@ describe('The response of a request', () => {
     assert.equal(first, 'request_headers override BUFFERED (response headers as configured)');
   });
 
+  it('is asked for if it is of the sample, whatever else there is to watch', () => {
+    const exchange = anExchange(BUFFERED, { sampleNext: () => 'sampled' });
+    const [first] = happen(exchange, requestHeaders()).map(told);
+    assert.equal(first, 'request_headers override BUFFERED (response headers SEND)');
+    const route = happen(exchange, requestBody('hello', 'end')).find(({ kind }) => kind === 'route');
+    assert(route?.kind === 'route');
+    assert.deepInclude(route.request, { response: 'watched', sample: 'sampled' });
+  });
+
+  it('is of no sample where Envoy may not be asked for it, or the request is not routed', () => {
+    const sampleNext = () => assert.fail();
+    const streamed: ProtocolConfig = { request_body_mode: 'STREAMED', response_body_mode: 'NONE' };
+    happen(anExchange(streamed, { sampleNext }), requestHeaders());
+    happen(anExchange(BUFFERED, { sampleNext }), requestHeaders({ headers: { ':path': '/v1/files' } }));
+  });
+
+  it('says whether its body comes as it is', () => {
+    for (const [headers, encoding] of [
+      [{ ':status': '200' }, 'plain'],
+      [{ ':status': '200', 'content-encoding': 'gzip' }, 'encoded'],
+    ] as const) {
+      const exchange = anExchange(BUFFERED);
+      for (const event of [requestHeaders(), requestBody('hello', 'end'), PICK]) happen(exchange, event);
+      const action = happen(exchange, response(headers)).find(({ kind }) => kind === 'answered');
+      assert.deepInclude(action, { encoding });
+    }
+  });
+
   const answerOf = (response: WireRequest) => {
     const exchange = anExchange(BUFFERED);
     for (const event of [requestHeaders(), requestBody('hello', 'end'), PICK]) happen(exchange, event);

@@ -27,7 +27,11 @@ export class RouteCall {
   decide(decision: Decision = aRoutedDecision()): void {
     this.#outcome.resolve({
       decision,
-      answered: answer => void this.answers.push(answer),
+      course: undefined,
+      answered: answer => {
+        this.answers.push(answer);
+        return undefined;
+      },
       readAnswer: this.readAnswer,
       release: () => {
         this.releases++;

@@ -1,6 +1,6 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
-import { GatheredBody } from '../../src/extproc/gathered-body.ts';
+import { GatheredBody } from '../../src/extproc/body/gathered-body.ts';
 
 const KIB = 1024;
 

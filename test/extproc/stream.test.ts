@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import { Metadata, status as Status } from '@grpc/grpc-js';
 import { assert } from 'chai';
-import { BodyMemory } from '../../src/extproc/body-memory.ts';
+import { BodyMemory } from '../../src/extproc/body/body-memory.ts';
 import { type ProcessCall, serveStream } from '../../src/extproc/stream.ts';
 import type { WireRequest } from '../../src/extproc/wire.ts';
 import { requestBody, requestHeaders, responseHeaders } from '../support/envoy-messages.ts';

@@ -1,9 +1,20 @@
 import { SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 import { assert } from 'chai';
+import type { Decision } from '../../src/domain.ts';
 import { TokenizerError } from '../../src/prompt/tokenizer.ts';
 import type { PrefixLookup } from '../../src/routing/prefix-lookup.ts';
-import { aRequest, lookup, type Observing, observing, PARENT_ID, SECRET, TRACE_ID } from './observing.ts';
+import {
+  aDecision,
+  aRequest,
+  deciding,
+  lookup,
+  type Observing,
+  observing,
+  PARENT_ID,
+  SECRET,
+  TRACE_ID,
+} from './observing.ts';
 
 describe('observed decisions', () => {
   const never = new AbortController().signal;
@@ -46,7 +57,12 @@ describe('observed decisions', () => {
       assert.deepEqual(root.attributes, {
         'warmroute.request_id': 'request-1',
         'gen_ai.request.model': 'demo',
-        'server.address': '127.0.0.1:8001',
+        'gen_ai.operation.name': 'text_completion',
+        'gen_ai.usage.input_tokens': 70,
+        'server.address': '127.0.0.1',
+        'server.port': 8001,
+        'warmroute.arm': 'routed',
+        'warmroute.predicted_cached_tokens': 12,
         'warmroute.pod': 'engine-1',
         'warmroute.strategy': 'prefix-cache',
         'warmroute.reason': 'prefix_match',
@@ -137,6 +153,7 @@ describe('observed decisions', () => {
       assert.deepEqual(root.attributes, {
         'warmroute.request_id': 'request-1',
         'error.type': 'unknown_model',
+        'gen_ai.operation.name': 'text_completion',
       });
     });
 
@@ -162,15 +179,22 @@ describe('observed decisions', () => {
       });
     });
 
-    it('warn when a dependency failed, once for many requests', async () => {
+    it('warn when a dependency failed, once for many requests, of which each has a line for debugging', async () => {
       const route = observed.route({
         tokenize: () => Promise.reject(new TokenizerError('unavailable', SECRET)),
       });
       for (let i = 0; i < 3; i++) await route(aRequest(), never);
       const [line, ...others] = observed.lines;
-      assert.isEmpty(others);
+      assert.deepEqual(
+        others.map(({ level, message }) => [level, message]),
+        [
+          ['debug', 'request routed'],
+          ['debug', 'request routed'],
+        ],
+      );
       assert.equal(line?.level, 'warn');
-      assert.deepInclude(line?.fields, { requestId: 'request-1', reason: 'tokenizer_failed' });
+      for (const { fields } of observed.lines)
+        assert.deepInclude(fields, { requestId: 'request-1', withoutTokens: 'tokenizer_failed' });
       assert.match(String(line?.fields.traceId), /^[0-9a-f]{32}$/);
     });
 
@@ -193,12 +217,32 @@ describe('observed decisions', () => {
         await route(aRequest({ body: Buffer.from('{"model":"unheard-of","prompt":"x"}') }), never);
       }
       assert.deepEqual(
-        observed.lines.map(({ level, message }) => [level, message.split(/[:;]/)[0]]),
+        observed.lines
+          .filter(({ level }) => level !== 'debug')
+          .map(({ level, message }) => [level, message.split(/[:;]/)[0]]),
         [
           ['error', 'unexpected error in the index'],
           ['warn', 'routed without knowing who holds the prompt'],
           ['info', 'request rejected'],
         ],
+      );
+    });
+
+    it('are one for each decision, whatever it came to', async () => {
+      const decisions: Decision[] = [
+        aDecision(),
+        aDecision({ reason: 'late_body' }),
+        aDecision({ reason: 'late_body' }),
+        { kind: 'undecided' },
+        { kind: 'passed', model: 'demo' },
+        { kind: 'rejected', error: { kind: 'no_ready_pod', model: 'demo' } },
+        { kind: 'rejected', error: { kind: 'no_ready_pod', model: 'demo' } },
+      ];
+      for (const decision of decisions)
+        await observed.observer.route(deciding(decision))(aRequest({ extent: 'late_body' }), never);
+      assert.deepEqual(
+        observed.lines.map(({ level, fields }) => [level, fields.requestId]),
+        ['debug', 'warn', 'debug', 'debug', 'debug', 'info', 'debug'].map(level => [level, 'request-1']),
       );
     });
 

@@ -1,16 +1,21 @@
 /** The read path with an observer around it, and everything that it records. */
+import { assert } from 'chai';
 import type { Decision, RoutedDecision } from '../../src/domain.ts';
+import { DecisionLog } from '../../src/explain/decision-log.ts';
+import { tellDecision } from '../../src/explain/tell.ts';
 import { PodsHealth } from '../../src/health/pods-health.ts';
 import { createObserver } from '../../src/ops/observed.ts';
+import { reportWorth } from '../../src/ops/worth-report.ts';
 import { PodRegistry } from '../../src/pods/registry.ts';
 import { modelAtStart } from '../../src/prompt/model-at-start.ts';
 import { parsePrompt } from '../../src/prompt/request.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
+import { Turns } from '../../src/routing/choice/turns.ts';
 import { Load } from '../../src/routing/load.ts';
 import { createPicker } from '../../src/routing/policy.ts';
 import type { PrefixLookup } from '../../src/routing/prefix-lookup.ts';
 import { ResponseOwners } from '../../src/routing/response-owners.ts';
-import { createRoute, type Route, type RouteRequest } from '../../src/routing/route.ts';
+import { createRoute, type Route, type RouteRequest, withoutPod } from '../../src/routing/route.ts';
 import {
   aPod,
   aPromptHistory,
@@ -22,6 +27,7 @@ import {
 } from '../support/builders.ts';
 import { type TestTelemetry, testTelemetry } from '../support/telemetry.ts';
 
+const LIMITS = { imbalanceRequests: 8, standardDeviationFactor: 1 };
 export const SECRET = 'my diagnosis is private';
 export const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 export const PARENT_ID = 'b7ad6b7169203331';
@@ -38,6 +44,7 @@ export function aRequest(given: Partial<RouteRequest> = {}): RouteRequest {
     labels: undefined,
     subset: undefined,
     response: 'watched',
+    sample: 'not_sampled',
     body: Buffer.from(JSON.stringify({ model: 'demo', prompt: SECRET })),
     extent: 'whole',
     unroutable: 'reject',
@@ -59,22 +66,27 @@ export const aDecision = (given: Partial<RoutedDecision> = {}): RoutedDecision =
   ...{
     model: 'demo',
     withoutTokens: undefined,
+    arm: 'routed',
     matchedBlocks: 1,
     totalBlocks: 2,
     offGpu: { cpu: 0, storage: 0 },
+    tokens: { space: 'engine', prompt: 40, blockSizeTokens: 16, gpu: 16, cpu: 0, storage: 0 },
   },
   ...given,
 });
 
 export const deciding =
   (decision: Decision): Route =>
-  async () => ({ decision, answered: () => {}, readAnswer: undefined, release: () => {} });
+  async () =>
+    withoutPod(decision);
 
 /** Where the prefix is: three of four blocks on the second pod. */
 export const lookup: PrefixLookup = (_tokens, _context, pods) => ({
   matchedBlocks: Uint32Array.from(pods, pod => (pod === PODS[1] ? 3 : 0)),
   totalBlocks: Uint32Array.from(pods, () => 4),
+  blockSizeTokens: Uint32Array.from(pods, () => 4),
   offGpu: undefined,
+  hashingMs: 0,
   rankOf: () => undefined,
   hasRank: () => false,
   chainsFor: () => [],
@@ -85,6 +97,7 @@ export interface Observing {
   readonly telemetry: TestTelemetry;
   readonly lines: readonly LogLine[];
   readonly observer: ReturnType<typeof createObserver>;
+  readonly decisions: DecisionLog;
   /** The real read path, with stages that the test chooses. */
   route(stages?: { readonly tokenize?: () => Promise<never>; readonly lookup?: PrefixLookup }): Route;
 }
@@ -93,7 +106,12 @@ export function observing(): Observing {
   const telemetry = testTelemetry();
   const { log, lines } = recordingLog();
   const { tracer, instruments } = telemetry;
-  const observer = createObserver({ tracer, instruments, log, usesKvEvents: true });
+  const decisions = new DecisionLog({
+    tell: kept => tellDecision(kept, LIMITS),
+    onUnexpected: error => assert.fail(String(error)),
+  });
+  const worth = reportWorth({ instruments, prefillSecondsPerToken: () => undefined });
+  const observer = createObserver({ tracer, instruments, log, worth, usesKvEvents: true, decisions });
   function route(stages: { tokenize?: () => Promise<never>; lookup?: PrefixLookup } = {}): Route {
     const registry = new PodRegistry();
     const health = new PodsHealth({ onChange: () => {} });
@@ -112,9 +130,12 @@ export function observing(): Observing {
         history: aPromptHistory(),
         confirmations: undefined,
         responses: new ResponseOwners({ maxResponses: 1, now: () => 0 }),
-        pick: observer.pick(createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 })),
+        pick: observer.pick(createPicker(LIMITS)),
         engineLoad: () => UNKNOWN_LOAD,
         load: new Load(),
+        turns: new Turns(),
+        drawsControl: () => false,
+        samples: { follow: () => undefined },
         defaultStrategy: aStrategy(),
         areFull: undefined,
         retries: 2,
@@ -123,5 +144,5 @@ export function observing(): Observing {
     );
   }
 
-  return { telemetry, lines, observer, route };
+  return { telemetry, lines, observer, decisions, route };
 }

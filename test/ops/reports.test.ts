@@ -134,11 +134,13 @@ describe('reports of the parts', () => {
       assert.deepEqual(levels(), ['info']);
     });
 
-    it('count each rejection, and log the first of a kind alone', () => {
+    it('count each rejection, and log the first of a kind alone, the others for debugging', () => {
       const report = reportDoor(telemetry.instruments, logged.log);
       for (let i = 0; i < 1_000; i++)
         report({ kind: 'rejected', error: { kind: 'body_too_large', limitBytes: 1 } });
-      assert.lengthOf(logged.lines, 1);
+      assert.lengthOf(logged.lines, 1_000);
+      assert.deepEqual(levels().slice(0, 3), ['info', 'debug', 'debug']);
+      assert.notInclude(levels().slice(1), 'info');
     });
 
     it('count what goes on without a pick, and log it once', async () => {

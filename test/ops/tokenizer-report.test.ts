@@ -67,6 +67,7 @@ describe('reports of the remote tokenizer', () => {
       'warmroute_tokenizer_circuit_open{pod="engine-0"} 1',
     ]);
     report.hear({ kind: 'breaker', pod, state: 'closed' });
+    assert.deepEqual(said().at(-1), ['info', { pod: 'engine-0', state: 'closed' }]);
     assert.deepEqual(await metric('warmroute_tokenizer_circuit_open'), [
       'warmroute_tokenizer_circuit_open{pod="engine-0"} 0',
     ]);

@@ -34,6 +34,20 @@ describe('PromptHistory', () => {
     assert.deepEqual(matched(history, chat('2')), [0, 0]);
   });
 
+  it('can be looked at without anything that follows of it', () => {
+    const idle = aPromptHistory();
+    idle.peek(chat('1'), [a]);
+    idle.remember(chat('1'), a);
+    assert.deepEqual(matched(idle, chat('1')), [0, 0], 'it does not begin to remember');
+
+    const full = remembering({ maxEntries: 2 });
+    full.remember(chat('1'), a);
+    full.remember(chat('2'), a);
+    assert.deepEqual([...full.peek(chat('1'), [a, b]).matched], [1, 0]);
+    full.remember(chat('3'), a);
+    assert.deepEqual(matched(full, chat('1')), [0, 0], 'it was used longest ago');
+  });
+
   it('takes back what was sent to a pod that failed, and nothing else', () => {
     const history = remembering();
     history.remember(chat('1'), a);

@@ -54,6 +54,18 @@ describe('Who made a response', () => {
     assert.equal(owners.size, 0);
   });
 
+  it('can be looked at without using it', () => {
+    for (const id of ['r1', 'r2', 'r3']) owners.made(id, endpointOf(b), 'whole');
+    assert.equal(owners.peek([a, b], 'r1'), b);
+    assert.isUndefined(owners.peek([a], 'r1'));
+    assert.isUndefined(owners.peek([a, b], undefined));
+    owners.made('r4', endpointOf(b), 'whole');
+    assert.isUndefined(owners.peek([a, b], 'r1'), 'it was used longest ago');
+    owners.left(b);
+    assert.isUndefined(owners.peek([a, b], 'r4'));
+    assert.equal(owners.size, 3, 'nor is it forgotten because of it');
+  });
+
   it('is remembered of so many, those used last', () => {
     for (const id of ['r1', 'r2', 'r3']) owners.made(id, endpointOf(a), 'whole');
     owners.among([a], 'r1');

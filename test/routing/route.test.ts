@@ -22,11 +22,13 @@ describe('a route', () => {
       retries: [a, c],
       strategy: aStrategy(),
       reason: 'prefix_match',
+      arm: 'routed',
       withoutTokens: undefined,
       model: 'demo',
       matchedBlocks: 7,
       totalBlocks: 10,
       offGpu: { cpu: 0, storage: 0 },
+      tokens: { space: 'engine', prompt: 3, blockSizeTokens: 16, gpu: 96, cpu: 0, storage: 0 },
     });
   });
 

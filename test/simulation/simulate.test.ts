@@ -191,7 +191,7 @@ describe('a simulation', () => {
         const timeline = new Timeline();
         const work = new TokenWork();
         const listener = { admitted() {}, firstToken() {}, ended() {} };
-        const { engines, pods, cache, hasher } = createFleet(options, timeline, work, () => listener);
+        const { engines, pods, cache, hasher } = createFleet(options, timeline, work, listener);
         const sequences = traceWith(drawn).map((request, i) => new Sequence(i, request));
         sequences.forEach((sequence, i) => {
           timeline.advanceTo(sequence.request.atMs);

@@ -46,6 +46,7 @@ export function anEngineLoad(given: Partial<KnownEngineLoad> = {}): KnownEngineL
       generatedTokens: undefined,
       queueSeconds: undefined,
       prefillSeconds: undefined,
+      prefillSecondsPerToken: undefined,
       decodeSeconds: undefined,
     },
     adapters: undefined,
@@ -64,11 +65,13 @@ export function aRoutedDecision(given: Partial<RoutedDecision> = {}): RoutedDeci
     retries: [aPod({ name: 'engine-1', port: 8001 }), aPod()],
     strategy: aStrategy(),
     reason: 'prefix_match',
+    arm: 'routed',
     withoutTokens: undefined,
     model: 'demo',
     matchedBlocks: 3,
     totalBlocks: 4,
     offGpu: { cpu: 0, storage: 0 },
+    tokens: { space: 'engine', prompt: 70, blockSizeTokens: 16, gpu: 48, cpu: 0, storage: 0 },
     ...given,
   };
 }

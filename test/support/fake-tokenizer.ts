@@ -13,6 +13,7 @@ export interface ReceivedRequest {
   readonly path: string;
   readonly contentType: string | undefined;
   readonly authorization: string | undefined;
+  readonly traceparent: string | undefined;
   readonly text: string;
   /** `text` as JSON. */
   readonly body: unknown;
@@ -137,6 +138,7 @@ export async function startFakeTokenizer(
       path,
       contentType: request.headers['content-type'],
       authorization: request.headers.authorization,
+      traceparent: request.headers.traceparent?.toString(),
       text,
       body: text === '' ? undefined : JSON.parse(text),
     };

@@ -37,6 +37,7 @@ const FREE_PORTS = {
   WARMROUTE_ADMIN_ADDRESS: '127.0.0.1:0',
   WARMROUTE_LOG_LEVEL: 'debug',
   WARMROUTE_METRICS_INTERVAL_MS: '0',
+  WARMROUTE_ANSWER_SAMPLE_PERCENT: '0',
 };
 
 /** `serve()` in this process. Its drain does not wait for health checks: nobody is left to notice. */

@@ -5,6 +5,7 @@ import { type HealthChange, PodsHealth } from '../../src/health/pods-health.ts';
 import { modelAtStart } from '../../src/prompt/model-at-start.ts';
 import { type PromptRequest, parsePrompt } from '../../src/prompt/request.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
+import { Turns } from '../../src/routing/choice/turns.ts';
 import type { Predicted } from '../../src/routing/confirmations.ts';
 import { Load } from '../../src/routing/load.ts';
 import { createPicker } from '../../src/routing/policy.ts';
@@ -16,6 +17,7 @@ import {
   type RouteParts,
   type RouteRequest,
 } from '../../src/routing/route.ts';
+import { type SampledAnswer, SampledAnswers } from '../../src/routing/worth/sampled-answers.ts';
 import { aPod, aPromptHistory, aStrategy, NO_SESSION, UNKNOWN_LOAD } from './builders.ts';
 import { HandClock } from './hand-clock.ts';
 
@@ -34,6 +36,7 @@ export class RouteBench {
   held: Record<string, number> = { b: 7 };
   /** Of those, blocks that are not on its GPU. */
   offGpu: Record<string, { readonly cpu: number; readonly storage: number }> = {};
+  blockSizeTokens = 16;
   /** The data-parallel rank that holds it. */
   ranks: Record<string, number> = {};
   /** How many ranks a pod has; by default enough. */
@@ -49,6 +52,12 @@ export class RouteBench {
   readonly clock = new HandClock();
   readonly changes: HealthChange[] = [];
   readonly responses = new ResponseOwners({ maxResponses: 100, now: () => 0 });
+  readonly sampled: SampledAnswer[] = [];
+  readonly samples = new SampledAnswers({
+    maxStreams: 2,
+    now: this.clock.now,
+    onSampled: sample => void this.sampled.push(sample),
+  });
   readonly health = new PodsHealth({
     now: this.clock.now,
     onChange: change => void this.changes.push(change),
@@ -58,13 +67,19 @@ export class RouteBench {
   readonly route = this.create({ random: () => 0 });
 
   create(given: Partial<RouteParts>) {
+    return createRoute(this.partsOf(given));
+  }
+
+  partsOf(given: Partial<RouteParts>): RouteParts {
     const foundOn = (pods: readonly Pod[]): PrefixFound => ({
       matchedBlocks: Uint32Array.from(pods, ({ name }) => this.held[name] ?? 0),
       totalBlocks: Uint32Array.from(pods, () => 10),
+      blockSizeTokens: Uint32Array.from(pods, () => this.blockSizeTokens),
       offGpu: {
         cpu: Uint32Array.from(pods, ({ name }) => this.offGpu[name]?.cpu ?? 0),
         storage: Uint32Array.from(pods, ({ name }) => this.offGpu[name]?.storage ?? 0),
       },
+      hashingMs: 0,
       rankOf: i => this.ranks[pods[i]!.name],
       hasRank: ({ name }, rank) => (this.rankCounts[name] ?? Number.POSITIVE_INFINITY) > rank,
       chainsFor: () => [],
@@ -78,7 +93,7 @@ export class RouteBench {
       knows: (model: string) => model === 'demo' || model === 'asleep',
       serving: (model: string) => (model === 'demo' ? this.serving : []),
     };
-    return createRoute({
+    return {
       parse: parsePrompt,
       modelAtStart,
       registry,
@@ -99,12 +114,15 @@ export class RouteBench {
       pick: createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
       engineLoad: ({ name }) => this.engineLoads[name] ?? UNKNOWN_LOAD,
       load: this.load,
+      turns: new Turns(),
+      drawsControl: () => false,
+      samples: this.samples,
       defaultStrategy: aStrategy(),
       areFull: undefined,
       retries: 2,
       deadlineMs: 60_000,
       ...given,
-    });
+    };
   }
 }
 
@@ -122,6 +140,7 @@ export function aRequest(
     labels: undefined,
     subset: undefined,
     response: 'watched',
+    sample: 'not_sampled',
     body: Buffer.from(JSON.stringify(body)),
     extent: 'whole',
     unroutable: 'reject',

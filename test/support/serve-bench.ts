@@ -61,7 +61,7 @@ export class ServeBench {
   }
 
   /**
-   * Ports are free ones, nothing is waited for at the end, and matched blocks are told, unless `environment` says otherwise; lines are
+   * Ports are free ones, nothing is drawn at random, nothing is waited for at the end, and matched blocks are told, unless `environment` says otherwise; lines are
    * kept, unless `parts` have a log of their own.
    */
   async start(
@@ -75,6 +75,7 @@ export class ServeBench {
       WARMROUTE_ADMIN_ADDRESS: '127.0.0.1:0',
       WARMROUTE_DRAIN_MS: '0',
       WARMROUTE_METRICS_INTERVAL_MS: '0',
+      WARMROUTE_ANSWER_SAMPLE_PERCENT: '0',
       WARMROUTE_DEBUG_HEADERS: 'true',
       ...environment,
     });

@@ -1,8 +1,8 @@
 /** What was decided, how long it took, and whether it came true. */
-import type { Decision, Reason } from '../../domain.ts';
+import type { Decision } from '../../domain.ts';
 import type { Confirmation } from '../../routing/confirmations.ts';
 import { allOf, counter, gauge, histogram } from './instrument.ts';
-import { MODEL, POD, STAGE_SECONDS, STRATEGY, STRATEGY_NAME } from './labels.ts';
+import { MODEL, POD, REASON, STAGE_SECONDS, STRATEGY, STRATEGY_NAME } from './labels.ts';
 
 /** `hash` is a part of `match`. */
 export type Stage = 'parse' | 'tokenize' | 'match' | 'hash' | 'decide' | 'reply';
@@ -13,26 +13,10 @@ export const DECISION_METRICS = {
     labels: {
       model: MODEL,
       strategy: STRATEGY,
-      reason: allOf<Exclude<Reason, 'cancelled'>>()(
-        ...(['prefix_match', 'prefix_match_skipped', 'no_match', 'history_match', 'response_owner'] as const),
-        ...(['only_pod', 'no_prompt', 'trial', 'all_failing', 'private_key', 'no_token_form'] as const),
-        ...(['prompt_refused', 'tokenizer_failed', 'deadline', 'index_failed', 'late_body'] as const),
-        ...([
-          'buffers_full',
-          'unknown_encoding',
-          'too_intricate',
-          'any_pod',
-          'session_id',
-          'session_key',
-          'no_session',
-        ] as const),
-        ...(['no_engine_metrics', 'least-request', 'random', 'round-robin', 'power-of-two'] as const),
-        ...(['least-kv-cache', 'least-gpu-cache', 'least-latency', 'throughput'] as const),
-        ...(['least-busy-time', 'least-utilization', 'weighted'] as const),
-      ),
+      reason: REASON,
     },
     help: 'Requests routed, by strategy and reason; docs/architecture.md, “Why a pod was chosen”, has the meanings',
-    bad: '`tokenizer_failed`, `deadline`, `index_failed`, `late_body`, `buffers_full`: routed without knowing who holds the prompt. `all_failing`: no pod is well. Much `prefix_match_skipped`: the pods that hold prefixes are overloaded.',
+    bad: '`tokenizer_failed`, `deadline`, `index_failed`, `late_body`, `buffers_full`: routed without knowing who holds the prompt. `all_failing`: no pod is well. Much `prefix_match_skipped`: the pods that hold prefixes are overloaded. `control`: the share that `WARMROUTE_CONTROL_PERCENT` says, and no more.',
   }),
   picks: counter('warmroute_picks_total', {
     unit: 'requests',

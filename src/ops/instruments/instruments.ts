@@ -7,6 +7,7 @@ import { INDEX_METRICS } from './prefix-index.ts';
 import { PROCESS_METRICS } from './process.ts';
 import { REQUEST_METRICS } from './requests.ts';
 import { TOKEN_METRICS } from './tokens.ts';
+import { WORTH_METRICS } from './worth.ts';
 
 /** Which index answers, as AIBrix labels it. */
 export type IndexerType = 'sync' | 'local';
@@ -19,6 +20,7 @@ export const METRICS = {
   ...REQUEST_METRICS,
   ...DECISION_METRICS,
   ...TOKEN_METRICS,
+  ...WORTH_METRICS,
   ...EVENT_METRICS,
   ...POD_METRICS,
   ...INDEX_METRICS,

@@ -3,12 +3,15 @@ import type { LogFields, Logger } from './log.ts';
 
 /** Lines that may come with every request or message. `kind` must come from a small set. */
 export interface LogThrottle {
-  info(kind: string, fields: LogFields, message: string): void;
-  warn(kind: string, fields: LogFields, message: string): void;
-  error(kind: string, fields: LogFields, message: string): void;
+  info(kind: string, fields: LogFields, message: string): Throttling;
+  warn(kind: string, fields: LogFields, message: string): Throttling;
+  error(kind: string, fields: LogFields, message: string): Throttling;
   /** What this kind was about is over: its next line is written at once. */
   over(kind: string): void;
 }
+
+/** What has become of a line. */
+export type Throttling = 'written' | 'left_out';
 
 type Level = 'info' | 'warn' | 'error';
 
@@ -40,15 +43,16 @@ export function createLogThrottle(
   const kinds = new Map<string, Throttled>();
 
   function at(level: Level) {
-    return (given: string, fields: LogFields, message: string): void => {
+    return (given: string, fields: LogFields, message: string): Throttling => {
       const kind = kinds.has(given) || kinds.size < maxKinds ? given : OTHERS;
       const state = kinds.get(kind);
       if (state !== undefined && now() - state.writtenAt < everyMs) {
         state.leftOut++;
-        return;
+        return 'left_out';
       }
       log[level]({ ...fields, ...(state && state.leftOut > 0 && { leftOut: state.leftOut }) }, message);
       kinds.set(kind, { writtenAt: now(), leftOut: 0 });
+      return 'written';
     };
   }
 

@@ -28,8 +28,14 @@ export interface EngineHttp {
   /**
    * Both reject with TokenizerError: `unavailable` when there is no answer that could be read, `aborted` when `signal` is.
    * @param url of the request, e.g. `http://10.0.0.1:8000/tokenize`
+   * @param more headers beside those that each request has
    */
-  postJson(url: string, body: Uint8Array | string, signal: AbortSignal): Promise<EngineResponse>;
+  postJson(
+    url: string,
+    body: Uint8Array | string,
+    signal: AbortSignal,
+    more?: Readonly<Record<string, string>>,
+  ): Promise<EngineResponse>;
   getJson(url: string, signal: AbortSignal): Promise<EngineResponse>;
   /** Ends all connections, in use or not. */
   close(): Promise<void>;
@@ -56,9 +62,11 @@ export function createEngineHttp(options: EngineHttpOptions): EngineHttp {
     url: string,
     sent: { readonly method: 'GET' } | { readonly method: 'POST'; readonly body: Uint8Array | string },
     signal: AbortSignal,
+    more: Readonly<Record<string, string>> = {},
   ): Promise<EngineResponse> {
     const { origin, pathname, search } = new URL(url);
     const headers = {
+      ...more,
       accept: 'application/json',
       ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
       ...(sent.method === 'POST' && { 'content-type': 'application/json' }),
@@ -74,7 +82,7 @@ export function createEngineHttp(options: EngineHttpOptions): EngineHttp {
   }
 
   return {
-    postJson: (url, body, signal) => request(url, { method: 'POST', body }, signal),
+    postJson: (url, body, signal, more) => request(url, { method: 'POST', body }, signal, more),
     getJson: (url, signal) => request(url, { method: 'GET' }, signal),
     close: () => agent.destroy(),
   };

@@ -15,7 +15,7 @@ import {
   type TokenizerErrorKind,
 } from '../tokenizer.ts';
 import { type EngineAnswer, type EngineRoute, readAnswer } from './answers.ts';
-import { createEngineHttp, type EngineAccess } from './http.ts';
+import { createEngineHttp, type EngineAccess, type EngineResponse } from './http.ts';
 import { createPodCalls, OUTRUN, type PodCallsOptions } from './pod-calls.ts';
 import { renderBody } from './render-body.ts';
 import { createTokenCache, type EngineTokens } from './token-cache.ts';
@@ -47,7 +47,15 @@ export interface RemoteTokenizerOptions {
   /** How long a slow pod is waited for before another one is asked. */
   readonly sleep?: Sleep;
   readonly onCall?: (fact: TokenizeFact) => void;
+  /** For whoever traces calls to engines. */
+  readonly around?: AroundCall;
 }
+
+/** Makes a call, `send`, with headers beside its own. */
+export type AroundCall = (
+  call: { readonly pod: Pod; readonly url: string },
+  send: (headers: Readonly<Record<string, string>>) => Promise<EngineResponse>,
+) => Promise<EngineResponse>;
 
 /**
  * What happened, for metrics.
@@ -76,6 +84,7 @@ export type TokenizeFact =
 export function createRemoteTokenizer(options: RemoteTokenizerOptions): Tokenizer {
   const now = options.now ?? monotonicClock;
   const onCall = options.onCall ?? (() => {});
+  const around: AroundCall = options.around ?? ((_, send) => send({}));
   const urlOf = options.urlOf ?? (pod => `http://${endpointOf(pod)}`);
   const keyOf = (pod: Pod) => `${pod.name} ${urlOf(pod)}`;
 
@@ -116,7 +125,8 @@ export function createRemoteTokenizer(options: RemoteTokenizerOptions): Tokenize
       onCall({ kind: 'call', route, pod, outcome, durationMs: now() - started });
     try {
       const url = `${urlOf(pod).replace(/\/$/, '')}${path}`;
-      const answer = readAnswer(route, await http.postJson(url, body, signal));
+      const response = await around({ pod, url }, more => http.postJson(url, body, signal, more));
+      const answer = readAnswer(route, response);
       ended(answer.kind === 'failed' ? 'unavailable' : answer.kind);
       return answer;
     } catch (error) {

@@ -3,7 +3,16 @@
  * `x-session-id` while that pod is among the candidates; else the key in `x-aibrix-session-key` by rendezvous hashing; else none.
  */
 import { type Endpoint, endpointOf, type Pod } from '../../domain.ts';
-import { anyOf, leastOf, type Pick, picked, type Session, type Snapshot } from './snapshot.ts';
+import {
+  anyOf,
+  BY_LOAD,
+  leastOf,
+  NOT_COMPARED,
+  type Pick,
+  picked,
+  type Session,
+  type Snapshot,
+} from './snapshot.ts';
 
 /** Of `ip:port` in base64 there is no longer one. */
 const MAX_ID_LENGTH = 128;
@@ -41,8 +50,8 @@ export function sessionAffinity({ pods, session, running, random }: Snapshot): P
   const found = sessionPod(session, pods);
   // AIBrix takes any; the least loaded are no worse a beginning.
   return found === undefined
-    ? picked(anyOf(leastOf(running), random), 'no_session')
-    : picked(found.index, found.by);
+    ? picked(anyOf(leastOf(running), random), 'no_session', BY_LOAD)
+    : picked(found.index, found.by, NOT_COMPARED);
 }
 
 /** The address with the highest FNV-1a-64 hash of key, 0x00 and address; among equals the lowest address. */

@@ -42,28 +42,85 @@ export interface Pick {
     | 'no_engine_metrics'
     | StrategyLabel
   >;
-  /** The load of the pods was too far apart for the prefix to decide alone. */
-  readonly imbalanced: boolean;
+  readonly comparison: Comparison;
   /** Strategies that were asked and knew too few of the pods to be heard. */
   readonly unscored: readonly StrategyName[];
+}
+
+/** What the pods were compared by. For whoever asks why: nothing is decided by it. */
+export type Comparison =
+  /** By requests in flight alone; `other`: not with each other. */
+  | { readonly kind: 'load' | 'other' }
+  | PrefixComparison
+  /** One number per pod, the least is the best; NaN: its engine has not said. */
+  | { readonly kind: 'engines'; readonly scores: readonly number[] }
+  /** One sum per pod, the highest is the best; of each member one share per pod, undefined where it was not heard. */
+  | {
+      readonly kind: 'weighted';
+      readonly sums: readonly number[];
+      readonly shares: readonly (readonly number[] | undefined)[];
+    }
+  | { readonly kind: 'turn'; readonly turn: number }
+  /** Of the pods in the snapshot's list. */
+  | { readonly kind: 'two_drawn'; readonly one: number; readonly other: number };
+
+/** What `prefix-cache` went by. */
+export interface PrefixComparison {
+  readonly kind: 'prefix';
+  /** Only the least loaded pods were looked at. */
+  readonly imbalanced: boolean;
+  /** Of the load of all pods. */
+  readonly least: number;
+  readonly most: number;
+  readonly mean: number;
+  readonly deviation: number;
+  /** Above this load a holder is too busy. */
+  readonly bound: number;
+  /** Of the pods that were looked at: those that hold a part, those of them that are too busy, and the best ones. */
+  readonly holders: number;
+  readonly tooBusy: number;
+  readonly equals: number;
 }
 
 export type Policy = (snapshot: Snapshot) => Pick;
 
 const ALL_SCORED: readonly StrategyName[] = [];
+export const NOT_COMPARED: Comparison = { kind: 'other' };
+export const BY_LOAD: Comparison = { kind: 'load' };
 
 export function picked(
   index: number,
   reason: Pick['reason'],
+  comparison: Comparison,
   unscored: readonly StrategyName[] = ALL_SCORED,
 ): Pick {
-  return { index, reason, imbalanced: false, unscored };
+  return { index, reason, comparison, unscored };
 }
 
 /** How much of the prompt the pod holds, in whole percents, as AIBrix compares it. */
 export function matchedPercent({ matchedBlocks, totalBlocks }: Snapshot, index: number): number {
   const matched = matchedBlocks[index]!;
   return matched === 0 ? 0 : Math.floor((100 * matched) / totalBlocks[index]!);
+}
+
+export function spreadOf(values: ArrayLike<number>) {
+  let least = Number.POSITIVE_INFINITY;
+  let most = 0;
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    if (value < least) least = value;
+    if (value > most) most = value;
+    sum += value;
+  }
+  return { least, most, mean: sum / values.length };
+}
+
+/** The sample's standard deviation, with n − 1 in the denominator; 0 for a single value. */
+export function deviationOf(values: ArrayLike<number>, mean: number): number {
+  let squares = 0;
+  for (let i = 0; i < values.length; i++) squares += (values[i]! - mean) ** 2;
+  return values.length < 2 ? 0 : Math.sqrt(squares / (values.length - 1));
 }
 
 /** One of them, with equal chance. */

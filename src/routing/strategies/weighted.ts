@@ -2,40 +2,41 @@
  * Several strategies with weights: each scores all pods, the scores become shares between worst (0) and best (1), and the highest
  * weighted sum wins. AIBrix's arithmetic (`scoreAndRank` and `normalizeScoresArray` in `algorithms/router.go`).
  */
-import type { StrategyName, WeightedStrategy } from '../../domain.ts';
+import type { WeightedStrategy } from '../../domain.ts';
 import { isHeard, SCORERS, type ScoredName, type Scorer } from './scores.ts';
-import { anyOf, leastRequest, type Pick, picked, type Snapshot } from './snapshot.ts';
+import { anyOf, BY_LOAD, leastRequest, type Pick, picked, type Snapshot } from './snapshot.ts';
 
 /** Sums that differ by less are equal: what they are made of has been divided. */
 const PRECISION = 1e-9;
 
 export function weighted(members: readonly WeightedStrategy[], snapshot: Snapshot): Pick {
-  const unscored: StrategyName[] = [];
-  const sums = weightedSums(members, snapshot, name => unscored.push(name));
+  const { sums, shares } = weightedSums(members, snapshot);
+  const unscored = members.flatMap(({ name }, i) => (shares[i] === undefined ? [name] : []));
   if (unscored.length === members.length)
-    return picked(leastRequest(snapshot), 'no_engine_metrics', unscored);
-  return picked(anyOf(highest(sums), snapshot.random), 'weighted', unscored);
+    return picked(leastRequest(snapshot), 'no_engine_metrics', BY_LOAD, unscored);
+  const comparison = { kind: 'weighted', sums, shares } as const;
+  return picked(anyOf(highest(sums), snapshot.random), 'weighted', comparison, unscored);
 }
 
-/** One sum per pod, from 0 to 1. @param onUnscored called with members that know too few pods, and so add nothing */
-export function weightedSums(
-  members: readonly WeightedStrategy[],
-  snapshot: Snapshot,
-  onUnscored: (name: StrategyName) => void = () => {},
-): number[] {
+export interface WeightedSums {
+  /** One per pod, from 0 to 1. */
+  readonly sums: readonly number[];
+  /** Of each member one per pod, from 0 to 1; undefined: it knows too few pods, and adds nothing. */
+  readonly shares: readonly (readonly number[] | undefined)[];
+}
+
+export function weightedSums(members: readonly WeightedStrategy[], snapshot: Snapshot): WeightedSums {
   const total = members.reduce((sum, { weight }) => sum + weight, 0);
   const sums = snapshot.pods.map(() => 0);
-  for (const { name, weight } of members) {
+  const shares = members.map(({ name, weight }) => {
     const { best, score } = SCORERS[name as ScoredName];
     const scores = score(snapshot);
-    if (!isHeard(scores)) {
-      onUnscored(name);
-      continue;
-    }
-    const shares = normalized(scores, best);
-    for (let i = 0; i < sums.length; i++) sums[i]! += shares[i]! * (weight / total);
-  }
-  return sums;
+    if (!isHeard(scores)) return undefined;
+    const ofMember = normalized(scores, best);
+    for (let i = 0; i < sums.length; i++) sums[i]! += ofMember[i]! * (weight / total);
+    return ofMember;
+  });
+  return { sums, shares };
 }
 
 /** 1 for the best, 0 for the worst and for who was not scored; where all are equal, 1 for each. */

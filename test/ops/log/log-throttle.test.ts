@@ -20,7 +20,8 @@ describe('throttled log lines', () => {
     const { clock, warn, lines } = throttled();
     for (const ms of [0, 1, 999, 1000, 1001, 2001]) {
       clock.ms = ms;
-      warn('deadline', { ms }, 'late');
+      const became = warn('deadline', { ms }, 'late');
+      assert.equal(became, ms % 1_000 === 0 || ms === 2_001 ? 'written' : 'left_out');
     }
     assert.deepEqual(
       lines.map(line => line.fields),

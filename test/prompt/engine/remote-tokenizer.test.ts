@@ -105,6 +105,7 @@ describe('createRemoteTokenizer', () => {
             path: `${path}/render`,
             contentType: 'application/json',
             authorization: undefined,
+            traceparent: undefined,
             text: Buffer.from(prompt.raw).toString(),
             body: prompt.body,
           },

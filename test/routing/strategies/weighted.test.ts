@@ -76,7 +76,7 @@ describe('a weighted list', () => {
     ];
     for (const [title, list, snapshot, sums, picks] of table) {
       it(title, () => {
-        const actual = weightedSums(membersOf(list), snapshot);
+        const { sums: actual } = weightedSums(membersOf(list), snapshot);
         for (const [i, sum] of sums.entries()) assert.closeTo(actual[i]!, sum, 1e-9);
         assert.equal(
           pickedBy(each => weighted(membersOf(list), each), snapshot),
@@ -95,7 +95,7 @@ describe('a weighted list', () => {
             recent: { ...anEngineLoad().recent, promptTokens: tokens[port - 8_000]! / 2, generatedTokens: 0 },
           }),
       };
-      const [a, b, c] = weightedSums(membersOf('least-request:1,throughput:1'), snapshot);
+      const [a, b, c] = weightedSums(membersOf('least-request:1,throughput:1'), snapshot).sums;
       assert.closeTo(a!, 0.5, 1e-9);
       assert.closeTo(b!, 0.5, 1e-9);
       assert.closeTo(c!, 0.86, 0.005);
@@ -116,7 +116,8 @@ describe('a weighted list', () => {
       [0, 330, 1_000],
       [0, 0, 1_000],
     ] as const;
-    assert.deepEqual(weightedSums(membersOf('prefix-cache:3,least-request'), snapshotOf(rows)), [1, 1, 0.25]);
+    const { sums } = weightedSums(membersOf('prefix-cache:3,least-request'), snapshotOf(rows));
+    assert.deepEqual(sums, [1, 1, 0.25]);
   });
 
   it('prefers the pod of a session, and does not insist on it', () => {

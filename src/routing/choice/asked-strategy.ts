@@ -1,6 +1,6 @@
-import type { Strategy } from '../domain.ts';
-import { parseStrategy } from '../strategies.ts';
-import type { RouteRequest } from './route-request.ts';
+import type { Strategy } from '../../domain.ts';
+import { parseStrategy } from '../../strategies.ts';
+import type { RouteRequest } from '../route-request.ts';
 
 /** What a request wants to be decided by. */
 export type AskedStrategy =

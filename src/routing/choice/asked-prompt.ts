@@ -1,7 +1,7 @@
-import { ANY_MODEL } from '../domain.ts';
-import type { PodRegistry } from '../pods/registry.ts';
-import { type ParsedPrompt, type PromptRequest, promptWithout } from '../prompt/request.ts';
-import type { RouteRequest } from './route-request.ts';
+import { ANY_MODEL } from '../../domain.ts';
+import type { PodRegistry } from '../../pods/registry.ts';
+import { type ParsedPrompt, type PromptRequest, promptWithout } from '../../prompt/request.ts';
+import type { RouteRequest } from '../route-request.ts';
 
 export interface AskedPromptParts {
   readonly parse: (

@@ -1,0 +1,102 @@
+/** Asks a router's admin port about decisions. */
+import { Agent, type Dispatcher } from 'undici';
+import { readBody } from '../bounded-body.ts';
+import { printable } from '../printable.ts';
+import type { DecisionRecord } from './record.ts';
+
+/** Why there is no record, in words for whoever asked. */
+export class ExplainFailure extends Error {
+  override readonly name = 'ExplainFailure';
+}
+
+export interface DryRunRequest {
+  /** undefined: the body is an envelope that has it. */
+  readonly path: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+const MAX_ANSWER_BYTES = 16 << 20;
+/** A decision takes two seconds at most, and the request has to be read before. */
+const PATIENCE_MS = 30_000;
+
+/** The decision that the request would meet. @throws ExplainFailure */
+export function askDryRun(
+  admin: URL,
+  { path, headers, body }: DryRunRequest,
+  ending: AbortSignal,
+): Promise<DecisionRecord> {
+  const url = pageOf(admin, '/debug/route');
+  if (path !== undefined) url.searchParams.set('path', path);
+  return ask(
+    url,
+    { method: 'POST', headers: { ...headers, 'content-type': 'application/json' }, body },
+    ending,
+  );
+}
+
+/** The newest decision for a request with this id. @throws ExplainFailure */
+export async function askDecision(admin: URL, id: string, ending: AbortSignal): Promise<DecisionRecord> {
+  // Not as a part of the path: `..` would be none.
+  const url = pageOf(admin, '/debug/decisions');
+  url.searchParams.set('id', id);
+  url.searchParams.set('limit', '1');
+  const { decisions } = await ask<{ readonly decisions: readonly DecisionRecord[] }>(url, {}, ending);
+  if (decisions?.[0] === undefined)
+    throw new ExplainFailure(
+      `${admin.origin} knows no decision for the request ${printable(id, 80)}. ${WHY_UNKNOWN}`,
+    );
+  return decisions[0];
+}
+
+const WHY_UNKNOWN =
+  'It keeps the last 10,000 of this replica since its start; ask the replica that decided, with the request id that the access log or the response header request-id has';
+
+function pageOf(admin: URL, path: string): URL {
+  const url = new URL(admin);
+  url.pathname = admin.pathname.replace(/\/+$/, '') + path;
+  return url;
+}
+
+async function ask<T>(url: URL, sent: Partial<Dispatcher.RequestOptions>, ending: AbortSignal): Promise<T> {
+  const agent = new Agent();
+  let status: number;
+  let text: string;
+  try {
+    const response = await agent.request({
+      ...{ method: 'GET', ...sent, origin: url.origin, path: url.pathname + url.search },
+      signal: AbortSignal.any([ending, AbortSignal.timeout(PATIENCE_MS)]),
+    });
+    status = response.statusCode;
+    text = await readBody(response.body, MAX_ANSWER_BYTES, () => new Error('its answer is too long'));
+  } catch (error) {
+    ending.throwIfAborted();
+    const why = printable((error as Error).message, 200);
+    throw new ExplainFailure(
+      `${url.origin} cannot be asked: ${why}. Is the router running, and this its admin port (WARMROUTE_ADMIN_ADDRESS)? --admin names another one`,
+    );
+  } finally {
+    await agent.destroy();
+  }
+  const answer = jsonIn(text);
+  if (status === 200 && answer !== undefined) return answer as T;
+  throw new ExplainFailure(refusal(url, status, answer));
+}
+
+function refusal({ origin }: URL, status: number, answer: { readonly error?: unknown } | undefined): string {
+  const why = typeof answer?.error === 'string' ? printable(answer.error, 1_000) : '';
+  if (status === 403)
+    return `${origin} refuses to tell: ${why || 'it says 403'}. Run this on the router’s own host or pod, or set WARMROUTE_ADMIN_DEBUG=true there`;
+  if (why === '' || status === 404)
+    return `${origin} answers ${status}: it is no admin port of Warmroute, or one of a version without decisions`;
+  return `${origin} answers ${status}: ${why}`;
+}
+
+function jsonIn(text: string): { readonly error?: unknown } | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,144 @@
+import { bytesOf, type KeptDecision } from './kept-decision.ts';
+import type { DecisionRecord, ServedRecord } from './record.ts';
+
+export interface DecisionLogOptions {
+  /** Puts a decision into words. Called for those that somebody asks for. */
+  readonly tell: (decision: KeptDecision) => DecisionRecord;
+  /** A listener threw. The others were told, and the decision stands. */
+  readonly onUnexpected: (error: unknown) => void;
+  readonly maxDecisions?: number;
+  readonly maxBytes?: number;
+}
+
+/** What is asked for; undefined: whatever it is. */
+export interface DecisionFilter {
+  /** The request id, which clients may have given to several requests. */
+  readonly id: string | undefined;
+  readonly model: string | undefined;
+  /** The one that was picked, or that served. */
+  readonly pod: string | undefined;
+  /** Why a pod was picked, why the prompt has no tokens, or why the request was rejected. */
+  readonly reason: string | undefined;
+}
+
+/** What is done with decisions where they are made. */
+export interface DecisionRecorder {
+  /** Returns its number, for `served`. */
+  add(decision: KeptDecision): number;
+  /** The answer to its request has begun. */
+  served(decision: number, served: ServedRecord): void;
+}
+
+/** So many decisions are kept. */
+export const MAX_DECISIONS = 10_000;
+/** Enough for them with sixteen candidates each; fewer are kept of what has long names, or prompts. */
+export const MAX_BYTES = 32 << 20;
+
+/** The last decisions, newest first, bounded in number and bytes. */
+export class DecisionLog implements DecisionRecorder {
+  readonly #tell: DecisionLogOptions['tell'];
+  readonly #onUnexpected: DecisionLogOptions['onUnexpected'];
+  readonly #maxDecisions: number;
+  readonly #maxBytes: number;
+  /** By number, modulo their most. */
+  readonly #kept: (KeptDecision | undefined)[] = [];
+  /** Numbers: of the oldest that is kept, and of the next. */
+  #oldest = 0;
+  #next = 0;
+  #bytes = 0;
+  readonly #listeners = new Set<(record: DecisionRecord) => void>();
+
+  constructor({
+    tell,
+    onUnexpected,
+    maxDecisions = MAX_DECISIONS,
+    maxBytes = MAX_BYTES,
+  }: DecisionLogOptions) {
+    this.#tell = tell;
+    this.#onUnexpected = onUnexpected;
+    this.#maxDecisions = maxDecisions;
+    this.#maxBytes = maxBytes;
+  }
+
+  get size(): number {
+    return this.#next - this.#oldest;
+  }
+
+  /** Of what is kept. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  add(decision: KeptDecision): number {
+    const bytes = bytesOf(decision);
+    while (this.size > 0 && (this.size >= this.#maxDecisions || this.#bytes + bytes > this.#maxBytes))
+      this.#dropOldest();
+    const number = this.#next++;
+    this.#kept[number % this.#maxDecisions] = decision;
+    this.#bytes += bytes;
+    if (this.#listeners.size > 0) this.#announce(decision);
+    return number;
+  }
+
+  served(number: number, served: ServedRecord): void {
+    if (number < this.#oldest) return;
+    const decision = this.#at(number);
+    decision.served = served;
+    if (this.#listeners.size > 0) this.#announce(decision);
+  }
+
+  /** Newest first, as far as `limit`. */
+  recent({ id, model, pod, reason }: DecisionFilter, limit: number): DecisionRecord[] {
+    const records: DecisionRecord[] = [];
+    for (let number = this.#next - 1; number >= this.#oldest && records.length < limit; number--) {
+      const decision = this.#at(number);
+      if (id !== undefined && decision.id !== id) continue;
+      if (model !== undefined && decision.model !== model) continue;
+      if (pod !== undefined && !namesPod(decision, pod)) continue;
+      if (reason !== undefined && !hasReason(decision, reason)) continue;
+      records.push(this.#tell(decision));
+    }
+    return records;
+  }
+
+  /** `listener` is told of each decision when it is made, and again when its request is answered. Returns how to end that. */
+  onDecision(listener: (record: DecisionRecord) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  #at(number: number): KeptDecision {
+    return this.#kept[number % this.#maxDecisions]!;
+  }
+
+  #dropOldest(): void {
+    this.#bytes -= bytesOf(this.#at(this.#oldest));
+    this.#kept[this.#oldest++ % this.#maxDecisions] = undefined;
+  }
+
+  #announce(decision: KeptDecision): void {
+    try {
+      const record = this.#tell(decision);
+      for (const listener of this.#listeners) this.#inform(listener, record);
+    } catch (error) {
+      this.#onUnexpected(error);
+    }
+  }
+
+  #inform(listener: (record: DecisionRecord) => void, record: DecisionRecord): void {
+    try {
+      listener(record);
+    } catch (error) {
+      this.#onUnexpected(error);
+    }
+  }
+}
+
+function namesPod({ outcome, served }: KeptDecision, pod: string): boolean {
+  return (outcome.kind === 'routed' && outcome.pod.name === pod) || served?.pod === pod;
+}
+
+function hasReason({ outcome }: KeptDecision, reason: string): boolean {
+  if (outcome.kind === 'rejected') return outcome.error === reason;
+  return outcome.kind === 'routed' && (outcome.reason === reason || outcome.withoutTokens === reason);
+}

@@ -1,0 +1,333 @@
+/**
+ * The choice of a pod for a request, and nothing that follows of it: body → prompt → tokens → blocks → who holds them → the pod. Nothing
+ * is changed here but by asking the tokenizer, so that a choice can be made to look at it alone.
+ */
+import type {
+  Arm,
+  Decision,
+  EngineLoad,
+  Pod,
+  Reason,
+  RoutedDecision,
+  Strategy,
+  Tokens,
+  WithoutTokens,
+} from '../../domain.ts';
+import { uses } from '../../domain.ts';
+import type { PromptRequest } from '../../prompt/request.ts';
+import { TOO_LATE, type Tokenizer, TokenizerError } from '../../prompt/tokenizer.ts';
+import { type Clock, deadlineAfter, monotonicClock } from '../../time.ts';
+import type { AllowedPods, Candidates } from '../candidates.ts';
+import type { Load } from '../load.ts';
+import { responseNamedBy } from '../made-response.ts';
+import type { Picker, Session } from '../policy.ts';
+import type { PrefixFound, PrefixLookup } from '../prefix-lookup.ts';
+import type { PromptHistory } from '../prompt-history.ts';
+import type { ResponseOwners } from '../response-owners.ts';
+import { retriesOf } from '../retries.ts';
+import type { Decide, RouteOutcome, RouteRequest } from '../route-request.ts';
+import type { AreFull } from '../shedding.ts';
+import { podWithId } from '../strategies/session-affinity.ts';
+import { NOT_COMPARED } from '../strategies/snapshot.ts';
+import type { Draw } from '../worth/drawn.ts';
+import { predictedTokens } from '../worth/predicted-tokens.ts';
+import { type AskedPromptParts, askedPrompt } from './asked-prompt.ts';
+import { askedStrategy } from './asked-strategy.ts';
+import { consideredIn } from './considered.ts';
+import type { Considered, Course, StageTimes } from './course.ts';
+
+export interface ChoiceParts extends AskedPromptParts {
+  readonly candidates: Candidates;
+  readonly tokenize: Tokenizer['tokenize'];
+  readonly lookup: PrefixLookup;
+  /** For prompts without tokens. */
+  readonly history: Pick<PromptHistory, 'find'>;
+  readonly responses: Pick<ResponseOwners, 'among'>;
+  readonly pick: Picker;
+  /** What a pod's engine last said of its work. */
+  readonly engineLoad: (pod: Pod) => EngineLoad;
+  readonly load: Pick<Load, 'runningOn'>;
+  /** How many pods of a model were picked before. */
+  readonly turnOf: (model: string) => number;
+  /** Which requests that could be routed by their prefix are balanced plainly, to compare with. */
+  readonly drawsControl: Draw;
+  /** What becomes of requests that ask for no strategy. `pass`: Envoy's routes decide, where there are any. */
+  readonly defaultStrategy: Strategy | 'pass';
+  /** undefined: no request is dropped. */
+  readonly areFull: AreFull | undefined;
+  /** How many pods besides the pick a decision names. */
+  readonly retries: number;
+  /** How long a decision may take; below Envoy's `message_timeout`. */
+  readonly deadlineMs: number;
+  /** What is shown of a prompt; undefined: nothing of any. */
+  readonly excerptOf?: ((prompt: PromptRequest) => string) | undefined;
+  readonly random?: () => number;
+  readonly now?: Clock;
+}
+
+/** What becomes of a request. */
+export type Choice =
+  | { readonly kind: 'no_pod'; readonly decision: Exclude<Decision, RoutedDecision>; readonly course: Course }
+  | PodChoice;
+
+export interface PodChoice {
+  readonly kind: 'pod';
+  readonly decision: RoutedDecision;
+  readonly course: Course;
+  readonly prompt: PromptRequest;
+  readonly input: LookupInput;
+  /** undefined: the prompt has no tokens, or was not looked up. */
+  readonly found: PrefixFound | undefined;
+}
+
+/** What the policy can be asked by. */
+export type LookupInput =
+  | { readonly kind: 'tokens'; readonly tokens: Tokens }
+  | { readonly kind: 'no_tokens'; readonly why: WithoutTokens }
+  /** The strategy does not look at the prompt. */
+  | { readonly kind: 'not_asked' }
+  /** The pod made the response that the request names. */
+  | { readonly kind: 'owner'; readonly pod: Pod }
+  | { readonly kind: 'none'; readonly reason: Reason };
+
+/** @param follow what follows of a choice; called at once when it is made, before anything else can happen */
+export function createChoice(
+  parts: ChoiceParts,
+  follow: (choice: Choice, request: RouteRequest) => RouteOutcome,
+): Decide {
+  const { candidates, load, random = Math.random, now = monotonicClock } = parts;
+
+  return async (request, signal, spentMs = 0) => {
+    const { extent } = request;
+    const startedAt = now();
+    const read = askedPrompt(request, parts);
+    const parsedAt = now();
+    const parse = parsedAt - startedAt;
+    const settled = (decision: Exclude<Decision, RoutedDecision>, model?: string): RouteOutcome => {
+      const stages = { ...NO_STAGES, parse };
+      const course = { model, tokens: undefined, prompt: undefined, stages, considered: undefined };
+      return follow({ kind: 'no_pod', decision, course }, request);
+    };
+    if (read.kind === 'undecided') return settled({ kind: 'undecided' });
+    if (read.kind === 'invalid') return settled({ kind: 'rejected', error: read.error });
+    const { prompt } = read;
+    const { model } = prompt;
+    const asked = askedStrategy(request, parts.defaultStrategy);
+    if (asked.kind === 'pass') return settled(pass(model), model);
+    const before = candidates.allowed(model, request);
+    if (before.kind === 'rejected' && before.error.kind !== 'no_ready_pod') return settled(before, model);
+    if (asked.kind === 'invalid')
+      return settled({ kind: 'rejected', error: { kind: 'bad_strategy', ...asked.error } }, model);
+    const { strategy } = asked;
+    if (before.kind === 'rejected') return settled(before, model);
+
+    const owner = ownerAmong(before.pods, request, prompt);
+    const destinations = () => (owner ? [owner] : candidates.wellAmong(before.pods, 'unwatched').pods);
+    if (request.priority < 0 && parts.areFull?.(destinations()))
+      return settled({ kind: 'rejected', error: { kind: 'shed', model } }, model);
+    const input: LookupInput =
+      owner !== undefined
+        ? { kind: 'owner', pod: owner }
+        : !uses(strategy, 'prefix-cache')
+          ? { kind: 'not_asked' }
+          : extent === 'whole'
+            ? await tokenize(prompt, before.pods, signal, parts.deadlineMs - spentMs)
+            : { kind: 'none', reason: extent };
+    // Others may have come and gone meanwhile. From here on nothing is waited for.
+    const allowed = candidates.allowed(model, request);
+    if (allowed.kind === 'rejected') return settled(allowed, model);
+    const chosen = choose({ strategy, input, prompt, request, allowed });
+    const hasAsked = input.kind === 'tokens' || input.kind === 'no_tokens';
+    const stages: StageTimes = {
+      parse,
+      tokenize: hasAsked ? chosen.startedAt - parsedAt : undefined,
+      match: chosen.found && chosen.matchedAt - chosen.startedAt,
+      hash: chosen.found?.hashingMs,
+      decide: chosen.pickedAt - chosen.matchedAt,
+    };
+    const tokens = input.kind === 'tokens' ? input.tokens.ids.length : undefined;
+    const { decision, found, considered } = chosen;
+    const course = { model, tokens, prompt: parts.excerptOf?.(prompt) || undefined, stages, considered };
+    return follow({ kind: 'pod', decision, course, prompt, input, found }, request);
+  };
+
+  /** As far as there are pods for it. Which of them a request's filter allows, Envoy's routes do not ask. */
+  function pass(model: string): Exclude<Decision, RoutedDecision> {
+    const allowed = candidates.allowed(model, { labels: undefined, subset: undefined });
+    return allowed.kind === 'rejected' ? allowed : { kind: 'passed', model };
+  }
+
+  /** Of the pods that the request may go to and that are well, the one that made the response it names. */
+  function ownerAmong(
+    allowed: readonly Pod[],
+    { body, extent }: RouteRequest,
+    prompt: PromptRequest,
+  ): Pod | undefined {
+    const id = responseNamedBy(prompt, extent === 'whole' ? undefined : body);
+    if (id === undefined) return undefined;
+    return parts.responses.among(candidates.wellAmong(allowed, 'unwatched').pods, id);
+  }
+
+  async function tokenize(
+    prompt: PromptRequest,
+    pods: readonly Pod[],
+    signal: AbortSignal,
+    leftMs: number,
+  ): Promise<LookupInput> {
+    if (pods.length === 1) return { kind: 'none', reason: 'only_pod' };
+    if (prompt.content.kind === 'none') return { kind: 'none', reason: 'no_prompt' };
+    if (prompt.extraKey !== '') return { kind: 'no_tokens', why: 'private_key' };
+    const deadline = deadlineAfter(leftMs, signal, TOO_LATE);
+    const { pods: well } = candidates.wellAmong(pods, 'unwatched');
+    try {
+      return { kind: 'tokens', tokens: await deadline.race(parts.tokenize(prompt, well, deadline.signal)) };
+    } catch (error) {
+      if (signal.aborted) return { kind: 'none', reason: 'cancelled' };
+      return { kind: 'no_tokens', why: deadline.signal.aborted ? 'deadline' : whyWithout(error) };
+    } finally {
+      deadline.clear();
+    }
+  }
+
+  function choose({ strategy, input, prompt, request, allowed }: Choosing): Chosen {
+    const startedAt = now();
+    const { model } = prompt;
+    const { response, session } = request;
+    // Whoever can be served by one pod alone is not sent to find out how another one is.
+    const isBound = input.kind === 'owner' || staysAt(strategy, session, allowed.pods);
+    const picked = candidates.wellAmong(allowed.pods, isBound ? 'unwatched' : response);
+    const { kind, pods } = picked;
+    const found = input.kind === 'tokens' ? look(input.tokens, prompt, pods) : undefined;
+    const recognized = input.kind === 'no_tokens' ? parts.history.find(prompt, pods) : undefined;
+    const matchedAt = now();
+    const none = new Uint32Array(found || recognized ? 0 : pods.length);
+    const matchedBlocks = found?.matchedBlocks ?? recognized?.matched ?? none;
+    const totalBlocks = found?.totalBlocks ?? recognized?.total ?? none;
+    const running = load.runningOn(pods);
+    const { engineLoad } = parts;
+    const snapshot = {
+      ...{ pods, running, matchedBlocks, totalBlocks, engineLoad, session },
+      ...{ random, turn: parts.turnOf(model) },
+    };
+    const isUnknown = input.kind === 'none' || (input.kind === 'tokens' && found === undefined);
+    // The others of a list decide without knowing the prompt.
+    const isBlind = kind !== 'well' || (isUnknown && strategy.kind === 'single');
+    const arm = kind === 'well' && found !== undefined ? armOf(strategy) : undefined;
+    const pick =
+      input.kind === 'owner'
+        ? ({
+            index: pods.indexOf(input.pod),
+            reason: 'response_owner',
+            comparison: NOT_COMPARED,
+            unscored: NOBODY,
+          } as const)
+        : parts.pick(isBlind || arm === 'control' ? LEAST_REQUEST : strategy, snapshot);
+    const { index } = pick;
+    const pod = pods[index]!;
+    const others = kind === 'trial' ? candidates.wellAmong(allowed.pods, 'unwatched').pods : pods;
+    const retries = retriesOf(pod, others, load.runningOn(others), random, parts.retries);
+    const rank = pick.reason === 'prefix_match' ? found?.rankOf(index) : undefined;
+    // Envoy sends the header to whoever is tried next as well, and an engine refuses a rank that it does not have.
+    const isForAll = rank !== undefined && retries.every(each => each === pod || found!.hasRank(each, rank));
+    const decision: RoutedDecision = {
+      kind: 'routed',
+      pod,
+      rank: isForAll ? rank : undefined,
+      retries,
+      strategy,
+      reason:
+        arm === 'control'
+          ? arm
+          : kind === 'well' || input.kind === 'owner'
+            ? reasonOf(input, found, pick.reason)
+            : kind,
+      arm,
+      withoutTokens: input.kind === 'no_tokens' ? input.why : undefined,
+      model,
+      // Blocks of a KV cache: what is recognized of a prompt without tokens is none.
+      matchedBlocks: found?.matchedBlocks[index] ?? 0,
+      totalBlocks: found?.totalBlocks[index] ?? 0,
+      offGpu: { cpu: found?.offGpu?.cpu[index] ?? 0, storage: found?.offGpu?.storage[index] ?? 0 },
+      tokens:
+        input.kind === 'tokens' && found !== undefined
+          ? predictedTokens(input.tokens, found, index)
+          : undefined,
+    };
+    const considered = consideredIn({ allowed, picked, snapshot, pick, found });
+    return { decision, found, considered, startedAt, matchedAt, pickedAt: now() };
+  }
+
+  /** Of a request whose prompt was looked up. A session has a pod, however it is balanced: it is on neither side. */
+  function armOf(strategy: Strategy): Arm | undefined {
+    if (uses(strategy, 'session-affinity')) return undefined;
+    return parts.drawsControl() ? 'control' : 'routed';
+  }
+
+  /** Whether the request is one of a session whose pod is well. */
+  function staysAt(strategy: Strategy, { id }: Session, allowed: readonly Pod[]): boolean {
+    return (
+      uses(strategy, 'session-affinity') &&
+      podWithId(id, candidates.wellAmong(allowed, 'unwatched').pods) >= 0
+    );
+  }
+
+  /** undefined: the index failed. */
+  function look(tokens: Tokens, prompt: PromptRequest, pods: readonly Pod[]): PrefixFound | undefined {
+    try {
+      return parts.lookup(tokens, prompt, pods);
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+interface Choosing {
+  readonly strategy: Strategy;
+  readonly input: LookupInput;
+  readonly prompt: PromptRequest;
+  readonly request: RouteRequest;
+  /** Its pods are not empty. */
+  readonly allowed: AllowedPods;
+}
+
+interface Chosen {
+  readonly decision: RoutedDecision;
+  readonly found: PrefixFound | undefined;
+  readonly considered: Considered;
+  readonly startedAt: number;
+  readonly matchedAt: number;
+  readonly pickedAt: number;
+}
+
+const NO_STAGES: StageTimes = {
+  ...{ parse: 0, tokenize: undefined, match: undefined, hash: undefined, decide: undefined },
+};
+const NOBODY: readonly never[] = [];
+/** Where nothing is known that a strategy could go by. */
+const LEAST_REQUEST: Strategy = { kind: 'single', name: 'least-request', text: 'least-request' };
+
+function whyWithout(error: unknown): WithoutTokens {
+  switch (error instanceof TokenizerError ? error.kind : undefined) {
+    case 'refused':
+      return 'prompt_refused';
+    case 'no_form':
+      return 'no_token_form';
+    default:
+      return 'tokenizer_failed';
+  }
+}
+
+function reasonOf(input: LookupInput, found: PrefixFound | undefined, picked: Reason): Reason {
+  switch (input.kind) {
+    case 'none':
+      return input.reason;
+    case 'no_tokens':
+      if (picked === 'weighted' || picked === 'no_engine_metrics') return picked;
+      return picked === 'prefix_match' ? 'history_match' : input.why;
+    case 'tokens':
+      return found === undefined ? 'index_failed' : picked;
+    case 'not_asked':
+    case 'owner':
+      return picked;
+  }
+}

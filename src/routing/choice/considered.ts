@@ -1,0 +1,161 @@
+import type { AllowedPods, Picked } from '../candidates.ts';
+import type { PrefixFound } from '../prefix-lookup.ts';
+import { type Comparison, type Pick, type Snapshot, spreadOf } from '../strategies/snapshot.ts';
+import type { Compared, Considered, KeptCandidates } from './course.ts';
+
+export interface ConsideredParts {
+  readonly allowed: AllowedPods;
+  /** Whose pods the snapshot has. */
+  readonly picked: Picked;
+  readonly snapshot: Snapshot;
+  readonly pick: Omit<Pick, 'reason'>;
+  /** undefined: matches are not blocks. */
+  readonly found: PrefixFound | undefined;
+}
+
+/** Of many pods so many of the best are kept, and in any case the winner and one of the least loaded. */
+const KEPT = 16;
+const LARGEST_KEPT = KEPT + 2;
+
+/** Of the last choice, used again for each: which pods are the best, and how good they are. */
+const best = new Int32Array(KEPT);
+const worths = new Float64Array(KEPT);
+
+/** What is kept of a choice that was just made. */
+export function consideredIn({ allowed, picked, snapshot, pick, found }: ConsideredParts): Considered {
+  const { running, pods } = snapshot;
+  const { index: winner, comparison } = pick;
+  const { least, most, mean } = comparison.kind === 'prefix' ? comparison : spreadOf(running);
+  const indexes = pods.length <= LARGEST_KEPT ? undefined : bestOf(snapshot, pick);
+  return {
+    serving: allowed.serving,
+    allowed: allowed.pods.length,
+    kind: picked.kind,
+    leftOut: picked.leftOut,
+    pods: pods.length,
+    least,
+    most,
+    mean,
+    blockSizeTokens: found?.blockSizeTokens[winner] || undefined,
+    compared: comparedBy(comparison, snapshot),
+    unscored: pick.unscored,
+    matchesAre: found === undefined ? 'turns' : 'blocks',
+    candidates: candidatesAt(indexes, { picked, snapshot, comparison, found }),
+    winner: indexes === undefined ? winner : indexes.indexOf(winner),
+  };
+}
+
+interface Lists {
+  readonly picked: Picked;
+  readonly snapshot: Snapshot;
+  readonly comparison: Comparison;
+  readonly found: PrefixFound | undefined;
+}
+
+/** The pods with these indexes; undefined: all of them, in lists that are shared where they do not change. */
+function candidatesAt(indexes: readonly number[] | undefined, lists: Lists): KeptCandidates {
+  const { picked, snapshot, comparison, found } = lists;
+  const { pods, running, matchedBlocks, totalBlocks } = snapshot;
+  const count = indexes === undefined ? pods.length : indexes.length;
+  const numbers = new Array<number>(3 * count);
+  for (let at = 0; at < count; at++) {
+    const i = indexes === undefined ? at : indexes[at]!;
+    numbers[3 * at] = running[i]!;
+    numbers[3 * at + 1] = matchedBlocks[i]!;
+    numbers[3 * at + 2] = totalBlocks[i]!;
+  }
+  return {
+    pods: at(pods, indexes),
+    states: at(picked.states, indexes),
+    numbers,
+    cpu: found?.offGpu && at(Array.from(found.offGpu.cpu), indexes),
+    storage: found?.offGpu && at(Array.from(found.offGpu.storage), indexes),
+    scores: at(scoresOf(comparison), indexes),
+    shares: comparison.kind === 'weighted' ? comparison.shares.map(each => at(each, indexes)) : undefined,
+  };
+}
+
+function at<T>(all: readonly T[], indexes: readonly number[] | undefined): readonly T[];
+function at<T>(
+  all: readonly T[] | undefined,
+  indexes: readonly number[] | undefined,
+): readonly T[] | undefined;
+function at<T>(
+  all: readonly T[] | undefined,
+  indexes: readonly number[] | undefined,
+): readonly T[] | undefined {
+  return all === undefined || indexes === undefined ? all : indexes.map(i => all[i]!);
+}
+
+/** In no order. */
+function bestOf(snapshot: Snapshot, { index: winner, comparison }: ConsideredParts['pick']): number[] {
+  const least = keepBest(snapshot, comparison);
+  const indexes = Array.from(best);
+  for (const i of [winner, least]) if (!indexes.includes(i)) indexes.push(i);
+  return indexes;
+}
+
+/**
+ * Fills `best` with those that the policy thinks most of, among equals those with the fewest requests in flight. Returns one of the
+ * least loaded.
+ */
+function keepBest({ running, matchedBlocks, totalBlocks }: Snapshot, comparison: Comparison): number {
+  const scores = scoresOf(comparison);
+  const sign = comparison.kind === 'weighted' ? 1 : -1;
+  const comparesMatches = comparison.kind === 'prefix';
+  let count = 0;
+  let least = 0;
+  /** Of the last that is kept, once there are enough. */
+  let leastWorth = Number.NEGATIVE_INFINITY;
+  let mostRunning = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < running.length; i++) {
+    const load = running[i]!;
+    if (load < running[least]!) least = i;
+    let worth = 0;
+    if (scores !== undefined) {
+      worth = sign * scores[i]!;
+      if (Number.isNaN(worth)) worth = Number.NEGATIVE_INFINITY;
+    } else if (comparesMatches && matchedBlocks[i] !== 0) {
+      worth = Math.floor((100 * matchedBlocks[i]!) / totalBlocks[i]!);
+    }
+    if (worth < leastWorth || (worth === leastWorth && load >= mostRunning)) continue;
+    let place = count < KEPT ? count++ : KEPT - 1;
+    for (; place > 0; place--) {
+      const before = worths[place - 1]!;
+      if (before > worth || (before === worth && running[best[place - 1]!]! <= load)) break;
+      best[place] = best[place - 1]!;
+      worths[place] = before;
+    }
+    best[place] = i;
+    worths[place] = worth;
+    if (count < KEPT) continue;
+    leastWorth = worths[KEPT - 1]!;
+    mostRunning = running[best[KEPT - 1]!]!;
+  }
+  return least;
+}
+
+function scoresOf(comparison: Comparison): readonly number[] | undefined {
+  if (comparison.kind === 'engines') return comparison.scores;
+  return comparison.kind === 'weighted' ? comparison.sums : undefined;
+}
+
+/** Without what there is one of for each pod. */
+function comparedBy(comparison: Comparison, { pods, running }: Snapshot): Compared {
+  switch (comparison.kind) {
+    case 'engines':
+      return BY_ENGINES;
+    case 'weighted':
+      return BY_WEIGHTS;
+    case 'two_drawn': {
+      const { one, other } = comparison;
+      const drawn = [one, other].map(i => ({ pod: pods[i]!.name, running: running[i]! }));
+      return { kind: 'two_drawn', drawn };
+    }
+    default:
+      return comparison;
+  }
+}
+
+const BY_ENGINES: Compared = { kind: 'engines' };
+const BY_WEIGHTS: Compared = { kind: 'weighted' };

@@ -1,0 +1,22 @@
+import type { PredictedTokens, Tokens } from '../../domain.ts';
+import type { PrefixFound } from '../prefix-lookup.ts';
+
+/**
+ * What pod `index` is expected not to compute of a prompt. Engines compute the last token in any case, and with it its
+ * block: of a prompt that is held to its end, the last block does not count.
+ */
+export function predictedTokens({ space, ids }: Tokens, found: PrefixFound, index: number): PredictedTokens {
+  const blockSizeTokens = found.blockSizeTokens[index]!;
+  const held = found.matchedBlocks[index]!;
+  const blocks = held * blockSizeTokens < ids.length ? held : Math.max(0, held - 1);
+  const cpu = Math.min(blocks, found.offGpu?.cpu[index] ?? 0);
+  const storage = Math.min(blocks - cpu, found.offGpu?.storage[index] ?? 0);
+  return {
+    space,
+    prompt: ids.length,
+    blockSizeTokens,
+    gpu: (blocks - cpu - storage) * blockSizeTokens,
+    cpu: cpu * blockSizeTokens,
+    storage: storage * blockSizeTokens,
+  };
+}
