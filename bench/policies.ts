@@ -30,14 +30,14 @@ const { values } = parseArgs({
   },
 });
 
-/** Times the workload's own rate: prompts take some 30, 60 and 90 % of the pods' time with a good rule. */
+/** Times the workload's own rate: with `min-ttft` prompts take some 30, 60 and 80 to 90 % of the pods' time, or decoding is what they are busy with. */
 const LOADS: Readonly<Record<string, readonly number[]>> = {
-  agents: [2, 4, 6],
-  tenants: [3, 6, 9],
-  rag: [0.8, 1.6, 2.4],
+  agents: [3, 6, 9],
+  tenants: [4, 8, 12],
+  rag: [0.8, 1.5, 2.1],
   bursts: [3, 6, 9],
 };
-const LOADS_OF_FILES = [1, 2, 3];
+const LOADS_OF_FILES = [1, 2, 2.5];
 
 const played: readonly Played[] = [
   ...(values.trace === undefined ? [] : [{ kind: 'file', path: values.trace } as const]),

@@ -1,14 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
-import { Load } from '../routing/load.ts';
-import { createPrefixLookup } from '../routing/prefix-lookup.ts';
 import { TokenWork } from '../routing/work/token-work.ts';
 import { Sequence } from './engine/sequence.ts';
-import { createFleet, type FleetOptions, MODEL } from './fleet.ts';
+import { createFleet, type FleetOptions } from './fleet.ts';
 import { type Measured, Measures } from './measures.ts';
 import type { NamedPolicy } from './policy.ts';
 import { seededRandom } from './random.ts';
+import { Router } from './router.ts';
 import { Timeline } from './timeline.ts';
-import { writePrompt } from './trace/prompt-tokens.ts';
 import { ReachableTokens } from './trace/reachable.ts';
 import type { Trace, TraceRequest } from './trace/trace-request.ts';
 
@@ -43,9 +41,8 @@ interface Exchange {
  * it step by step and tells the index. No clock and no timer is asked: the same run gives the same result.
  */
 export async function simulate(run: Run): Promise<RunResult> {
-  const { blockSizeTokens, seed } = run;
+  const { blockSizeTokens } = run;
   const timeline = new Timeline();
-  const load = new Load();
   const work = new TokenWork();
   const measures = new Measures();
   const reachable = new ReachableTokens(blockSizeTokens);
@@ -66,18 +63,13 @@ export async function simulate(run: Run): Promise<RunResult> {
     },
   };
   const fleet = createFleet(run, timeline, work, listener);
-  const { pods, engines, cache, hasher, engineLoad } = fleet;
-  const lookup = createPrefixLookup({
-    ...{ cache, hasher, source: 'engines', maxBlocksPerPrompt: Number.POSITIVE_INFINITY },
-    defaultBlockSizeTokens: {
-      engine: blockSizeTokens,
-      character: blockSizeTokens,
-      tiktoken: blockSizeTokens,
-    },
+  const { engines } = fleet;
+  const router = new Router({
+    ...{ fleet, work, blockSizeTokens },
+    policy: run.policy.create(),
+    random: seededRandom(run.seed),
+    expectation: run.expectedBlocksTtlMs > 0 ? 'remembered' : 'none',
   });
-  const policy = run.policy.create();
-  const random = seededRandom(seed);
-  let tokens = new Uint32Array(1 << 15);
   let number = 0;
 
   const readMetrics = () => {
@@ -89,42 +81,14 @@ export async function simulate(run: Run): Promise<RunResult> {
 
   function arrive(request: TraceRequest): void {
     const sequence = new Sequence(number++, request);
-    const { inputTokens } = request;
     measures.arrived(sequence, reachable.add(request));
-    if (tokens.length < inputTokens) tokens = new Uint32Array(2 * inputTokens);
-    writePrompt(request, tokens);
-    const ids = tokens.subarray(0, inputTokens);
-    const found = lookup({ space: 'engine', ids }, { model: MODEL, adapter: undefined, salt: '' }, pods);
-    const { queuedTokens, decoding } = work.ofAll(pods);
-    const index = policy.pick({
-      ...{ request, blockSizeTokens, pods, queuedTokens, decoding, engineLoad, random },
-      running: load.runningOn(pods),
-      matchedBlocks: found.matchedBlocks,
-      totalBlocks: found.totalBlocks,
-      session: { id: undefined, key: undefined },
-      turn: sequence.number,
-    });
-    const pod = pods[index]!;
+    const { index, predictedTokens, send } = router.pick(request);
     const engine = engines[index]!;
     if (!engine.scheduler.accepts(sequence)) {
       measures.refused();
       return;
     }
-    // An engine computes at least the last token.
-    const reusable = Math.floor((inputTokens - 1) / blockSizeTokens);
-    const predictedTokens = blockSizeTokens * Math.min(found.matchedBlocks[index]!, reusable);
-    if (run.expectedBlocksTtlMs > 0) found.remember(pod);
-    const lease = load.begin(pod);
-    const workLease = work.routed(pod, inputTokens - predictedTokens);
-    const policyEnd = policy.sent(index, request);
-    exchanges.set(sequence, {
-      ...{ arrivedAtMs: timeline.now, predictedTokens },
-      end() {
-        lease.release();
-        workLease.ended();
-        policyEnd();
-      },
-    });
+    exchanges.set(sequence, { arrivedAtMs: timeline.now, predictedTokens, end: send() });
     engine.submit(sequence);
   }
 
