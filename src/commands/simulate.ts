@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LLAMA_70B_ON_4_H100 } from '../simulation/engine/cost-model.ts';
 import type { NamedPolicy } from '../simulation/policy.ts';
 import { described } from '../simulation/report/page.ts';
@@ -63,17 +63,18 @@ export function addSimulateCommand(
       namedTrace(text),
     ])
     .option('--pods <n>', 'engines', whole(1, 10_000), 8)
-    .option(
-      '--capacity <tokens>',
-      'KV cache of each; a list is given to the pods in turn',
-      list(tokens(1_024, 1e9)),
-      [512_000],
+    .addOption(
+      new Option('--capacity <tokens>', 'KV cache of each; a list is given to the pods in turn')
+        .argParser(list(tokens(1_024, 1e9)))
+        .default([512_000], '512k'),
     )
-    .option(
-      '--speeds <factors>',
-      'of the engines, 1 is usual, 0.5 half as fast; given to the pods in turn',
-      list(decimal(0.001, 1_000)),
-      [1],
+    .addOption(
+      new Option(
+        '--speeds <factors>',
+        'of the engines, 1 is usual, 0.5 half as fast; given to the pods in turn',
+      )
+        .argParser(list(decimal(0.001, 1_000)))
+        .default([1], '1'),
     )
     .option(
       '--policies <names>',
@@ -87,11 +88,13 @@ export function addSimulateCommand(
     )
     .option('--load <factor>', 'so many times the traces’ rate', decimal(0.001, 1_000), 1)
     .option('--minutes <n>', 'length of generated workloads, at their own rate', decimal(0.01, 1_440), 10)
-    .option(
-      '--seed <numbers>',
-      'of random choices and generated workloads; each policy is run with each',
-      list(whole(0, 2 ** 32 - 1)),
-      [1],
+    .addOption(
+      new Option(
+        '--seed <numbers>',
+        'of random choices and generated workloads; each policy is run with each',
+      )
+        .argParser(list(whole(0, 2 ** 32 - 1)))
+        .default([1], '1'),
     )
     .option('--block-size <tokens>', 'of the engines', whole(1, 512), 16)
     .option(

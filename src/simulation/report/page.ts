@@ -2,9 +2,9 @@ import { escaped } from './markup.ts';
 import type { Results, Setup } from './results.ts';
 import { rowsOf } from './table.ts';
 
-const STYLE = `:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+const STYLE = `:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:80rem;margin:2rem auto;padding:0 1rem}
 .wide{overflow-x:auto}table{border-collapse:collapse}th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #8884;white-space:nowrap}
-th:first-child,td:first-child{text-align:left}svg{max-width:100%;height:auto}dt{font-weight:600}`;
+th:first-child,td:first-child{text-align:left}svg{max-width:100%;height:auto;color:inherit}dt{font-weight:600}`;
 
 /** One page with all there is, which loads nothing. */
 export function pageOf(results: Results, plots: readonly string[]): string {

@@ -82,7 +82,7 @@ export function shares({ title, axis }: Titles, curves: readonly Curve[]): strin
 
 function bottomAxis(x: ScaleContinuousNumeric<number, number>, axis: string, height: number): string {
   const top = height - MARGIN.bottom;
-  const format = x.tickFormat(6, '~s');
+  const format = x.tickFormat(6, '~g');
   const ticks = x.ticks(6).map(tick => {
     const left = at(x(tick));
     return `<line x1="${left}" x2="${left}" y1="${MARGIN.top}" y2="${top}" class="grid"/><text x="${left}" y="${top + 16}" class="tick" text-anchor="middle">${format(tick)}</text>`;
