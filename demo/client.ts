@@ -22,12 +22,16 @@ interface Chunk {
   } | null;
 }
 
-/** Sends one turn through Envoy, streamed. `headers` may name a routing strategy. Throws on any other status than 200. */
+/**
+ * Sends one turn through Envoy, streamed. `headers` may name a routing strategy. Throws on any other status than 200.
+ * @param maxTokens of the answer
+ */
 export async function ask(
   url: string,
   model: string,
   turn: Turn,
   headers: Readonly<Record<string, string>>,
+  maxTokens = 24,
 ): Promise<Measured> {
   const started = performance.now();
   const response = await fetch(`${url}/v1/chat/completions`, {
@@ -36,7 +40,7 @@ export async function ask(
     body: JSON.stringify({
       model,
       messages: turn.messages,
-      max_tokens: 24,
+      max_tokens: maxTokens,
       stream: true,
       stream_options: { include_usage: true },
     }),

@@ -27,7 +27,7 @@ const FALLBACKS = [
   'rate(warmroute_decisions_total{reason=~"index_failed|late_body|buffers_full"}[10m])',
 ].join(' or ');
 
-export const ALERTS: readonly Alert[] = [
+export const ALERTS = [
   {
     name: 'WarmrouteAbsent',
     about: 'requests',
@@ -184,6 +184,16 @@ export const ALERTS: readonly Alert[] = [
     description: 'It gets nothing but trials while another pod may be picked.',
   },
   {
+    name: 'WarmrouteAllPodsFailing',
+    about: 'pods',
+    expr: 'sum by (model) (rate(warmroute_decisions_total{reason="all_failing"}[5m])) > 0',
+    for: '5m',
+    severity: 'critical',
+    summary: 'Every pod of {{ $labels.model }} fails',
+    description:
+      '{{ $value | humanize }} requests a second go to the least loaded of pods that all fail, since none is well.',
+  },
+  {
     name: 'WarmrouteDiscoveryStale',
     about: 'pods',
     expr: 'max by (source) (warmroute_discovery_stale_seconds) > 300',
@@ -192,6 +202,26 @@ export const ALERTS: readonly Alert[] = [
     summary: 'Which pods there are is known from {{ $labels.source }} no longer',
     description:
       'For {{ $value | humanizeDuration }} the last known pods have been used: new ones get nothing, those that are gone fail.',
+  },
+  {
+    name: 'WarmrouteRestarts',
+    about: 'process',
+    expr: 'changes(process_start_time_seconds[1h]) > 2 and on (job, instance) warmroute_build_info',
+    for: '0m',
+    severity: 'warning',
+    summary: '{{ $labels.instance }} is started again and again',
+    description:
+      '{{ $value }} times within an hour: it crashes, or is ended for its memory or its probes. Each time the caches are learned again.',
+  },
+  {
+    name: 'WarmrouteCertificateExpires',
+    about: 'process',
+    expr: 'warmroute_tls_certificate_seconds_left < 7 * 86400',
+    for: '1h',
+    severity: 'warning',
+    summary: 'The certificate of {{ $labels.instance }} is not renewed',
+    description:
+      'It ends in {{ $value | humanizeDuration }}. After that Envoys that verify it reach no router.',
   },
   {
     name: 'WarmrouteIndexNearCapacity',
@@ -223,4 +253,7 @@ export const ALERTS: readonly Alert[] = [
     description:
       '{{ $value | humanizePercentage }} of its memory limit, or of its JavaScript heap’s, is in use.',
   },
-];
+] as const satisfies readonly Alert[];
+
+export type KnownAlert = (typeof ALERTS)[number];
+export type AlertName = KnownAlert['name'];

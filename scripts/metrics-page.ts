@@ -122,6 +122,24 @@ export const OPERATIONS: readonly Operation[] = [
     errors: ['warmroute_replays_total{outcome!~"ended|aborted"}'],
     time: ['warmroute_replay_seconds'],
   },
+  {
+    name: 'list from the Kubernetes API',
+    rate: ['warmroute_kubernetes_list_seconds_count'],
+    errors: [
+      'warmroute_kubernetes_errors_total{during="list"}',
+      'warmroute_kubernetes_relists_total{reason="list_expired"}',
+    ],
+    time: ['warmroute_kubernetes_list_seconds'],
+  },
+  {
+    name: 'watch the Kubernetes API',
+    rate: ['warmroute_kubernetes_watch_seconds_count'],
+    errors: [
+      'warmroute_kubernetes_errors_total{during="watch"}',
+      'warmroute_kubernetes_relists_total{reason!="list_expired"}',
+    ],
+    time: ['warmroute_kubernetes_watch_seconds'],
+  },
 ];
 
 /** The text of docs/metrics.md. */

@@ -17,8 +17,11 @@ const NEVER_LOADED = [
   'zeromq/src',
   'zeromq/script',
 ];
-/** Of gpt-tokenizer the ES modules are used. */
-const SECOND_COPIES = ['gpt-tokenizer/cjs', 'gpt-tokenizer/src', 'gpt-tokenizer/data'];
+/** Of gpt-tokenizer the ES modules are used, of uPlot what a browser runs. */
+const SECOND_COPIES = [
+  ...['gpt-tokenizer/cjs', 'gpt-tokenizer/src', 'gpt-tokenizer/data'],
+  ...['uplot/dist/uPlot.cjs.js', 'uplot/dist/uPlot.esm.js', 'uplot/dist/uPlot.iife.js'],
+];
 const NOT_RUN = /\.(d\.[cm]?ts|map|md|markdown|[cm]?ts|tsbuildinfo|flow|gyp|h|hpp|cc)$/;
 
 const folder = process.argv[2];

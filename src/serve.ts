@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { type CacheState, createCacheState } from './cache/cache-state.ts';
 import { binding, hostAndPort } from './composition/addresses.ts';
 import { createConfirmations } from './composition/confirming.ts';
+import { startConsole } from './composition/console.ts';
 import { createDecisionLog, createDryRuns } from './composition/deciding.ts';
 import { startDiscovery } from './composition/discovering.ts';
 import { readEngineAccess } from './composition/engine-access.ts';
@@ -226,7 +227,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     const scrapeReport = reportScrapes(instruments, log);
     const engineMetrics = createEngineMetrics(config, { scheme, ca: access.ca, onFact: scrapeReport.hear });
     stops.push(() => engineMetrics.stop());
-    const decisions = createDecisionLog(config, unexpected('the decision stands'));
+    const decisions = createDecisionLog(config);
     const worth = measureWorth(config, {
       ...{ metrics, instruments, engineMetrics },
       random: parts.random ?? Math.random,
@@ -239,6 +240,13 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       ...{ observed, registry, cache, hasher, tokenizer, health, load, responses },
       ...{ engineMetrics, confirmations, worth },
     });
+
+    const isReady = () => readinessIn(phase, { registry, warmup, feed, discovery });
+    const page = startConsole({
+      ...{ usesKvEvents, isReady, registry, health, load, engineMetrics, feed, facts, cache, instruments },
+      ...{ version: VERSION, decisions, onUnexpected: unexpected('the console goes on') },
+    });
+    stops.push(() => page.stop());
 
     // Who builds on another stands behind it.
     const keepers: readonly PodKeeper[] = [
@@ -255,6 +263,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       { joined: pod => tokenizerReport.joined(pod.name), left: pod => tokenizerReport.left(pod.name) },
       { left: pod => confirmations?.left(pod), changed: () => confirmations?.retain(m => registry.knows(m)) },
       usesKvEvents ? engines : {},
+      page,
       { changed: () => forgetUnservedModels(metrics, registry) },
       {
         changed() {
@@ -317,6 +326,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
         operators: config.adminDebug ? 'everyone' : 'loopback',
         hosts: config.adminHosts ?? [],
         routes: [
+          ...page.routes,
           ...status,
           ...decisionRoutes({
             recent: (filter, limit) => decisions.recent(filter, limit),

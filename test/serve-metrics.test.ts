@@ -40,6 +40,8 @@ const NOT_IN_THIS_RUN: Readonly<Record<string, string>> = {
   [METRICS.certificateReloads.name]: 'test/ops/grpc-report.test.ts',
   [METRICS.unknownPublishers.name]: 'test/serve-metrics.test.ts',
   [METRICS.kubernetesSilence.name]: 'test/serve-kubernetes.test.ts',
+  [METRICS.kubernetesListSeconds.name]: 'test/ops/kubernetes-report.test.ts',
+  [METRICS.kubernetesWatchSeconds.name]: 'test/ops/kubernetes-report.test.ts',
   [METRICS.kubernetesRelists.name]: 'test/ops/kubernetes-report.test.ts',
   [METRICS.kubernetesErrors.name]: 'test/ops/kubernetes-report.test.ts',
 };

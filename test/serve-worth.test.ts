@@ -84,6 +84,21 @@ describe('serve() and what routing is worth', function () {
     assert.isAbove(await tokens('warmroute_predicted_cached_tokens_total', 'routed'), 300);
   });
 
+  it('is nothing that is drawn for who only asks where a request would go', async () => {
+    const { server } = await start({
+      WARMROUTE_CONTROL_PERCENT: '50',
+      WARMROUTE_ANSWER_SAMPLE_PERCENT: '50',
+    });
+    draws = [0, 0];
+    const response = await fetch(`http://127.0.0.1:${server.adminPort}/debug/route?path=/v1/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: MODEL, prompt: PROMPT }),
+    });
+    assert.deepInclude(await response.json(), { reason: 'prefix_match' });
+    assert.lengthOf(draws, 2);
+  });
+
   it('remembers what the control share computes: the next one finds it there', async () => {
     const { envoy } = await start({ WARMROUTE_CONTROL_PERCENT: '50' });
     const prompt = `another ${PROMPT}`;

@@ -1,4 +1,7 @@
-/** The whole server, with a tokenizer that answers at once, and a pod that holds half of every prompt. Forked by its bench. */
+/**
+ * The whole server, with a tokenizer that answers at once, and a pod that holds half of every prompt. Forked by its bench,
+ * which may name the address of its admin port.
+ */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -30,7 +33,7 @@ const pods = [WARM_POD - 1, WARM_POD, WARM_POD + 1].map(port => ({
 writeFileSync(podsFile, JSON.stringify({ pods }));
 const loaded = readConfig({
   WARMROUTE_GRPC_ADDRESS: '127.0.0.1:0',
-  WARMROUTE_ADMIN_ADDRESS: '127.0.0.1:0',
+  WARMROUTE_ADMIN_ADDRESS: process.argv[2] ?? '127.0.0.1:0',
   AIBRIX_USE_REMOTE_TOKENIZER: 'true',
   AIBRIX_KV_EVENT_SYNC_ENABLED: 'true',
   AIBRIX_PREFIX_CACHE_HASH_SEED: String(SEED),

@@ -27,8 +27,8 @@ export class ForkedServer {
     this.#program = program;
   }
 
-  static async start(program: URL): Promise<ForkedServer> {
-    return new ForkedServer(await ForkedProgram.start(program));
+  static async start(program: URL, args: readonly string[] = []): Promise<ForkedServer> {
+    return new ForkedServer(await ForkedProgram.start(program, args));
   }
 
   get port(): number {
@@ -84,7 +84,7 @@ export class PeerServer {
 
 const TICK_MICROSECONDS = 10_000;
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { readonly port: number };

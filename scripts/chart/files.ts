@@ -9,4 +9,6 @@ export const VALUES = `${CHART}/values.yaml`;
 export const VALUES_SCHEMA = `${CHART}/values.schema.json`;
 /** What templates need to know of the program. */
 export const GENERATED = `${CHART}/generated.json`;
+/** Templates can read what is in the chart's own folder alone. */
+export const CHART_FILES = `${CHART}/files`;
 export const HELM_PAGE = inProject('docs/helm.md');

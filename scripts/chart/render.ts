@@ -36,6 +36,10 @@ export const RENDERED: readonly Rendered[] = [
     args: ['--set', 'serviceMonitor.enabled=true', ...only('service-monitor')],
   },
   {
+    path: 'deploy/kubernetes/prometheus-rule.yaml',
+    args: ['--set', 'prometheusRule.enabled=true', ...only('prometheus-rule')],
+  },
+  {
     path: 'deploy/kubernetes/autoscaling.yaml',
     args: ['--set', 'autoscaling.enabled=true', ...only('autoscaling')],
   },

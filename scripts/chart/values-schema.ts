@@ -2,6 +2,7 @@
  * The schema of the chart's values. Descriptions come from the comments in values.yaml. Warmroute's own settings keep their names there:
  * a second vocabulary would have to be learned, kept complete, and told apart.
  */
+import { ALERTS } from '../alerts.ts';
 import { configSchema, json } from './program.ts';
 import {
   choice,
@@ -65,6 +66,13 @@ const VALUES: Readonly<Record<string, Schema>> = {
   serviceAccount: strict({ create: flag, name: text, annotations: texts }),
   rbac: strict({ create: flag }),
   serviceMonitor: strict({ enabled: flag, interval: duration, scrapeTimeout: duration, labels: texts }),
+  prometheusRule: strict({
+    enabled: flag,
+    labels: texts,
+    alertLabels: texts,
+    disabled: list(choice(...ALERTS.map(({ name }) => name))),
+  }),
+  grafanaDashboards: strict({ enabled: flag, namespace: text, labels: texts, annotations: texts }),
   networkPolicy: strict({
     enabled: flag,
     gateways: kubernetesList,

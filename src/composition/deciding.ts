@@ -13,8 +13,8 @@ import type { Route } from '../routing/route.ts';
 import { Slots } from '../slots.ts';
 import { monotonicClock, wallClock } from '../time.ts';
 
-export function createDecisionLog(config: Config, onUnexpected: (error: unknown) => void): DecisionLog {
-  return new DecisionLog({ tell: decision => tellDecision(decision, config), onUnexpected });
+export function createDecisionLog(config: Config): DecisionLog {
+  return new DecisionLog({ tell: decision => tellDecision(decision, config) });
 }
 
 export interface DryRunsParts {

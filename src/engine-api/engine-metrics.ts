@@ -106,7 +106,7 @@ export class EngineMetrics {
     this.#followed.delete(pod);
   }
 
-  /** For decisions: as long as this is called, the pod is asked again and again. */
+  /** For decisions, and for who watches: as long as this is called, the pod is asked again and again. */
   loadOf(pod: Pod): EngineLoad {
     const followed = this.#followed.get(pod.name);
     if (followed === undefined) return NOT_ASKED;

@@ -4,8 +4,6 @@ import type { DecisionRecord, ServedRecord } from './record.ts';
 export interface DecisionLogOptions {
   /** Puts a decision into words. Called for those that somebody asks for. */
   readonly tell: (decision: KeptDecision) => DecisionRecord;
-  /** A listener threw. The others were told, and the decision stands. */
-  readonly onUnexpected: (error: unknown) => void;
   readonly maxDecisions?: number;
   readonly maxBytes?: number;
 }
@@ -37,7 +35,6 @@ export const MAX_BYTES = 32 << 20;
 /** The last decisions, newest first, bounded in number and bytes. */
 export class DecisionLog implements DecisionRecorder {
   readonly #tell: DecisionLogOptions['tell'];
-  readonly #onUnexpected: DecisionLogOptions['onUnexpected'];
   readonly #maxDecisions: number;
   readonly #maxBytes: number;
   /** By number, modulo their most. */
@@ -46,18 +43,16 @@ export class DecisionLog implements DecisionRecorder {
   #oldest = 0;
   #next = 0;
   #bytes = 0;
-  readonly #listeners = new Set<(record: DecisionRecord) => void>();
 
-  constructor({
-    tell,
-    onUnexpected,
-    maxDecisions = MAX_DECISIONS,
-    maxBytes = MAX_BYTES,
-  }: DecisionLogOptions) {
+  constructor({ tell, maxDecisions = MAX_DECISIONS, maxBytes = MAX_BYTES }: DecisionLogOptions) {
     this.#tell = tell;
-    this.#onUnexpected = onUnexpected;
     this.#maxDecisions = maxDecisions;
     this.#maxBytes = maxBytes;
+  }
+
+  /** How many there were since the start. */
+  get recorded(): number {
+    return this.#next;
   }
 
   get size(): number {
@@ -76,15 +71,12 @@ export class DecisionLog implements DecisionRecorder {
     const number = this.#next++;
     this.#kept[number % this.#maxDecisions] = decision;
     this.#bytes += bytes;
-    if (this.#listeners.size > 0) this.#announce(decision);
     return number;
   }
 
   served(number: number, served: ServedRecord): void {
     if (number < this.#oldest) return;
-    const decision = this.#at(number);
-    decision.served = served;
-    if (this.#listeners.size > 0) this.#announce(decision);
+    this.#at(number).served = served;
   }
 
   /** Newest first, as far as `limit`. */
@@ -101,12 +93,6 @@ export class DecisionLog implements DecisionRecorder {
     return records;
   }
 
-  /** `listener` is told of each decision when it is made, and again when its request is answered. Returns how to end that. */
-  onDecision(listener: (record: DecisionRecord) => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
-  }
-
   #at(number: number): KeptDecision {
     return this.#kept[number % this.#maxDecisions]!;
   }
@@ -114,23 +100,6 @@ export class DecisionLog implements DecisionRecorder {
   #dropOldest(): void {
     this.#bytes -= bytesOf(this.#at(this.#oldest));
     this.#kept[this.#oldest++ % this.#maxDecisions] = undefined;
-  }
-
-  #announce(decision: KeptDecision): void {
-    try {
-      const record = this.#tell(decision);
-      for (const listener of this.#listeners) this.#inform(listener, record);
-    } catch (error) {
-      this.#onUnexpected(error);
-    }
-  }
-
-  #inform(listener: (record: DecisionRecord) => void, record: DecisionRecord): void {
-    try {
-      listener(record);
-    } catch (error) {
-      this.#onUnexpected(error);
-    }
   }
 }
 

@@ -80,6 +80,6 @@ export interface ServedRecord {
   readonly status: number;
   /** Its name; its address, or `unknown`, where it is no pod that is known. */
   readonly pod: string;
-  /** From when the decision was asked for until the answer began. */
-  readonly firstByteMs: number;
+  /** From when the decision was asked for until the answer’s headers came, which engines send before the first token of a stream. */
+  readonly answeredMs: number;
 }

@@ -59,7 +59,7 @@ function facts(record: DecisionRecord): [name: string, text: string][] {
     [
       'served',
       served &&
-        `${served.status || 'answered'} by ${name(served.pod)}, first byte after ${served.firstByteMs} ms`,
+        `${served.status || 'answered'} by ${name(served.pod)}, answer began after ${served.answeredMs} ms`,
     ],
     ['text', prompt === undefined ? undefined : printable(prompt, MAX_PROMPT)],
   ];

@@ -18,7 +18,11 @@ export interface KubernetesReport {
   staleMs(): number | undefined;
 }
 
-type WatchInstruments = Pick<Instruments, 'kubernetesSilence' | 'kubernetesRelists' | 'kubernetesErrors'>;
+type WatchInstruments = Pick<
+  Instruments,
+  | ('kubernetesSilence' | 'kubernetesRelists' | 'kubernetesErrors')
+  | ('kubernetesListSeconds' | 'kubernetesWatchSeconds')
+>;
 
 export function reportKubernetes(
   instruments: WatchInstruments,
@@ -29,6 +33,8 @@ export function reportKubernetes(
   const once = createLogThrottle(log, { everyMs: Number.POSITIVE_INFINITY, now });
   /** By source; at first when it began to ask. */
   const heardAtMs = new Map<string, number>();
+  /** Of the watches that stand, by source. */
+  const watchingSinceMs = new Map<string, number>();
   instruments.kubernetesSilence.onScrape(set => {
     for (const [source, ms] of heardAtMs) set((now() - ms) / 1_000, { source });
   });
@@ -45,14 +51,23 @@ export function reportKubernetes(
     },
   };
 
+  function watchEnded(source: string): void {
+    const sinceMs = watchingSinceMs.get(source);
+    if (sinceMs === undefined) return;
+    watchingSinceMs.delete(source);
+    instruments.kubernetesWatchSeconds.record((now() - sinceMs) / 1_000);
+  }
+
   function report(source: string, fact: ReflectorFact): void {
     switch (fact.kind) {
       case 'listed': {
         const { objects, pages, tookMs } = fact;
+        instruments.kubernetesListSeconds.record(tookMs / 1_000);
         throttle.info(`listed ${source}`, { source, objects, pages, tookMs: Math.round(tookMs) }, 'listed');
         break;
       }
       case 'relist':
+        watchEnded(source);
         instruments.kubernetesRelists.add(1, { source, reason: fact.reason });
         throttle.info(
           `relist ${source} ${fact.reason}`,
@@ -62,7 +77,8 @@ export function reportKubernetes(
         break;
       case 'failed': {
         const { during, error, message, retryInMs } = fact;
-        instruments.kubernetesErrors.add(1, { source, error });
+        watchEnded(source);
+        instruments.kubernetesErrors.add(1, { source, during, error });
         throttle.warn(
           `failed ${source} ${error}`,
           { source, during, error, why: message, retryInMs: Math.round(retryInMs) },
@@ -71,6 +87,7 @@ export function reportKubernetes(
         break;
       }
       case 'watch_ended':
+        watchEnded(source);
         if (fact.why === 'closed') break;
         once.info(
           source,
@@ -79,7 +96,7 @@ export function reportKubernetes(
         );
         break;
       case 'handler_failed':
-        instruments.kubernetesErrors.add(1, { source, error: fact.handler });
+        instruments.kubernetesErrors.add(1, { source, during: undefined, error: fact.handler });
         throttle.error(
           `handler ${source} ${fact.handler}`,
           { source, handler: fact.handler, why: fact.message },
@@ -87,6 +104,8 @@ export function reportKubernetes(
         );
         break;
       case 'watching':
+        watchingSinceMs.set(source, now());
+        break;
       case 'sign_of_life':
         break;
     }

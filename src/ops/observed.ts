@@ -149,7 +149,7 @@ export function createObserver(parts: ObserverParts) {
         decisions.served(kept, {
           status: answer.status || 0,
           pod: server?.name ?? answer.servedBy ?? 'unknown',
-          firstByteMs: Math.round(performance.now() - startedAt),
+          answeredMs: Math.round(performance.now() - startedAt),
         });
         return server;
       },

@@ -10,10 +10,10 @@ export interface PrefixFound {
   readonly matchedBlocks: Uint32Array;
   /** The prompt's full blocks, in the same size. */
   readonly totalBlocks: Uint32Array;
-  /** That size; 0 where nothing is known that the prompt could be cut by. */
-  readonly blockSizeTokens: Uint32Array;
   /** Of the matched blocks those that are not on the GPU; undefined if all are. */
   readonly offGpu: { readonly cpu: Uint32Array; readonly storage: Uint32Array } | undefined;
+  /** Of the blocks of pod `i`, in tokens; undefined: the prompt was not cut for it. */
+  blockSizeOf(i: number): number | undefined;
   /** Milliseconds of the look-up that went into hashing the prompt. */
   readonly hashingMs: number;
   /**
@@ -72,7 +72,6 @@ interface PodList {
   readonly matchedBlocks: Uint32Array;
   readonly matchedTokens: Uint32Array;
   readonly totalBlocks: Uint32Array;
-  readonly blockSizeTokens: Uint32Array;
   /** Of pods that may have several ranks: the best one, -1 if there is none, and how many tokens it holds. */
   readonly ranks: { readonly best: Int32Array; readonly tokens: Uint32Array } | undefined;
 }
@@ -98,7 +97,6 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       matchedBlocks: new Uint32Array(pods.length),
       matchedTokens: new Uint32Array(pods.length),
       totalBlocks: new Uint32Array(pods.length),
-      blockSizeTokens: new Uint32Array(pods.length),
       ranks: pods.some(mayHaveRanks)
         ? { best: new Int32Array(pods.length), tokens: new Uint32Array(pods.length) }
         : undefined,
@@ -144,10 +142,10 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     const list = listOf(pods);
     const cuts = new Map<string, Cut[]>();
     const all: Cut[] = [];
-    const { matchedBlocks, matchedTokens, totalBlocks, blockSizeTokens, ranks } = list;
+    const { matchedBlocks, matchedTokens, totalBlocks, ranks } = list;
     ranks?.best.fill(-1);
     ranks?.tokens.fill(0);
-    for (const each of [matchedBlocks, matchedTokens, totalBlocks, blockSizeTokens]) each.fill(0);
+    for (const each of [matchedBlocks, matchedTokens, totalBlocks]) each.fill(0);
     let offGpu: { cpu: Uint32Array; storage: Uint32Array } | undefined;
 
     history.expire();
@@ -163,15 +161,10 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     }
     const hashingMs = now() - startedAt;
     for (const each of all) look(each);
-    if (all.length === 1) {
-      totalBlocks.fill(all[0]!.chain.length);
-      blockSizeTokens.fill(all[0]!.chain.blockSizeTokens);
-    } else {
+    if (all.length === 1) totalBlocks.fill(all[0]!.chain.length);
+    else {
       for (let i = 0; i < pods.length; i++) {
-        if (matchedBlocks[i] !== 0) continue;
-        const chain = chainsOf(pods[i]!)[0];
-        totalBlocks[i] = chain?.length ?? 0;
-        blockSizeTokens[i] = chain?.blockSizeTokens ?? 0;
+        if (matchedBlocks[i] === 0) totalBlocks[i] = chainsOf(pods[i]!)[0]?.length ?? 0;
       }
     }
 
@@ -208,7 +201,6 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       matchedTokens[at] = depth * chain.blockSizeTokens;
       matchedBlocks[at] = depth;
       totalBlocks[at] = chain.length;
-      blockSizeTokens[at] = chain.blockSizeTokens;
       if (offGpu !== undefined) offGpu.cpu[at] = offGpu.storage[at] = 0;
       return at;
     }
@@ -241,9 +233,12 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     return {
       matchedBlocks,
       totalBlocks,
-      blockSizeTokens,
       offGpu,
       hashingMs,
+      blockSizeOf: i =>
+        matchedBlocks[i] === 0
+          ? chainsOf(pods[i]!)[0]?.blockSizeTokens
+          : matchedTokens[i]! / matchedBlocks[i]!,
       rankOf: i => {
         const rank = ranks?.best[i] ?? -1;
         return rank >= 0 && hasRanks(pods[i]!) ? rank : undefined;

@@ -34,7 +34,7 @@ export const DOORS = {
     '0.0.0.0:8080',
     'host:port',
     address,
-    'HTTP for operators: `/metrics`, `/version`, `/healthz` and `/readyz` for all that reach it; `/v1/models`, `/debug/publishers`, `/debug/pods`, `/debug/decisions` and `/debug/route` for clients on the same host (`WARMROUTE_ADMIN_DEBUG`).',
+    'HTTP for operators: `/metrics`, `/version`, `/healthz` and `/readyz` for all that reach it; the console (`/`), `/debug/…` and `/v1/models` for clients on the same host (`WARMROUTE_ADMIN_DEBUG`).',
   ),
   metricFamilies: setting(
     'Warmroute',

@@ -74,7 +74,7 @@ export const ENGINES = {
     '1000',
     'ms',
     wholeNumber(0, MAX_TIMER_MS),
-    'How often each engine’s `/metrics` is read while decisions are made by it: by a strategy that compares engines (docs/strategies.md), or to shed load; more seldom where there are more than 200 pods at 1,000 ms. Every 10 s where it is only shown (`WARMROUTE_METRIC_FAMILIES`), and not at all otherwise. 0: never; then those strategies pick by load.',
+    'How often each engine’s `/metrics` is read while decisions are made by it: by a strategy that compares engines (docs/strategies.md), to shed load, or while somebody watches the console; more seldom where there are more than 200 pods at 1,000 ms. Every 10 s where it is only shown (`WARMROUTE_METRIC_FAMILIES`), and not at all otherwise. 0: never; then those strategies pick by load.',
   ),
   dnsRefreshMs: setting(
     'Warmroute',

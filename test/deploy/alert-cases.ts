@@ -1,5 +1,7 @@
 /** For each alert what Prometheus scrapes, once a minute, and when it fires and is over. */
 
+import type { AlertName } from '../../scripts/alerts.ts';
+
 export interface AlertCase {
   /** Values in the notation of `promtool test rules`; `_` is a scrape without the series. */
   readonly series: Readonly<Record<string, string>>;
@@ -22,7 +24,7 @@ const ON_A = 'instance="a", job="warmroute"';
 /** A counter that grows by so much a minute for the first minutes, and then no more. */
 const growing = (by: number, minutes: number, then: number) => `0+${by}x${minutes} ${by * minutes}x${then}`;
 
-export const ALERT_CASES: Readonly<Record<string, AlertCase>> = {
+export const ALERT_CASES: Readonly<Record<AlertName, AlertCase>> = {
   WarmrouteAbsent: {
     series: { [`warmroute_ready_pods{${ON_A}}`]: '2 2 _x12 2x20' },
     fires: { at: '13m', labels: {} },
@@ -204,11 +206,42 @@ export const ALERT_CASES: Readonly<Record<string, AlertCase>> = {
     pendingAt: '3m',
     clearAt: '17m',
   },
+  WarmrouteAllPodsFailing: {
+    series: {
+      [`warmroute_decisions_total{model="m", strategy="prefix-cache", reason="all_failing", ${ON_A}}`]:
+        growing(120, 12, 20),
+    },
+    fires: { at: '8m', labels: { model: 'm' }, value: '2' },
+    pendingAt: '4m',
+    clearAt: '20m',
+    never: {
+      'warmroute_decisions_total{model="n", strategy="prefix-cache", reason="prefix_match"}': '0+100x32',
+    },
+  },
   WarmrouteDiscoveryStale: {
     series: { [`warmroute_discovery_stale_seconds{source="file", ${ON_A}}`]: '0 0+60x10 0x20' },
     fires: { at: '10m', labels: { source: 'file' }, value: '9m 0s' },
     pendingAt: '5m',
     clearAt: '13m',
+  },
+  WarmrouteRestarts: {
+    series: {
+      [`process_start_time_seconds{${ON_A}}`]: '1000x5 1300x5 1600x5 1900x90',
+      [`warmroute_build_info{version="1", node="24", ${ON_A}}`]: '1x110',
+    },
+    fires: { at: '20m', labels: INSTANCE, value: '3' },
+    pendingAt: '10m',
+    clearAt: '70m',
+    never: {
+      // Another program.
+      'process_start_time_seconds{instance="b", job="prometheus"}': '1x5 2x5 3x5 4x90',
+    },
+  },
+  WarmrouteCertificateExpires: {
+    series: { [`warmroute_tls_certificate_seconds_left{${ON_A}}`]: '518400x90 5184000x20' },
+    fires: { at: '75m', labels: INSTANCE, value: '6d 0h 0m 0s' },
+    pendingAt: '30m',
+    clearAt: '95m',
   },
   WarmrouteIndexNearCapacity: {
     series: {

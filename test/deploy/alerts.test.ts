@@ -4,24 +4,15 @@ import { join } from 'node:path';
 import { assert } from 'chai';
 import { stringify } from 'yaml';
 import { alertRules, annotationsOf, RULES_FILE } from '../../scripts/alert-rules.ts';
-import { ALERTS, type Alert, ENVOY_METRICS } from '../../scripts/alerts.ts';
+import { ALERTS, type KnownAlert } from '../../scripts/alerts.ts';
 import type { Declared } from '../../src/ops/instruments/instrument.ts';
 import { METRICS } from '../../src/ops/instruments/instruments.ts';
-import { type Family, problemsOf } from '../support/promql.ts';
-import { promtoolOrSkip, run } from '../support/promtool.ts';
+import { ENVOY_FAMILIES } from '../support/monitoring/envoy-families.ts';
+import { programOrSkip, run } from '../support/monitoring/programs.ts';
+import { problemsOf } from '../support/monitoring/promql.ts';
 import { ALERT_CASES, type AlertCase } from './alert-cases.ts';
 
-const FAMILIES: readonly Family[] = [
-  ...Object.values<Declared>(METRICS),
-  // test/e2e/envoy-metrics.test.ts finds these in a real Envoy.
-  ...ENVOY_METRICS.map(
-    (name): Family => ({
-      kind: 'counter',
-      name,
-      labels: { envoy_http_conn_manager_prefix: { names: 'a listener' } },
-    }),
-  ),
-];
+const FAMILIES = [...Object.values<Declared>(METRICS), ...ENVOY_FAMILIES];
 
 describe('the alerts', () => {
   it('are in deploy/prometheus/rules.yaml: run `npm run generate` after a change', async () => {
@@ -31,7 +22,7 @@ describe('the alerts', () => {
   for (const { name, expr, summary, description } of ALERTS) {
     it(`${name} is of metrics, labels and values that there are`, () => {
       assert.deepEqual(problemsOf(expr, FAMILIES), []);
-      const { fires } = ALERT_CASES[name]!;
+      const { fires } = ALERT_CASES[name];
       for (const [, label] of `${summary} ${description}`.matchAll(/\$labels\.(\w+)/g))
         assert.property(fires.labels, label!);
     });
@@ -65,7 +56,7 @@ describe('the alerts', () => {
     let promtool: string;
     let folder: string;
     before(async function () {
-      promtool = promtoolOrSkip(this);
+      promtool = programOrSkip('promtool', this);
       folder = await mkdtemp(join(tmpdir(), 'warmroute-alerts-'));
     });
     after(() => (folder === undefined ? undefined : rm(folder, { recursive: true })));
@@ -86,7 +77,7 @@ describe('the alerts', () => {
     for (const alert of ALERTS) {
       it(`${alert.name} fires, and is over`, async () => {
         const file = join(folder, `${alert.name}.yaml`);
-        await writeFile(file, stringify(promtoolTest(alert, ALERT_CASES[alert.name]!)));
+        await writeFile(file, stringify(promtoolTest(alert, ALERT_CASES[alert.name])));
         const { code, output } = await run(promtool, 'test', 'rules', file);
         assert.equal(code, 0, output);
       });
@@ -94,8 +85,8 @@ describe('the alerts', () => {
 
     it('are not found to fire by a test that expects it of none', async () => {
       const file = join(folder, 'wrong.yaml');
-      const [alert] = ALERTS as readonly [Alert];
-      const wrong = { ...ALERT_CASES[alert.name]!, clearAt: ALERT_CASES[alert.name]!.fires.at };
+      const [alert] = ALERTS;
+      const wrong = { ...ALERT_CASES[alert.name], clearAt: ALERT_CASES[alert.name].fires.at };
       await writeFile(file, stringify(promtoolTest(alert, wrong)));
       assert.notEqual((await run(promtool, 'test', 'rules', file)).code, 0);
     });
@@ -103,7 +94,7 @@ describe('the alerts', () => {
 });
 
 /** As `promtool test rules` reads it. */
-function promtoolTest(alert: Alert, { series, never = {}, fires, pendingAt, clearAt }: AlertCase) {
+function promtoolTest(alert: KnownAlert, { series, never = {}, fires, pendingAt, clearAt }: AlertCase) {
   const at = (eval_time: string, exp_alerts: readonly object[]) => ({
     eval_time,
     alertname: alert.name,

@@ -1,4 +1,4 @@
-/** docs/operations.md and docs/runbook.md name nothing that is not there. */
+/** What operators read names nothing that is not there. */
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { assert } from 'chai';
@@ -8,13 +8,9 @@ import { SETTINGS } from '../../src/settings/settings.ts';
 
 const ROOT = new URL('../../', import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, ROOT), 'utf8');
-const PAGES = [
-  'docs/operations.md',
-  'docs/runbook.md',
-  'docs/metrics.md',
-  'docs/worth.md',
-  'docs/tracing.md',
-] as const;
+const PAGES = ['operations', 'runbook', 'observability', 'metrics', 'worth', 'tracing'].map(
+  name => `docs/${name}.md`,
+);
 
 /** As GitHub makes them of headings. */
 const anchorsOf = (page: string) =>

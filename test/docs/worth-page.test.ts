@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { type Bootstrap, connectionManagerOf } from '../../demo/envoy.ts';
 import { METRICS } from '../../src/ops/instruments/instruments.ts';
 import { WORTH_METRICS } from '../../src/ops/instruments/worth.ts';
-import { problemsOf } from '../support/promql.ts';
+import { problemsOf } from '../support/monitoring/promql.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const blocksOf = (page: string, language: string) =>

@@ -70,9 +70,9 @@ describe('a decision as a table', () => {
     const table = decisionTable({
       ...rest,
       ...{ traceId: '0af7', withoutTokens: 'deadline', prompt: 'Once upon\na time' },
-      served: { status: 200, pod: 'engine-2', firstByteMs: 42 },
+      served: { status: 200, pod: 'engine-2', answeredMs: 42 },
     });
-    assert.include(table, 'served    200 by engine-2, first byte after 42 ms');
+    assert.include(table, 'served    200 by engine-2, answer began after 42 ms');
     assert.include(table, 'prompt    without tokens: deadline');
     assert.include(table, 'text      Once upon a time');
     assert.include(table, 'trace 0af7');
@@ -101,7 +101,7 @@ describe('a decision as a table', () => {
       ...{ id: evil, model: evil, prompt: `${evil} `.repeat(20), pod: evil, strategy: evil },
       candidates: [{ ...CANDIDATE, pod: evil }],
       policy: [evil],
-      served: { status: 200, pod: evil, firstByteMs: 1 },
+      served: { status: 200, pod: evil, answeredMs: 1 },
     });
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
     assert.notMatch(table, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/);

@@ -1,7 +1,12 @@
 import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { assert } from 'chai';
+import { parse } from 'yaml';
+import { alertRules } from '../../scripts/alert-rules.ts';
+import { ALERTS } from '../../scripts/alerts.ts';
 import { PROJECT } from '../../scripts/chart/files.ts';
 import { findHelm, RENDERED, render } from '../../scripts/chart/render.ts';
+import { dashboardFiles } from '../../scripts/dashboards/dashboards.ts';
 import { USES } from '../support/kube/chart-values.ts';
 import { type ChartValues, type Helm, helmForTests, type Ran } from '../support/kube/helm.ts';
 import { type Container, type KubernetesObject, objectsIn } from '../support/manifests.ts';
@@ -38,6 +43,11 @@ const MISWRITTEN: readonly Refused[] = [
   ['an address without a port', { config: { WARMROUTE_GRPC_ADDRESS: '0.0.0.0' } }, /WARMROUTE_GRPC_ADDRESS'/],
   ['a port out of bounds', { service: { grpcPort: 70000 } }, /'\/service\/grpcPort'.*65,?535/],
   ['a label that is no text', { podLabels: { a: 1 } }, /'\/podLabels\/a'.*want string/],
+  [
+    'an alert that there is not',
+    { prometheusRule: { disabled: ['WarmrouteMissing'] } },
+    /'\/prometheusRule\/disabled\/0'.*one of/,
+  ],
   ['nine ports of a pool', { inferencePool: { targetPorts: [1, 2, 3, 4, 5, 6, 7, 8, 9] } }, /maxItems/],
 ];
 
@@ -283,6 +293,45 @@ describe('the Helm chart', function () {
   it('has Prometheus keep the engine that a metric is of', async () => {
     const monitor = await only('ServiceMonitor', { serviceMonitor: { enabled: true } });
     assert.isTrue(monitor.spec.endpoints[0].honorLabels);
+  });
+
+  it('has the alerts, but those that are switched off, with the labels that are wanted', async () => {
+    const { spec } = await only('PrometheusRule', {
+      prometheusRule: {
+        enabled: true,
+        alertLabels: { team: 'inference' },
+        // All of their group.
+        disabled: ALERTS.filter(({ about }) => about === 'pods').map(({ name }) => name),
+      },
+    });
+    const groups = spec.groups as readonly { rules: readonly { alert: string; labels: object }[] }[];
+    const rules = groups.flatMap(({ rules }) => rules);
+    assert.sameDeepMembers(
+      rules.map(({ alert, labels }) => ({ alert, labels })),
+      ALERTS.filter(({ about }) => about !== 'pods').map(({ name, severity }) => ({
+        alert: name,
+        labels: { severity, team: 'inference' },
+      })),
+    );
+  });
+
+  it('has the alerts as Prometheus reads them', async () => {
+    const { spec } = await only('PrometheusRule', { prometheusRule: { enabled: true } });
+    assert.deepEqual(spec, parse(alertRules()));
+  });
+
+  it('has a ConfigMap per dashboard, as Grafana’s sidecar looks for them', async () => {
+    const maps = (await objects(USES['with dashboards']!)).filter(({ metadata }) =>
+      metadata.name.includes('-dashboard-'),
+    );
+    const wanted = Object.entries(dashboardFiles());
+    assert.lengthOf(maps, wanted.length);
+    for (const [path, text] of wanted) {
+      const map = maps.find(({ data }) => basename(path) in (data as object));
+      const data = map?.data as Record<string, string>;
+      assert.deepEqual(JSON.parse(data[basename(path)]!), JSON.parse(text));
+      assert.include(map?.metadata.labels, { grafana_dashboard: '1' });
+    }
   });
 
   it('has a token for the API server only where it is asked', async () => {

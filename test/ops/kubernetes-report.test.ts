@@ -57,7 +57,10 @@ describe('the report on the Kubernetes API', () => {
         retryInMs: 7.5,
       });
     const text = await telemetry.scrape();
-    assert.include(text, 'warmroute_kubernetes_errors_total{source="llm/pods",error="forbidden"} 3');
+    assert.include(
+      text,
+      'warmroute_kubernetes_errors_total{source="llm/pods",during="watch",error="forbidden"} 3',
+    );
     assert.deepEqual(levels(), ['warn']);
     assert.deepInclude(logged.lines[0]!.fields, { source: 'llm/pods', why: 'grant it', retryInMs: 8 });
   });
@@ -70,6 +73,28 @@ describe('the report on the Kubernetes API', () => {
       'warmroute_kubernetes_relists_total{source="llm/pods",reason="expired"} 1',
     );
     assert.deepEqual(levels(), ['info', 'info']);
+  });
+
+  it('times lists, and watches from when they stand until they end, however they do', async () => {
+    report(PODS, { kind: 'listed', objects: 3, pages: 2, tookMs: 1_500 });
+    const ends = [
+      { kind: 'watch_ended', why: 'closed' },
+      { kind: 'relist', reason: 'expired' },
+      { kind: 'failed', during: 'watch', error: 'unavailable', message: 'nobody', retryInMs: 1 },
+    ] as const;
+    for (const end of ends) {
+      report(PODS, { kind: 'watching' });
+      report(POOL, { kind: 'watching' });
+      clock.advance(40_000);
+      report(PODS, end);
+      // It does not stand any more.
+      report(PODS, end);
+    }
+    const text = await telemetry.scrape();
+    assert.include(text, 'warmroute_kubernetes_list_seconds_sum 1.5');
+    assert.include(text, 'warmroute_kubernetes_list_seconds_count 1');
+    assert.include(text, 'warmroute_kubernetes_watch_seconds_sum 120');
+    assert.include(text, 'warmroute_kubernetes_watch_seconds_count 3');
   });
 
   it('says once that watches are silent, which is no mistake', async () => {

@@ -62,7 +62,7 @@ describe('observed decisions', () => {
         'server.address': '127.0.0.1',
         'server.port': 8001,
         'warmroute.arm': 'routed',
-        'warmroute.predicted_cached_tokens': 12,
+        'warmroute.predicted_cached_tokens': 48,
         'warmroute.pod': 'engine-1',
         'warmroute.strategy': 'prefix-cache',
         'warmroute.reason': 'prefix_match',

@@ -1,5 +1,4 @@
 /** The read path with an observer around it, and everything that it records. */
-import { assert } from 'chai';
 import type { Decision, RoutedDecision } from '../../src/domain.ts';
 import { DecisionLog } from '../../src/explain/decision-log.ts';
 import { tellDecision } from '../../src/explain/tell.ts';
@@ -84,8 +83,8 @@ export const deciding =
 export const lookup: PrefixLookup = (_tokens, _context, pods) => ({
   matchedBlocks: Uint32Array.from(pods, pod => (pod === PODS[1] ? 3 : 0)),
   totalBlocks: Uint32Array.from(pods, () => 4),
-  blockSizeTokens: Uint32Array.from(pods, () => 4),
   offGpu: undefined,
+  blockSizeOf: () => 16,
   hashingMs: 0,
   rankOf: () => undefined,
   hasRank: () => false,
@@ -108,7 +107,6 @@ export function observing(): Observing {
   const { tracer, instruments } = telemetry;
   const decisions = new DecisionLog({
     tell: kept => tellDecision(kept, LIMITS),
-    onUnexpected: error => assert.fail(String(error)),
   });
   const worth = reportWorth({ instruments, prefillSecondsPerToken: () => undefined });
   const observer = createObserver({ tracer, instruments, log, worth, usesKvEvents: true, decisions });

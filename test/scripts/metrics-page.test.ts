@@ -3,7 +3,7 @@ import { assert } from 'chai';
 import { METRICS_PAGE, metricsPage, OPERATIONS } from '../../scripts/metrics-page.ts';
 import type { Declared } from '../../src/ops/instruments/instrument.ts';
 import { METRICS } from '../../src/ops/instruments/instruments.ts';
-import { problemsOf } from '../support/promql.ts';
+import { problemsOf } from '../support/monitoring/promql.ts';
 
 const declared = Object.values<Declared>(METRICS);
 

@@ -8,7 +8,11 @@ import { PROJECT } from '../../scripts/chart/files.ts';
 export interface KubernetesObject {
   readonly apiVersion: string;
   readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
   // biome-ignore lint/suspicious/noExplicitAny: a test says what it expects of a kind.
   readonly spec: any;
   readonly [field: string]: unknown;

@@ -36,7 +36,6 @@ export class RouteBench {
   held: Record<string, number> = { b: 7 };
   /** Of those, blocks that are not on its GPU. */
   offGpu: Record<string, { readonly cpu: number; readonly storage: number }> = {};
-  blockSizeTokens = 16;
   /** The data-parallel rank that holds it. */
   ranks: Record<string, number> = {};
   /** How many ranks a pod has; by default enough. */
@@ -74,11 +73,11 @@ export class RouteBench {
     const foundOn = (pods: readonly Pod[]): PrefixFound => ({
       matchedBlocks: Uint32Array.from(pods, ({ name }) => this.held[name] ?? 0),
       totalBlocks: Uint32Array.from(pods, () => 10),
-      blockSizeTokens: Uint32Array.from(pods, () => this.blockSizeTokens),
       offGpu: {
         cpu: Uint32Array.from(pods, ({ name }) => this.offGpu[name]?.cpu ?? 0),
         storage: Uint32Array.from(pods, ({ name }) => this.offGpu[name]?.storage ?? 0),
       },
+      blockSizeOf: () => 16,
       hashingMs: 0,
       rankOf: i => this.ranks[pods[i]!.name],
       hasRank: ({ name }, rank) => (this.rankCounts[name] ?? Number.POSITIVE_INFINITY) > rank,
@@ -114,9 +113,9 @@ export class RouteBench {
       pick: createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
       engineLoad: ({ name }) => this.engineLoads[name] ?? UNKNOWN_LOAD,
       load: this.load,
-      turns: new Turns(),
       drawsControl: () => false,
       samples: this.samples,
+      turns: new Turns(),
       defaultStrategy: aStrategy(),
       areFull: undefined,
       retries: 2,

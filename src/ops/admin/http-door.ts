@@ -130,6 +130,8 @@ export class HttpDoor {
     await this.#turn();
     connection.isClosing = true;
     if (connection.answering === 'nothing') socket.end();
+    // Nobody waits for the end of an answer that has none.
+    if (connection.answering === 'held_open') socket.destroy();
     await closed;
   }
 

@@ -6,9 +6,13 @@ import type { DiscoveryProblem } from '../../pods/problem.ts';
 import { allOf, counter, gauge, histogram } from './instrument.ts';
 import { CALL_SECONDS, POD } from './labels.ts';
 
+/** API servers end a watch after some five to ten minutes. */
+const WATCH_SECONDS = [0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600];
+
 /** `namespace/pods`, `namespace/inferencepools`. */
 const WATCHED = { names: 'a path of the Kubernetes API that is watched: namespace and resource' };
 
+type FailedRequest = Extract<ReflectorFact, { kind: 'failed' }>['during'];
 type HandlerName = Extract<ReflectorFact, { kind: 'handler_failed' }>['handler'];
 
 export const POD_METRICS = {
@@ -85,6 +89,18 @@ export const POD_METRICS = {
     help: 'Time since a watch of the Kubernetes API was last heard',
     bad: 'Above 90: the API server is away, or refuses; the pods that were known last serve.',
   }),
+  kubernetesListSeconds: histogram('warmroute_kubernetes_list_seconds', {
+    unit: 'seconds',
+    help: 'Time of whole lists of the Kubernetes API, all pages of one together',
+    bad: 'Tens of seconds: the API server is busy, or there are very many objects; pods that have come are not known for so long.',
+    buckets: CALL_SECONDS,
+  }),
+  kubernetesWatchSeconds: histogram('warmroute_kubernetes_watch_seconds', {
+    unit: 'seconds',
+    help: 'For how long a watch of the Kubernetes API stood, from when it was accepted until it ended',
+    bad: 'Below a minute for most: something between ends them, such as a proxy’s time-out. Minutes are usual: the API server ends them itself.',
+    buckets: WATCH_SECONDS,
+  }),
   kubernetesRelists: counter('warmroute_kubernetes_relists_total', {
     unit: 'reads',
     labels: {
@@ -98,6 +114,7 @@ export const POD_METRICS = {
     unit: 'errors',
     labels: {
       source: WATCHED,
+      during: allOf<FailedRequest>()('list', 'watch'),
       error: allOf<KubernetesErrorKind | HandlerName>()(
         ...(['no_credentials', 'unauthorized', 'forbidden', 'not_found', 'expired', 'throttled'] as const),
         ...([
@@ -112,7 +129,7 @@ export const POD_METRICS = {
         ...(['project', 'onChange'] as const),
       ),
     },
-    help: 'Lists and watches of the Kubernetes API that failed, by how',
+    help: 'Lists and watches of the Kubernetes API that failed, by how; what could not be taken in was during neither',
     bad: '`forbidden`: RBAC lacks a verb, which the log names. `project`, `onChange`: a mistake of Warmroute.',
   }),
   podProblems: counter('warmroute_pod_discovery_problems_total', {

@@ -48,16 +48,20 @@ export class ReadGauge<Label extends string> extends Gauge<Label> {
 /** What was recorded of one series of a histogram. */
 export class Distribution<Label extends string> {
   readonly labels: Value<Label>['labels'];
-  readonly #bounds: readonly number[];
-  /** Of values up to each bound and above the one before; the last are those above all. */
+  /** Rising. */
+  readonly bounds: readonly number[];
   readonly #counts: Float64Array;
   #sum = 0;
 
-  /** @param bounds rising */
   constructor(labels: Value<Label>['labels'], bounds: readonly number[]) {
     this.labels = labels;
-    this.#bounds = bounds;
+    this.bounds = bounds;
     this.#counts = new Float64Array(bounds.length + 1);
+  }
+
+  /** How many values were up to each bound and above the one before; the last are those above all. */
+  get counts(): Readonly<Float64Array> {
+    return this.#counts;
   }
 
   /** How many values were recorded. */
@@ -66,7 +70,7 @@ export class Distribution<Label extends string> {
   }
 
   record(value: number): void {
-    const bounds = this.#bounds;
+    const bounds = this.bounds;
     let bucket = 0;
     while (bucket < bounds.length && value > bounds[bucket]!) bucket++;
     this.#counts[bucket]!++;
@@ -75,7 +79,7 @@ export class Distribution<Label extends string> {
 
   /** The same as a series of another metric. */
   withLabels<Other extends string>(labels: Value<Other>['labels']): Distribution<Other> {
-    const copy = new Distribution<Other>(labels, this.#bounds);
+    const copy = new Distribution<Other>(labels, this.bounds);
     copy.#counts.set(this.#counts);
     copy.#sum = this.#sum;
     return copy;
@@ -86,7 +90,7 @@ export class Distribution<Label extends string> {
     let count = 0;
     for (const [bucket, added] of this.#counts.entries()) {
       count += added;
-      const le = this.#bounds[bucket] ?? '+Inf';
+      const le = this.bounds[bucket] ?? '+Inf';
       yield { labels: { le, ...this.labels }, value: count, metricName: `${name}_bucket` };
     }
     yield { labels: this.labels, value: this.#sum, metricName: `${name}_sum` };

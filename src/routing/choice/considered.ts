@@ -36,7 +36,7 @@ export function consideredIn({ allowed, picked, snapshot, pick, found }: Conside
     least,
     most,
     mean,
-    blockSizeTokens: found?.blockSizeTokens[winner] || undefined,
+    blockSizeTokens: found?.blockSizeOf(winner),
     compared: comparedBy(comparison, snapshot),
     unscored: pick.unscored,
     matchesAre: found === undefined ? 'turns' : 'blocks',

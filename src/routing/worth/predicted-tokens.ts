@@ -6,7 +6,7 @@ import type { PrefixFound } from '../prefix-lookup.ts';
  * block: of a prompt that is held to its end, the last block does not count.
  */
 export function predictedTokens({ space, ids }: Tokens, found: PrefixFound, index: number): PredictedTokens {
-  const blockSizeTokens = found.blockSizeTokens[index]!;
+  const blockSizeTokens = found.blockSizeOf(index) ?? 0;
   const held = found.matchedBlocks[index]!;
   const blocks = held * blockSizeTokens < ids.length ? held : Math.max(0, held - 1);
   const cpu = Math.min(blocks, found.offGpu?.cpu[index] ?? 0);

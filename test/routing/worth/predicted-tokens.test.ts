@@ -10,9 +10,9 @@ function found(
   return {
     matchedBlocks: second(matchedBlocks),
     totalBlocks: second(10),
-    blockSizeTokens: second(16),
-    offGpu: offGpu && { cpu: second(offGpu.cpu), storage: second(offGpu.storage) },
+    blockSizeOf: () => 16,
     hashingMs: 0,
+    offGpu: offGpu && { cpu: second(offGpu.cpu), storage: second(offGpu.storage) },
     rankOf: () => undefined,
     hasRank: () => false,
     chainsFor: () => [],

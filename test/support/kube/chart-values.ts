@@ -58,6 +58,17 @@ export const USES: Readonly<Record<string, ChartValues>> = {
   'with bodies that are streamed': {
     envoyGateway: { enabled: true, body: 'FullDuplexStreamed', failOpen: false },
   },
+  'with alerts': {
+    prometheusRule: {
+      enabled: true,
+      labels: { release: 'prometheus' },
+      alertLabels: { team: 'inference' },
+      disabled: ['WarmrouteAbsent'],
+    },
+  },
+  'with dashboards': {
+    grafanaDashboards: { enabled: true, annotations: { grafana_folder: 'Warmroute' } },
+  },
   'without what others provide': {
     serviceAccount: { create: false, name: 'someone' },
     rbac: { create: false },

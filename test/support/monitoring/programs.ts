@@ -1,22 +1,24 @@
-/** Prometheus' own tool, where there is one: in the folder that `KUBE_BIN` names, or on the path. */
+/** Prometheus and its tool, where they are: in the folder that `KUBE_BIN` names, or on the path. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 
-export function findPromtool({ KUBE_BIN, PATH = '' } = process.env): string | undefined {
+type PrometheusProgram = 'promtool' | 'prometheus';
+
+function find(program: PrometheusProgram, { KUBE_BIN, PATH = '' } = process.env): string | undefined {
   const folders = [KUBE_BIN ?? [], PATH.split(delimiter)].flat();
-  return folders.map(folder => join(folder, 'promtool')).find(existsSync);
+  return folders.map(folder => join(folder, program)).find(existsSync);
 }
 
-/** Skips the tests of a suite, and says so, where there is none. */
-export function promtoolOrSkip(context: Mocha.Context): string {
-  const promtool = findPromtool();
-  if (promtool === undefined) {
-    console.warn('NOT TESTED: no promtool on the path; KUBE_BIN may name the folder that has one');
+/** Skips the tests of a suite, and says so, where it is not there. */
+export function programOrSkip(program: PrometheusProgram, context: Mocha.Context): string {
+  const path = find(program);
+  if (path === undefined) {
+    console.warn(`NOT TESTED: no ${program} on the path; KUBE_BIN may name the folder that has one`);
     return context.skip();
   }
-  return promtool;
+  return path;
 }
 
 export interface Ran {

@@ -1,11 +1,11 @@
 /** What a PromQL expression refers to, held against the metrics that there are. */
-import type { Declared } from '../../src/ops/instruments/instrument.ts';
+import type { Declared } from '../../../src/ops/instruments/instrument.ts';
 
 /** A family of metrics: its labels, and the values of those that have a closed set. */
 export type Family = Pick<Declared, 'kind' | 'name' | 'labels'>;
 
 /** What Prometheus adds to every series that it scrapes, and what a histogram has. */
-const ALWAYS = ['instance', 'job', 'le'];
+const ALWAYS = ['namespace', 'instance', 'job', 'le'];
 const LABEL_LISTS = /\b(?:by|on|without|ignoring|group_left|group_right)\s*\(([^)]*)\)/g;
 const SELECTORS = /\b((?:warmroute|process|envoy)_\w+)(?:\{([^}]*)\})?/g;
 const MATCHERS = /(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"/g;
