@@ -16,6 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   version: [],
   printable: [],
   'bounded-body': [],
+  'http-client': ['bounded-body'],
   strategies: ['domain'],
   settings: ['domain', 'strategies'],
   config: ['settings'],
@@ -59,12 +60,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   simulator: ['domain'],
   explain: ['domain', 'routing/route', 'prompt/paths', 'printable', 'bounded-body'],
-  smoke: ['time', 'printable', 'bounded-body'],
+  smoke: ['time', 'printable', 'http-client'],
   migration: ['aside', 'printable', 'settings'],
   simulation: [
     ...['domain', 'strategies', 'cache', 'prompt/blocks', 'events/ingest/ingest', 'simulator/block-pool'],
     ...['routing/policy', 'routing/load', 'routing/work/token-work', 'routing/prefix-lookup'],
     'events/decoding/decoding',
+  ],
+  doctor: [
+    ...['domain', 'time', 'slots', 'printable', 'http-client', 'cache', 'events', 'pods', 'prompt'],
+    ...['routing/prefix-lookup', 'extproc/headers', 'extproc/health'],
   ],
   engines: [
     'domain',
@@ -81,7 +86,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   composition: [
     ...['config', 'settings', 'domain', 'time', 'slots', 'listeners', 'strategies'],
     ...['cache', 'engine-api', 'events', 'extproc', 'health', 'kubernetes', 'pods', 'prompt', 'routing'],
-    ...['tls', 'ops', 'explain'],
+    ...['tls', 'ops', 'doctor', 'explain', 'version'],
   ],
   serve: [
     ...['composition', 'config', 'settings', 'domain', 'time', 'listeners', 'strategies', 'version'],
@@ -99,6 +104,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'ops',
     'simulator',
     'smoke',
+    'http-client',
+    'doctor',
     'migration',
     'domain',
     'explain',
@@ -147,7 +154,7 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
     'prompt/engine/http',
     'engine-api/probe',
     'kubernetes/client',
-    'smoke/client',
+    'http-client',
     'explain/admin-client',
   ],
   'lru-cache': [
@@ -165,6 +172,7 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
     'commands/command-line',
     'commands/engine',
     'commands/smoke',
+    'commands/doctor',
     'commands/explain',
     'commands/option-values',
     'commands/migrate-from-aibrix',

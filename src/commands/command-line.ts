@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { VERSION } from '../version.ts';
 import { checkConfigCommand } from './check-config.ts';
 import { CommandError } from './command-error.ts';
+import { addDoctorCommand } from './doctor.ts';
 import { endSoon } from './end-process.ts';
 import { addEngineCommand } from './engine.ts';
 import { addExplainCommand } from './explain.ts';
@@ -30,6 +31,7 @@ export async function runCommandLine(ending: AbortSignal): Promise<void> {
     .action(() => checkConfigCommand(ending));
   addEngineCommand(program, ending);
   addSmokeCommand(program, ending);
+  addDoctorCommand(program, ending);
   addExplainCommand(program, ending);
   addMigrateCommand(program, ending);
   addSimulateCommand(program, ending);
