@@ -3,7 +3,7 @@
  * are rules. Each cell has the mean and the 99th percentile of the time to first token, and the share of prompt tokens from the cache.
  *
  *   npm run bench:policies -- [--trace FILE] [--workloads agents,tenants,rag,bursts] [--capacity 512000,2000000] [--loads 1,2]
- *     [--rules a,b] [--speeds 1,1,0.5] [--seeds 1,2] [--pods 8] [--minutes 5] [--jobs 1] [--json FILE]
+ *     [--rules a,b] [--speeds 1,1,0.5] [--seeds 1,2] [--pods 8] [--minutes 5] [--warm-up MINUTES] [--jobs 1] [--json FILE]
  */
 import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -25,6 +25,7 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '1' },
     pods: { type: 'string', default: '8' },
     minutes: { type: 'string', default: '5' },
+    'warm-up': { type: 'string', default: '0' },
     jobs: { type: 'string', default: '1' },
     json: { type: 'string' },
   },
@@ -61,6 +62,7 @@ for (const row of rows) {
     seeds.map(seed => ({
       ...{ ...row, rule, seed, pods: Number(values.pods) },
       speeds: listed(values.speeds).map(Number),
+      warmUpMs: 60_000 * Number(values['warm-up']),
     })),
   );
   const results = await inThreads(runs, Number(values.jobs));

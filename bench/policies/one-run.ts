@@ -14,6 +14,7 @@ export interface OneRun {
   readonly pods: number;
   readonly capacityTokens: readonly number[];
   readonly speeds: readonly number[];
+  readonly warmUpMs: number;
 }
 
 const { rule, played, load, seed, ...fleet } = workerData as OneRun;

@@ -21,6 +21,7 @@ interface SimulateFlags {
   readonly prefillRate?: number;
   readonly load: number;
   readonly minutes: number;
+  readonly warmUp: number;
   readonly seed: readonly number[];
   readonly blockSize: number;
   readonly maxBatchedTokens: number;
@@ -88,6 +89,12 @@ export function addSimulateCommand(
     )
     .option('--load <factor>', 'so many times the traces’ rate', decimal(0.001, 1_000), 1)
     .option('--minutes <n>', 'length of generated workloads, at their own rate', decimal(0.01, 1_440), 10)
+    .option(
+      '--warm-up <minutes>',
+      'requests that come before are played and not measured',
+      decimal(0, 1_440),
+      0,
+    )
     .addOption(
       new Option(
         '--seed <numbers>',
@@ -144,7 +151,8 @@ async function runSimulate(
     for (const seed of flags.seed) {
       const trace = atLoad(merged(traces.map(({ of }) => of(seed, flags.minutes))), flags.load);
       const result = await simulate({ ...setup, policy, seed, trace, signal: ending });
-      if (result.requests === 0) throw new CommandError(['the traces have no requests']);
+      if (result.requests === 0)
+        throw new CommandError(['the traces have no requests, or none after the warm-up']);
       runs.push(policyResult(policy.name, seed, result));
       if (process.stderr.isTTY) console.error(`${runs.length} of ${total}: ${policy.name}, seed ${seed}`);
     }
@@ -171,6 +179,7 @@ function setupOf(traces: readonly NamedTrace[], flags: SimulateFlags): Setup {
     traces: traces.map(({ name }) => name),
     load: flags.load,
     minutes: flags.minutes,
+    warmUpMs: 60_000 * flags.warmUp,
     pods: flags.pods,
     capacityTokens: flags.capacity,
     speeds: flags.speeds,

@@ -8,7 +8,7 @@ export interface Distribution {
   readonly p99: number;
 }
 
-/** What one run of one policy has given. */
+/** What one run of one policy has given: of the requests after the warm-up; what pods have computed is of all. */
 export interface Measured {
   readonly requests: number;
   /** Too long for the cache they were sent to. */
@@ -64,7 +64,7 @@ class Samples {
 
 /** Gathers what happens to requests. */
 export class Measures {
-  readonly firstToken = new Samples();
+  readonly #firstToken = new Samples();
   readonly #queue = new Samples();
   readonly #request = new Samples();
   #requests = 0;
@@ -79,6 +79,15 @@ export class Measures {
     this.#requests++;
     this.#promptTokens += inputTokens;
     this.#reachableTokens += reachableTokens;
+  }
+
+  gotFirstToken(afterMs: number): void {
+    this.#firstToken.add(afterMs);
+  }
+
+  /** Sorted. */
+  get firstTokensMs(): Float64Array {
+    return this.#firstToken.sorted();
   }
 
   refused(): void {
@@ -110,7 +119,7 @@ export class Measures {
       reachableTokens: this.#reachableTokens,
       hitRate: share(this.#cachedTokens, this.#promptTokens),
       hitRateOfReachable: share(this.#cachedTokens, this.#reachableTokens),
-      firstTokenMs: distributionOf(this.firstToken.sorted()),
+      firstTokenMs: distributionOf(this.firstTokensMs),
       queueMs: distributionOf(this.#queue.sorted()),
       requestMs: distributionOf(this.#request.sorted()),
       imbalance: share(Math.max(...computedTokens) * computedTokens.length, total),

@@ -16,6 +16,8 @@ export interface Run extends FleetOptions {
   readonly trace: Trace;
   /** Of the policy's random choices. */
   readonly seed: number;
+  /** Requests that arrive before are played and not measured. */
+  readonly warmUpMs: number;
   /** Ends it with an error. */
   readonly signal?: AbortSignal;
 }
@@ -34,6 +36,7 @@ interface Exchange {
   readonly arrivedAtMs: number;
   readonly predictedTokens: number;
   readonly end: () => void;
+  readonly measures: Measures;
 }
 
 /**
@@ -45,18 +48,20 @@ export async function simulate(run: Run): Promise<RunResult> {
   const timeline = new Timeline();
   const work = new TokenWork();
   const measures = new Measures();
+  const unmeasured = new Measures();
   const reachable = new ReachableTokens(blockSizeTokens);
   const exchanges = new Map<Sequence, Exchange>();
   const listener = {
     admitted(sequence: Sequence) {
-      const { arrivedAtMs, predictedTokens } = exchanges.get(sequence)!;
+      const { measures, arrivedAtMs, predictedTokens } = exchanges.get(sequence)!;
       measures.admitted(sequence, timeline.now - arrivedAtMs, predictedTokens);
     },
     firstToken(sequence: Sequence) {
-      measures.firstToken.add(timeline.now - exchanges.get(sequence)!.arrivedAtMs);
+      const { measures, arrivedAtMs } = exchanges.get(sequence)!;
+      measures.gotFirstToken(timeline.now - arrivedAtMs);
     },
     ended(sequence: Sequence) {
-      const { arrivedAtMs, end } = exchanges.get(sequence)!;
+      const { measures, arrivedAtMs, end } = exchanges.get(sequence)!;
       exchanges.delete(sequence);
       end();
       measures.ended(timeline.now - arrivedAtMs);
@@ -81,14 +86,16 @@ export async function simulate(run: Run): Promise<RunResult> {
 
   function arrive(request: TraceRequest): void {
     const sequence = new Sequence(number++, request);
-    measures.arrived(sequence, reachable.add(request));
+    const ofRequest = timeline.now < run.warmUpMs ? unmeasured : measures;
+    ofRequest.arrived(sequence, reachable.add(request));
     const { index, predictedTokens, send } = router.pick(request);
     const engine = engines[index]!;
     if (!engine.scheduler.accepts(sequence)) {
-      measures.refused();
+      ofRequest.refused();
       return;
     }
-    exchanges.set(sequence, { arrivedAtMs: timeline.now, predictedTokens, end: send() });
+    const arrivedAtMs = timeline.now;
+    exchanges.set(sequence, { arrivedAtMs, predictedTokens, end: send(), measures: ofRequest });
     engine.submit(sequence);
   }
 
@@ -113,7 +120,7 @@ export async function simulate(run: Run): Promise<RunResult> {
           endMs === 0 ? 0 : sum(engines.map(({ prefillMs }) => prefillMs)) / (endMs * engines.length),
       },
     ),
-    firstTokensMs: measures.firstToken.sorted(),
+    firstTokensMs: measures.firstTokensMs,
   };
 }
 

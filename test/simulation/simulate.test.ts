@@ -44,7 +44,7 @@ function listed(all: readonly TraceRequest[]): Trace {
 }
 
 function runOf(all: readonly TraceRequest[], policy = 'prefix-cache', more: Partial<Run> = {}): Run {
-  return { ...FLEET, policy: routerPolicy(policy), trace: listed(all), seed: 1, ...more };
+  return { ...FLEET, policy: routerPolicy(policy), trace: listed(all), seed: 1, warmUpMs: 0, ...more };
 }
 
 describe('a simulation', () => {
@@ -76,7 +76,7 @@ describe('a simulation', () => {
       const trace = traceOf(WORKLOADS.tenants!, 7, 0.05);
       const result = await simulate(runOf([], 'random', { trace, seed }));
       return jsonOf({
-        setup: { ...FLEET, traces: [], load: 1, minutes: 1 },
+        setup: { ...FLEET, traces: [], load: 1, minutes: 1, warmUpMs: 0 },
         runs: [policyResult('random', seed, result)],
       });
     };
@@ -174,6 +174,14 @@ describe('a simulation', () => {
     assert.equal(slow!.firstTokenMs.mean, 2 * usual!.firstTokenMs.mean);
     const small = await simulate({ ...runOf(all), pods: 1, capacityTokens: [512] });
     assert.deepEqual([small.requests, small.refused, small.firstTokensMs.length], [1, 1, 0]);
+  });
+
+  it('measures what comes after the warm-up, in caches that are warm', async () => {
+    const at = (atMs: number): TraceRequest => ({ atMs, inputTokens: 512, outputTokens: 1, hashIds: [1] });
+    const run = { ...runOf([at(0), at(50), at(99), at(100), at(150)]), pods: 1, warmUpMs: 100 };
+    const result = await simulate(run);
+    assert.deepEqual([result.requests, result.firstTokensMs.length], [2, 2]);
+    assert.deepEqual([result.cachedTokens, result.reachableTokens], [992, 992]);
   });
 
   it('ends early when it is told to', async () => {

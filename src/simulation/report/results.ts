@@ -10,6 +10,8 @@ export interface Setup extends FleetOptions {
   readonly load: number;
   /** Of generated workloads. */
   readonly minutes: number;
+  /** Requests that arrived before were not measured. */
+  readonly warmUpMs: number;
 }
 
 /** One policy with one seed. */

@@ -33,7 +33,7 @@ function aResult(changes: Partial<PolicyResult> = {}): PolicyResult {
 }
 
 function resultsOf(...runs: readonly PolicyResult[]): Results {
-  return { setup: { ...FLEET, traces: ['<trace>.jsonl'], load: 1, minutes: 10 }, runs };
+  return { setup: { ...FLEET, traces: ['<trace>.jsonl'], load: 1, minutes: 10, warmUpMs: 0 }, runs };
 }
 
 describe('the report of a simulation', () => {
