@@ -138,7 +138,8 @@ describe('docker-compose.yml', () => {
         this.skip();
       }
       const { stdout } = await run('docker', [...docker, 'config', '--services']);
-      assert.equal(stdout.includes('vllm-0'), profile.length > 0);
+      assert.equal(stdout.includes('vllm-0'), profile.includes('vllm'));
+      assert.equal(stdout.includes('grafana'), profile.includes('observability'));
     });
   }
 });
