@@ -11,7 +11,6 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const MOCHA = fileURLToPath(new URL('../node_modules/mocha/bin/mocha.js', import.meta.url));
-const OPTIONS = ['--no-config', '--no-color', '--forbid-only', '--check-leaks', '--timeout', '20000'];
 /** Enough for the last ones to end at about the same time; each start costs a second. */
 const CHUNKS_PER_LANE = 6;
 /** Whoever takes so long hangs, or does not end. */
@@ -30,7 +29,7 @@ const asked = process.argv.slice(2);
 process.exitCode = asked.length > 0 ? await alone(asked) : await all();
 
 async function alone(files: readonly string[]): Promise<number> {
-  const mocha = spawn(process.execPath, [MOCHA, ...OPTIONS, ...files], { cwd: root, stdio: 'inherit' });
+  const mocha = spawn(process.execPath, [MOCHA, '--no-color', ...files], { cwd: root, stdio: 'inherit' });
   const [code] = await once(mocha, 'exit');
   return code ?? 1;
 }
@@ -64,7 +63,7 @@ function dealt(files: readonly string[], count: number): string[][] {
 }
 
 async function run(files: readonly string[], lane: number): Promise<Ended> {
-  const mocha = spawn(process.execPath, [MOCHA, ...OPTIONS, ...files], {
+  const mocha = spawn(process.execPath, [MOCHA, '--no-color', ...files], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, TEST_LANE: String(lane) },
