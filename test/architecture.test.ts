@@ -62,6 +62,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   explain: ['domain', 'routing/route', 'prompt/paths', 'printable', 'bounded-body'],
   smoke: ['time', 'printable', 'http-client'],
   migration: ['aside', 'printable', 'settings'],
+  simulation: [
+    ...['domain', 'strategies', 'cache', 'prompt/blocks', 'events/ingest/ingest', 'simulator/block-pool'],
+    ...['routing/policy', 'routing/load', 'routing/work/token-work', 'routing/prefix-lookup'],
+    'events/decoding/decoding',
+  ],
   doctor: [
     ...['domain', 'time', 'slots', 'printable', 'http-client', 'cache', 'events', 'pods', 'prompt'],
     ...['routing/prefix-lookup', 'extproc/headers', 'extproc/health'],
@@ -104,6 +109,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'migration',
     'domain',
     'explain',
+    'simulation',
   ],
   main: ['commands'],
 };
@@ -118,6 +124,7 @@ const STRICTER: Readonly<Record<string, readonly string[]>> = {
     'routing/strategies/weighted',
   ],
   'routing/load': ['domain'],
+  'routing/work/token-work': ['domain'],
 };
 
 /** Folders with a doorway: others import that file alone, and the folder itself imports nothing but what is listed. */
@@ -169,7 +176,11 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
     'commands/explain',
     'commands/option-values',
     'commands/migrate-from-aibrix',
+    'commands/simulate',
+    'commands/number-values',
   ],
+  'd3-scale': ['simulation/report/plots'],
+  'd3-shape': ['simulation/report/plots'],
   yaml: ['pods/pods-file', 'kubernetes/kubeconfig', 'migration/manifests', 'migration/report'],
   zod: [
     'ops/admin/dry-run-request',

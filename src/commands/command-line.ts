@@ -9,6 +9,7 @@ import { addExplainCommand } from './explain.ts';
 import { addMigrateCommand } from './migrate-from-aibrix.ts';
 import { serveCommand } from './serve.ts';
 import { settingsHelp } from './settings-help.ts';
+import { addSimulateCommand } from './simulate.ts';
 import { addSmokeCommand } from './smoke.ts';
 
 /** Runs what the command line says. `ending` is aborted when the process gets a signal to end. */
@@ -33,6 +34,7 @@ export async function runCommandLine(ending: AbortSignal): Promise<void> {
   addDoctorCommand(program, ending);
   addExplainCommand(program, ending);
   addMigrateCommand(program, ending);
+  addSimulateCommand(program, ending);
 
   try {
     await program.parseAsync();
