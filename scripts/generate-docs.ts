@@ -1,7 +1,8 @@
-/** Writes docs/configuration.md and docs/metrics-families.md from their tables: `npm run generate`. */
+/** Writes docs/configuration.md, docs/doctor.md and docs/metrics-families.md from their tables: `npm run generate`. */
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { SETTINGS, type Setting, WITHOUT_EFFECT } from '../src/settings/settings.ts';
+import { DOCTOR_PAGE, doctorPage } from './doctor-page.ts';
 import { METRIC_FAMILIES_PAGE, metricFamiliesPage } from './metric-families-page.ts';
 
 export const CONFIGURATION_PAGE = fileURLToPath(new URL('../docs/configuration.md', import.meta.url));
@@ -176,4 +177,5 @@ The configurations in \`envoy/\` are set up so.`;
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await writeFile(CONFIGURATION_PAGE, configurationPage());
   await writeFile(METRIC_FAMILIES_PAGE, metricFamiliesPage());
+  await writeFile(DOCTOR_PAGE, doctorPage());
 }

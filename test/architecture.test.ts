@@ -16,6 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   version: [],
   printable: [],
   'bounded-body': [],
+  'http-client': ['bounded-body'],
   strategies: ['domain'],
   settings: ['domain', 'strategies'],
   config: ['settings'],
@@ -60,8 +61,17 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   simulator: ['domain'],
   explain: ['domain', 'routing/route', 'prompt/paths', 'printable', 'bounded-body'],
-  smoke: ['time', 'printable', 'bounded-body'],
+  smoke: ['time', 'printable', 'http-client'],
   migration: ['aside', 'printable', 'settings'],
+  simulation: [
+    ...['domain', 'strategies', 'cache', 'prompt/blocks', 'events/ingest/ingest', 'simulator/block-pool'],
+    ...['routing/policy', 'routing/load', 'routing/work/token-work', 'routing/prefix-lookup'],
+    'events/decoding/decoding',
+  ],
+  doctor: [
+    ...['domain', 'time', 'slots', 'printable', 'http-client', 'cache', 'events', 'pods', 'prompt'],
+    ...['routing/prefix-lookup', 'extproc/headers', 'extproc/health'],
+  ],
   engines: [
     'domain',
     'time',
@@ -77,7 +87,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   composition: [
     ...['config', 'settings', 'domain', 'time', 'slots', 'listeners', 'strategies'],
     ...['cache', 'engine-api', 'events', 'extproc', 'health', 'kubernetes', 'pods', 'prompt', 'routing'],
-    ...['tls', 'ops', 'explain'],
+    ...['tls', 'ops', 'doctor', 'explain', 'version'],
   ],
   serve: [
     ...['composition', 'config', 'settings', 'domain', 'time', 'listeners', 'strategies', 'version'],
@@ -95,9 +105,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'ops',
     'simulator',
     'smoke',
+    'http-client',
+    'doctor',
     'migration',
     'domain',
     'explain',
+    'simulation',
   ],
   main: ['commands'],
 };
@@ -112,6 +125,7 @@ const STRICTER: Readonly<Record<string, readonly string[]>> = {
     'routing/strategies/weighted',
   ],
   'routing/load': ['domain'],
+  'routing/work/token-work': ['domain'],
 };
 
 /** Folders with a doorway: others import that file alone, and the folder itself imports nothing but what is listed. */
@@ -141,7 +155,7 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
     'prompt/engine/http',
     'engine-api/probe',
     'kubernetes/client',
-    'smoke/client',
+    'http-client',
     'explain/admin-client',
   ],
   'lru-cache': [
@@ -159,10 +173,15 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
     'commands/command-line',
     'commands/engine',
     'commands/smoke',
+    'commands/doctor',
     'commands/explain',
     'commands/option-values',
     'commands/migrate-from-aibrix',
+    'commands/simulate',
+    'commands/number-values',
   ],
+  'd3-scale': ['simulation/report/plots'],
+  'd3-shape': ['simulation/report/plots'],
   yaml: ['pods/pods-file', 'kubernetes/kubeconfig', 'migration/manifests', 'migration/report'],
   zod: [
     'ops/admin/dry-run-request',

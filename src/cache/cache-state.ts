@@ -1,4 +1,5 @@
 import { RunIndex } from '../prefix-index/run-index.ts';
+import { type Clock, monotonicClock } from '../time.ts';
 import { ContextCatalog } from './context-catalog.ts';
 import { Holders } from './holders.ts';
 import { RoutingHistory } from './routing-history.ts';
@@ -12,6 +13,8 @@ export interface CacheStateOptions {
   readonly historyTtlMs: number;
   /** Any 32-bit number that engines do not know. */
   readonly seed: number;
+  /** Monotonic; default: the process's. */
+  readonly now?: Clock;
 }
 
 /** All that is believed about who holds what. */
@@ -25,7 +28,7 @@ export interface CacheState {
 }
 
 export function createCacheState(options: CacheStateOptions): CacheState {
-  const { capacityBytes, historyEntries, historyTtlMs, seed } = options;
+  const { capacityBytes, historyEntries, historyTtlMs, seed, now = monotonicClock } = options;
   const holders = new Holders();
   const catalog = new ContextCatalog();
   const index = new RunIndex({ capacityBytes, seed });
@@ -34,6 +37,7 @@ export function createCacheState(options: CacheStateOptions): CacheState {
     holders,
     timeToLiveMs: historyTtlMs,
     capacityEntries: historyEntries,
+    now,
   });
   return {
     holders,

@@ -2,12 +2,14 @@ import { Command } from 'commander';
 import { VERSION } from '../version.ts';
 import { checkConfigCommand } from './check-config.ts';
 import { CommandError } from './command-error.ts';
+import { addDoctorCommand } from './doctor.ts';
 import { endSoon } from './end-process.ts';
 import { addEngineCommand } from './engine.ts';
 import { addExplainCommand } from './explain.ts';
 import { addMigrateCommand } from './migrate-from-aibrix.ts';
 import { serveCommand } from './serve.ts';
 import { settingsHelp } from './settings-help.ts';
+import { addSimulateCommand } from './simulate.ts';
 import { addSmokeCommand } from './smoke.ts';
 
 /** Runs what the command line says. `ending` is aborted when the process gets a signal to end. */
@@ -29,8 +31,10 @@ export async function runCommandLine(ending: AbortSignal): Promise<void> {
     .action(() => checkConfigCommand(ending));
   addEngineCommand(program, ending);
   addSmokeCommand(program, ending);
+  addDoctorCommand(program, ending);
   addExplainCommand(program, ending);
   addMigrateCommand(program, ending);
+  addSimulateCommand(program, ending);
 
   try {
     await program.parseAsync();

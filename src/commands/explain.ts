@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { type Command, InvalidArgumentError } from 'commander';
-import { hostAndPort } from '../composition/addresses.ts';
+import { ownUrl } from '../composition/addresses.ts';
 import { loadConfig } from '../config.ts';
-import { hostOf } from '../domain.ts';
 import { askDecision, askDryRun, ExplainFailure } from '../explain/admin-client.ts';
 import type { DecisionRecord } from '../explain/record.ts';
 import { readRequestFile } from '../explain/request-file.ts';
@@ -94,16 +93,13 @@ function configuredAdmin(): URL {
       [...loaded.problems, 'where the admin port is can also be given with --admin'],
       NOT_EXPLAINED,
     );
-  const { host, port } = hostAndPort(loaded.config.adminAddress);
-  if (port === 0)
+  const own = ownUrl(loaded.config.adminAddress);
+  if (own === undefined)
     throw problem(
       'WARMROUTE_ADMIN_ADDRESS leaves the port open: give it with --admin, as --admin http://127.0.0.1:8080',
     );
-  return new URL(`http://${hostOf(OWN_ADDRESS[host] ?? host)}:${port}`);
+  return own;
 }
-
-/** Of the addresses that mean all of a host's. */
-const OWN_ADDRESS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
 function problem(text: string): CommandError {
   return new CommandError([text], NOT_EXPLAINED);

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Trust } from '../smoke/client.ts';
+import type { Trust } from '../http-client.ts';
 import type { Api } from '../smoke/prompts.ts';
 import { smokeReport } from '../smoke/report.ts';
 import { type SmokeResult, smoke } from '../smoke/smoke.ts';

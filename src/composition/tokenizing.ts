@@ -23,7 +23,7 @@ const BREAKER = { failures: 5, halfOpenAfterMs: 5_000 };
 export function createTokenizer(
   config: Config,
   access: EngineAccess,
-  observed: Required<Pick<RemoteTokenizerOptions, 'onCall' | 'around'>>,
+  observed: Pick<RemoteTokenizerOptions, 'onCall' | 'around'>,
 ): Tokenizer {
   if (config.mode.kind === 'local')
     return createLocalTokenizer(config.mode.tokenizer, maxLocalTokens(config, config.mode.tokenizer));

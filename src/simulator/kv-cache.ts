@@ -3,7 +3,7 @@
  * clock. Whatever it does is also announced as events, in order.
  */
 import { type CacheContext, type ChainNode, chainNode, prefixOf } from './block-hash.ts';
-import { FreeQueue } from './free-queue.ts';
+import { BlockPool, type FreedPartialBlock } from './block-pool.ts';
 
 export type { CacheContext } from './block-hash.ts';
 
@@ -29,8 +29,7 @@ export interface KvCacheOptions {
   readonly blocks: number;
   /** Goes into the root of every chain; engines of different seeds have different hashes. */
   readonly hashSeed: string;
-  /** Where a freed block without cached content queues: vLLM 0.32 takes it first, 0.23 treats it like any other. */
-  readonly freedPartialBlock: 'taken-first' | 'taken-in-turn';
+  readonly freedPartialBlock: FreedPartialBlock;
 }
 
 /** The blocks of one running request. Made by `allocate`, only for the cache's own methods. */
@@ -83,9 +82,7 @@ export class KvCache implements ReadableKvCache {
   readonly blockSizeTokens: number;
   readonly capacityBlocks: number;
   readonly #hashSeed: string;
-  readonly #partialFirst: boolean;
-  readonly #free: FreeQueue;
-  readonly #references: Uint32Array;
+  readonly #pool: BlockPool;
   /** What a physical block holds. */
   readonly #content: (ChainNode | undefined)[];
   /** Hash → physical copies, oldest first. */
@@ -97,14 +94,12 @@ export class KvCache implements ReadableKvCache {
     this.blockSizeTokens = options.blockSizeTokens;
     this.capacityBlocks = options.blocks;
     this.#hashSeed = options.hashSeed;
-    this.#partialFirst = options.freedPartialBlock === 'taken-first';
-    this.#free = new FreeQueue(options.blocks);
-    this.#references = new Uint32Array(options.blocks);
+    this.#pool = new BlockPool(options.blocks, options.freedPartialBlock);
     this.#content = new Array<ChainNode | undefined>(options.blocks).fill(undefined);
   }
 
   get usedBlocks(): number {
-    return this.capacityBlocks - this.#free.size;
+    return this.capacityBlocks - this.#pool.free;
   }
 
   get residentCount(): number {
@@ -120,9 +115,9 @@ export class KvCache implements ReadableKvCache {
     const reusable = Math.floor((tokenIds.length - 1) / this.blockSizeTokens);
     const hits = this.#findPrefix(tokenIds, context, reusable);
     const needed = Math.ceil(tokenIds.length / this.blockSizeTokens) - hits.length;
-    const hitsInQueue = hits.filter(({ block }) => this.#references[block] === 0).length;
-    if (needed + hitsInQueue > this.#free.size) return undefined;
-    for (const { block } of hits) this.#touch(block);
+    const hitsInQueue = hits.filter(({ block }) => this.#pool.isFree(block)).length;
+    if (needed + hitsInQueue > this.#pool.free) return undefined;
+    for (const { block } of hits) this.#pool.hold(block);
     const sequence: Sequence = {
       context,
       tokenIds: [...tokenIds],
@@ -137,7 +132,7 @@ export class KvCache implements ReadableKvCache {
   /** Makes room for the first `tokens` tokens. False, and nothing changed, if too few blocks are free. */
   reserve(sequence: Sequence, tokens: number): boolean {
     const needed = Math.ceil(tokens / this.blockSizeTokens) - sequence.blocks.length;
-    if (needed > this.#free.size) return false;
+    if (needed > this.#pool.free) return false;
     for (let i = 0; i < needed; i++) sequence.blocks.push(this.#take());
     return true;
   }
@@ -166,14 +161,7 @@ export class KvCache implements ReadableKvCache {
 
   /** Gives a request's blocks back, tail first, so that the tail is evicted first. Cached content stays until then. */
   free(sequence: Sequence): void {
-    const partial: number[] = [];
-    for (const block of sequence.blocks.splice(0).reverse()) {
-      this.#references[block]!--;
-      if (this.#references[block] !== 0) continue;
-      if (this.#partialFirst && this.#content[block] === undefined) partial.push(block);
-      else this.#free.append(block);
-    }
-    for (const block of partial.reverse()) this.#free.prepend(block);
+    this.#pool.release(sequence.blocks.splice(0), block => this.#content[block] !== undefined);
   }
 
   /** Forgets all content. Refused (false, no event) while a request holds blocks. */
@@ -233,15 +221,9 @@ export class KvCache implements ReadableKvCache {
     return found;
   }
 
-  #touch(block: number): void {
-    if (this.#references[block] === 0) this.#free.remove(block);
-    this.#references[block]!++;
-  }
-
   /** The next free block; evicts its content, if it has any. */
   #take(): number {
-    const block = this.#free.shift()!;
-    this.#references[block] = 1;
+    const block = this.#pool.take();
     const node = this.#content[block];
     if (node === undefined) return block;
     this.#content[block] = undefined;

@@ -1,5 +1,5 @@
+import type { HttpAnswer } from '../http-client.ts';
 import { printable } from '../printable.ts';
-import type { GatewayAnswer } from './client.ts';
 
 /** What one answer tells of who served it, and of what was cached. Undefined is what it does not tell. */
 export interface Observation {
@@ -21,7 +21,7 @@ export interface RouterDecision {
 }
 
 /** @param content the JSON body of the answer */
-export function observationOf(answer: GatewayAnswer, content: unknown, ms: number): Observation {
+export function observationOf(answer: HttpAnswer, content: unknown, ms: number): Observation {
   const usage = memberOf(content, 'usage');
   return {
     ms,
@@ -33,14 +33,14 @@ export function observationOf(answer: GatewayAnswer, content: unknown, ms: numbe
 }
 
 /** `x-target-pod` and `target-pod-ip` have the address, `x-warmroute-pod` and `target-pod` the name. */
-function servedBy({ header }: GatewayAnswer): string | undefined {
+function servedBy({ header }: HttpAnswer): string | undefined {
   const name = header('target-pod') ?? header('x-warmroute-pod');
   const address = header('x-target-pod') ?? header('target-pod-ip');
   const known = [name, address].filter(text => text !== undefined).map(text => printable(text, 80));
   return known.length === 0 ? undefined : known.join(' at ');
 }
 
-function decisionOf({ header }: GatewayAnswer): RouterDecision | undefined {
+function decisionOf({ header }: HttpAnswer): RouterDecision | undefined {
   const reason = header('x-warmroute-reason');
   const matchedBlocks = countOf(Number(header('x-warmroute-matched-blocks')));
   const totalBlocks = countOf(Number(header('x-warmroute-total-blocks')));

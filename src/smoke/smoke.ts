@@ -1,14 +1,14 @@
 /** `warmroute smoke`: asks a gateway from outside whether the second of two prompts with one prefix is served warm. */
 import { randomUUID } from 'node:crypto';
-import { printable } from '../printable.ts';
-import { deadlineAfter, monotonicClock, realSleep, type Sleep } from '../time.ts';
 import {
   AnswerTooLong,
-  createGatewayClient,
-  type GatewayAnswer,
-  type GatewayClient,
+  createHttpClient,
+  type HttpAnswer,
+  type HttpClient,
   type Trust,
-} from './client.ts';
+} from '../http-client.ts';
+import { printable } from '../printable.ts';
+import { deadlineAfter, monotonicClock, realSleep, type Sleep } from '../time.ts';
 import { memberOf, type Observation, observationOf } from './observation.ts';
 import { type Api, PATHS, promptPair } from './prompts.ts';
 import { SmokeFailure } from './smoke-failure.ts';
@@ -46,7 +46,7 @@ export async function smoke(options: SmokeOptions, parts: SmokeParts): Promise<S
   const { api, pauseMs, timeoutMs } = options;
   const base = new URL(options.gateway.pathname.replace(/(\/v1)?\/*$/, '') || '/', options.gateway);
   const headers = { ...options.headers, 'x-warmroute-debug': '1' };
-  const client = createGatewayClient({ base, headers, trust: options.trust });
+  const client = createHttpClient({ base, headers, trust: options.trust });
   const late = new SmokeFailure(`not done within ${timeoutMs / 1_000} s (--timeout)`);
   const deadline = deadlineAfter(timeoutMs, parts.ending, late);
   try {
@@ -70,7 +70,7 @@ export async function smoke(options: SmokeOptions, parts: SmokeParts): Promise<S
   }
 }
 
-async function firstModel(client: GatewayClient, signal: AbortSignal): Promise<string> {
+async function firstModel(client: HttpClient, signal: AbortSignal): Promise<string> {
   const answer = await client.ask('/v1/models', undefined, signal);
   const data = memberOf(contentOf(answer, 'GET /v1/models'), 'data');
   const id = memberOf(Array.isArray(data) ? data[0] : undefined, 'id');
@@ -79,7 +79,7 @@ async function firstModel(client: GatewayClient, signal: AbortSignal): Promise<s
 }
 
 async function observe(
-  client: GatewayClient,
+  client: HttpClient,
   api: Api,
   body: object,
   signal: AbortSignal,
@@ -103,7 +103,7 @@ const ADVICE: Readonly<Record<number, string>> = {
 };
 
 /** The JSON of an answer with 200; throws SmokeFailure for any other. */
-function contentOf({ status, header, text }: GatewayAnswer, what: string): unknown {
+function contentOf({ status, header, text }: HttpAnswer, what: string): unknown {
   const type = header('content-type') ?? 'no content type';
   let content: unknown;
   try {

@@ -66,9 +66,13 @@ describe('docs/operations.md', () => {
 
   it('says truly that a read-only disk is no failure: the program writes no file', () => {
     const reading =
-      /^(type )?(readFile|readFileSync|open|stat|watch|access|constants|FileHandle|FSWatcher|Stats)$/;
-    // Standard output is written by its number.
-    const allowed = { 'ops/log/log-output.ts': /^(write|writeSync|fstatSync)$/ } as Record<string, RegExp>;
+      /^(type )?(readFile|readFileSync|open|stat|watch|access|constants|createReadStream|FileHandle|FSWatcher|Stats)$/;
+    const allowed = {
+      // Standard output is written by its number.
+      'ops/log/log-output.ts': /^(write|writeSync|fstatSync)$/,
+      // `warmroute simulate --out`, which serves nobody.
+      'simulation/report/output.ts': /^(mkdir|writeFile)$/,
+    } as Record<string, RegExp>;
     const src = fileURLToPath(new URL('src/', ROOT));
     for (const file of globSync('**/*.ts', { cwd: src })) {
       const source = read(`src/${file}`);

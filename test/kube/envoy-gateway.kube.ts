@@ -2,8 +2,11 @@
 import { readFile } from 'node:fs/promises';
 import { assert } from 'chai';
 import { parse } from 'yaml';
+import { examineEnvoy } from '../../src/doctor/envoy/examine-envoy.ts';
+import { countsOf } from '../../src/doctor/report.ts';
 import { DESTINATION_ENDPOINT, TARGET_POD } from '../../src/extproc/headers.ts';
 import { SETTINGS } from '../../src/settings/settings.ts';
+import { aConfig } from '../support/builders.ts';
 import { envoyFile, envoyForTests } from '../support/envoy.ts';
 import { MODEL, startEngineFleet, withFleet } from '../support/fleet.ts';
 import { type ChartValues, type Helm, helmForTests, run } from '../support/kube/helm.ts';
@@ -151,6 +154,13 @@ describe('Envoy Gateway translates', function () {
         theResource(PROTOCOL_OPTIONS, cluster).commonHttpProtocolOptions.idleTimeout,
         theResource(PROTOCOL_OPTIONS, wanted).common_http_protocol_options.idle_timeout,
       );
+    });
+
+    it('in which the doctor finds nothing wrong', async () => {
+      const dump = { kind: 'dump', name: 'envoy-gateway', content: JSON.stringify(xds) } as const;
+      const sections = await examineEnvoy(dump, aConfig({}), new AbortController().signal);
+      assert.isAbove(countsOf(sections).ok, 10);
+      assert.include(countsOf(sections), { warn: 0, fail: 0 });
     });
 
     it('of the bootstrap: streams are ended by half-close', () => {

@@ -7,7 +7,13 @@ const LOWEST = 12_000;
 /** Linux gives these to whoever asks for port 0, and to outgoing connections; see ip(7), ip_local_port_range. */
 const FIRST_EPHEMERAL = firstEphemeral();
 
-let next = LOWEST + Math.floor(Math.random() * (FIRST_EPHEMERAL - LOWEST));
+/** Tests that run at the same time in other processes take theirs elsewhere. */
+const LANE = Number(process.env.TEST_LANE ?? 0);
+const LANES = 4;
+const WIDTH = Math.floor((FIRST_EPHEMERAL - LOWEST) / LANES);
+const FIRST = LOWEST + LANE * WIDTH;
+
+let next = FIRST + Math.floor(Math.random() * WIDTH);
 
 /**
  * A port that nothing listens on, and that the system gives to nobody: what asks for port 0 in the meantime, the program's
@@ -16,7 +22,7 @@ let next = LOWEST + Math.floor(Math.random() * (FIRST_EPHEMERAL - LOWEST));
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = next++;
-    if (next >= FIRST_EPHEMERAL) next = LOWEST;
+    if (next >= FIRST + WIDTH) next = FIRST;
     if (await isFree(port)) return port;
   }
 }

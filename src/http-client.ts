@@ -1,43 +1,46 @@
-/** HTTP to a gateway, as one of its clients. The only place of the smoke check that knows undici. */
+/** HTTP to one server, as a command asks it: each answer whole, and within bounds of time and bytes. */
 import { Agent } from 'undici';
-import { readBody } from '../bounded-body.ts';
+import { readBody } from './bounded-body.ts';
 
-/** How the gateway's certificate is checked. `any`: not at all. */
+/** How the server's certificate is checked. `any`: not at all. */
 export type Trust =
   | { readonly kind: 'system' }
   | { readonly kind: 'ca'; readonly pem: string }
   | { readonly kind: 'any' };
 
-export interface GatewayAnswer {
+export interface HttpAnswer {
   readonly status: number;
   readonly header: (name: string) => string | undefined;
   readonly text: string;
 }
 
-export interface GatewayClient {
+export interface HttpClient {
   /**
    * @param body sent as JSON by POST; undefined: GET
    * @throws the system's error, the reason of `signal`, or AnswerTooLong
    */
-  ask(path: string, body: object | undefined, signal: AbortSignal): Promise<GatewayAnswer>;
+  ask(path: string, body: object | undefined, signal: AbortSignal): Promise<HttpAnswer>;
   close(): Promise<void>;
 }
 
-export interface GatewayClientOptions {
+export interface HttpClientOptions {
   /** With or without a path, to which paths are appended. */
   readonly base: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly trust: Trust;
+  /** A longer answer is an error. Default: a megabyte. */
+  readonly maxAnswerBytes?: number;
 }
 
-/** Answers to what is asked here have a few kilobytes. */
-const MAX_ANSWER_BYTES = 1 << 20;
+const DEFAULT_MAX_ANSWER_BYTES = 1 << 20;
 
 export class AnswerTooLong extends Error {
   override readonly name = 'AnswerTooLong';
 }
 
-export function createGatewayClient({ base, headers, trust }: GatewayClientOptions): GatewayClient {
+export function createHttpClient(options: HttpClientOptions): HttpClient {
+  const { base, headers, trust, maxAnswerBytes = DEFAULT_MAX_ANSWER_BYTES } = options;
+  const tooLong = () => new AnswerTooLong(`the answer is longer than ${maxAnswerBytes} bytes`);
   const agent = new Agent({
     // The caller's signal bounds the whole call.
     headersTimeout: 0,
@@ -65,13 +68,9 @@ export function createGatewayClient({ base, headers, trust }: GatewayClientOptio
       return {
         status: response.statusCode,
         header: name => response.headers[name]?.toString(),
-        text: await readBody(response.body, MAX_ANSWER_BYTES, tooLong),
+        text: await readBody(response.body, maxAnswerBytes, tooLong),
       };
     },
     close: () => agent.destroy(),
   };
-}
-
-function tooLong(): AnswerTooLong {
-  return new AnswerTooLong(`the answer is longer than ${MAX_ANSWER_BYTES} bytes`);
 }

@@ -1,0 +1,116 @@
+/**
+ * The rules of other routers beside ours, on a trace and on generated workloads, in virtual time: rows are workloads, caches and loads; columns
+ * are rules. Each cell has the mean and the 99th percentile of the time to first token, and the share of prompt tokens from the cache.
+ *
+ *   npm run bench:policies -- [--trace FILE] [--workloads agents,tenants,rag,bursts] [--capacity 512000,2000000] [--loads 1,2]
+ *     [--rules a,b] [--speeds 1,1,0.5] [--seeds 1,2] [--pods 8] [--minutes 5] [--warm-up MINUTES] [--jobs 1] [--json FILE]
+ */
+import { writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Worker } from 'node:worker_threads';
+import type { PolicyResult } from '../src/simulation/report/results.ts';
+import type { OneRun } from './policies/one-run.ts';
+import { RULES } from './policies/rules.ts';
+import type { Played } from './policies/workloads.ts';
+
+const { values } = parseArgs({
+  options: {
+    trace: { type: 'string' },
+    workloads: { type: 'string', default: 'agents,tenants,rag,bursts' },
+    rules: { type: 'string', default: RULES.map(({ name }) => name).join(',') },
+    capacity: { type: 'string', default: '512000,2000000' },
+    speeds: { type: 'string', default: '1' },
+    loads: { type: 'string' },
+    seeds: { type: 'string', default: '1' },
+    pods: { type: 'string', default: '8' },
+    minutes: { type: 'string', default: '5' },
+    'warm-up': { type: 'string', default: '0' },
+    jobs: { type: 'string', default: '1' },
+    json: { type: 'string' },
+  },
+});
+
+/** Times the workload's own rate: with `min-ttft` prompts take some 30, 60 and 80 to 90 % of the pods' time, or decoding is what they are busy with. */
+const LOADS: Readonly<Record<string, readonly number[]>> = {
+  agents: [3, 6, 9],
+  tenants: [4, 8, 12],
+  rag: [0.8, 1.5, 2.1],
+  bursts: [3, 6, 9],
+};
+const LOADS_OF_FILES = [1, 2, 2.5];
+
+const played: readonly Played[] = [
+  ...(values.trace === undefined ? [] : [{ kind: 'file', path: values.trace } as const]),
+  ...listed(values.workloads).map(
+    name => ({ kind: 'generated', name, minutes: Number(values.minutes) }) as const,
+  ),
+];
+const rules = listed(values.rules);
+const seeds = listed(values.seeds).map(Number);
+const rows = played.flatMap(each =>
+  listed(values.capacity).flatMap(capacity =>
+    loadsOf(each).map(load => ({ played: each, capacityTokens: [Number(capacity)], load })),
+  ),
+);
+
+console.log(`| workload | cache | load | ${rules.join(' | ')} |`);
+console.log(`| --- | ---: | ---: | ${rules.map(() => '---').join(' | ')} |`);
+const all: (OneRun & { readonly result: PolicyResult })[] = [];
+for (const row of rows) {
+  const runs = rules.flatMap(rule =>
+    seeds.map(seed => ({
+      ...{ ...row, rule, seed, pods: Number(values.pods) },
+      speeds: listed(values.speeds).map(Number),
+      warmUpMs: 60_000 * Number(values['warm-up']),
+    })),
+  );
+  const results = await inThreads(runs, Number(values.jobs));
+  all.push(...results);
+  const cells = rules.map(rule =>
+    cellOf(results.filter(each => each.rule === rule).map(({ result }) => result)),
+  );
+  const tokens = `${row.capacityTokens[0]! / 1_000}k`;
+  console.log(`| ${nameOf(row.played)} | ${tokens} | ${row.load} | ${cells.join(' | ')} |`);
+}
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(all, null, 1)}\n`);
+
+/** Means over the seeds: seconds, seconds, per cent. */
+function cellOf(results: readonly PolicyResult[]): string {
+  const mean = (value: (result: PolicyResult) => number) =>
+    results.reduce((sum, result) => sum + value(result), 0) / results.length;
+  const firstToken = mean(({ firstTokenMs }) => firstTokenMs.mean) / 1_000;
+  const slowest = mean(({ firstTokenMs }) => firstTokenMs.p99) / 1_000;
+  return `${firstToken.toFixed(2)} / ${slowest.toFixed(2)} / ${(100 * mean(({ hitRate }) => hitRate)).toFixed(1)} %`;
+}
+
+async function inThreads(runs: readonly OneRun[], jobs: number) {
+  const results: (OneRun & { readonly result: PolicyResult })[] = [];
+  const next = runs.entries();
+  const work = async () => {
+    for (const [place, run] of next) results[place] = { ...run, result: await inThread(run) };
+  };
+  await Promise.all(Array.from({ length: jobs }, work));
+  return results;
+}
+
+function inThread(run: OneRun): Promise<PolicyResult> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL('policies/one-run.ts', import.meta.url), { workerData: run });
+    worker.once('message', resolve);
+    worker.once('error', reject);
+  });
+}
+
+function loadsOf(each: Played): readonly number[] {
+  if (values.loads !== undefined) return listed(values.loads).map(Number);
+  return each.kind === 'file' ? LOADS_OF_FILES : LOADS[each.name]!;
+}
+
+function nameOf(each: Played): string {
+  return each.kind === 'file' ? basename(each.path, '.jsonl') : each.name;
+}
+
+function listed(text: string): string[] {
+  return text.split(',').filter(each => each !== '');
+}

@@ -1,0 +1,41 @@
+import { escaped } from './markup.ts';
+import type { Results, Setup } from './results.ts';
+import { rowsOf } from './table.ts';
+
+const STYLE = `:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:80rem;margin:2rem auto;padding:0 1rem}
+.wide{overflow-x:auto}table{border-collapse:collapse}th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #8884;white-space:nowrap}
+th:first-child,td:first-child{text-align:left}svg{max-width:100%;height:auto;color:inherit}dt{font-weight:600}`;
+
+/** One page with all there is, which loads nothing. */
+export function pageOf(results: Results, plots: readonly string[]): string {
+  const [titles, ...rows] = rowsOf(results);
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>Warmroute simulation</title>
+<style>${STYLE}</style>
+<h1>Warmroute simulation</h1>
+<dl>${Object.entries(described(results.setup))
+    .map(([name, value]) => `<dt>${name}</dt><dd>${escaped(value)}</dd>`)
+    .join('')}</dl>
+<div class="wide"><table>
+<tr>${titles!.map(title => `<th>${escaped(title)}</th>`).join('')}</tr>
+${rows.map(row => `<tr>${row.map(cell => `<td>${escaped(cell)}</td>`).join('')}</tr>`).join('\n')}
+</table></div>
+${plots.join('\n')}
+</html>
+`;
+}
+
+/** In words, with units. */
+export function described(setup: Setup): Readonly<Record<string, string>> {
+  const { cost } = setup;
+  return {
+    traces: `${setup.traces.join(', ')}, at ${setup.load} times their rate`,
+    pods: `${setup.pods}, with ${setup.capacityTokens.join(', ')} tokens of KV cache in blocks of ${setup.blockSizeTokens}, speed ${setup.speeds.join(', ')}`,
+    step: `${cost.stepMs} ms + ${cost.prefillTokenMs} ms a prompt token + ${cost.decodeSequenceMs} ms a decoding sequence; at most ${setup.maxBatchedTokens} tokens and ${setup.maxSequences} sequences`,
+    events: `in the index ${setup.eventDelayMs} ms after their step; a routed prompt counts as held for ${setup.expectedBlocksTtlMs} ms; metrics every ${setup.metricsIntervalMs} ms`,
+  };
+}
