@@ -54,15 +54,18 @@ function idOf(hash) {
 
 /** @param {string} id @returns {Promise<{ title: string, content: Node[] }>} */
 async function lookUp(id) {
-  const response = await fetch(`debug/decisions/${encodeURIComponent(id)}`).catch(() => undefined);
+  // Not as a part of the path: `..` would be none.
+  const query = new URLSearchParams({ id, limit: '1' });
+  const response = await fetch(`debug/decisions?${query}`).catch(() => undefined);
   if (response?.ok) {
-    const record = /** @type {DecisionRecord} */ (await response.json());
-    return { title: titleOf(record), content: pictureOf(record) };
+    const { decisions } = /** @type {{ decisions: DecisionRecord[] }} */ (await response.json());
+    const [record] = decisions;
+    if (record !== undefined) return { title: titleOf(record), content: pictureOf(record) };
   }
   const why =
     response === undefined
       ? 'The router does not answer.'
-      : response.status === 404
+      : response.ok
         ? 'It is not among the decisions that this router remembers: another replica may have made it, or it is too long ago.'
         : `The router answered ${response.status}.`;
   return { title: `Request ${id}`, content: [element('p', {}, why)] };

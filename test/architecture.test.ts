@@ -57,6 +57,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'tls/server-identity',
     'kubernetes/kubernetes',
     'explain',
+    'slots',
   ],
   simulator: ['domain'],
   explain: ['domain', 'routing/route', 'prompt/paths', 'printable', 'bounded-body'],

@@ -276,6 +276,18 @@ describe('decisions, for operators', function () {
           /^headers\.a/,
         ],
         ['too many values', '', `[${'[],'.repeat(200_000)}[]]`, /too many values/],
+        [
+          'too much for an envelope',
+          '',
+          { path: '/x', body: 'x'.repeat(1 << 20) },
+          /more than 1048576 bytes/,
+        ],
+        [
+          'a body that cannot be written again',
+          '',
+          `{"path":"/x","body":${'['.repeat(50_000)}${']'.repeat(50_000)}}`,
+          /nested too deeply/,
+        ],
       ] as const;
       await start();
       for (const [what, query, body, error] of cases) {

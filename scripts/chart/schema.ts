@@ -15,6 +15,7 @@ export interface Schema {
   readonly patternProperties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
   readonly additionalProperties?: boolean | Schema;
+  readonly propertyNames?: { readonly not: { readonly enum: readonly string[] } };
 }
 
 /** No other properties than these: a misspelt one is a mistake. */
@@ -34,8 +35,17 @@ export const wholeNumber = (minimum: number, maximum: number): Schema => ({
 });
 export const port = wholeNumber(1, 65535);
 export const list = (items: Schema): Schema => ({ type: 'array', items });
-/** Labels and annotations. */
+/** Annotations. */
 export const texts: Schema = { type: 'object', additionalProperties: { type: 'string' } };
+/** The chart's own, by which its objects are found. */
+const OWN_LABELS = ['name', 'instance', 'version'].map(each => `app.kubernetes.io/${each}`);
+/** Labels beside the chart's own, which would stand there twice. */
+export const labels: Schema = { ...texts, propertyNames: { not: { enum: OWN_LABELS } } };
+/** Labels as Prometheus has them. */
+export const metricLabels: Schema = {
+  ...{ type: 'object', additionalProperties: false },
+  patternProperties: { '^[a-zA-Z_][a-zA-Z0-9_]*$': { type: 'string' } },
+};
 /** A part of a Kubernetes object, which the API server checks. */
 export const kubernetes: Schema = { type: 'object' };
 export const kubernetesList = list(kubernetes);

@@ -21,18 +21,15 @@ const MAX_ANSWER_BYTES = 16 << 20;
 const PATIENCE_MS = 30_000;
 
 /** The decision that the request would meet. @throws ExplainFailure */
-export function askDryRun(
+export async function askDryRun(
   admin: URL,
   { path, headers, body }: DryRunRequest,
   ending: AbortSignal,
 ): Promise<DecisionRecord> {
   const url = pageOf(admin, '/debug/route');
   if (path !== undefined) url.searchParams.set('path', path);
-  return ask(
-    url,
-    { method: 'POST', headers: { ...headers, 'content-type': 'application/json' }, body },
-    ending,
-  );
+  const sent = { ...headers, 'content-type': 'application/json' };
+  return recordIn(await ask(url, { method: 'POST', headers: sent, body }, ending), admin);
 }
 
 /** The newest decision for a request with this id. @throws ExplainFailure */
@@ -41,12 +38,27 @@ export async function askDecision(admin: URL, id: string, ending: AbortSignal): 
   const url = pageOf(admin, '/debug/decisions');
   url.searchParams.set('id', id);
   url.searchParams.set('limit', '1');
-  const { decisions } = await ask<{ readonly decisions: readonly DecisionRecord[] }>(url, {}, ending);
-  if (decisions?.[0] === undefined)
+  const { decisions } = await ask(url, {}, ending);
+  if (!Array.isArray(decisions)) throw new ExplainFailure(noDecision(admin));
+  if (decisions.length === 0)
     throw new ExplainFailure(
       `${admin.origin} knows no decision for the request ${printable(id, 80)}. ${WHY_UNKNOWN}`,
     );
-  return decisions[0];
+  return recordIn(decisions[0], admin);
+}
+
+/** Something else may listen there, and answer 200 to anything. */
+function recordIn(value: unknown, admin: URL): DecisionRecord {
+  const record = Object(value) as Partial<Record<keyof DecisionRecord, unknown>>;
+  const isRecord =
+    [record.id, record.at, record.path, record.outcome].every(each => typeof each === 'string') &&
+    [record.candidates, record.policy, record.stages].every(Array.isArray);
+  if (!isRecord) throw new ExplainFailure(noDecision(admin));
+  return value as DecisionRecord;
+}
+
+function noDecision({ origin }: URL): string {
+  return `${origin} answers, but not with decisions: it is no admin port of Warmroute, or one of another version`;
 }
 
 const WHY_UNKNOWN =
@@ -58,7 +70,7 @@ function pageOf(admin: URL, path: string): URL {
   return url;
 }
 
-async function ask<T>(url: URL, sent: Partial<Dispatcher.RequestOptions>, ending: AbortSignal): Promise<T> {
+async function ask(url: URL, sent: Partial<Dispatcher.RequestOptions>, ending: AbortSignal): Promise<Json> {
   const agent = new Agent();
   let status: number;
   let text: string;
@@ -79,11 +91,11 @@ async function ask<T>(url: URL, sent: Partial<Dispatcher.RequestOptions>, ending
     await agent.destroy();
   }
   const answer = jsonIn(text);
-  if (status === 200 && answer !== undefined) return answer as T;
+  if (status === 200 && answer !== undefined) return answer;
   throw new ExplainFailure(refusal(url, status, answer));
 }
 
-function refusal({ origin }: URL, status: number, answer: { readonly error?: unknown } | undefined): string {
+function refusal({ origin }: URL, status: number, answer: Json | undefined): string {
   const why = typeof answer?.error === 'string' ? printable(answer.error, 1_000) : '';
   if (status === 403)
     return `${origin} refuses to tell: ${why || 'it says 403'}. Run this on the router’s own host or pod, or set WARMROUTE_ADMIN_DEBUG=true there`;
@@ -92,10 +104,12 @@ function refusal({ origin }: URL, status: number, answer: { readonly error?: unk
   return `${origin} answers ${status}: ${why}`;
 }
 
-function jsonIn(text: string): { readonly error?: unknown } | undefined {
+type Json = Readonly<Record<string, unknown>>;
+
+function jsonIn(text: string): Json | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? value : undefined;
+    return typeof value === 'object' && value !== null ? (value as Json) : undefined;
   } catch {
     return undefined;
   }

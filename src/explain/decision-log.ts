@@ -79,18 +79,22 @@ export class DecisionLog implements DecisionRecorder {
     this.#at(number).served = served;
   }
 
-  /** Newest first, as far as `limit`. */
-  recent({ id, model, pod, reason }: DecisionFilter, limit: number): DecisionRecord[] {
-    const records: DecisionRecord[] = [];
-    for (let number = this.#next - 1; number >= this.#oldest && records.length < limit; number--) {
+  /** Those of this moment, newest first, as far as `limit`; each is put into words when it is taken. */
+  recent({ id, model, pod, reason }: DecisionFilter, limit: number): Iterable<DecisionRecord> {
+    const found: KeptDecision[] = [];
+    for (let number = this.#next - 1; number >= this.#oldest && found.length < limit; number--) {
       const decision = this.#at(number);
       if (id !== undefined && decision.id !== id) continue;
       if (model !== undefined && decision.model !== model) continue;
       if (pod !== undefined && !namesPod(decision, pod)) continue;
       if (reason !== undefined && !hasReason(decision, reason)) continue;
-      records.push(this.#tell(decision));
+      found.push(decision);
     }
-    return records;
+    return this.#told(found);
+  }
+
+  *#told(decisions: readonly KeptDecision[]): Generator<DecisionRecord> {
+    for (const decision of decisions) yield this.#tell(decision);
   }
 
   #at(number: number): KeptDecision {

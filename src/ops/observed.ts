@@ -144,7 +144,7 @@ export function createObserver(parts: ObserverParts) {
       // What the decision was made of is not needed for as long as the answer lasts.
       course: undefined,
       answered(answer, encoding) {
-        status = String(answer.status);
+        status = statusLabel(answer.status);
         const server = outcome.answered(answer, encoding);
         decisions.served(kept, {
           status: answer.status || 0,
@@ -320,6 +320,11 @@ export function createObserver(parts: ObserverParts) {
         });
     },
   };
+}
+
+/** One of five hundred, whatever has answered. */
+function statusLabel(status: number): string {
+  return Number.isInteger(status) && status >= 100 && status < 600 ? String(status) : 'unseen';
 }
 
 function outcomeOf(decision: Decision): Decision['kind'] | 'cancelled' {

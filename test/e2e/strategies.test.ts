@@ -85,13 +85,14 @@ describe('AIBrix’s strategies, through a real Envoy', function () {
     const environment = { WARMROUTE_METRICS_INTERVAL_MS: '20', ROUTING_ALGORITHM: 'least-kv-cache' };
     await withFleet(startEngineFleet({ environment, engineOptions: SLOW_ANSWERS }), async fleet => {
       const leaving = new AbortController();
-      // Generations that hold their blocks, and that this router did not send: only the engines know of them.
+      // Generations that hold their blocks, and that this router did not send: only the engines know of them. Each holds more than a turn
+      // does while it is computed, which the engines' metrics may show as well.
       const held = [0, 2].map(i =>
         fetch(`${fleet.engines[i]!.url}/v1/completions`, {
           method: 'POST',
           signal: leaving.signal,
           headers: { 'content-type': 'application/json' },
-          body: JSON.stringify({ model: MODEL, prompt: PREFIX, max_tokens: 50, ignore_eos: true }),
+          body: JSON.stringify({ model: MODEL, prompt: PREFIX.repeat(3), max_tokens: 50, ignore_eos: true }),
         }).catch(() => {}),
       );
       await eventually('two engines hold blocks', () =>

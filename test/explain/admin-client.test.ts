@@ -6,6 +6,11 @@ import { freePort } from '../support/free-port.ts';
 
 const NEVER = new AbortController().signal;
 
+const aRecord = (id: string) => ({
+  ...{ id, at: '2026-11-27T00:00:00.000Z', path: '/v1/completions', outcome: 'undecided' },
+  ...{ candidates: [], policy: [], stages: [] },
+});
+
 describe('asking the admin port about decisions', () => {
   let port: FakeGateway;
   let answer: (response: ServerResponse) => void;
@@ -33,10 +38,10 @@ describe('asking the admin port about decisions', () => {
   }
 
   it('sends the request as it is', async () => {
-    answering(200, { id: 'r' });
+    answering(200, aRecord('r'));
     const headers = { 'routing-strategy': 'random' };
     const request = { path: '/v1/x?y=z', headers, body: Buffer.from('{}') };
-    assert.deepEqual((await askDryRun(admin, request, NEVER)) as unknown, { id: 'r' });
+    assert.deepEqual((await askDryRun(admin, request, NEVER)) as unknown, aRecord('r'));
     await askDryRun(new URL('/prefix/', admin), { ...request, path: undefined }, NEVER);
     const [first, second] = port.asked;
     assert.deepInclude(first, { method: 'POST', path: '/debug/route?path=%2Fv1%2Fx%3Fy%3Dz', body: '{}' });
@@ -45,8 +50,8 @@ describe('asking the admin port about decisions', () => {
   });
 
   it('asks for an id whatever it is', async () => {
-    answering(200, { decisions: [{ id: '../a&b' }] });
-    assert.deepEqual((await askDecision(admin, '../a&b', NEVER)) as unknown, { id: '../a&b' });
+    answering(200, { decisions: [aRecord('../a&b')] });
+    assert.deepEqual((await askDecision(admin, '../a&b', NEVER)) as unknown, aRecord('../a&b'));
     assert.equal(port.asked[0]?.path, '/debug/decisions?id=..%2Fa%26b&limit=1');
   });
 
@@ -56,7 +61,6 @@ describe('asking the admin port about decisions', () => {
       await failure(askDecision(admin, 'r-1', NEVER)),
       /knows no decision for the request r-1\. It keeps/,
     );
-    answering(200, {});
     assert.match(await failure(askDecision(admin, '\u001b[2J', NEVER)), /for the request {2}\[2J\./);
   });
 
@@ -79,6 +83,21 @@ describe('asking the admin port about decisions', () => {
       assert.match(await failure(askDecision(admin, 'r', NEVER)), message);
     });
   }
+
+  it('takes nothing for a decision that is none', async () => {
+    for (const content of [
+      {},
+      [],
+      { decisions: 'all' },
+      { decisions: ['x'] },
+      { decisions: [{ id: 'r', outcome: 'routed' }] },
+    ]) {
+      answering(200, content);
+      const request = { path: '/v1/x', headers: {}, body: Buffer.from('{}') };
+      for (const asking of [askDecision(admin, 'r', NEVER), askDryRun(admin, request, NEVER)])
+        assert.match(await failure(asking), /answers, but not with decisions: it is no admin port/);
+    }
+  });
 
   it('says that nobody listens, or that the answer is too long', async () => {
     const nobody = new URL(`http://127.0.0.1:${await freePort()}`);

@@ -27,7 +27,7 @@ function aKept(id: string, given: Partial<KeptDecision> = {}): KeptDecision {
   };
 }
 
-const ids = (records: readonly DecisionRecord[]) => records.map(({ id }) => id);
+const ids = (records: Iterable<DecisionRecord>) => Array.from(records, ({ id }) => id);
 
 describe('the log of decisions', () => {
   it('keeps the last ones, newest first', () => {
@@ -76,7 +76,7 @@ describe('the log of decisions', () => {
     const [a, b] = [log.add(aKept('a')), log.add(aKept('b'))];
     log.add(aKept('c'));
     for (const number of [a, b]) log.served(number, { status: 200, pod: 'engine-9', answeredMs: 12 });
-    const [c, told] = log.recent(NOTHING, 10);
+    const [c, told] = [...log.recent(NOTHING, 10)];
     assert.notProperty(c, 'served');
     assert.deepEqual(told?.served, { status: 200, pod: 'engine-9', answeredMs: 12 });
     assert.deepEqual(ids(log.recent({ ...NOTHING, pod: 'engine-9' }, 10)), ['b']);

@@ -44,6 +44,16 @@ const MISWRITTEN: readonly Refused[] = [
   ['a port out of bounds', { service: { grpcPort: 70000 } }, /'\/service\/grpcPort'.*65,?535/],
   ['a label that is no text', { podLabels: { a: 1 } }, /'\/podLabels\/a'.*want string/],
   [
+    'a label that is the chart’s own',
+    { prometheusRule: { labels: { 'app.kubernetes.io/name': 'x' } } },
+    /invalid propertyName 'app.kubernetes.io\/name'/,
+  ],
+  [
+    'a label that Prometheus does not take',
+    { prometheusRule: { alertLabels: { 'my-label': 'x' } } },
+    /'\/prometheusRule\/alertLabels'.*'my-label' not allowed/,
+  ],
+  [
     'an alert that there is not',
     { prometheusRule: { disabled: ['WarmrouteMissing'] } },
     /'\/prometheusRule\/disabled\/0'.*one of/,

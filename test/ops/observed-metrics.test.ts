@@ -54,6 +54,20 @@ describe('observed decisions', () => {
       );
     });
 
+    it('count how they ended by the statuses that there are, whatever answers', async () => {
+      const route = observed.observer.route(deciding(aDecision()));
+      for (const status of [200, 599, 600, 99, 200.5, -1, 1e300, Number.NaN]) {
+        const outcome = await route(aRequest(), never);
+        outcome.answered({ status, servedBy: undefined });
+        outcome.release();
+      }
+      assert.sameMembers(samplesOf('warmroute_ended_requests_total', await observed.telemetry.scrape()), [
+        'warmroute_ended_requests_total{model="demo",status="200"} 1',
+        'warmroute_ended_requests_total{model="demo",status="599"} 1',
+        'warmroute_ended_requests_total{model="demo",status="unseen"} 6',
+      ]);
+    });
+
     it('count the matched blocks by where they are', async () => {
       const offGpu = { cpu: 2, storage: 1 };
       const metric = await metricsAfter(aDecision({ matchedBlocks: 7, totalBlocks: 8, offGpu }));

@@ -1,6 +1,6 @@
-import type { IncomingMessage } from 'node:http';
 import { type AdmissionRules, refusalOf } from './admission.ts';
 import { type DoorExchange, HttpDoor } from './http-door.ts';
+import { BodyRoom, readBody } from './request-body.ts';
 import { type AdminExchange, type AdminRoute, sendJson } from './route.ts';
 
 export interface AdminOptions extends AdmissionRules {
@@ -13,6 +13,8 @@ export interface AdminOptions extends AdmissionRules {
   readonly stopGraceMs?: number;
   /** How long a client may take to send a request, or to take an answer. Default 10,000: Prometheus's own. */
   readonly patienceMs?: number;
+  /** Memory of the bodies of all requests that are not answered yet. Default 32 MiB: four of the longest. */
+  readonly maxKeptBytes?: number;
 }
 
 export interface Admin {
@@ -24,6 +26,7 @@ export interface Admin {
 
 /** Of requests whose body nobody wants. */
 const MAX_UNREAD_BYTES = 64 << 10;
+const MAX_KEPT_BYTES = 32 << 20;
 const PATIENCE_MS = 10_000;
 const LIMITS = {
   /** Of all clients: Prometheus, probes and a few operators need a dozen. */
@@ -40,6 +43,7 @@ const LIMITS = {
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const { routes, stopGraceMs = 1000 } = options;
+  const room = new BodyRoom(options.maxKeptBytes ?? MAX_KEPT_BYTES);
   const exact = Map.groupBy(routes, ({ path }) => path);
   const prefixes = routes.filter(({ path }) => path.endsWith('/*'));
 
@@ -60,7 +64,9 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
     const refusal = refusalOf({ from, method, headers }, here[0]?.audience ?? 'operator', options);
     const rest = route === undefined ? '' : restOf(path, route);
     const limitBytes = refusal === undefined && route?.method === 'POST' ? route.maxBodyBytes : undefined;
-    const body = read(request, limitBytes ?? MAX_UNREAD_BYTES, limitBytes === undefined ? 'drop' : 'keep');
+    const lease = limitBytes === undefined ? undefined : room.lease();
+    response.once('close', () => lease?.end());
+    const body = readBody(request, limitBytes ?? MAX_UNREAD_BYTES, lease);
 
     if (Number(headers['content-length'] ?? 0) > (limitBytes ?? MAX_UNREAD_BYTES)) {
       response.setHeader('connection', 'close');
@@ -85,7 +91,11 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
       return sendJson(response, 415, { error: 'the content-type must be application/json' });
     }
     const received = await body;
-    if (received !== undefined) return route.answer(exchange, received);
+    if (received === 'no_room') {
+      response.setHeader('connection', 'close');
+      return sendJson(response, 503, { error: 'others have sent all that is taken at a time: ask again' });
+    }
+    if (received !== 'gone') return route.answer(exchange, received);
   }
 
   async function answerSafely(exchange: DoorExchange): Promise<void> {
@@ -102,25 +112,6 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const door = new HttpDoor(answerSafely, { ...LIMITS, patienceMs: options.patienceMs ?? PATIENCE_MS });
   const { address, port } = await door.listen(options.port, options.host.replace(/^\[(.*)\]$/, '$1'));
   return { address, port, stop: () => door.stop(stopGraceMs) };
-}
-
-/** The body, where it is kept; undefined when the client has gone. A longer one ends the connection. */
-async function read(
-  request: IncomingMessage,
-  maxBytes: number,
-  what: 'keep' | 'drop',
-): Promise<Buffer | undefined> {
-  const { promise, resolve } = Promise.withResolvers<Buffer | undefined>();
-  const parts: Buffer[] = [];
-  let receivedBytes = 0;
-  request.on('data', (part: Buffer) => {
-    receivedBytes += part.length;
-    if (receivedBytes > maxBytes) request.destroy();
-    else if (what === 'keep') parts.push(part);
-  });
-  request.once('end', () => resolve(Buffer.concat(parts)));
-  request.once('close', () => resolve(undefined));
-  return promise;
 }
 
 function prefixOf({ path }: AdminRoute): string {

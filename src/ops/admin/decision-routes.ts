@@ -1,13 +1,16 @@
 /** The pages of the admin port that show decisions. */
+import type { ServerResponse } from 'node:http';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { DecisionFilter } from '../../explain/decision-log.ts';
 import type { DecisionRecord } from '../../explain/record.ts';
 import type { DryRequest } from '../../extproc/dry-exchange.ts';
+import { Slots } from '../../slots.ts';
 import { readDryRequest } from './dry-run-request.ts';
-import { type AdminRoute, sendJson } from './route.ts';
+import { type AdminRoute, send, sendJson } from './route.ts';
 
 export interface DecisionPages {
   /** Those that were made, newest first. */
-  readonly recent: (filter: DecisionFilter, limit: number) => readonly DecisionRecord[];
+  readonly recent: (filter: DecisionFilter, limit: number) => Iterable<DecisionRecord>;
   /** The decision that a request would meet. Never rejects. */
   readonly dryRun: (request: DryRequest, signal: AbortSignal) => Promise<DecisionRecord>;
   /** How bodies come where a dry run does not say so. */
@@ -15,8 +18,10 @@ export interface DecisionPages {
 }
 
 const LIMIT = 50;
-/** Each has some kilobytes, and all are written in one turn of the event loop. */
+/** Each has some kilobytes. */
 const MAX_LIMIT = 500;
+/** Two milliseconds, where each has eighteen candidates. */
+const WRITTEN_PER_TURN = 20;
 
 /** Of a request that is asked about; the longest prompts have some megabytes. */
 const MAX_BODY_BYTES = 8 << 20;
@@ -26,6 +31,7 @@ const MAX_BODY_BYTES = 8 << 20;
  * prompts are clients' texts: whoever shows them escapes them.
  */
 export function decisionRoutes({ recent, dryRun, defaultMode }: DecisionPages): readonly AdminRoute[] {
+  const lists = new Slots(1);
   return [
     {
       method: 'POST',
@@ -36,22 +42,21 @@ export function decisionRoutes({ recent, dryRun, defaultMode }: DecisionPages): 
         const path = query.get('path') ?? undefined;
         const read = readDryRequest({ headers: request.headers, path, body, defaultMode });
         if (read.kind === 'invalid') return sendJson(response, 400, { error: read.why });
-        const gone = new AbortController();
-        response.once('close', () => gone.abort());
-        sendJson(response, 200, await dryRun(read.request, gone.signal));
+        sendJson(response, 200, await dryRun(read.request, goneFrom(response)));
       },
     },
     {
       method: 'GET',
       path: '/debug/decisions',
       audience: 'operator',
-      answer({ query, response }) {
+      async answer({ query, response }) {
         const limit = limitIn(query.get('limit'));
         if (limit === undefined)
           return sendJson(response, 400, { error: `limit must be a whole number from 1 to ${MAX_LIMIT}` });
         const of = (name: string) => query.get(name) || undefined;
         const filter = { id: of('id'), model: of('model'), pod: of('pod'), reason: of('reason') };
-        sendJson(response, 200, { decisions: recent(filter, limit) });
+        const text = await lists.run(goneFrom(response), () => listText(recent(filter, limit)));
+        send(response, 200, 'application/json', text);
       },
     },
     {
@@ -65,6 +70,23 @@ export function decisionRoutes({ recent, dryRun, defaultMode }: DecisionPages): 
       },
     },
   ];
+}
+
+/** Written a part in each turn of the event loop: all of it would keep requests waiting. */
+async function listText(records: Iterable<DecisionRecord>): Promise<string> {
+  const texts: string[] = [];
+  for (const record of records) {
+    if (texts.length % WRITTEN_PER_TURN === WRITTEN_PER_TURN - 1) await nextTurn();
+    texts.push(JSON.stringify(record));
+  }
+  return `{"decisions":[${texts.join()}]}`;
+}
+
+/** Aborts when nobody waits for the answer any more. */
+function goneFrom(response: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  return gone.signal;
 }
 
 const NOT_KNOWN =

@@ -47,10 +47,9 @@ export function readDryRequest({ headers, path, body, defaultMode }: DryRequestP
       mode: defaultMode,
     });
   }
-  if (isCostlyJson(body, 'expected'))
-    return invalid(
-      'it has too many values to be parsed here: send the request’s own body, and its path as ?path=',
-    );
+  if (body.length > MAX_ENVELOPE_BYTES)
+    return invalid(`it has more than ${MAX_ENVELOPE_BYTES} bytes: ${BARE}`);
+  if (isCostlyJson(body, 'unexpected')) return invalid(`it has too many values to be parsed here: ${BARE}`);
   const parsed = envelope.safeParse(parseJson(body));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
@@ -58,6 +57,8 @@ export function readDryRequest({ headers, path, body, defaultMode }: DryRequestP
     return invalid(`${where}${issue!.message}; ${HOW}`);
   }
   const asked = parsed.data;
+  const own = bodyOf(asked.body);
+  if (own === undefined) return invalid(`its body is nested too deeply: ${BARE}`);
   return read(
     [
       ['content-type', 'application/json'],
@@ -65,9 +66,13 @@ export function readDryRequest({ headers, path, body, defaultMode }: DryRequestP
       [':path', asked.path],
       [':method', asked.method],
     ],
-    { subset: asked.subset, body: bodyOf(asked.body), mode: asked.bodyMode ?? defaultMode },
+    { subset: asked.subset, body: own, mode: asked.bodyMode ?? defaultMode },
   );
 }
+
+/** It is parsed, written and parsed again: what is larger would keep requests waiting. */
+const MAX_ENVELOPE_BYTES = 1 << 20;
+const BARE = 'send the request’s own body, with its path as ?path=';
 
 const HOW =
   'expected is {"path": "/v1/chat/completions", "headers": {…}, "body": {…}}, or the request’s own body with ?path=/v1/chat/completions';
@@ -92,7 +97,12 @@ function parseJson(body: Buffer): unknown {
   }
 }
 
-function bodyOf(body: unknown): Buffer {
+/** undefined: JSON.parse can read it, and not write it. */
+function bodyOf(body: unknown): Buffer | undefined {
   if (body === undefined || body === null) return Buffer.alloc(0);
-  return Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+  try {
+    return Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+  } catch {
+    return undefined;
+  }
 }

@@ -103,6 +103,8 @@ export class HttpDoor {
     if (socket.destroyed) return;
     const readable = Readable.from(this.#slicesOf(connection), { objectMode: false });
     const stream = Duplex.from({ readable, writable: socket });
+    // Node listens only as long as it speaks HTTP on it, and destroys it after a CONNECT: nobody else may be left to hear that.
+    stream.on('error', () => socket.destroy());
     this.#connections.set(stream, connection);
     this.#http.emit('connection', stream);
   }

@@ -109,7 +109,7 @@ export class Live {
 
   /** Oldest first. */
   #newest(count: number): DecisionSummary[] {
-    return this.#parts.decisions.recent(ANY, count).map(summaryOf).reverse();
+    return Array.from(this.#parts.decisions.recent(ANY, count), summaryOf).reverse();
   }
 
   #sample(): void {

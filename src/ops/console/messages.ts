@@ -101,7 +101,7 @@ export interface Decisions {
   readonly leftOut: number;
 }
 
-/** One row; the whole is at `/debug/decisions/<id>`. */
+/** One row; the whole is at `/debug/decisions?id=<id>`. */
 export interface DecisionSummary {
   readonly id: string;
   /** ISO 8601. */

@@ -56,7 +56,7 @@ export interface FollowedAnswer {
 }
 
 /** `/v1/responses` says that it has begun before the engine has: this event comes with the first token. */
-const FIRST_ITEM = 'response.output_item.added';
+const FIRST_ITEM = 'event: response.output_item.added';
 
 export class SampledAnswers {
   readonly #options: SampledAnswersOptions;
@@ -124,7 +124,9 @@ type Begun =
 
 function saysSomething(path: string, part: Uint8Array): boolean {
   if (path !== '/v1/responses') return true;
-  return Buffer.from(part.buffer, part.byteOffset, part.length).includes(FIRST_ITEM);
+  const bytes = Buffer.from(part.buffer, part.byteOffset, part.length);
+  // At the beginning of a line: within one it is a client's word, which the first events repeat.
+  return bytes.toString('latin1', 0, FIRST_ITEM.length) === FIRST_ITEM || bytes.includes(`\n${FIRST_ITEM}`);
 }
 
 function compared({ tokens }: RoutedDecision, promptTokens: number, reportedTokens: number): AnswerOutcome {

@@ -304,6 +304,30 @@ describe('startAdmin', () => {
       assert.include(['ECONNRESET', 'EPIPE'], cut.code);
     });
 
+    it('shares the memory for bodies with all others that are not answered yet', async () => {
+      const begun = Promise.withResolvers<void>();
+      const over = Promise.withResolvers<void>();
+      const slow: AdminRoute = {
+        ...{ method: 'POST', path: '/debug/slow', audience: 'operator', maxBodyBytes: 100_000 },
+        async answer({ response }: AdminExchange) {
+          begun.resolve();
+          await over.promise;
+          response.end();
+        },
+      };
+      await start({ maxKeptBytes: 150_000 }, [echo, slow]);
+      const post = (path: string, length: number) =>
+        ask(path, { method: 'POST', headers: json }, 'x'.repeat(length));
+      const first = post('/debug/slow', 90_000);
+      await begun.promise;
+      const refused = await post('/debug/echo', 90_000);
+      assert.deepEqual([refused.status, refused.headers.connection], [503, 'close']);
+      assert.equal((await post('/debug/echo', 50_000)).body.length, 50_000);
+      over.resolve();
+      assert.equal((await first).status, 200);
+      for (let i = 0; i < 3; i++) assert.equal((await post('/debug/echo', 90_000)).status, 200);
+    });
+
     it('takes JSON alone, which no form of another site can send', async () => {
       await start({}, [echo]);
       for (const type of [

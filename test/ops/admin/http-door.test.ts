@@ -147,6 +147,16 @@ describe('the HTTP door', () => {
     assert.match(await text(await client('hello?\r\n\r\n')), /^HTTP\/1\.1 400 /);
   });
 
+  it('makes no tunnel, and lives on', async () => {
+    await open(echo);
+    assert.equal(await text(await client('CONNECT host:1 HTTP/1.1\r\nHost: host:1\r\n\r\n')), '');
+    for (const protocol of ['websocket', 'h2c']) {
+      const upgrade = get('/', `Upgrade: ${protocol}\r\nConnection: upgrade, close\r\n`);
+      assert.deepEqual(await answersOf(await client(upgrade)), ['/']);
+    }
+    assert.deepEqual(await answersOf(await client(get('/', 'Connection: close\r\n'))), ['/']);
+  });
+
   it('does not mind clients that leave at once', async () => {
     await open(echo);
     for (let i = 0; i < 3; i++) (await client(get('/').repeat(50))).resetAndDestroy();

@@ -128,8 +128,9 @@ describe('a sampled answer', () => {
     const followed = samples.follow(DECISION, aPrompt({ stream: true }, '/v1/responses'))!;
     followed.answered(200, pod, 'plain');
     followed.read(Buffer.from('event: response.created\n\n'));
+    followed.read(Buffer.from('data: {"instructions":"event: response.output_item.added"}\n\n'));
     clock.advance(40);
-    followed.read(Buffer.from('event: response.output_item.added\n\n'));
+    followed.read(Buffer.from(': ping\n\nevent: response.output_item.added\n\n'));
     followed.ended();
     assert.deepInclude(sampled[0], { answer: 'streamed', firstByteMs: 40 });
   });

@@ -15,6 +15,9 @@ const chat = (usage: object | null, content = 'hi') => ({
 });
 const USAGE = { prompt_tokens: 100, completion_tokens: 3, prompt_tokens_details: { cached_tokens: 96 } };
 
+/** A client's. */
+const TOOLS = [{ type: 'function', parameters: { type: 'object', usage: USAGE } }];
+
 const rows: Readonly<Record<string, readonly [path: string, answer: string, TokenUsage | undefined]>> = {
   'a chat': [CHAT, JSON.stringify(chat(USAGE)), { promptTokens: 100, cachedTokens: 96 }],
   'one that is written with spaces': [
@@ -78,6 +81,28 @@ const rows: Readonly<Record<string, readonly [path: string, answer: string, Toke
     sse({ choices: [{ delta: { content: JSON.stringify({ usage: USAGE }) } }] }),
     undefined,
   ],
+  'nothing of a client’s that its response repeats, whole, begun or without an end': [
+    RESPONSES,
+    [
+      JSON.stringify({ tools: TOOLS, usage: null }),
+      sse({ type: 'response.created', response: { tools: TOOLS, text: TOOLS[0], usage: null } }),
+      `data: {"type":"response.created","response":{"x":{"usage":${JSON.stringify(USAGE)}},`,
+    ].join('\n'),
+    undefined,
+  ],
+  'nothing of what the model calls a tool with': [
+    MESSAGES,
+    JSON.stringify({ content: [{ type: 'tool_use', input: { usage: { input_tokens: 9 } } }] }),
+    undefined,
+  ],
+  'the event of a response’s end': [
+    RESPONSES,
+    sse({
+      type: 'response.completed',
+      response: { tools: TOOLS, usage: { input_tokens: 7, input_tokens_details: { cached_tokens: 5 } } },
+    }),
+    { promptTokens: 7, cachedTokens: 5 },
+  ],
   'the one before, where the last is none': [
     CHAT,
     `{"usage":${JSON.stringify(USAGE)},"usage":{"x":"}\\"}"}}`,
@@ -122,5 +147,13 @@ describe('the tail of an answer', () => {
     large.push(Buffer.alloc(100_000, 'a'));
     large.push(Buffer.from('b'));
     assert.equal(large.text(), `${'a'.repeat(16_383)}b`);
+  });
+
+  it('is a copy: what it came in is not kept for it', () => {
+    const message = Buffer.from('some text');
+    const tail = new AnswerTail();
+    tail.push(message.subarray(0, 4));
+    message.fill('x');
+    assert.equal(tail.text(), 'some');
   });
 });
