@@ -22,7 +22,8 @@ export function pictureOf(record) {
 }
 
 /** @param {DecisionRecord} record */
-export function titleOf({ outcome, pod, error }) {
+export function titleOf({ outcome, pod, error, reason }) {
+  if (reason === 'cancelled') return 'Not waited for';
   if (outcome === 'routed') return `To ${pod}`;
   return outcome === 'rejected' ? `Refused: ${spaced(error ?? 'unknown error')}` : spaced(outcome);
 }

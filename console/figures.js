@@ -1,6 +1,6 @@
 /** The key figures at the top. */
 import { element, setText } from './dom.js';
-import { percent, rate, seconds, whole } from './format.js';
+import { percent, rate, seconds, wellOfAll, whole } from './format.js';
 
 /** @import { History } from './history.js' */
 /** @import { Now } from '../src/ops/console/messages.ts' */
@@ -22,11 +22,11 @@ export function createFigures(list) {
   const decisions = figure('Decisions / s', 'Requests that a pod was picked for, in the last five seconds');
   const took = figure(
     'Decision, p99',
-    'From the request’s body to the decision, in the last five minutes at worst',
+    'From the request’s body to the decision: the worst p99 of five seconds in the last five minutes',
   );
   const firstByte = figure(
     'First byte, median',
-    'From the pick to the first byte of the answer, of sampled answers, over the last five minutes',
+    'From the pick to the first byte of the answer, of sampled answers: the median of each five seconds, averaged over the last five minutes',
   );
   const pods = figure('Pods well', 'Pods that may be picked and do not fail, of all');
   const streams = figure('Streams live', 'Event streams of which all is known, of all');
@@ -35,7 +35,7 @@ export function createFigures(list) {
   return {
     /** @param {History} history */
     showHistory(history) {
-      setText(hitRate, percent(history.mean('hitRate', RECENT_SECONDS)));
+      setText(hitRate, percent(history.weightedMean('hitRate', 'promptBlocks', RECENT_SECONDS)));
       setText(decisions, rate(history.last('decisionsPerSecond')));
       setText(took, seconds(history.max('decisionP99', RECENT_SECONDS)));
       setText(firstByte, seconds(history.mean('firstByteP50', RECENT_SECONDS)));
@@ -43,14 +43,9 @@ export function createFigures(list) {
     /** @param {Now} now @param {boolean} usesKvEvents */
     showNow(now, usesKvEvents) {
       const well = now.pods.filter(({ health, isReady }) => isReady && health !== 'failing').length;
-      // Those that are left out need no look.
-      setText(pods, `${whole(well + now.podsLeftOut)} / ${whole(now.pods.length + now.podsLeftOut)}`);
+      setText(pods, wellOfAll(well, now.pods.length, now.podsLeftOut));
       const live = now.publishers.filter(({ state }) => state === 'live').length;
-      const left = now.publishersLeftOut;
-      setText(
-        streams,
-        usesKvEvents ? `${whole(live + left)} / ${whole(now.publishers.length + left)}` : 'off',
-      );
+      setText(streams, usesKvEvents ? wellOfAll(live, now.publishers.length, now.publishersLeftOut) : 'off');
       setText(blocks, whole(now.indexBlocks));
     },
   };

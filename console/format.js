@@ -73,3 +73,12 @@ export function roundSeconds(value) {
   const [number, unit] = seconds(value).split(' ');
   return `${Number(number)} ${unit}`;
 }
+
+/**
+ * What is not well stands first: where some that are shown are well, so are those that are left out, and otherwise nothing is known of them.
+ * @param {number} well @param {number} shown @param {number} leftOut
+ */
+export function wellOfAll(well, shown, leftOut) {
+  const others = well > 0 ? leftOut : 0;
+  return `${whole(well + others)} / ${whole(shown + others)}`;
+}

@@ -67,6 +67,19 @@ export class History {
     return this.#series[quantity].at(-1) ?? null;
   }
 
+  /** The mean by weight, as of rates whose samples are not equally large. @param {Quantity} quantity @param {Quantity} weight @param {number} overSeconds */
+  weightedMean(quantity, weight, overSeconds) {
+    const from = this.#from(overSeconds);
+    let [sum, weights] = [0, 0];
+    for (const [i, value] of this.#series[quantity].entries()) {
+      const of = this.#series[weight][i] ?? 0;
+      if (value === null || /** @type {number} */ (this.at[i]) <= from) continue;
+      sum += of * value;
+      weights += of;
+    }
+    return weights === 0 ? null : sum / weights;
+  }
+
   /** @param {Quantity} quantity @param {number} overSeconds */
   mean(quantity, overSeconds) {
     const values = this.#recent(quantity, overSeconds);
@@ -79,9 +92,14 @@ export class History {
     return values.length === 0 ? null : Math.max(...values);
   }
 
+  /** @param {number} seconds before the last sample */
+  #from(seconds) {
+    return (this.at.at(-1) ?? 0) - seconds;
+  }
+
   /** @param {Quantity} quantity @param {number} overSeconds */
   #recent(quantity, overSeconds) {
-    const from = (this.at.at(-1) ?? 0) - overSeconds;
+    const from = this.#from(overSeconds);
     return this.#series[quantity]
       .filter((value, i) => value !== null && /** @type {number} */ (this.at[i]) > from)
       .map(Number);

@@ -26,7 +26,7 @@ export const REASONS = {
   unknown_encoding: 'unknown content-encoding: least loaded',
   too_intricate: 'too many values to read: least loaded',
   any_pod: 'names no model that is served: least loaded',
-  cancelled: 'the client went away',
+  cancelled: 'nobody waited: the client left, or Envoy’s message_timeout was over',
   session_id: 'its session is there',
   session_key: 'its session key leads there',
   no_session: 'no session to keep: least loaded',
@@ -101,6 +101,7 @@ const STREAM_REASONS = {
   restart: 'the engine was started again',
   reconnected: 'the connection was lost',
   unverified: 'is it the same process?',
+  retry: 'another try, after one that failed',
 };
 
 /** @param {string} why */

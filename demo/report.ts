@@ -26,9 +26,9 @@ export function tableRow(measured: Measured): string {
 /** Both runs side by side. */
 export function comparison(warmroute: readonly Measured[], roundRobin: readonly Measured[]): string {
   const line = (name: string, value: (run: readonly Measured[]) => string) =>
-    `  ${name.padEnd(34)}${value(warmroute).padStart(12)}${value(roundRobin).padStart(14)}`;
+    `  ${name.padEnd(37)}${value(warmroute).padStart(12)}${value(roundRobin).padStart(14)}`;
   return [
-    `  ${''.padEnd(34)}${'Warmroute'.padStart(12)}${'round robin'.padStart(14)}`,
+    `  ${''.padEnd(37)}${'Warmroute'.padStart(12)}${'round robin'.padStart(14)}`,
     line('prompt tokens found in the cache', run => `${(100 * hitRate(run)).toFixed(0)} %`),
     line('time to first token, median', run => `${percentile(run, 0.5).toFixed(0)} ms`),
     line('time to first token, 90th percentile', run => `${percentile(run, 0.9).toFixed(0)} ms`),

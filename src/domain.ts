@@ -325,7 +325,7 @@ export function uses(strategy: Strategy, name: StrategyName): boolean {
  * - `late_body`, `buffers_full`: only the beginning of the body was there: it came too slowly, or too many bytes were held already;
  * - `unknown_encoding`, `too_intricate`: the body cannot be read, or not without keeping others waiting; picked by load;
  * - `any_pod`: it names no model that is served, and its gateway sends it nowhere unless a pod is named: least loaded of all;
- * - `cancelled`: the client has gone while it was looked for;
+ * - `cancelled`: the client has gone, or Envoy waits no longer, while it was looked for;
  * - `session_id`, `session_key`: the pod of the session that the request names; `no_session`: it names none that could be kept, so any;
  * - `no_engine_metrics`: too few engines have said of themselves lately what the strategy compares; picked by load;
  * - `weighted`: the highest sum of several strategies;

@@ -8,7 +8,7 @@ import { PROCESS } from './process.ts';
 import { ROUTING } from './routing.ts';
 import { TOKENIZER } from './tokenizer.ts';
 
-export const BOARDS: readonly Board[] = [OVERVIEW, ROUTING, EVENTS, TOKENIZER, PODS, PROCESS];
+const BOARDS: readonly Board[] = [OVERVIEW, ROUTING, EVENTS, TOKENIZER, PODS, PROCESS];
 
 /** Path → text. */
 export function dashboardFiles(): Readonly<Record<string, string>> {

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { DiscoveryPlanError, planDiscovery } from '../composition/discovering.ts';
 import { type DoctorOptions, NothingToExamine, runDoctor } from '../composition/doctoring.ts';
 import { loadConfig, processEnvironment } from '../config.ts';
-import type { EnvoySource } from '../doctor/envoy/examine-envoy.ts';
+import { type EnvoySource, MAX_DUMP_BYTES } from '../doctor/envoy/examine-envoy.ts';
 import { countsOf, jsonReport, textReport } from '../doctor/report.ts';
 import { KubernetesError } from '../kubernetes/kubernetes.ts';
 import { BoundedReader } from '../pods/bounded-read.ts';
@@ -15,8 +15,6 @@ import { settingsHelp } from './settings-help.ts';
 const FAILED = 1;
 const NOT_EXAMINED = 2;
 
-/** Of one file, and of one page of Envoy's. */
-const MAX_DUMP_BYTES = 64 << 20;
 const READ_TIMEOUT_MS = 30_000;
 const ENVOY_TIMEOUT_MS = 10_000;
 

@@ -70,7 +70,7 @@ export async function runDoctor(
         trust: access.ca === undefined ? { kind: 'system' } : { kind: 'ca', pem: access.ca },
         events: howEventsAreFollowed(config),
         tokenizer:
-          config.mode.kind === 'local' ? undefined : onCall => createTokenizer(config, access, { onCall }),
+          config.mode.kind === 'local' ? undefined : observed => createTokenizer(config, access, observed),
         defaultBlockSizeTokens: blockSizes(config),
       },
       envoy: options.envoy,

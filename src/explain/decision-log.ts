@@ -28,7 +28,7 @@ export interface DecisionRecorder {
 }
 
 /** So many decisions are kept. */
-export const MAX_DECISIONS = 10_000;
+const MAX_DECISIONS = 10_000;
 /** Enough for them with sixteen candidates each; fewer are kept of what has long names, or prompts. */
 export const MAX_BYTES = 32 << 20;
 

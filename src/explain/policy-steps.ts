@@ -104,7 +104,8 @@ const NOT_LOOKED_AT: Partial<Readonly<Record<Reason, string>>> = {
   too_intricate: 'The body has too many values to be parsed while others wait.',
   any_pod: 'The request has no prompt, or names no model that is served: any pod will do.',
   deadline: 'Reading the body took too long.',
-  cancelled: 'The client has gone while the prompt was tokenized.',
+  cancelled:
+    'Nobody waited for the end of tokenizing: the client has gone, or Envoy’s message_timeout was over.',
   index_failed: 'The index failed.',
 };
 
@@ -168,7 +169,7 @@ function comparisonSteps(decision: RoutedDecision, considered: Considered, limit
     case 'weighted':
       return [
         ...steps,
-        `Each strategy of ${strategy.text} scores every pod from 0 to 1, times its weight: ${pod.name} has the highest sum, ${rounded(score!)} of 1.`,
+        `Each strategy of ${strategy.text} scores every pod from 0 to 1; the mean of these by weight is the highest at ${pod.name}, ${rounded(score!)}.`,
       ];
     case 'turn':
       return [

@@ -27,9 +27,10 @@ export function decisionTable(record: DecisionRecord): string {
 }
 
 function headline({ path, model, ...record }: DecisionRecord): string {
-  const what = `${path}, ${model === null ? 'no model' : `model ${printable(model, 80)}`}`;
+  const what = `${path === 'other' ? 'another path' : path}, ${model === null ? 'no model' : `model ${printable(model, 80)}`}`;
   switch (record.outcome) {
     case 'routed':
+      if (record.reason === 'cancelled') return `${what}: nobody waited for a pod, cancelled`;
       return `${what}: routed to ${name(record.pod ?? '?')}, ${record.reason}`;
     case 'rejected':
       return `${what}: rejected, ${record.error}`;

@@ -16,7 +16,8 @@ export function verdictOn(at: number, decision: RoutedDecision, considered: Cons
 function madeOf({ shares }: Candidate, { strategy }: RoutedDecision): string {
   if (shares === undefined || strategy.kind !== 'weighted' || shares.length > MAX_SHOWN) return '';
   const parts = strategy.members.map(({ weight }, i) => `${rounded(shares[i]!)} × ${weight}`);
-  return `: ${parts.join(' + ')}`;
+  const total = strategy.members.reduce((sum, { weight }) => sum + weight, 0);
+  return `: (${parts.join(' + ')}) ÷ ${rounded(total)}`;
 }
 
 const MAX_SHOWN = 4;
@@ -45,7 +46,7 @@ function whyItWon(
     case 'engines':
       return 'the least, by its engine';
     case 'weighted':
-      return 'the highest sum';
+      return 'the highest score';
     case 'turn':
       return 'its turn';
     case 'two_drawn':
@@ -72,7 +73,7 @@ function whyItLost(
       const { score = Number.NaN } = candidate;
       if (Number.isNaN(score)) return 'its engine has not said';
       if (rounded(score) !== rounded(winner.score ?? Number.NaN))
-        return compared.kind === 'engines' ? 'more, by its engine' : 'a lower sum';
+        return compared.kind === 'engines' ? 'more, by its engine' : 'a lower score';
       return compared.kind === 'engines' ? byLoad(candidate, winner) : EQUAL;
     }
     case 'turn':

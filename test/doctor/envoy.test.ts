@@ -309,7 +309,9 @@ describe('warmroute doctor, of Envoy', function () {
   for (const file of FILES) {
     const finds = file === 'aibrix.yaml' ? OF_AIBRIX : [];
     it(`finds ${finds.length === 0 ? 'nothing' : `what AIBrix leaves out`} in envoy/${file}, by admin port or by dump`, async () => {
-      assert.deepEqual(fromAdmin.get(file), [...finds]);
+      // No router is there; without a health check Envoy does not know it before it is asked for.
+      const unreached = file === 'aibrix.yaml' ? [] : ['router_unreached'];
+      assert.deepEqual(fromAdmin.get(file), [...unreached, ...finds]);
       assert.deepEqual(await problemsOf(dumped(dumps.get(file)!)), [...finds]);
     });
   }
@@ -355,6 +357,43 @@ describe('warmroute doctor, of Envoy', function () {
     }
   });
 
+  it('says that Envoy does not reach the router, and where it looks for it', async () => {
+    const dump = JSON.parse(dumps.get('warmroute.yaml')!);
+    const { address, port_value } =
+      routers(dump).load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address;
+    const dialled = `${address}:${port_value}`;
+    const admin = await FakeEngine.start({ '/config_dump': json(200, dump) });
+    const examined = async (counted: Readonly<Record<string, number>>) => {
+      const stats = Object.entries(counted).map(([name, value]) => ({
+        name: `cluster.warmroute_ext_proc.${name}`,
+        value,
+      }));
+      admin.pages = { ...admin.pages, '/stats': json(200, { stats }) };
+      const base = new URL(`http://127.0.0.1:${admin.port}`);
+      const { signal } = new AbortController();
+      const [whole] = await examineEnvoy({ kind: 'admin', base, timeoutMs: 20_000 }, EXPECTED, signal);
+      return whole!.findings.flatMap(({ check, status, saw }) =>
+        check === 'reach' ? [`${status}: ${saw}`] : [],
+      );
+    };
+    const said = (status: string, healthy: string, failed: string) => [
+      `${status}: cluster warmroute_ext_proc: ${healthy} healthy, ${failed} connections failed; it dials ${dialled}`,
+    ];
+    try {
+      assert.deepEqual(await examined({}), [], 'no counters');
+      const sick = { membership_total: 1, membership_healthy: 0 };
+      assert.deepEqual(await examined(sick), said('fail', '0 of 1', '0 of 0'));
+      const well = { membership_total: 1, membership_healthy: 1 };
+      assert.deepEqual(await examined(well), said('ok', '1 of 1', '0 of 0'));
+      const never = { ...well, upstream_cx_total: 4, upstream_cx_connect_fail: 4 };
+      assert.deepEqual(await examined(never), said('fail', '1 of 1', '4 of 4'));
+      const seldom = { ...never, upstream_cx_total: 5 };
+      assert.deepEqual(await examined(seldom), said('ok', '1 of 1', '4 of 5'));
+    } finally {
+      await admin.stop();
+    }
+  });
+
   it('says so when there is nothing to read', async () => {
     for (const content of [
       '',
@@ -378,7 +417,10 @@ describe('warmroute doctor, of Envoy', function () {
 
   it('has a change for each problem of Envoy', () => {
     const found = new Set<string>(Object.values(CHANGES).flatMap(({ finds }) => finds));
-    assert.sameMembers([...found, 'envoy_unreadable', 'failing_open'], Object.keys(ENVOY_PROBLEMS));
+    assert.sameMembers(
+      [...found, 'envoy_unreadable', 'failing_open', 'router_unreached'],
+      Object.keys(ENVOY_PROBLEMS),
+    );
   });
 });
 

@@ -31,7 +31,7 @@ async function examined(
     pod: {
       ...{ scheme: 'http', trust: { kind: 'system' }, apiKey: undefined, prompts: 'leave_out' },
       events: { kind: 'dial', topic: '' },
-      tokenizer: onCall => createTokenizer(config, { apiKey: undefined, ca: undefined }, { onCall }),
+      tokenizer: observed => createTokenizer(config, { apiKey: undefined, ca: undefined }, observed),
       defaultBlockSizeTokens: blockSizes(config),
       timing: { ...DEFAULT_TIMING, questionMs: 20_000, eventsMs: 1 },
     },

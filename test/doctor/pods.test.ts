@@ -23,7 +23,7 @@ const config = aConfig(WITH_EVENTS);
 const HOW: PodExamination = {
   ...{ scheme: 'http', trust: { kind: 'system' }, apiKey: undefined, prompts: 'send' },
   events: { kind: 'dial', topic: '' },
-  tokenizer: onCall => createTokenizer(config, { apiKey: undefined, ca: undefined }, { onCall }),
+  tokenizer: observed => createTokenizer(config, { apiKey: undefined, ca: undefined }, observed),
   defaultBlockSizeTokens: blockSizes(config),
   timing: { questionMs: 30_000, connectMs: 30_000, generationMs: 30_000, eventsMs: 30_000 },
 };

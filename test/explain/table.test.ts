@@ -78,6 +78,11 @@ describe('a decision as a table', () => {
     assert.include(table, 'trace 0af7');
   });
 
+  it('says of a request that nobody waited for that it was sent nowhere', () => {
+    const [first] = decisionTable({ ...RECORD, reason: 'cancelled' }).split('\n');
+    assert.match(first!, /: nobody waited for a pod, cancelled$/);
+  });
+
   for (const [outcome, words] of [
     ['rejected', ': rejected, unknown_model'],
     ['undecided', ': no pod is picked'],
@@ -88,7 +93,7 @@ describe('a decision as a table', () => {
         ...{ id: 'r', at: RECORD.at, path: 'other', model: null, outcome, error: 'unknown_model' },
         ...{ candidates: [], candidatesLeftOut: 0, policy: ['Why.'], stages: [], tookMicroseconds: 7 },
       });
-      assert.equal(table.split('\n')[0], `other, no model${words}`);
+      assert.equal(table.split('\n')[0], `another path, no model${words}`);
       assert.notInclude(table, 'Candidates');
       assert.include(table, 'Took 7 µs');
     });

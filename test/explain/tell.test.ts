@@ -216,11 +216,11 @@ describe('what is told of a decision', () => {
       'prefix-cache:2,least-request',
       [0.8333, 0.3333, 0],
       [
-        'b: the highest sum: 1 × 2 + 0.5 × 1',
-        'c: a lower sum: 0 × 2 + 1 × 1',
-        'a: a lower sum: 0 × 2 + 0 × 1',
+        'b: the highest score: (1 × 2 + 0.5 × 1) ÷ 3',
+        'c: a lower score: (0 × 2 + 1 × 1) ÷ 3',
+        'a: a lower score: (0 × 2 + 0 × 1) ÷ 3',
       ],
-      'Each strategy of prefix-cache:2,least-request scores every pod from 0 to 1, times its weight: b has the highest sum, 0.8333 of 1.',
+      'Each strategy of prefix-cache:2,least-request scores every pod from 0 to 1; the mean of these by weight is the highest at b, 0.8333.',
     ],
   ] as const) {
     it(`says what ${strategy} compares`, async () => {

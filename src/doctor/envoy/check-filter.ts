@@ -49,7 +49,12 @@ export function checkFilterPlace({ config, chain, position, routes }: RouterFilt
     findings.push(envoyProblem('shadow_mode', 'observability_mode is on'));
   return findings.length > 0
     ? findings
-    : [ok('filter', `at place ${position + 1} of ${chain.length}, on ${routes.length} routes`)];
+    : [
+        ok(
+          'filter',
+          `at place ${position + 1} of ${chain.length}, on ${routes.length} ${routes.length === 1 ? 'route' : 'routes'}`,
+        ),
+      ];
 }
 
 export function checkFailureMode({ config }: RouterFilter): Finding[] {

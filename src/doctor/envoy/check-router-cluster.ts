@@ -133,11 +133,15 @@ export function checkResets(filter: RouterFilter, envoy: EnvoyConfig): Finding[]
   ];
 }
 
+/** The name of the cluster that the filter asks. */
+export function routerClusterOf({ config }: RouterFilter): string | undefined {
+  return text(config, 'grpc_service', 'envoy_grpc', 'cluster_name');
+}
+
 /** A text: why there is none. */
-function clusterOf({ config }: RouterFilter, { clusters }: EnvoyConfig): RouterCluster | string {
-  const service = field(config, 'grpc_service');
-  if (isPresent(service, 'google_grpc')) return 'google_grpc';
-  const name = text(service, 'envoy_grpc', 'cluster_name');
+function clusterOf(filter: RouterFilter, { clusters }: EnvoyConfig): RouterCluster | string {
+  if (isPresent(filter.config, 'grpc_service', 'google_grpc')) return 'google_grpc';
+  const name = routerClusterOf(filter);
   if (name === undefined) return 'grpc_service names no cluster';
   const cluster = clusters.get(name);
   if (cluster === undefined) return `there is no cluster ${name}`;

@@ -1,11 +1,11 @@
 /** Reads Envoy's configuration from its admin port, or from a dump of it, and checks each filter that may be the router's. */
 import { printable } from '../../printable.ts';
 import { Asker, jsonOf, parsedJson } from '../asking.ts';
-import { type Finding, ok, type Section } from '../finding.ts';
+import type { Finding, Section } from '../finding.ts';
+import { COUNTERS_LOOKED_AT, checkPassedBy, checkReached, countersIn } from './check-counters.ts';
 import { ENVOY_CHECKS, FILTER_CHECKS } from './envoy-checks.ts';
 import { type EnvoyConfig, readEnvoyConfig } from './envoy-config.ts';
 import type { EnvoyExpectations } from './expectations.ts';
-import { list, number, text } from './json.ts';
 import { envoyProblem } from './problems.ts';
 
 export type { EnvoyExpectations } from './expectations.ts';
@@ -16,7 +16,7 @@ export type EnvoySource =
   | { readonly kind: 'dump'; readonly name: string; readonly content: string };
 
 /** Of thousands of clusters and routes. */
-const MAX_DUMP_BYTES = 64 << 20;
+export const MAX_DUMP_BYTES = 64 << 20;
 const MAX_FILTERS = 16;
 
 export async function examineEnvoy(
@@ -46,14 +46,16 @@ export async function examineEnvoy(
     if (dump.kind !== 'answered') return [unreadable(base.host, `GET /config_dump: ${dump.reason}`)];
     const [runtime, stats] = await Promise.all([
       asker.get('/runtime'),
-      asker.get('/stats?format=json&filter=ext_proc'),
+      asker.get(`/stats?format=json&filter=${encodeURIComponent(COUNTERS_LOOKED_AT)}`),
     ]);
     const config = readEnvoyConfig(jsonOf(dump), jsonOf(runtime));
     if (config === undefined)
       return [
         unreadable(base.host, `GET /config_dump: ${dump.status}, and no dump of Envoy’s configuration`),
       ];
-    return sectionsOf(base.host, config, checkCounters(jsonOf(stats)), expected);
+    const counters = countersIn(jsonOf(stats));
+    const findings = [...checkReached(config, counters), ...checkPassedBy(counters)];
+    return sectionsOf(base.host, config, findings, expected);
   } finally {
     await asker.close();
   }
@@ -80,20 +82,4 @@ function sectionsOf(
     findings: FILTER_CHECKS.flatMap(check => check(filter, config, expected)),
   }));
   return [whole, ...filters];
-}
-
-/** Counters of Envoy's that say that the filter did not do its work. */
-const FAULTS = /\.(failure_mode_allowed|message_timeouts|spurious_msgs_received|rejected_header_mutations)$/;
-const MAX_SHOWN = 8;
-
-function checkCounters(stats: unknown): Finding[] {
-  const all = list(stats, 'stats').filter(each => text(each, 'name') !== undefined);
-  if (all.length === 0) return [];
-  const faults = all.flatMap(each => {
-    const [name, value] = [text(each, 'name')!, number(each, 'value') ?? 0];
-    return value > 0 && FAULTS.test(name) ? [`${printable(name, 100)} ${value}`] : [];
-  });
-  return faults.length === 0
-    ? [ok('counters', 'nothing has passed by the router')]
-    : [envoyProblem('failing_open', faults.slice(0, MAX_SHOWN).join(', '))];
 }

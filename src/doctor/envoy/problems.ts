@@ -241,6 +241,13 @@ export const ENVOY_PROBLEMS = {
       'This Envoy is older than what is tested, and lacks fixes of ext_proc (CVE-2026-47207 before 1.39).',
     advice: 'upgrade to Envoy 1.40; before 1.34 also set WARMROUTE_UNSAID_BODY_MODE as the filter’s mode',
   },
+  router_unreached: {
+    status: 'fail',
+    check: 'reach',
+    means: 'Envoy has no router that it reaches: requests pass by it, or are refused.',
+    advice:
+      'compare the address with WARMROUTE_GRPC_ADDRESS; look at the Service, NetworkPolicies, TLS on one side only, and whether the router is ready',
+  },
   failing_open: {
     status: 'warn',
     check: 'counters',

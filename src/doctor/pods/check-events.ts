@@ -54,20 +54,21 @@ function unreachable(rank: RankFacts): Finding {
   if (link.kind === 'silent')
     return podProblem('events_not_zmq', `${at}: connected, or not refused, and no ZeroMQ handshake`);
   const why = link.kind === 'failed' ? link.why : '';
-  return WRONG_PEER.has(why)
-    ? podProblem('events_not_zmq', `${at}: ${why}`)
+  const wrongPeer = WRONG_PEER.get(why);
+  return wrongPeer !== undefined
+    ? podProblem('events_not_zmq', `${at}: ${wrongPeer}`)
     : podProblem('events_unreachable', `${at}: ${why === 'ECONNREFUSED' ? 'nothing listens there' : why}`);
 }
 
 /** Ends of a connection that a publisher would not make. */
-const WRONG_PEER: ReadonlySet<string> = new Set([
-  'not_zmtp',
-  'ended',
-  'no_handshake',
-  'too_large',
-  'too_many_frames',
-  'ECONNRESET',
-  'EPIPE',
+const WRONG_PEER: ReadonlyMap<string, string> = new Map([
+  ['not_zmtp', 'what answers does not speak ZeroMQ'],
+  ['ended', 'the other side ends the connection'],
+  ['no_handshake', 'no ZeroMQ handshake'],
+  ['too_large', 'it sends what is too large for an event'],
+  ['too_many_frames', 'it sends what has too many frames for an event'],
+  ['ECONNRESET', 'the connection is reset'],
+  ['EPIPE', 'the connection is reset'],
 ]);
 
 function ranksIn(ranks: readonly RankFacts[]): string {

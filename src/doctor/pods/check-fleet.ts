@@ -8,12 +8,7 @@ import { podProblem } from './problems.ts';
 
 export type FleetCheck = (all: readonly PodFacts[]) => readonly Finding[];
 
-export const FLEET_CHECKS: readonly FleetCheck[] = [
-  checkAddresses,
-  checkAdapters,
-  checkAgreement,
-  explainHashes,
-];
+const FLEET_CHECKS: readonly FleetCheck[] = [checkAddresses, checkAdapters, checkAgreement, explainHashes];
 
 export function findingsOfFleet(all: readonly PodFacts[]): Finding[] {
   return FLEET_CHECKS.flatMap(check => check(all));

@@ -14,13 +14,11 @@ import {
   readProfile,
 } from '../../pods/engine-profile.ts';
 import { BlockHasher } from '../../prompt/blocks.ts';
-import type { TokenizeFact } from '../../prompt/engine/remote-tokenizer.ts';
-import type { Tokenizer } from '../../prompt/tokenizer.ts';
 import { createPrefixLookup } from '../../routing/prefix-lookup.ts';
 import { type Asked, Asker, jsonOf } from '../asking.ts';
 import { engineMetricsFacts } from './engine-metrics-facts.ts';
 import type { EventsFacts, PodFacts, PromptFacts, TokensAnswer } from './pod-facts.ts';
-import { PodTokens } from './pod-tokens.ts';
+import { type CreateTokenizer, PodTokens } from './pod-tokens.ts';
 import { commonPrompts, freshPrompts } from './probe-prompt.ts';
 import { PromptWatch } from './prompt-watch.ts';
 import { RankListener } from './rank-listener.ts';
@@ -35,7 +33,7 @@ export interface PodExamination {
     /** `why`, in words. */
     | { readonly kind: 'not_followed'; readonly why: string };
   /** As the router makes it; undefined: tokens are made locally. */
-  readonly tokenizer: ((onCall: (fact: TokenizeFact) => void) => Tokenizer) | undefined;
+  readonly tokenizer: CreateTokenizer | undefined;
   readonly defaultBlockSizeTokens: Readonly<Record<TokenSpace, number>>;
   readonly prompts: 'send' | 'leave_out';
   readonly timing: PodTiming;

@@ -13,7 +13,7 @@ import type { PodExpectations, PodFacts } from './pod-facts.ts';
 
 export type PodCheck = (facts: PodFacts, expected: PodExpectations) => readonly Finding[];
 
-export const POD_CHECKS: readonly PodCheck[] = [
+const POD_CHECKS: readonly PodCheck[] = [
   checkHttp,
   checkAccess,
   checkIdentity,

@@ -1,21 +1,34 @@
 /** How one pod tokenizes, asked as the router asks. */
 import type { Pod } from '../../domain.ts';
-import type { TokenizeFact } from '../../prompt/engine/remote-tokenizer.ts';
+import type { RemoteTokenizerOptions, TokenizeFact } from '../../prompt/engine/remote-tokenizer.ts';
 import { parsePrompt } from '../../prompt/request.ts';
 import { type Tokenizer, TokenizerError } from '../../prompt/tokenizer.ts';
 import { monotonicClock } from '../../time.ts';
 import type { TokensAnswer } from './pod-facts.ts';
 import type { ProbePrompt } from './probe-prompt.ts';
 
+/** What makes the router's tokenizer, and shows its calls. */
+export type CreateTokenizer = (
+  observed: Required<Pick<RemoteTokenizerOptions, 'onCall' | 'around'>>,
+) => Tokenizer;
+
 export class PodTokens {
   readonly #pod: Pod;
   readonly #tokenizer: Tokenizer;
   #calls: (TokenizeFact & { readonly kind: 'call' })[] = [];
+  /** `http://host:port` that was asked last: another than the pod's own, where a template says so. */
+  #origin = '';
 
-  constructor(pod: Pod, create: (onCall: (fact: TokenizeFact) => void) => Tokenizer) {
+  constructor(pod: Pod, create: CreateTokenizer) {
     this.#pod = pod;
-    this.#tokenizer = create(fact => {
-      if (fact.kind === 'call') this.#calls.push(fact);
+    this.#tokenizer = create({
+      onCall: fact => {
+        if (fact.kind === 'call') this.#calls.push(fact);
+      },
+      around: ({ url }, send) => {
+        this.#origin = new URL(url).origin;
+        return send({});
+      },
     });
   }
 
@@ -43,6 +56,6 @@ export class PodTokens {
 
   #none(kind = 'no tokens'): { readonly kind: 'none'; readonly why: string } {
     const calls = this.#calls.map(({ route, outcome }) => `${route}: ${outcome}`).join(', ');
-    return { kind: 'none', why: calls === '' ? kind : calls };
+    return { kind: 'none', why: calls === '' ? kind : `${this.#origin}: ${calls}` };
   }
 }

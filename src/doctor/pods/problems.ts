@@ -213,7 +213,7 @@ export const POD_PROBLEMS = {
     means:
       'Neither a render endpoint nor `/tokenize` gives tokens: prompts of this pod are routed by what was sent before.',
     advice:
-      'vLLM: --enable-scale-out for the render endpoints (0.30 and later); its /tokenize must not be hidden; look at AIBRIX_VLLM_TOKENIZER_ENDPOINT_TEMPLATE',
+      'where nothing answers at the address that was asked, correct AIBRIX_VLLM_TOKENIZER_ENDPOINT_TEMPLATE; vLLM: --enable-scale-out for the render endpoints (0.30 and later), and its /tokenize must not be hidden',
   },
   tokens_slow: {
     status: 'warn',

@@ -136,7 +136,8 @@ export interface Sample {
 
 export const QUANTITIES = [
   'decisionsPerSecond',
-  /** Share of the prompt blocks that the picked pods held, from 0 to 1. */
+  /** Full blocks of the prompts that were looked up, and the share of them that the picked pods held, from 0 to 1. */
+  'promptBlocks',
   'hitRate',
   /** Seconds, from the request's body to the decision. */
   'decisionP50',

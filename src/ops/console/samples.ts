@@ -28,7 +28,7 @@ const MAX_LOADS_SHOWN = 32;
 const NONE = -1;
 const MAX_LOAD = 0x7fff;
 
-/** The last samples, in arrays of fixed size: 56 bytes each, and 2 for each pod. */
+/** The last samples, in arrays of fixed size: 64 bytes each, and 2 for each pod. */
 export class Samples {
   readonly #options: SamplesOptions;
   readonly #at: Float64Array;
@@ -58,9 +58,10 @@ export class Samples {
     this.#before = { totals: after, atMs };
 
     const decisions = Math.max(0, after.decisions - before.decisions);
-    const blocks = after.promptBlocks - before.promptBlocks;
+    const blocks = Math.max(0, after.promptBlocks - before.promptBlocks);
     const values: Record<Quantity, number | null> = {
       decisionsPerSecond: atMs > beforeMs ? (1_000 * decisions) / (atMs - beforeMs) : null,
+      promptBlocks: blocks,
       hitRate: blocks > 0 ? Math.max(0, after.matchedBlocks - before.matchedBlocks) / blocks : null,
       decisionP50: quantile(before.decisionSeconds, after.decisionSeconds, 0.5),
       decisionP99: quantile(before.decisionSeconds, after.decisionSeconds, 0.99),

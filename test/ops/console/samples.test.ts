@@ -32,13 +32,13 @@ describe('Samples', () => {
     take(samples, { decisions: 110, promptBlocks: 1_040, matchedBlocks: 40 });
     const { at, values } = take(samples, { decisions: 115, promptBlocks: 1_060, matchedBlocks: 55 });
     assert.equal(at, 1_010);
-    assert.deepInclude(values, { decisionsPerSecond: 1, hitRate: 0.75 });
+    assert.deepInclude(values, { decisionsPerSecond: 1, promptBlocks: 20, hitRate: 0.75 });
   });
 
   it('have nothing to say of times in which nothing was', () => {
     const { values } = take(start(), {});
     assert.deepEqual(values, {
-      ...{ decisionsPerSecond: 0, hitRate: null, decisionP50: null, decisionP99: null },
+      ...{ decisionsPerSecond: 0, promptBlocks: 0, hitRate: null, decisionP50: null, decisionP99: null },
       ...{ firstByteP50: null, firstByteP99: null },
     });
   });
@@ -46,7 +46,7 @@ describe('Samples', () => {
   it('take totals that have fallen, as those of a model that is gone, for nothing new', () => {
     totals = { ...NOTHING, decisions: 100, promptBlocks: 1_000, matchedBlocks: 900 };
     const { values } = take(start(), { decisions: 4, promptBlocks: 30, matchedBlocks: 2 });
-    assert.deepInclude(values, { decisionsPerSecond: 0, hitRate: null });
+    assert.deepInclude(values, { decisionsPerSecond: 0, promptBlocks: 0, hitRate: null });
   });
 
   it('find quantiles between the bounds of buckets, over all series', () => {
