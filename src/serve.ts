@@ -8,7 +8,7 @@ import { startConsole } from './composition/console.ts';
 import { createDecisionLog, createDryRuns } from './composition/deciding.ts';
 import { startDiscovery } from './composition/discovering.ts';
 import { readEngineAccess } from './composition/engine-access.ts';
-import { createEngineMetrics } from './composition/engine-loads.ts';
+import { createEngineMetrics, shownWithAge } from './composition/engine-loads.ts';
 import { openGrpcPorts } from './composition/grpc-ports.ts';
 import { measureWorth } from './composition/measuring-worth.ts';
 import { createReadPath } from './composition/read-path.ts';
@@ -316,7 +316,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
           tokenizer: tokenizerReport.stateOf(pod.name),
           ...confirmations?.countsOf(pod.name),
           ports: engines.portsOf(pod.name),
-          engine: engineMetrics.shownLoadOf(pod.name),
+          engine: shownWithAge(engineMetrics.shownLoadOf(pod.name)),
         })),
     });
     const admin = await binding(

@@ -27,7 +27,7 @@ export function policySteps(
     ...promptSteps(decision, tokens, considered),
     ...loadSteps(considered),
     ...comparisonSteps(decision, considered, limits),
-    `If it does not answer: ${decision.retries.map(({ name }) => name).join(', then ')}.`,
+    retryStep(decision),
   ];
 }
 
@@ -123,6 +123,13 @@ function promptSteps(
   const why = withoutTokens === undefined ? NOT_LOOKED_AT[reason] : WITHOUT_TOKENS[withoutTokens];
   if (why !== undefined) steps.push(why);
   return steps;
+}
+
+/** Where there are too few others, a retry goes to one of the same again. */
+function retryStep({ pod, retries }: RoutedDecision): string {
+  const others = [...new Set(retries.map(({ name }) => name))].filter(name => name !== pod.name);
+  if (others.length === 0) return `If it does not answer: ${pod.name} again, as there is no other.`;
+  return `If it does not answer: ${others.join(', then ')}.`;
 }
 
 function loadSteps({ pods, least, most, mean }: Considered): string[] {

@@ -119,6 +119,14 @@ describe('what is told of a decision', () => {
     assert.deepEqual(verdicts(record), ['a: least loaded: 0', 'c: equal, another was drawn', 'b: busier']);
   });
 
+  it('names who is tried next once, and says where there is nobody else', async () => {
+    bench.serving = [a, b];
+    const two = await told();
+    assert.include(two.policy, `If it does not answer: ${two.pod === 'a' ? 'b' : 'a'}.`);
+    bench.serving = [a];
+    assert.include((await told()).policy, 'If it does not answer: a again, as there is no other.');
+  });
+
   it('says of each candidate why another one was taken, by the prefix', async () => {
     bench.serving = [a, b, c, aPod({ name: 'd', port: 4 }), aPod({ name: 'e', port: 5 })];
     bench.held = { a: 7, b: 7, c: 7, d: 3 };

@@ -11,13 +11,11 @@ import type {
   RoutedDecision,
   Strategy,
   Tokens,
-  WithoutTokens,
 } from '../../domain.ts';
 import { uses } from '../../domain.ts';
 import type { PromptRequest } from '../../prompt/request.ts';
-import { TOO_LATE, type Tokenizer, TokenizerError } from '../../prompt/tokenizer.ts';
-import { type Clock, deadlineAfter, monotonicClock } from '../../time.ts';
-import type { AllowedPods, Candidates } from '../candidates.ts';
+import { type Clock, monotonicClock } from '../../time.ts';
+import type { AllowedPods } from '../candidates.ts';
 import type { Load } from '../load.ts';
 import { responseNamedBy } from '../made-response.ts';
 import type { Picker, Session } from '../policy.ts';
@@ -35,10 +33,9 @@ import { type AskedPromptParts, askedPrompt } from './asked-prompt.ts';
 import { askedStrategy } from './asked-strategy.ts';
 import { consideredIn } from './considered.ts';
 import type { Considered, Course, StageTimes } from './course.ts';
+import { type LookupInput, type PromptTokensParts, tokensOf } from './lookup-input.ts';
 
-export interface ChoiceParts extends AskedPromptParts {
-  readonly candidates: Candidates;
-  readonly tokenize: Tokenizer['tokenize'];
+export interface ChoiceParts extends AskedPromptParts, PromptTokensParts {
   readonly lookup: PrefixLookup;
   /** For prompts without tokens. */
   readonly history: Pick<PromptHistory, 'find'>;
@@ -79,16 +76,6 @@ export interface PodChoice {
   /** undefined: the prompt has no tokens, or was not looked up. */
   readonly found: PrefixFound | undefined;
 }
-
-/** What the policy can be asked by. */
-export type LookupInput =
-  | { readonly kind: 'tokens'; readonly tokens: Tokens }
-  | { readonly kind: 'no_tokens'; readonly why: WithoutTokens }
-  /** The strategy does not look at the prompt. */
-  | { readonly kind: 'not_asked' }
-  /** The pod made the response that the request names. */
-  | { readonly kind: 'owner'; readonly pod: Pod }
-  | { readonly kind: 'none'; readonly reason: Reason };
 
 /** @param follow what follows of a choice; called at once when it is made, before anything else can happen */
 export function createChoice(
@@ -131,7 +118,7 @@ export function createChoice(
         : !uses(strategy, 'prefix-cache')
           ? { kind: 'not_asked' }
           : extent === 'whole'
-            ? await tokenize(prompt, before.pods, signal, parts.deadlineMs - spentMs)
+            ? await tokensOf(parts, prompt, before.pods, signal, parts.deadlineMs - spentMs)
             : { kind: 'none', reason: extent };
     // Others may have come and gone meanwhile. From here on nothing is waited for.
     const allowed = candidates.allowed(model, request);
@@ -166,27 +153,6 @@ export function createChoice(
     const id = responseNamedBy(prompt, extent === 'whole' ? undefined : body);
     if (id === undefined) return undefined;
     return parts.responses.among(candidates.wellAmong(allowed, 'unwatched').pods, id);
-  }
-
-  async function tokenize(
-    prompt: PromptRequest,
-    pods: readonly Pod[],
-    signal: AbortSignal,
-    leftMs: number,
-  ): Promise<LookupInput> {
-    if (pods.length === 1) return { kind: 'none', reason: 'only_pod' };
-    if (prompt.content.kind === 'none') return { kind: 'none', reason: 'no_prompt' };
-    if (prompt.extraKey !== '') return { kind: 'no_tokens', why: 'private_key' };
-    const deadline = deadlineAfter(leftMs, signal, TOO_LATE);
-    const { pods: well } = candidates.wellAmong(pods, 'unwatched');
-    try {
-      return { kind: 'tokens', tokens: await deadline.race(parts.tokenize(prompt, well, deadline.signal)) };
-    } catch (error) {
-      if (signal.aborted) return { kind: 'none', reason: 'cancelled' };
-      return { kind: 'no_tokens', why: deadline.signal.aborted ? 'deadline' : whyWithout(error) };
-    } finally {
-      deadline.clear();
-    }
   }
 
   function choose({ strategy, input, prompt, request, allowed }: Choosing): Chosen {
@@ -305,17 +271,6 @@ const NO_STAGES: StageTimes = {
 const NOBODY: readonly never[] = [];
 /** Where nothing is known that a strategy could go by. */
 const LEAST_REQUEST: Strategy = { kind: 'single', name: 'least-request', text: 'least-request' };
-
-function whyWithout(error: unknown): WithoutTokens {
-  switch (error instanceof TokenizerError ? error.kind : undefined) {
-    case 'refused':
-      return 'prompt_refused';
-    case 'no_form':
-      return 'no_token_form';
-    default:
-      return 'tokenizer_failed';
-  }
-}
 
 function reasonOf(input: LookupInput, found: PrefixFound | undefined, picked: Reason): Reason {
   switch (input.kind) {
