@@ -131,7 +131,8 @@ export class WatchedFleet {
     strangers.push(...callers);
     // Seldom: each time the router waits longer before it asks again.
     if (this.#round % 12 === 4) this.#breakApiServer();
-    await certify();
+    // Files that never rest are never taken.
+    if (this.#round % 8 === 2) await certify();
     if (this.#round % 8 === 0) await restart();
     // Who comes back is asked for what was missed.
     if (this.#round % 2 === 0) this.#cluster.delete(engines[1]!.name);
