@@ -1,4 +1,6 @@
-import { bytesOf, type KeptDecision } from './kept-decision.ts';
+import { bytesOf } from './decision-bytes.ts';
+import type { KeptDecision } from './kept-decision.ts';
+import { type Glance, isPackable, PackedDecisions } from './packed-decisions.ts';
 import type { DecisionRecord, ServedRecord } from './record.ts';
 
 export interface DecisionLogOptions {
@@ -37,8 +39,13 @@ export class DecisionLog implements DecisionRecorder {
   readonly #tell: DecisionLogOptions['tell'];
   readonly #maxDecisions: number;
   readonly #maxBytes: number;
-  /** By number, modulo their most. */
-  readonly #kept: (KeptDecision | undefined)[] = [];
+  /** By place: their number, modulo their most. Undefined: it is among the packed ones. */
+  readonly #objects: (KeptDecision | undefined)[] = [];
+  readonly #packed = new PackedDecisions();
+  /** By place. */
+  readonly #bytesAt: number[] = [];
+  /** Of packed ones, by place. */
+  readonly #served: (ServedRecord | undefined)[] = [];
   /** Numbers: of the oldest that is kept, and of the next. */
   #oldest = 0;
   #next = 0;
@@ -69,26 +76,33 @@ export class DecisionLog implements DecisionRecorder {
     while (this.size > 0 && (this.size >= this.#maxDecisions || this.#bytes + bytes > this.#maxBytes))
       this.#dropOldest();
     const number = this.#next++;
-    this.#kept[number % this.#maxDecisions] = decision;
+    const place = number % this.#maxDecisions;
+    if (isPackable(decision)) this.#packed.put(place, decision);
+    else this.#objects[place] = decision;
+    this.#bytesAt[place] = bytes;
     this.#bytes += bytes;
     return number;
   }
 
   served(number: number, served: ServedRecord): void {
     if (number < this.#oldest) return;
-    this.#at(number).served = served;
+    const place = number % this.#maxDecisions;
+    const decision = this.#objects[place];
+    if (decision === undefined) this.#served[place] = served;
+    else decision.served = served;
   }
 
   /** Those of this moment, newest first, as far as `limit`; each is put into words when it is taken. */
   recent({ id, model, pod, reason }: DecisionFilter, limit: number): Iterable<DecisionRecord> {
     const found: KeptDecision[] = [];
     for (let number = this.#next - 1; number >= this.#oldest && found.length < limit; number--) {
-      const decision = this.#at(number);
-      if (id !== undefined && decision.id !== id) continue;
-      if (model !== undefined && decision.model !== model) continue;
-      if (pod !== undefined && !namesPod(decision, pod)) continue;
-      if (reason !== undefined && !hasReason(decision, reason)) continue;
-      found.push(decision);
+      const place = number % this.#maxDecisions;
+      const glance = this.#glance(place);
+      if (id !== undefined && glance.id !== id) continue;
+      if (model !== undefined && glance.model !== model) continue;
+      if (pod !== undefined && glance.pod !== pod && this.#servedAt(place)?.pod !== pod) continue;
+      if (reason !== undefined && !glance.reasons.includes(reason)) continue;
+      found.push(this.#at(place));
     }
     return this.#told(found);
   }
@@ -97,21 +111,30 @@ export class DecisionLog implements DecisionRecorder {
     for (const decision of decisions) yield this.#tell(decision);
   }
 
-  #at(number: number): KeptDecision {
-    return this.#kept[number % this.#maxDecisions]!;
+  #at(place: number): KeptDecision {
+    return this.#objects[place] ?? { ...this.#packed.get(place), served: this.#served[place] };
+  }
+
+  #servedAt(place: number): ServedRecord | undefined {
+    return this.#objects[place]?.served ?? this.#served[place];
+  }
+
+  #glance(place: number): Glance {
+    const decision = this.#objects[place];
+    return decision === undefined ? this.#packed.glance(place) : glanceAt(decision);
   }
 
   #dropOldest(): void {
-    this.#bytes -= bytesOf(this.#at(this.#oldest));
-    this.#kept[this.#oldest++ % this.#maxDecisions] = undefined;
+    const place = this.#oldest++ % this.#maxDecisions;
+    this.#bytes -= this.#bytesAt[place]!;
+    if (this.#objects[place] === undefined) this.#packed.drop(place);
+    this.#objects[place] = undefined;
+    this.#served[place] = undefined;
   }
 }
 
-function namesPod({ outcome, served }: KeptDecision, pod: string): boolean {
-  return (outcome.kind === 'routed' && outcome.pod.name === pod) || served?.pod === pod;
-}
-
-function hasReason({ outcome }: KeptDecision, reason: string): boolean {
-  if (outcome.kind === 'rejected') return outcome.error === reason;
-  return outcome.kind === 'routed' && (outcome.reason === reason || outcome.withoutTokens === reason);
+function glanceAt({ id, model, outcome }: KeptDecision): Glance {
+  const routed = outcome.kind === 'routed' ? outcome : undefined;
+  const rejected = outcome.kind === 'rejected' ? outcome.error : undefined;
+  return { id, model, pod: routed?.pod.name, reasons: [routed?.reason ?? rejected, routed?.withoutTokens] };
 }

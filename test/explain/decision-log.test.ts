@@ -1,6 +1,7 @@
 import { assert } from 'chai';
+import { bytesOf } from '../../src/explain/decision-bytes.ts';
 import { DecisionLog, type DecisionLogOptions } from '../../src/explain/decision-log.ts';
-import { bytesOf, type KeptDecision, keptDecision } from '../../src/explain/kept-decision.ts';
+import { type KeptDecision, keptDecision } from '../../src/explain/kept-decision.ts';
 import type { DecisionRecord } from '../../src/explain/record.ts';
 import { tellDecision } from '../../src/explain/tell.ts';
 import { aPod, aRoutedDecision } from '../support/builders.ts';
