@@ -235,26 +235,26 @@ export function createObserver(parts: ObserverParts) {
             span.setAttribute('error.type', decision.error.kind);
             const { kind } = decision.error;
             const fields = { ...ids, path: request.path, error: kind };
-            if (throttle.info(kind, fields, REJECTED) === 'left_out') log.debug(fields, REJECTED);
+            if (throttle.info(kind, fields, REJECTED) === 'left_out') log.debug(() => fields, REJECTED);
           } else if (decision.kind === 'undecided') {
             span.setAttribute('warmroute.reason', request.extent);
-            log.debug({ ...ids, why: request.extent }, 'request left undecided');
+            log.debug(() => ({ ...ids, why: request.extent }), 'request left undecided');
           } else if (decision.kind === 'passed') {
             instruments.passed.add(1, { model: decision.model });
             span.setAttributes({ 'gen_ai.request.model': decision.model, 'warmroute.reason': 'passed' });
-            log.debug({ ...ids, model: decision.model }, 'request passed on');
+            log.debug(() => ({ ...ids, model: decision.model }), 'request passed on');
           } else {
             recordDecision(decision);
             if (labelOf(decision.strategy) === 'prefix-cache') {
               instruments.aibrix.latency.record(tookSeconds, { model: decision.model, using_kv_sync });
             }
             if (span.isRecording()) span.setAttributes(attributesOf(decision));
-            const fields = { ...ids, ...logFieldsOf(decision) };
+            const fields = () => ({ ...ids, ...logFieldsOf(decision) });
             const why = decision.withoutTokens ?? decision.reason;
             const trouble = TROUBLES[why];
             const isTold =
               trouble !== undefined &&
-              throttle.warn(why, fields, `routed without knowing who holds the prompt: ${trouble}`) ===
+              throttle.warn(why, fields(), `routed without knowing who holds the prompt: ${trouble}`) ===
                 'written';
             if (!isTold) log.debug(fields, 'request routed');
           }

@@ -34,7 +34,7 @@ export function reportDoor(instruments: Instruments, log: Logger): (fact: DoorFa
       case 'rejected':
         instruments.rejections.add(1, { kind: fact.error.kind });
         if (throttle.info(fact.error.kind, { error: fact.error.kind }, REJECTED) === 'left_out')
-          log.debug({ error: fact.error.kind }, REJECTED);
+          log.debug(() => ({ error: fact.error.kind }), REJECTED);
         break;
       case 'answered':
         instruments.answers.add(1, { what: fact.what });

@@ -114,7 +114,7 @@ export function recordingLog(): { readonly log: Logger; readonly lines: LogLine[
       lines.push({ level, fields, message });
     };
   const log: Logger = {
-    debug: at('debug'),
+    debug: (fields, message) => at('debug')(fields(), message),
     info: at('info'),
     warn: at('warn'),
     error: at('error'),

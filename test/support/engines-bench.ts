@@ -3,6 +3,7 @@ import { assert } from 'chai';
 import type { KvEventSource, Pod } from '../../src/domain.ts';
 import { Engines } from '../../src/engines/engines.ts';
 import { EventFeed, type FeedFact } from '../../src/events/event-feed.ts';
+import type { Logger } from '../../src/ops/log/log.ts';
 import { chainOf, HASHER } from './blocks.ts';
 import { aCacheState, aPod, type LogLine } from './builders.ts';
 import { FakeEngine, type Pages } from './fake-engine.ts';
@@ -36,8 +37,8 @@ export class EnginesBench {
       (level: LogLine['level']) =>
       (fields: LogLine['fields'], message: string): void =>
         this.lines.push({ level, fields, message });
-    const log = {
-      debug: at('debug'),
+    const log: Logger = {
+      debug: (fields, message) => at('debug')(fields(), message),
       info: at('info'),
       warn: at('warn'),
       error: at('error'),

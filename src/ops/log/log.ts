@@ -8,7 +8,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export type LogFields = Readonly<Record<string, unknown>>;
 
 export interface Logger {
-  debug(fields: LogFields, message: string): void;
+  /** @param fields made where the line is written alone: there is one for each request */
+  debug(fields: () => LogFields, message: string): void;
   info(fields: LogFields, message: string): void;
   warn(fields: LogFields, message: string): void;
   error(fields: LogFields, message: string): void;
@@ -51,7 +52,9 @@ export function createStdoutLogger(level: LogLevel): { readonly log: Logger; rea
 /** Pino does not pass the fields of a child through the formatters. */
 function withCleanChildren(log: PinoLogger): Logger {
   return {
-    debug: (fields, message) => log.debug(fields, message),
+    debug: (fields, message) => {
+      if (log.isLevelEnabled('debug')) log.debug(fields(), message);
+    },
     info: (fields, message) => log.info(fields, message),
     warn: (fields, message) => log.warn(fields, message),
     error: (fields, message) => log.error(fields, message),

@@ -30,8 +30,10 @@ export function createPodLog(log: Logger): PodListener {
         const isAny = readiness.unready + readiness.readyAgain > 0;
         log.info({ ...counts, ...(isAny && readiness) }, 'pods joined and left');
       }
-      const level = isMany ? 'debug' : 'info';
-      for (const { what, pod } of changes) log[level](fieldsOf(pod), SAID[what]);
+      for (const { what, pod } of changes) {
+        if (isMany) log.debug(() => fieldsOf(pod), SAID[what]);
+        else log.info(fieldsOf(pod), SAID[what]);
+      }
       changes = [];
     },
   };

@@ -28,7 +28,7 @@ describe('createLogger', () => {
 
   it('leaves out what is less severe than the level', () => {
     const { log, lines } = recordingLogger('warn');
-    log.debug({}, 'd');
+    log.debug(() => assert.fail('made for nobody'), 'd');
     log.info({}, 'i');
     log.warn({}, 'w');
     log.error({}, 'e');
