@@ -16,7 +16,7 @@ export interface HttpAnswer {
 
 export interface HttpClient {
   /**
-   * @param body sent as JSON by POST; undefined: GET
+   * @param body sent by POST, as JSON, which bytes are already; undefined: GET
    * @throws the system's error, the reason of `signal`, or AnswerTooLong
    */
   ask(path: string, body: object | undefined, signal: AbortSignal): Promise<HttpAnswer>;
@@ -62,7 +62,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
           : {
               method: 'POST',
               headers: { 'content-type': 'application/json', ...headers },
-              body: JSON.stringify(body),
+              body: body instanceof Uint8Array ? body : JSON.stringify(body),
             }),
       });
       return {

@@ -60,7 +60,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'slots',
   ],
   simulator: ['domain'],
-  explain: ['domain', 'routing/route', 'prompt/paths', 'printable', 'bounded-body'],
+  explain: ['domain', 'routing/route', 'prompt/paths', 'printable', 'http-client'],
   smoke: ['time', 'printable', 'http-client'],
   migration: ['aside', 'printable', 'settings'],
   simulation: [
@@ -151,13 +151,7 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
   'grpc-health-check': ['extproc/health'],
   pkijs: ['tls/self-signed'],
   asn1js: ['tls/self-signed'],
-  undici: [
-    'prompt/engine/http',
-    'engine-api/probe',
-    'kubernetes/client',
-    'http-client',
-    'explain/admin-client',
-  ],
+  undici: ['prompt/engine/http', 'engine-api/probe', 'kubernetes/client', 'http-client'],
   'lru-cache': [
     'prompt/engine/token-cache',
     'prompt/engine/remote-tokenizer',

@@ -28,6 +28,14 @@ export interface AskerOptions {
   readonly signal: AbortSignal;
 }
 
+/** What is asked of an admin port: no secret, and answers that may be long. */
+export type AdminQuestions = Required<Pick<AskerOptions, 'base' | 'timeoutMs' | 'signal' | 'maxAnswerBytes'>>;
+
+/** Asks the admin port of Envoy, or of a router. */
+export function adminAsker(questions: AdminQuestions): Asker {
+  return new Asker({ ...questions, apiKey: undefined, trust: { kind: 'system' } });
+}
+
 const TOO_LATE = new Error('no answer in time');
 
 export class Asker {

@@ -1,6 +1,5 @@
 /** Asks a router's admin port about decisions. */
-import { Agent, type Dispatcher } from 'undici';
-import { readBody } from '../bounded-body.ts';
+import { AnswerTooLong, createHttpClient, type HttpAnswer } from '../http-client.ts';
 import { printable } from '../printable.ts';
 import type { DecisionRecord } from './record.ts';
 
@@ -26,19 +25,16 @@ export async function askDryRun(
   { path, headers, body }: DryRunRequest,
   ending: AbortSignal,
 ): Promise<DecisionRecord> {
-  const url = pageOf(admin, '/debug/route');
-  if (path !== undefined) url.searchParams.set('path', path);
+  const page = path === undefined ? '/debug/route' : `/debug/route?${new URLSearchParams({ path })}`;
   const sent = { ...headers, 'content-type': 'application/json' };
-  return recordIn(await ask(url, { method: 'POST', headers: sent, body }, ending), admin);
+  return recordIn(await ask({ admin, page, headers: sent, body }, ending), admin);
 }
 
 /** The newest decision for a request with this id. @throws ExplainFailure */
 export async function askDecision(admin: URL, id: string, ending: AbortSignal): Promise<DecisionRecord> {
   // Not as a part of the path: `..` would be none.
-  const url = pageOf(admin, '/debug/decisions');
-  url.searchParams.set('id', id);
-  url.searchParams.set('limit', '1');
-  const { decisions } = await ask(url, {}, ending);
+  const page = `/debug/decisions?${new URLSearchParams({ id, limit: '1' })}`;
+  const { decisions } = await ask({ admin, page, headers: {}, body: undefined }, ending);
   if (!Array.isArray(decisions)) throw new ExplainFailure(noDecision(admin));
   if (decisions.length === 0)
     throw new ExplainFailure(
@@ -64,35 +60,36 @@ function noDecision({ origin }: URL): string {
 const WHY_UNKNOWN =
   'It keeps the last 10,000 of this replica since its start; ask the replica that decided, with the request id that the access log or the response header request-id has';
 
-function pageOf(admin: URL, path: string): URL {
-  const url = new URL(admin);
-  url.pathname = admin.pathname.replace(/\/+$/, '') + path;
-  return url;
+interface Question {
+  readonly admin: URL;
+  /** Path and query. */
+  readonly page: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array | undefined;
 }
 
-async function ask(url: URL, sent: Partial<Dispatcher.RequestOptions>, ending: AbortSignal): Promise<Json> {
-  const agent = new Agent();
-  let status: number;
-  let text: string;
+async function ask({ admin, page, headers, body }: Question, ending: AbortSignal): Promise<Json> {
+  const client = createHttpClient({
+    ...{ base: admin, headers, trust: { kind: 'system' }, maxAnswerBytes: MAX_ANSWER_BYTES },
+  });
+  let answered: HttpAnswer;
   try {
-    const response = await agent.request({
-      ...{ method: 'GET', ...sent, origin: url.origin, path: url.pathname + url.search },
-      signal: AbortSignal.any([ending, AbortSignal.timeout(PATIENCE_MS)]),
-    });
-    status = response.statusCode;
-    text = await readBody(response.body, MAX_ANSWER_BYTES, () => new Error('its answer is too long'));
+    const signal = AbortSignal.any([ending, AbortSignal.timeout(PATIENCE_MS)]);
+    answered = await client.ask(page, body, signal);
   } catch (error) {
     ending.throwIfAborted();
-    const why = printable((error as Error).message, 200);
+    const isTooLong = error instanceof AnswerTooLong;
+    const why = isTooLong ? 'its answer is too long' : printable((error as Error).message, 200);
     throw new ExplainFailure(
-      `${url.origin} cannot be asked: ${why}. Is the router running, and this its admin port (WARMROUTE_ADMIN_ADDRESS)? --admin names another one`,
+      `${admin.origin} cannot be asked: ${why}. Is the router running, and this its admin port (WARMROUTE_ADMIN_ADDRESS)? --admin names another one`,
     );
   } finally {
-    await agent.destroy();
+    await client.close();
   }
+  const { status, text } = answered;
   const answer = jsonIn(text);
   if (status === 200 && answer !== undefined) return answer;
-  throw new ExplainFailure(refusal(url, status, answer));
+  throw new ExplainFailure(refusal(admin, status, answer));
 }
 
 function refusal({ origin }: URL, status: number, answer: Json | undefined): string {

@@ -1,10 +1,13 @@
 import type { KeptDecision } from './kept-decision.ts';
-import { isPackable, PACKED_BYTES } from './packed-decisions.ts';
+import { PACKED_BYTES } from './packed-decisions.ts';
 
-/** Bytes that it keeps from being used otherwise: measured, and rounded up. Pods and configured strategies are shared. */
-export function bytesOf(decision: KeptDecision): number {
-  const { id, model, outcome, course } = decision;
-  if (isPackable(decision)) return PACKED_BYTES + TEXT_BYTES + textBytes(id) + textBytes(course?.prompt);
+/** Bytes that a packed decision keeps from being used otherwise: measured, and rounded up. Pods and configured strategies are shared. */
+export function packedBytesOf({ id, course }: KeptDecision): number {
+  return PACKED_BYTES + TEXT_BYTES + textBytes(id) + textBytes(course?.prompt);
+}
+
+/** The same of one that is kept as an object. */
+export function objectBytesOf({ id, model, outcome, course }: KeptDecision): number {
   let bytes = BASE_BYTES + textBytes(id) + textBytes(model) + textBytes(course?.prompt);
   if (outcome.kind === 'routed') {
     const { strategy, retries } = outcome;

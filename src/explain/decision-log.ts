@@ -1,4 +1,4 @@
-import { bytesOf } from './decision-bytes.ts';
+import { objectBytesOf, packedBytesOf } from './decision-bytes.ts';
 import type { KeptDecision } from './kept-decision.ts';
 import { type Glance, isPackable, PackedDecisions } from './packed-decisions.ts';
 import type { DecisionRecord, ServedRecord } from './record.ts';
@@ -72,12 +72,13 @@ export class DecisionLog implements DecisionRecorder {
   }
 
   add(decision: KeptDecision): number {
-    const bytes = bytesOf(decision);
+    const isPacked = isPackable(decision);
+    const bytes = isPacked ? packedBytesOf(decision) : objectBytesOf(decision);
     while (this.size > 0 && (this.size >= this.#maxDecisions || this.#bytes + bytes > this.#maxBytes))
       this.#dropOldest();
     const number = this.#next++;
     const place = number % this.#maxDecisions;
-    if (isPackable(decision)) this.#packed.put(place, decision);
+    if (isPacked) this.#packed.put(place, decision);
     else this.#objects[place] = decision;
     this.#bytesAt[place] = bytes;
     this.#bytes += bytes;

@@ -17,11 +17,11 @@ import { WITH_EVENTS } from '../support/fleet.ts';
 import { HANGING, type IllEngine, refusing, startIllEngine } from '../support/ill-engine.ts';
 import { kubeconfigText } from '../support/kube-access.ts';
 
-describe('warmroute doctor', function () {
-  this.timeout(60_000);
-  let folder: string;
-  let engine: IllEngine | undefined;
+let folder: string;
+/** The one that a test has started. */
+let engine: IllEngine | undefined;
 
+function hasFolderAndEngine(): void {
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'warmroute-doctor-'));
   });
@@ -30,6 +30,11 @@ describe('warmroute doctor', function () {
     engine = undefined;
   });
   after(() => rm(folder, { recursive: true }));
+}
+
+describe('warmroute doctor', function () {
+  this.timeout(60_000);
+  hasFolderAndEngine();
 
   async function environment(): Promise<Environment> {
     const file = join(folder, 'pods.json');
@@ -93,17 +98,7 @@ describe('warmroute doctor', function () {
 
 describe('What warmroute doctor looks at', function () {
   this.timeout(60_000);
-  let folder: string;
-  let engine: IllEngine | undefined;
-
-  before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'warmroute-doctor-'));
-  });
-  afterEach(async () => {
-    await engine?.stop();
-    engine = undefined;
-  });
-  after(() => rm(folder, { recursive: true }));
+  hasFolderAndEngine();
 
   async function looked(
     environment: Environment = {},

@@ -1,5 +1,5 @@
 import { assert } from 'chai';
-import { bytesOf } from '../../src/explain/decision-bytes.ts';
+import { objectBytesOf } from '../../src/explain/decision-bytes.ts';
 import { DecisionLog, type DecisionLogOptions } from '../../src/explain/decision-log.ts';
 import { type KeptDecision, keptDecision } from '../../src/explain/kept-decision.ts';
 import type { DecisionRecord } from '../../src/explain/record.ts';
@@ -40,16 +40,16 @@ describe('the log of decisions', () => {
   });
 
   it('keeps no more bytes than it may, and counts down what it drops', () => {
-    const of = bytesOf(aKept('a'));
+    const of = objectBytesOf(aKept('a'));
     const log = aLog({ maxBytes: 3 * of + 10 });
     for (const id of ['a', 'b', 'c', 'd']) log.add(aKept(id));
     assert.deepEqual(ids(log.recent(NOTHING, 10)), ['d', 'c', 'b']);
     assert.equal(log.bytes, 3 * of);
     const long = aKept('x'.repeat(256));
-    assert.isAbove(bytesOf(long), of);
+    assert.isAbove(objectBytesOf(long), of);
     log.add(long);
     assert.equal(log.size, 2);
-    assert.equal(log.bytes, of + bytesOf(long));
+    assert.equal(log.bytes, of + objectBytesOf(long));
   });
 
   it('finds by request id, model, pod and reason, and by all of them together', () => {

@@ -1,6 +1,6 @@
 /** Reads Envoy's configuration from its admin port, or from a dump of it, and checks each filter that may be the router's. */
 import { printable } from '../../printable.ts';
-import { Asker, jsonOf, parsedJson } from '../asking.ts';
+import { adminAsker, jsonOf, parsedJson } from '../asking.ts';
 import type { Finding, Section } from '../finding.ts';
 import { COUNTERS_LOOKED_AT, checkPassedBy, checkReached, countersIn } from './check-counters.ts';
 import { ENVOY_CHECKS, FILTER_CHECKS } from './envoy-checks.ts';
@@ -31,16 +31,7 @@ export async function examineEnvoy(
       : sectionsOf(source.name, config, [], expected);
   }
   const { base, timeoutMs } = source;
-  const asker = new Asker({
-    ...{
-      base,
-      timeoutMs,
-      signal,
-      apiKey: undefined,
-      trust: { kind: 'system' },
-      maxAnswerBytes: MAX_DUMP_BYTES,
-    },
-  });
+  const asker = adminAsker({ base, timeoutMs, signal, maxAnswerBytes: MAX_DUMP_BYTES });
   try {
     const dump = await asker.get('/config_dump');
     if (dump.kind !== 'answered') return [unreadable(base.host, `GET /config_dump: ${dump.reason}`)];

@@ -1,6 +1,6 @@
 /** What the running router says of itself on its admin port. */
 import { printable } from '../../printable.ts';
-import { type Asked, Asker, jsonOf, parsedJson } from '../asking.ts';
+import { type Asked, type Asker, adminAsker, jsonOf, parsedJson } from '../asking.ts';
 import { type Finding, ok, type Section, skip } from '../finding.ts';
 import { routerProblem } from './problems.ts';
 
@@ -29,16 +29,7 @@ export async function examineRouter(source: RouterSource, signal: AbortSignal): 
     ];
     return { kind: 'router', name: '', detail: '', findings };
   }
-  const asker = new Asker({
-    ...{
-      base,
-      timeoutMs,
-      signal,
-      apiKey: undefined,
-      trust: { kind: 'system' },
-      maxAnswerBytes: MAX_PAGE_BYTES,
-    },
-  });
+  const asker = adminAsker({ base, timeoutMs, signal, maxAnswerBytes: MAX_PAGE_BYTES });
   try {
     const readiness = await asker.get('/readyz');
     const findings =

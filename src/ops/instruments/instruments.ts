@@ -9,9 +9,6 @@ import { REQUEST_METRICS } from './requests.ts';
 import { TOKEN_METRICS } from './tokens.ts';
 import { WORTH_METRICS } from './worth.ts';
 
-/** Which index answers, as AIBrix labels it. */
-export type IndexerType = 'sync' | 'local';
-
 /** AIBrix's own: 15 buckets from 10 µs, doubling. */
 const AIBRIX_LATENCY_SECONDS = Array.from({ length: 15 }, (_, power) => 1e-5 * 2 ** power);
 
