@@ -15,6 +15,9 @@ const SWITCHES = {
 const [TOKENIZER, TOKENIZER_IN_AIBRIX] = SWITCHES.useRemoteTokenizer;
 const [SYNC, SYNC_IN_AIBRIX] = SWITCHES.kvEventSync;
 
+const ZONE_PROBLEM =
+  'must be a value of a label: 1 to 63 letters, digits, "-", "_" or ".", letters or digits first and last';
+
 describe('configuration', () => {
   it('is valid without any variable, with these defaults', () => {
     assert.deepEqual({ ...aConfig() } as object, {
@@ -22,6 +25,7 @@ describe('configuration', () => {
       tls: 'off',
       adminAddress: '0.0.0.0:8080',
       answerSamplePercent: 1,
+      zonePenaltyMs: 10,
       controlPercent: 0,
       metricFamilies: ['aibrix', 'llm-d'],
       adminDebug: false,
@@ -406,6 +410,9 @@ describe('configuration', () => {
       ['WARMROUTE_CONTROL_PERCENT', '50.1', 'must be from 0 to 50'],
       ['WARMROUTE_CONTROL_PERCENT', '5%', 'must be a number, as 5 or 0.5'],
       ['WARMROUTE_ANSWER_SAMPLE_PERCENT', '101', 'must be from 0 to 100'],
+      ['WARMROUTE_ZONE', 'eu 1a', ZONE_PROBLEM],
+      ['WARMROUTE_ZONE', 'z'.repeat(64), ZONE_PROBLEM],
+      ['WARMROUTE_ZONE_PENALTY_MS', '60001', 'must be from 0 to 60000'],
       ['WARMROUTE_GRPC_IDLE_MS', '99', 'must be from 100 to 2147483647'],
       ['WARMROUTE_GRPC_MAX_CONNECTIONS', '0', 'must be from 1 to 1000000'],
       ['WARMROUTE_DECISION_TIMEOUT_MS', '0', timer],

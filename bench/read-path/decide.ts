@@ -123,6 +123,7 @@ const route = createRoute({
   engineLoad: () => ({ kind: 'unknown', why: 'not_asked' }),
   load: new Load(),
   drawsControl: () => false,
+  zonePenalties: () => undefined,
   samples: { follow: () => undefined },
   defaultStrategy: { kind: 'single', name: 'prefix-cache', text: 'prefix-cache' },
   areFull: undefined,

@@ -11,6 +11,7 @@ import { REQUESTS } from './requests.ts';
 import type { Setting } from './setting.ts';
 import { TLS } from './tls.ts';
 import { WORTH } from './worth.ts';
+import { ZONES } from './zones.ts';
 
 export type { Setting } from './setting.ts';
 export { WITHOUT_EFFECT, type WithoutEffect, withoutEffect } from './without-effect.ts';
@@ -21,6 +22,7 @@ export const SETTINGS = {
   ...TLS,
   ...REQUESTS,
   ...WORTH,
+  ...ZONES,
   ...ENGINES,
   ...AIBRIX,
   ...OPENTELEMETRY,

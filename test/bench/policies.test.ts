@@ -30,6 +30,7 @@ function aSnapshot(changes: Partial<WorkSnapshot> = {}): WorkSnapshot {
       turn: 0,
       random: () => 0,
       session: { id: undefined, key: undefined },
+      zonePenaltiesMs: undefined,
     },
     request: { atMs: 0, inputTokens: 160, outputTokens: 1, hashIds: [1] },
     engineLoad: () => ({ kind: 'known', waiting: 0, kvUsage: 0 }) as EngineLoad,

@@ -13,6 +13,7 @@ export function snapshotOf(rows: readonly Row[], random: () => number = Math.ran
     matchedBlocks: rows.map(([, matched = 0]) => matched),
     totalBlocks: rows.map(([, , total = 10]) => total),
     engineLoad: () => UNKNOWN_LOAD,
+    zonePenaltiesMs: undefined,
     session: NO_SESSION,
     random,
     turn,

@@ -114,6 +114,7 @@ export class RouteBench {
       engineLoad: ({ name }) => this.engineLoads[name] ?? UNKNOWN_LOAD,
       load: this.load,
       drawsControl: () => false,
+      zonePenalties: () => undefined,
       samples: this.samples,
       turns: new Turns(),
       defaultStrategy: aStrategy(),

@@ -27,6 +27,7 @@ import type { Decide, RouteOutcome, RouteRequest } from '../route-request.ts';
 import type { AreFull } from '../shedding.ts';
 import { podWithId } from '../strategies/session-affinity.ts';
 import { NOT_COMPARED } from '../strategies/snapshot.ts';
+import type { ZonePenalties } from '../strategies/zone-penalties.ts';
 import type { Draw } from '../worth/drawn.ts';
 import { predictedTokens } from '../worth/predicted-tokens.ts';
 import { type AskedPromptParts, askedPrompt } from './asked-prompt.ts';
@@ -44,6 +45,7 @@ export interface ChoiceParts extends AskedPromptParts, PromptTokensParts {
   /** What a pod's engine last said of its work. */
   readonly engineLoad: (pod: Pod) => EngineLoad;
   readonly load: Pick<Load, 'runningOn'>;
+  readonly zonePenalties: ZonePenalties;
   /** How many pods of a model were picked before. */
   readonly turnOf: (model: string) => number;
   /** Which requests that could be routed by their prefix are balanced plainly, to compare with. */
@@ -173,7 +175,7 @@ export function createChoice(
     const { engineLoad } = parts;
     const snapshot = {
       ...{ pods, running, matchedBlocks, totalBlocks, engineLoad, session },
-      ...{ random, turn: parts.turnOf(model) },
+      ...{ zonePenaltiesMs: parts.zonePenalties(pods), random, turn: parts.turnOf(model) },
     };
     const isUnknown = input.kind === 'none' || (input.kind === 'tokens' && found === undefined);
     // The others of a list decide without knowing the prompt.

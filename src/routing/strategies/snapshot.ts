@@ -13,6 +13,8 @@ export interface Snapshot {
   readonly totalBlocks: ArrayLike<number>;
   /** What its engine last said of its work. Asked for by the strategies that compare it alone. */
   readonly engineLoad: (pod: Pod) => EngineLoad;
+  /** What each pod costs for the zone that it is in, milliseconds; undefined: nothing. */
+  readonly zonePenaltiesMs: ArrayLike<number> | undefined;
   readonly session: Session;
   /** Uniform in [0, 1). */
   readonly random: () => number;
