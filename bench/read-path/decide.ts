@@ -15,11 +15,12 @@ import { BlockHasher } from '../../src/prompt/blocks.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
 import { Turns } from '../../src/routing/choice/turns.ts';
 import { Load } from '../../src/routing/load.ts';
-import { createPicker } from '../../src/routing/policy.ts';
+import { createPicker, DEFAULT_COSTS } from '../../src/routing/policy.ts';
 import { createPrefixLookup } from '../../src/routing/prefix-lookup.ts';
 import { PromptHistory } from '../../src/routing/prompt-history.ts';
 import { ResponseOwners } from '../../src/routing/response-owners.ts';
 import { createRoute } from '../../src/routing/route.ts';
+import { TokenWork } from '../../src/routing/work/token-work.ts';
 import { createIndex } from '../index/create-index.ts';
 import { splitmix64, U64 } from '../support/splitmix.ts';
 import { microseconds } from '../support/stats.ts';
@@ -119,9 +120,10 @@ const route = createRoute({
   confirmations: undefined,
   turns: new Turns(),
   responses: new ResponseOwners({ maxResponses: 1, now: () => 0 }),
-  pick: createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
+  pick: createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1, ...DEFAULT_COSTS }),
   engineLoad: () => ({ kind: 'unknown', why: 'not_asked' }),
   load: new Load(),
+  work: new TokenWork(() => performance.now()),
   drawsControl: () => false,
   zonePenalties: () => undefined,
   samples: { follow: () => undefined },

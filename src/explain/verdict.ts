@@ -1,5 +1,11 @@
 import type { RoutedDecision } from '../domain.ts';
-import { type Candidate, type Considered, candidateAt, type PrefixComparison } from '../routing/route.ts';
+import {
+  type Candidate,
+  type Considered,
+  type CostCompared,
+  candidateAt,
+  type PrefixComparison,
+} from '../routing/route.ts';
 import { percentOf, rounded } from './score.ts';
 
 /** A few plain words on why the candidate with the index `at` won, or lost. */
@@ -23,7 +29,7 @@ function madeOf({ shares }: Candidate, { strategy }: RoutedDecision): string {
 const MAX_SHOWN = 4;
 
 function whyItWon(
-  { running }: Candidate,
+  candidate: Candidate,
   { reason }: RoutedDecision,
   { compared, pods, matchesAre }: Considered,
 ): string {
@@ -37,10 +43,13 @@ function whyItWon(
       return 'has the session';
   }
   if (pods === 1) return 'the only one';
+  const { running } = candidate;
   switch (compared.kind) {
     case 'prefix':
       if (reason !== 'prefix_match' && reason !== 'history_match') return 'least loaded';
       return matchesAre === 'blocks' ? 'holds the most, not too busy' : 'got most of it before, not too busy';
+    case 'cost':
+      return `soonest: ${costOf(candidate, compared)}`;
     case 'load':
       return `least loaded: ${running}`;
     case 'engines':
@@ -66,6 +75,8 @@ function whyItLost(
   switch (compared.kind) {
     case 'prefix':
       return whyNotByPrefix(candidate, winner, compared, considered);
+    case 'cost':
+      return `${rounded(candidate.score!, 1) > rounded(winner.score!, 1) ? 'later' : EQUAL}: ${costOf(candidate, compared)}`;
     case 'load':
       return byLoad(candidate, winner);
     case 'engines':
@@ -85,6 +96,13 @@ function whyItLost(
     case 'other':
       return decision.reason === 'random' ? 'not drawn' : 'not the one';
   }
+}
+
+/** What is expected there. */
+function costOf({ score, queued, pod }: Candidate, { zonePenaltyMs }: CostCompared): string {
+  const ms = `${rounded(score!, 1)} ms`;
+  const waiting = queued! > 0 ? `, ${Math.round(queued!)} tokens queued` : '';
+  return ms + waiting + (zonePenaltyMs > 0 && pod.zone !== undefined ? `, zone ${pod.zone}` : '');
 }
 
 const EQUAL = 'equal, another was drawn';
