@@ -20,8 +20,8 @@ const MAX_REASON_CHARACTERS = 300;
 
 /**
  * Parses the pods file, YAML 1.2 or JSON: `pods`, a list of `name`, `address`, `port`, `model` and, optionally,
- * `aliases`, `kvEvents: {port, replayPort?, ranks?}` or `auto`, `labels` and `zone`, which the label of Kubernetes may say as well. One bad entry makes the whole file bad, and all
- * that is wrong is reported at once; only a syntax error hides what comes after it.
+ * `aliases`, `kvEvents: {port, replayPort?, ranks?}` or `auto`, `labels`, and `zone`, which the label of Kubernetes may say as well. One bad
+ * entry makes the whole file bad, and all that is wrong is reported at once; only a syntax error hides what comes after it.
  */
 export function parsePodsFile(text: string): ParsedPodsFile {
   const parsed = parse(text);

@@ -20,6 +20,6 @@ export const ZONES = {
     '10',
     'ms',
     wholeNumber(0, MAX_PENALTY_MS),
-    'How much sooner the first token must come from a pod in another zone than from one in `WARMROUTE_ZONE` for a request to go there by `prefix-cost`: what the network between zones takes, and what traffic over it is worth not to pay. 0: zones do not matter. [policies.md](policies.md#zones).',
+    'How much sooner the first token must be expected of a pod in another zone than of one in `WARMROUTE_ZONE` for `prefix-cost` to send a request there: the price of the network between zones. 0: zones do not matter. [policies.md](policies.md#zones).',
   ),
 } as const satisfies Record<string, Setting<unknown>>;
