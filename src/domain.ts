@@ -374,9 +374,9 @@ export type Reason =
 
 /**
  * Which side of the experiment a request is on that could be routed by its prefix: `routed` by it, or, as a random share of them,
- * balanced as if nothing was known of prefixes (`control`).
+ * balanced as if nothing was known of prefixes (`control`), or `left` to Envoy.
  */
-export type Arm = 'routed' | 'control';
+export type Arm = 'routed' | 'control' | 'left';
 
 /** A prompt in tokens, and those of them that a pod is expected not to compute since it holds their blocks, by where it has them. */
 export interface PredictedTokens {

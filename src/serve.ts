@@ -13,6 +13,7 @@ import { openGrpcPorts } from './composition/grpc-ports.ts';
 import { measureWorth } from './composition/measuring-worth.ts';
 import { createReadPath } from './composition/read-path.ts';
 import { type Phase, readinessIn } from './composition/readiness.ts';
+import { rollOut } from './composition/rolling-out.ts';
 import { createTokenizer } from './composition/tokenizing.ts';
 import { Warmup } from './composition/warmup.ts';
 import { type Config, type Environment, processEnvironment } from './config.ts';
@@ -238,13 +239,14 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       ...{ metrics, instruments, engineMetrics },
       random: parts.random ?? Math.random,
     });
+    const rollout = rollOut(config, { instruments, worth: worth.report, log });
     const observed = createObserver({
       ...{ tracer: telemetry.tracer, instruments, log, usesKvEvents, zone: config.zone, decisions },
       worth: worth.report,
     });
     const { route, dryRun } = createReadPath(config, {
       ...{ observed, registry, cache, hasher, tokenizer, health, load, work, responses },
-      ...{ engineMetrics, confirmations, worth },
+      ...{ engineMetrics, confirmations, worth, rollout },
     });
 
     const isReady = () => readinessIn(phase, { registry, warmup, feed, discovery });
@@ -303,6 +305,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       models: () => registry.models(),
       watchNext: () => health.watchNext(),
       sampleNext: worth.sampleNext,
+      steeringOf: rollout.steeringOf,
       keepsSession: text => asksFor('session-affinity', text, config.strategy),
       newRequestId: randomUUID,
     };

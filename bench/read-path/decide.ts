@@ -2,7 +2,7 @@
  * Decisions in this process, from a prompt's tokens to the pod, what is then expected of that included: conversations of 4,000
  * tokens, of which pods hold the first 3,000, and all the first 512. Prints one line of JSON.
  *
- *   node bench/read-path/decide.ts [--pods 1000] [--strategy prefix-cost] [--index map-of-sets --rounds 200 --warm-ups 50]
+ *   node bench/read-path/decide.ts [--pods 1000] [--strategy prefix-cost] [--shadow prefix-cache] [--index map-of-sets --rounds 200 --warm-ups 50]
  */
 
 import { parseArgs } from 'node:util';
@@ -13,6 +13,7 @@ import { START } from '../../src/prefix-index/prefix-index.ts';
 import type { RunIndex } from '../../src/prefix-index/run-index.ts';
 import { BlockHasher } from '../../src/prompt/blocks.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
+import { createShadowPolicy } from '../../src/routing/choice/shadow-policy.ts';
 import { Turns } from '../../src/routing/choice/turns.ts';
 import { Load } from '../../src/routing/load.ts';
 import { createPicker, DEFAULT_COSTS } from '../../src/routing/policy.ts';
@@ -32,6 +33,7 @@ const { values } = parseArgs({
     pods: { type: 'string', default: '1000' },
     index: { type: 'string', default: 'runs' },
     strategy: { type: 'string', default: 'prefix-cost' },
+    shadow: { type: 'string' },
     'warm-ups': { type: 'string', default: '4000' },
     rounds: { type: 'string', default: '10000' },
   },
@@ -94,6 +96,8 @@ for (const [i, pod] of pods.entries()) {
 let prompt = conversations[0]!;
 const health = new PodsHealth({ onChange: () => {} });
 for (const pod of pods) health.joined(pod);
+const pick = createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1, ...DEFAULT_COSTS });
+const compared = { same: 0, other: 0 };
 const route = createRoute({
   parse: path => ({
     kind: 'prompt',
@@ -124,13 +128,15 @@ const route = createRoute({
   confirmations: undefined,
   turns: new Turns(),
   responses: new ResponseOwners({ maxResponses: 1, now: () => 0 }),
-  pick: createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1, ...DEFAULT_COSTS }),
+  pick,
   engineLoad: () => ({ kind: 'unknown', why: 'not_asked' }),
   load: new Load(),
   work: new TokenWork(() => performance.now()),
   drawsControl: () => false,
   zonePenalties: () => undefined,
   samples: { follow: () => undefined },
+  shadowPolicy: shadowPolicy(),
+  onLeft: () => {},
   defaultStrategy: parsed.strategy,
   areFull: undefined,
   retries: 2,
@@ -142,7 +148,15 @@ const reasons: Record<string, number> = {};
 
 await decideAll(Number(values['warm-ups']));
 const times = await decideAll(Number(values.rounds));
-console.log(JSON.stringify({ pods: pods.length, tokens: TOKENS.prompt, ...microseconds(times), reasons }));
+console.log(
+  JSON.stringify({
+    pods: pods.length,
+    tokens: TOKENS.prompt,
+    ...microseconds(times),
+    reasons,
+    ...(values.shadow && { compared }),
+  }),
+);
 
 async function decideAll(rounds: number): Promise<Float64Array> {
   const { signal } = new AbortController();
@@ -161,6 +175,7 @@ async function decideAll(rounds: number): Promise<Float64Array> {
       },
       ...{ labels: undefined, subset: undefined, response: 'unwatched' as const },
       sample: 'not_sampled' as const,
+      steering: 'steered' as const,
     };
     const started = performance.now();
     const { decision, release } = await route(
@@ -174,6 +189,19 @@ async function decideAll(rounds: number): Promise<Float64Array> {
     if (inFlight.length > IN_FLIGHT) inFlight.shift()!();
   }
   return times;
+}
+
+/** What `--shadow` names is asked beside the strategy. */
+function shadowPolicy() {
+  if (values.shadow === undefined) return undefined;
+  const shadow = parseStrategy(values.shadow);
+  if (shadow.kind === 'invalid') throw new Error(shadow.why);
+  return createShadowPolicy({
+    ...{ strategy: shadow.strategy, pick, costs: DEFAULT_COSTS, random: Math.random },
+    onCompared: ({ isSame }) => {
+      compared[isSame ? 'same' : 'other']++;
+    },
+  });
 }
 
 /** Of a vocabulary of 262,144 tokens. */

@@ -9,7 +9,7 @@ const { promptTokens, predictedTokens, savedSeconds, firstByte, sampledAnswers, 
 const { sampledPromptTokens, sampledPredicted, sampledReported } = METRICS;
 
 /** What was in no experiment has no arm. */
-const ARMS = { arm: ['routed', 'control'] } as const;
+const ARMS = { arm: ['routed', 'control', 'left'] } as const;
 const BY_ARM = { by: ['arm'], where: ARMS } as const;
 const STREAMED_BY_ARM = { by: ['arm'], where: { ...ARMS, answer: 'streamed' } } as const;
 
@@ -22,7 +22,7 @@ const REPORTED_RATE = {
   bad: 'Far below the predicted hit rate: the index believes what engines do not hold. No data: engines do not tell (vLLM: `--enable-prompt-tokens-details`), or no answers are sampled (`WARMROUTE_ANSWER_SAMPLE_PERCENT`).',
 };
 const EXPERIMENT =
-  'The arm `control` is what `WARMROUTE_CONTROL_PERCENT` says, drawn at random and balanced by load alone; without it there is one line.';
+  'The arm `control` is what `WARMROUTE_CONTROL_PERCENT` says, drawn at random and balanced by load alone; `left` is what is left to Envoy (`WARMROUTE_ROLLOUT_PERCENT`, `WARMROUTE_MODE`); without them there is one line.';
 
 export const OVERVIEW: Board = {
   uid: 'warmroute-overview',
@@ -149,12 +149,12 @@ export const OVERVIEW: Board = {
           'of sampled answers, reported': share(rate(sampledReported), rate(sampledPromptTokens)),
         },
       }),
-      lines('Hit rate: routed and control', {
+      lines('Hit rate by arm', {
         about: { help: `${PREDICTED_RATE.help} ${EXPERIMENT}`, bad: predictedTokens.bad },
         unit: 'percentunit',
         queries: { '{{arm}}': share(rate(predictedTokens, BY_ARM), rate(promptTokens, BY_ARM)) },
       }),
-      lines('First byte of streamed answers: routed and control', {
+      lines('First byte of streamed answers by arm', {
         about: { help: `${firstByte.help}. ${EXPERIMENT}`, bad: firstByte.bad },
         unit: 's',
         queries: {

@@ -16,6 +16,13 @@ const matched = (by?: readonly 'model'[]) =>
     rate(METRICS.promptBlocks, { ...(by && { by }) }),
   );
 
+/** What the picks of the shadow policy come to, as a share of what those of the policy in force do. */
+const byActive = (metric: typeof METRICS.shadowCost | typeof METRICS.shadowCached) =>
+  share(
+    rate(metric, { by: ['policy'], where: { picked_by: 'shadow' } }),
+    rate(metric, { by: ['policy'], where: { picked_by: 'active' } }),
+  );
+
 /** Routed without knowing who holds the prompt, for a reason that somebody can mend: as the alert has it. */
 const BLIND = [
   rate(METRICS.withoutTokens, { where: { why: ['tokenizer_failed', 'deadline', 'no_token_form'] } }),
@@ -167,6 +174,38 @@ export const ROUTING: Board = {
         unit: 'reqps',
         stacked: true,
         queries: { '{{zone}}': rate(METRICS.zonePicks, { by: ['zone'] }) },
+      }),
+    ],
+    'Left to Envoy, and policies compared': [
+      lines('Left to Envoy', {
+        about: METRICS.left,
+        unit: 'reqps',
+        stacked: true,
+        queries: { '{{why}}': rate(METRICS.left, { by: ['why'] }) },
+      }),
+      lines('Where Envoy sends it', {
+        about: METRICS.agreement,
+        unit: 'reqps',
+        stacked: true,
+        queries: { '{{went}}': rate(METRICS.agreement, { by: ['went'] }) },
+      }),
+      lines('Picks of the shadow policy that differ', {
+        about: METRICS.shadowPicks,
+        unit: 'percentunit',
+        queries: {
+          '{{policy}}': share(
+            rate(METRICS.shadowPicks, { by: ['policy'], where: { same: 'false' } }),
+            rate(METRICS.shadowPicks, { by: ['policy'] }),
+          ),
+        },
+      }),
+      lines('Shadow policy by the active one', {
+        about: METRICS.shadowCost,
+        unit: 'percentunit',
+        queries: {
+          '{{policy}}, cost': byActive(METRICS.shadowCost),
+          '{{policy}}, cached tokens': byActive(METRICS.shadowCached),
+        },
       }),
     ],
     'How long it takes': [

@@ -9,7 +9,7 @@ import { askDry, type DryRequest } from '../extproc/dry-exchange.ts';
 import type { ExchangeOptions, SettledFact } from '../extproc/exchange.ts';
 import type { PodsHealth } from '../health/pods-health.ts';
 import type { DecisionPages } from '../ops/admin/decision-routes.ts';
-import type { Route } from '../routing/route.ts';
+import type { Route, Steering } from '../routing/route.ts';
 import { Slots } from '../slots.ts';
 import { monotonicClock, wallClock } from '../time.ts';
 
@@ -43,7 +43,10 @@ export function createDryRuns({ config, exchange, health, decide }: DryRunsParts
     const startedAt = monotonicClock();
     const made = askDry(asked, options);
     const requestId = asked.headers.get('x-request-id') || options.newRequestId();
-    const request = made.kind === 'route' ? made.request : { requestId, path: asked.headers.get(':path')! };
+    const request =
+      made.kind === 'route'
+        ? made.request
+        : { requestId, path: asked.headers.get(':path')!, steering: steeringOf(made) };
     const outcome = made.kind === 'route' ? await decide(made.request, signal) : undefined;
     const decided = keptDecision({
       request,
@@ -83,6 +86,11 @@ function inFull(error: ClientError, { outcome }: KeptDecision): Outcome {
     default:
       return outcome;
   }
+}
+
+/** What the door settles by itself it does for everybody, but for errors. */
+function steeringOf(made: SettledFact | { readonly kind: 'passed_on' }): Steering {
+  return made.kind === 'rejected' ? made.steering : 'steered';
 }
 
 function settled(made: SettledFact | { readonly kind: 'passed_on' }): Outcome {

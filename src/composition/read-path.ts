@@ -29,6 +29,7 @@ import { createZonePenalties } from '../routing/strategies/zone-penalties.ts';
 import type { TokenWork } from '../routing/work/token-work.ts';
 import { monotonicClock } from '../time.ts';
 import type { Worth } from './measuring-worth.ts';
+import type { Rollout } from './rolling-out.ts';
 import { blockSizes, maxBlocksPerPrompt } from './tokenizing.ts';
 
 export interface ReadPathParts {
@@ -44,6 +45,7 @@ export interface ReadPathParts {
   readonly responses: ResponseOwners;
   readonly engineMetrics: EngineMetrics;
   readonly worth: Worth;
+  readonly rollout: Rollout;
   /** undefined: engines announce nothing. */
   readonly confirmations: Confirmations | undefined;
 }
@@ -87,6 +89,8 @@ export function createReadPath(config: Config, parts: ReadPathParts): ReadPath {
     zonePenalties: createZonePenalties(config.zone, config.zonePenaltyMs),
     drawsControl: parts.worth.drawsControl,
     samples: parts.worth.samples,
+    shadowPolicy: parts.rollout.shadowPolicy,
+    onLeft: parts.rollout.onLeft,
     defaultStrategy: config.defaultStrategy,
     areFull: sheddingFor(config, pod => queueAt(load.running(pod), engineMetrics.peekLoadOf(pod))),
     retries: retriesFor(config.fallbackEndpoints),

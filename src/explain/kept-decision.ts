@@ -1,7 +1,7 @@
 /** A decision as it is kept: what the read path said of it, and nothing that a client could make large. */
 import type { ClientError, Decision, RoutedDecision } from '../domain.ts';
 import { pathClassOf } from '../prompt/paths.ts';
-import type { Course, RouteRequest } from '../routing/route.ts';
+import type { Course, RouteRequest, Steering } from '../routing/route.ts';
 import type { ServedRecord } from './record.ts';
 
 export interface KeptDecision {
@@ -16,6 +16,7 @@ export interface KeptDecision {
   /** undefined: it was decided before there was a choice. */
   readonly course: Course | undefined;
   readonly tookMs: number;
+  readonly steering: Steering;
   served: ServedRecord | undefined;
 }
 
@@ -27,7 +28,7 @@ export type Outcome =
 
 /** What a decision is made of. */
 export interface Decided {
-  readonly request: Pick<RouteRequest, 'requestId' | 'path'>;
+  readonly request: Pick<RouteRequest, 'requestId' | 'path' | 'steering'>;
   readonly traceId: string | undefined;
   readonly atMs: number;
   readonly decision: Decision;
@@ -49,6 +50,7 @@ export function keptDecision({ request, decision, course, ...times }: Decided): 
     outcome: outcomeOf(decision),
     course: isKnown ? course : course && { ...course, model: undefined },
     tookMs: times.tookMs,
+    steering: request.steering,
     served: undefined,
   };
 }

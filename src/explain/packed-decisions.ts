@@ -4,7 +4,7 @@
  * copying them there and back out again costs the collector more than everything else that is kept here.
  */
 import type { Pod, PredictedTokens, RoutedDecision } from '../domain.ts';
-import type { Compared, Considered, CostCompared, PrefixComparison } from '../routing/route.ts';
+import type { Compared, Considered, CostCompared, PrefixComparison, Steering } from '../routing/route.ts';
 import type { KeptDecision } from './kept-decision.ts';
 
 /** Of more candidates, retries or lists a decision stays an object. */
@@ -13,7 +13,7 @@ const MAX_RETRIES = 3;
 /** Numbers before those of the candidates; see `put`. */
 const FIXED_NUMBERS = 34;
 const NUMBERS = FIXED_NUMBERS + 7 * MAX_CANDIDATES;
-const REFERENCES = 18 + MAX_RETRIES;
+const REFERENCES = 19 + MAX_RETRIES;
 /** So that a router which decides little takes little memory. */
 const CHUNK = 250;
 /** For `undefined`: none of these numbers is ever below 0. */
@@ -138,6 +138,7 @@ export class PackedDecisions {
     list[to++] = candidates.states;
     list[to++] = pod;
     for (let i = 0; i < MAX_RETRIES; i++) list[to++] = retries[i];
+    list[to++] = decision.steering;
   }
 
   /** As it was put there. */
@@ -198,6 +199,7 @@ export class PackedDecisions {
     const [candidatePods, states] = [next<readonly Pod[]>(), next<Considered['candidates']['states']>()];
     const pod = next<Pod>();
     const retries = Array.from({ length: MAX_RETRIES }, () => next<Pod | undefined>());
+    const steering = next<Steering>();
     const candidates = {
       ...{ pods: candidatePods, states },
       numbers: several(3 * candidatePods.length),
@@ -208,7 +210,7 @@ export class PackedDecisions {
       shares: undefined,
     };
     return {
-      ...{ id, traceId, atMs, path, model, tookMs, served: undefined },
+      ...{ id, traceId, atMs, path, model, tookMs, steering, served: undefined },
       outcome: {
         kind: 'routed',
         ...{ pod, rank, retries: retries.filter(each => each !== undefined), ...outcome },

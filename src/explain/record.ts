@@ -13,6 +13,8 @@ export interface DecisionRecord {
   /** As the body names it; null: it does not, or was not read, or names none that is served. */
   readonly model: string | null;
   readonly outcome: Decision['kind'];
+  /** Nothing of this was done: Envoy has balanced the request, since the router only looks on, or routes a share of the requests alone. */
+  readonly left?: 'shadow' | 'rollout';
   /** Where it was rejected. */
   readonly error?: ClientError['kind'];
   /** As the request or the configuration has it, as `prefix-cache` or `prefix-cache:2,least-request`. This and what follows: where it was routed. */

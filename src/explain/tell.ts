@@ -1,6 +1,12 @@
 /** Puts a decision that was kept into the record that is shown. */
 import { endpointOf, type RoutedDecision } from '../domain.ts';
-import { type Candidate, type Considered, candidateAt, type StageTimes } from '../routing/route.ts';
+import {
+  type Candidate,
+  type Considered,
+  candidateAt,
+  type StageTimes,
+  type Steering,
+} from '../routing/route.ts';
 import type { KeptDecision } from './kept-decision.ts';
 import { type PolicyLimits, policySteps, rejectionSteps } from './policy-steps.ts';
 import type { CandidateRecord, DecisionRecord, StageRecord } from './record.ts';
@@ -9,13 +15,14 @@ import { verdictOn } from './verdict.ts';
 
 /** @param limits the ones that decisions were made with */
 export function tellDecision(kept: KeptDecision, limits: PolicyLimits): DecisionRecord {
-  const { id, traceId, path, model, outcome, course, served } = kept;
+  const { id, traceId, path, model, outcome, course, steering, served } = kept;
   const considered = course?.considered;
   return {
     id,
     ...(traceId !== undefined && { traceId }),
     at: new Date(kept.atMs).toISOString(),
     ...{ path, model: model ?? null, outcome: outcome.kind },
+    ...(steering !== 'steered' && { left: steering === 'left' ? 'rollout' : 'shadow' }),
     ...(outcome.kind === 'rejected' && { error: outcome.error }),
     ...(outcome.kind === 'routed' && routedFields(outcome)),
     ...(course?.tokens !== undefined && { tokens: course.tokens }),
@@ -23,16 +30,27 @@ export function tellDecision(kept: KeptDecision, limits: PolicyLimits): Decision
     candidates:
       outcome.kind === 'routed' && considered !== undefined ? candidateRecords(outcome, considered) : [],
     candidatesLeftOut: considered === undefined ? 0 : considered.pods - considered.candidates.pods.length,
-    policy:
-      outcome.kind === 'routed' && considered !== undefined
+    policy: [
+      ...(outcome.kind === 'routed' && considered !== undefined
         ? policySteps(outcome, { considered, tokens: course?.tokens }, limits)
-        : rejectionSteps(outcome),
+        : rejectionSteps(outcome)),
+      ...STEERING_STEPS[steering],
+    ],
     stages: course === undefined ? [] : stageRecords(course.stages),
     tookMicroseconds: microseconds(kept.tookMs),
     ...(course?.prompt !== undefined && { prompt: course.prompt }),
     ...(served !== undefined && { served }),
   };
 }
+
+/** What is said of requests that are not sent where the router would send them. */
+const STEERING_STEPS: Readonly<Record<Steering, readonly string[]>> = {
+  steered: [],
+  left: [
+    'Not done: Envoy balances this request, which is not of the share that is routed (WARMROUTE_ROLLOUT_PERCENT).',
+  ],
+  observed: ['Not done: Envoy balances all requests (WARMROUTE_MODE=shadow).'],
+};
 
 function routedFields(decision: RoutedDecision): Partial<DecisionRecord> {
   const { pod, rank, retries, strategy, reason, withoutTokens } = decision;

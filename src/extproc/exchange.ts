@@ -107,9 +107,12 @@ export class Exchange {
       const encoding = message.contentEncoding === undefined ? 'plain' : 'encoded';
       const isReadable = status === 200 && encoding === 'plain';
       this.#answerBody = this.#answerBody === 'wanted' && isReadable ? 'reading' : 'unwanted';
-      const headers = this.#responseHeaders(this.#routed, servedBy);
+      const override = this.#streamIfRead();
+      const shown = this.#request.isSteered
+        ? reply.responseHeaders(this.#responseHeaders(this.#routed, servedBy), override)
+        : reply.neutral('response_headers', override);
       return [
-        { kind: 'send', reply: reply.responseHeaders(headers, this.#streamIfRead()) },
+        { kind: 'send', reply: shown },
         { kind: 'answered', answer: { status, servedBy }, encoding },
       ];
     }

@@ -3,7 +3,7 @@
  * would read a string as base64.
  */
 import type { ClientError, PassedDecision, RoutedDecision } from '../domain.ts';
-import { endpointOf } from '../domain.ts';
+import { ANY_MODEL, endpointOf } from '../domain.ts';
 import { answerTo, type ErrorAudience, type OwnAnswer } from './client-errors.ts';
 import * as name from './headers.ts';
 import type {
@@ -43,9 +43,9 @@ const NEUTRAL: Readonly<Record<Phase, WireResponse>> = {
   response_trailers: Object.freeze({ response_trailers: {} }),
 };
 
-/** "Go on, nothing to change." */
-export function neutral(phase: Phase): WireResponse {
-  return NEUTRAL[phase];
+/** "Go on, nothing to change." @param override what Envoy is to show from now on */
+export function neutral(phase: Phase, override?: WireModeOverride): WireResponse {
+  return override === undefined ? NEUTRAL[phase] : { ...NEUTRAL[phase], mode_override: override };
 }
 
 /** What of a decision others than the pod that it names may see. */
@@ -132,6 +132,22 @@ export function passMutation({ model }: PassedDecision): Mutation {
       clear_route_cache: true,
     },
     metadata: { fields: { warmroute: struct({ decision: { stringValue: 'passed' } }) } },
+  };
+}
+
+/** Of a request that Envoy balances: by its own routes, which may choose by the model as well. */
+export function leaveMutation(model: string, { targetHeaders }: Pick<Disclosure, 'targetHeaders'>): Mutation {
+  const set_headers = model === ANY_MODEL ? [] : [setHeader(name.MODEL, name.headerValue(model))];
+  return {
+    response: { status: 'CONTINUE', header_mutation: { set_headers }, clear_route_cache: true },
+    metadata: {
+      fields: {
+        warmroute: struct({
+          decision: { stringValue: 'left' },
+          ...(targetHeaders === 'warmroute' && SHOW_TARGET),
+        }),
+      },
+    },
   };
 }
 

@@ -12,7 +12,17 @@
  * In the other modes the body never comes, or comes when the upstream is already chosen. Then Envoy is asked to buffer it
  * (`mode_override`), and where it does not allow that, the request goes on without a decision.
  */
-import type { ClientError, Decision, Endpoint, ErrorShape, ModelEntry, PathRule, Pod } from '../domain.ts';
+import type {
+  ClientError,
+  Decision,
+  Endpoint,
+  ErrorShape,
+  ModelEntry,
+  PassedDecision,
+  PathRule,
+  Pod,
+  RoutedDecision,
+} from '../domain.ts';
 import type {
   Answer,
   AnswerEncoding,
@@ -21,6 +31,8 @@ import type {
   RouteRequest,
   Sample,
   Server,
+  Steering,
+  SteeringOf,
   Visibility,
 } from '../routing/route.ts';
 import type { BodyLease } from './body/body-memory.ts';
@@ -47,7 +59,8 @@ export type HeldMode = 'STREAMED' | 'FULL_DUPLEX_STREAMED';
 
 /** What was settled here without asking for a decision. */
 export type SettledFact =
-  | { readonly kind: 'rejected'; readonly error: ClientError }
+  /** With the error, or, where it is not `steered`, only if it were. */
+  | { readonly kind: 'rejected'; readonly error: ClientError; readonly steering: Steering }
   | { readonly kind: 'answered'; readonly what: 'models' }
   /** The request goes on without a pick: Envoy's own load balancing serves it. */
   | { readonly kind: 'undecided'; readonly why: 'late_body' | 'buffers_full' | 'body_out_of_reach' };
@@ -71,6 +84,8 @@ export interface ExchangeOptions extends reply.Disclosure {
   readonly sampleNext: () => Sample;
   /** Whether requests with this `routing-strategy` header are answered with where their session is. */
   readonly keepsSession: (strategy: string | undefined) => boolean;
+  /** Which requests are sent where the router says. */
+  readonly steeringOf: SteeringOf;
   /** For requests that come without an `x-request-id`. */
   readonly newRequestId: () => string;
 }
@@ -117,6 +132,7 @@ export class RequestSide {
   wantsDebug = false;
   #forged: readonly string[] = name.FORGEABLE;
   #errors: ErrorShape = 'openai';
+  #steering: Steering = 'steered';
   /** What Envoy is asked to show, where the decision is made by the headers alone. */
   #override: WireModeOverride | undefined;
   #responseStarted = false;
@@ -136,6 +152,11 @@ export class RequestSide {
   /** What has happened since this was last called. */
   takeFacts(): readonly SettledFact[] {
     return this.#facts.length === 0 ? NO_FACTS : this.#facts.splice(0);
+  }
+
+  /** The request goes where the router says, if that says anything. */
+  get isSteered(): boolean {
+    return this.#steering === 'steered';
   }
 
   get rejected(): boolean {
@@ -167,6 +188,8 @@ export class RequestSide {
     if (this.#state.at !== 'deciding') return [];
     const { owed, extent } = this.#state;
     if (decision.kind === 'rejected') return this.#reject(decision.error, owed);
+    if (this.#steering !== 'steered' && decision.kind !== 'undecided')
+      return this.#settle(owed, this.#leaving(decision));
     if (decision.kind === 'passed') return this.#settle(owed, reply.passMutation(decision));
     if (decision.kind === 'routed') {
       const { destinationEndpoints } = this.#options;
@@ -192,7 +215,10 @@ export class RequestSide {
 
   #open({ headers, subset, endOfStream }: Extract<RequestMessage, { kind: 'request_headers' }>): Action[] {
     this.requestId = name.headerValue(headers.get(name.X_REQUEST_ID) ?? '') || this.#options.newRequestId();
-    this.wantsDebug = this.#options.debugHeaders === 'allowed' && headers.get(name.DEBUG) === '1';
+    const session = { id: headers.get(name.SESSION_ID), key: headers.get(name.SESSION_KEY) };
+    this.#steering = this.#options.steeringOf(session, this.requestId);
+    const isDebugged = this.#options.debugHeaders === 'allowed' && headers.get(name.DEBUG) === '1';
+    this.wantsDebug = isDebugged && this.#steering === 'steered';
     this.#forged = name.removedFrom(headers);
     const path = (headers.get(':path') ?? '').split('?', 1)[0]!;
     const rule = this.#options.ruleOf(path);
@@ -204,7 +230,7 @@ export class RequestSide {
     };
     if (treatment === 'refused') return this.#refuse({ kind: 'path_refused', path }, owed);
     const method = headers.get(':method');
-    if (rule.treatment === 'models' && method === 'GET') {
+    if (rule.treatment === 'models' && method === 'GET' && this.#steering !== 'observed') {
       if (headers.has(name.ANTHROPIC_VERSION)) this.#errors = 'anthropic';
       return this.#answerModels(rule.model, owed);
     }
@@ -218,12 +244,13 @@ export class RequestSide {
       contentType: headers.get('content-type'),
       contentEncoding: headers.get('content-encoding'),
       strategy,
-      session: { id: headers.get(name.SESSION_ID), key: headers.get(name.SESSION_KEY) },
+      session,
       priority: priorityIn(headers.get(this.#options.priorityHeader)),
       labels: headers.get(name.EXTERNAL_FILTER),
       subset,
       response: isSeen ? this.#responseOf(treatment, strategy, sample) : 'unwatched',
       sample,
+      steering: this.#steering,
       unroutable: this.#echoes ? 'any_pod' : 'reject',
       requestId: this.requestId,
       trace: traceOf(headers),
@@ -318,21 +345,37 @@ export class RequestSide {
   }
 
   #headersReply(mutation: reply.Mutation | undefined, override?: WireModeOverride): WireResponse {
+    if (this.#steering === 'observed') return reply.neutral('request_headers', override);
     const { targetHeaders } = this.#options;
     return reply.requestHeaders({ mutation, override, forged: this.#forged, targetHeaders });
   }
 
   /** Answers without asking for a decision. */
   #refuse(error: ClientError, owed: Owed): Action[] {
-    this.#facts.push({ kind: 'rejected', error });
+    const isAnswered = this.#mayAnswer(error);
+    this.#facts.push({ kind: 'rejected', error, steering: isAnswered ? 'steered' : this.#steering });
+    if (!isAnswered && this.#state.at === 'start') {
+      owed.headers = true;
+      this.#override = this.#skipTheRest();
+    }
     return this.#reject(error, owed);
   }
 
   #reject(error: ClientError, owed: Owed): Action[] {
-    if (this.#responseStarted) return this.#settle(owed, undefined);
+    if (this.#responseStarted || !this.#mayAnswer(error)) return this.#settle(owed, undefined);
     this.#state = { at: 'rejected' };
     const models = this.#options.models().map(({ id }) => id);
     return [send(reply.immediate(error, { shape: this.#errors, models }))];
+  }
+
+  /** What is not for clients stays closed to those whose requests Envoy balances. */
+  #mayAnswer({ kind }: ClientError): boolean {
+    return this.#steering === 'steered' || (this.#steering === 'left' && kind === 'path_refused');
+  }
+
+  /** What is changed about a request that goes where Envoy sends it. */
+  #leaving({ model }: RoutedDecision | PassedDecision): reply.Mutation | undefined {
+    return this.#steering === 'left' ? reply.leaveMutation(model, this.#options) : undefined;
   }
 
   /** @param model the one that is asked for; undefined: all of them */
@@ -376,6 +419,8 @@ export class RequestSide {
   /** A response whose body passes through us is shown with its headers, too. */
   #responseOf(treatment: PathRule['treatment'], strategy: string | undefined, sample: Sample): Visibility {
     if (this.#modes.response !== 'NONE' || this.wantsDebug || sample === 'sampled') return 'watched';
+    // Its headers say which pod has it.
+    if (this.#steering !== 'steered') return this.#modes.request === 'BUFFERED' ? 'watched' : 'unwatched';
     // Its headers tell the client where its session is.
     if (this.#modes.request === 'BUFFERED' && this.#options.keepsSession(strategy)) return 'watched';
     // Its headers say whether there is an id to be looked for.

@@ -34,6 +34,12 @@ export interface SentRequest {
   ended(): 'over' | 'lost';
 }
 
+/** One request on its way to a pod that somebody else picks. */
+export interface SentByOthers {
+  /** Returns who answered, and whether it has failed; undefined: no pod that is known. At most once. */
+  answered(answer: Answer): { readonly pod: Pod; readonly outcome: 'served' | 'failed' } | undefined;
+}
+
 export type Outcome =
   | { readonly kind: 'served' }
   | { readonly kind: 'failed' }
@@ -224,6 +230,22 @@ export class PodsHealth {
     return {
       answered: answer => settle(SERVED, () => this.#answered(known, request, answer)),
       ended: () => settle('over', () => (this.#unanswered(known, request.sentAtMs) ? 'lost' : 'over')),
+    };
+  }
+
+  /**
+   * A request that may be sent to any pod: who has it is known when that pod answers.
+   * @param kind as of `sent`
+   */
+  sentByOthers(kind: string): SentByOthers {
+    const sentAtMs = this.#now();
+    return {
+      answered: answer => {
+        const known = answer.servedBy && this.#known.get(answer.servedBy);
+        if (known === undefined) return undefined;
+        const { kind: outcome } = this.#answered(known, { sentAtMs, kind }, answer);
+        return { pod: known.pod, outcome: outcome === 'failed' ? 'failed' : 'served' };
+      },
     };
   }
 

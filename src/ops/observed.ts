@@ -22,13 +22,14 @@ import { keptDecision } from '../explain/kept-decision.ts';
 import type { Tokenizer } from '../prompt/tokenizer.ts';
 import type { Picker } from '../routing/policy.ts';
 import type { PrefixHasher, PrefixLookup } from '../routing/prefix-lookup.ts';
-import type { Route, RouteOutcome, RouteParts } from '../routing/route.ts';
+import type { Route, RouteOutcome, RouteParts, Steering } from '../routing/route.ts';
 import { zoneRelation } from '../routing/strategies/zone-penalties.ts';
 import { wallClock } from '../time.ts';
 import type { Stage } from './instruments/decisions.ts';
 import type { Instruments } from './instruments/instruments.ts';
 import type { Logger } from './log/log.ts';
 import { createLogThrottle } from './log/log-throttle.ts';
+import { reportRejection } from './rejections.ts';
 import type { WorthReport } from './worth-report.ts';
 
 export interface ObserverParts {
@@ -68,7 +69,6 @@ const TROUBLES: Partial<Record<Reason, string>> = {
   too_intricate: 'the body has too many values to be parsed while others wait',
 };
 
-const REJECTED = 'request rejected';
 const UNSCORED =
   'a strategy is not heard: too few engines have said lately what it compares (their /metrics; docs/strategies.md)';
 
@@ -109,7 +109,7 @@ export function createObserver(parts: ObserverParts) {
   // A dead tokenizer, or a client that does not stop, must not bury everything else.
   const throttle = createLogThrottle(log);
 
-  function recordDecision(decision: RoutedDecision): void {
+  function recordDecision(decision: RoutedDecision, steering: Steering): void {
     const { model, reason, withoutTokens, matchedBlocks, totalBlocks, offGpu } = decision;
     if (reason === 'cancelled') return;
     const strategy = labelOf(decision.strategy);
@@ -122,7 +122,9 @@ export function createObserver(parts: ObserverParts) {
     recordMatched(model, 'cpu', cpu);
     recordMatched(model, 'storage', storage);
     instruments.promptBlocks.add(totalBlocks, { model });
-    worth.decided(decision);
+    // Of a request that is left to Envoy the pod is known when it answers.
+    if (steering === 'steered') worth.decided(decision);
+    else instruments.left.add(1, { model, why: steering === 'left' ? 'rollout' : 'shadow' });
     if (!isByPrefix(decision.strategy) || UNASKED.has(reason)) return;
     const bucket = matchBucket(matchedBlocks, totalBlocks);
     instruments.aibrix.decisions.add(1, { model, match_percent_bucket: bucket, using_kv_sync });
@@ -235,11 +237,11 @@ export function createObserver(parts: ObserverParts) {
           );
           instruments.decisionSeconds.record(tookSeconds, { outcome: outcomeOf(decision) });
           if (decision.kind === 'rejected') {
-            instruments.rejections.add(1, { kind: decision.error.kind });
             span.setAttribute('error.type', decision.error.kind);
-            const { kind } = decision.error;
-            const fields = { ...ids, path: request.path, error: kind };
-            if (throttle.info(kind, fields, REJECTED) === 'left_out') log.debug(() => fields, REJECTED);
+            reportRejection({ instruments, log, throttle }, decision.error.kind, request.steering, {
+              ...ids,
+              path: request.path,
+            });
           } else if (decision.kind === 'undecided') {
             span.setAttribute('warmroute.reason', request.extent);
             log.debug(() => ({ ...ids, why: request.extent }), 'request left undecided');
@@ -248,7 +250,7 @@ export function createObserver(parts: ObserverParts) {
             span.setAttributes({ 'gen_ai.request.model': decision.model, 'warmroute.reason': 'passed' });
             log.debug(() => ({ ...ids, model: decision.model }), 'request passed on');
           } else {
-            recordDecision(decision);
+            recordDecision(decision, request.steering);
             if (isByPrefix(decision.strategy)) {
               instruments.aibrix.latency.record(tookSeconds, { model: decision.model, using_kv_sync });
             }

@@ -15,11 +15,11 @@ import type { Instruments } from './instruments/instruments.ts';
 import type { Logger } from './log/log.ts';
 import { createLogThrottle } from './log/log-throttle.ts';
 import type { Metrics } from './metrics/metrics.ts';
-
-const REJECTED = 'request rejected';
+import { reportRejection } from './rejections.ts';
 
 export function reportDoor(instruments: Instruments, log: Logger): (fact: DoorFact) => void {
   const throttle = createLogThrottle(log);
+  const parts = { instruments, log, throttle };
   return fact => {
     switch (fact.kind) {
       case 'received':
@@ -32,9 +32,7 @@ export function reportDoor(instruments: Instruments, log: Logger): (fact: DoorFa
         instruments.abandoned.add(1, { during: fact.during });
         break;
       case 'rejected':
-        instruments.rejections.add(1, { kind: fact.error.kind });
-        if (throttle.info(fact.error.kind, { error: fact.error.kind }, REJECTED) === 'left_out')
-          log.debug(() => ({ error: fact.error.kind }), REJECTED);
+        reportRejection(parts, fact.error.kind, fact.steering, {});
         break;
       case 'answered':
         instruments.answers.add(1, { what: fact.what });

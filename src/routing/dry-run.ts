@@ -21,6 +21,7 @@ export function createDryRun(parts: DryRunParts): Decide {
       responses: { among: (pods, id) => responses.peek(pods, id) },
       turnOf: model => turns.of(model),
       drawsControl: () => false,
+      shadowPolicy: undefined,
     },
     ({ decision, course }) => withoutPod(decision, course),
   );

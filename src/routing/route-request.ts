@@ -4,9 +4,11 @@ import type { Answer, Visibility } from '../health/pods-health.ts';
 import type { Bounds } from './candidates.ts';
 import type { Course } from './choice/course.ts';
 import type { Session } from './policy.ts';
+import type { Steering } from './rollout.ts';
 
 export type { Answer, Server, Visibility } from '../health/pods-health.ts';
 export { type Session, sessionIdOf } from './policy.ts';
+export type { Steering, SteeringOf } from './rollout.ts';
 
 /** Why only the beginning of a body is there: the rest came too slowly, or there was no room for it. */
 export type CutShort = 'late_body' | 'buffers_full';
@@ -32,6 +34,7 @@ export interface RouteRequest extends Bounds {
   /** Whether `answered` of the outcome will be called once the pod has answered. */
   readonly response: Visibility;
   readonly sample: Sample;
+  readonly steering: Steering;
   /** What becomes of it when its model is not known: an error, or any pod, since the gateway has no other for it. */
   readonly unroutable: 'reject' | 'any_pod';
   /** For logs, and for the response. */

@@ -2,6 +2,7 @@ import type { PodsHealth } from '../health/pods-health.ts';
 import { type Choice, type ChoiceParts, createChoice, type PodChoice } from './choice/choose.ts';
 import type { Turns } from './choice/turns.ts';
 import type { Confirmations } from './confirmations.ts';
+import { type LeftRequest, leave, promptAnywhere } from './left.ts';
 import type { Load } from './load.ts';
 import { type MadeResponse, responseMadeBy } from './made-response.ts';
 import type { PromptHistory } from './prompt-history.ts';
@@ -16,7 +17,7 @@ export * from './route-request.ts';
 export type { PrefixComparison } from './strategies/snapshot.ts';
 
 export interface RouteParts extends Omit<ChoiceParts, 'turnOf'> {
-  readonly health: Pick<PodsHealth, 'sent'>;
+  readonly health: Pick<PodsHealth, 'sent' | 'sentByOthers'>;
   readonly history: PromptHistory;
   /** Whether engines announce what was predicted; undefined: they announce nothing. */
   readonly confirmations: Pick<Confirmations, 'predict'> | undefined;
@@ -25,6 +26,8 @@ export interface RouteParts extends Omit<ChoiceParts, 'turnOf'> {
   readonly work: Pick<TokenWork, 'routed' | 'ofAll'>;
   readonly turns: Turns;
   readonly samples: Pick<SampledAnswers, 'follow'>;
+  /** A request that was left to Envoy is over. */
+  readonly onLeft: (left: LeftRequest) => void;
 }
 
 /** The read path: the choice of a pod (`choice/choose.ts`), and what follows of it. */
@@ -38,17 +41,17 @@ export function createRoute(parts: RouteParts): Decide {
     // Streamed answers begin with the first token, others with the last.
     const path = request.extent === 'any_pod' ? request.extent : prompt.path;
     const kind = prompt.body.stream === true ? `${path} streamed` : path;
-    const sent = send(
-      parts,
-      decision,
-      { visibility: request.response, kind },
-      {
-        tokens: choice.promptTokens,
-        held: heldPrompt(choice),
-      },
-    );
+    const held = heldPrompt(choice);
+    const left =
+      request.steering === 'steered'
+        ? undefined
+        : leave(parts, decision, kind, promptAnywhere(choice, held), parts.onLeft);
+    const sent =
+      left ??
+      send(parts, decision, { visibility: request.response, kind }, { tokens: choice.promptTokens, held });
     const made = responseMadeBy(prompt, decision.pod, parts.responses);
-    const followed = request.sample === 'sampled' ? parts.samples.follow(decision, prompt) : undefined;
+    const followed =
+      request.sample === 'sampled' ? parts.samples.follow(decision, prompt, left?.servedBy) : undefined;
     return {
       decision,
       course,

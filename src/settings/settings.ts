@@ -9,6 +9,7 @@ import { DOORS } from './doors.ts';
 import { ENGINES } from './engines.ts';
 import { OPENTELEMETRY } from './opentelemetry.ts';
 import { REQUESTS } from './requests.ts';
+import { ROLLOUT } from './rollout.ts';
 import type { Setting } from './setting.ts';
 import { TLS } from './tls.ts';
 import { WORTH } from './worth.ts';
@@ -23,6 +24,7 @@ export const SETTINGS = {
   ...TLS,
   ...REQUESTS,
   ...COSTS,
+  ...ROLLOUT,
   ...WORTH,
   ...ZONES,
   ...ENGINES,

@@ -18,7 +18,7 @@ function aLog(options: Partial<DecisionLogOptions> = {}): DecisionLog {
 function aKept(id: string, given: Partial<KeptDecision> = {}): KeptDecision {
   return {
     ...keptDecision({
-      request: { requestId: id, path: '/v1/completions' },
+      request: { requestId: id, path: '/v1/completions', steering: 'steered' },
       ...{ traceId: undefined, atMs: 1_700_000_000_123, tookMs: 1.5 },
       decision: aRoutedDecision(),
       course: undefined,
@@ -99,7 +99,7 @@ describe('the log of decisions', () => {
 
   it('bounds what clients choose', () => {
     const kept = keptDecision({
-      request: { requestId: 'i'.repeat(60_000), path: `/v1/${'x'.repeat(60_000)}` },
+      request: { requestId: 'i'.repeat(60_000), path: `/v1/${'x'.repeat(60_000)}`, steering: 'steered' },
       ...{ traceId: undefined, atMs: 0, tookMs: 1 },
       decision: { kind: 'rejected', error: { kind: 'unknown_model', model: 'm'.repeat(100_000) } },
       course: {

@@ -37,6 +37,7 @@ export const OPTIONS: ExchangeOptions = {
   watchNext: () => 'unwatched',
   sampleNext: () => 'not_sampled',
   keepsSession: () => false,
+  steeringOf: () => 'steered',
   newRequestId: () => 'made-up',
 };
 

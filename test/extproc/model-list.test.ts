@@ -86,7 +86,9 @@ describe('The list of models', () => {
     assert.deepEqual(body, {
       error: { message, type: 'invalid_request_error', code: 'model_not_found', param: 'model' },
     });
-    assert.deepEqual(facts, [{ kind: 'rejected', error: { kind: 'unknown_model', model: 'other' } }]);
+    assert.deepEqual(facts, [
+      { kind: 'rejected', error: { kind: 'unknown_model', model: 'other' }, steering: 'steered' },
+    ]);
     assert.deepEqual(asked('/v1/models/other', ANTHROPIC).body, {
       type: 'error',
       error: { type: 'not_found_error', message },

@@ -127,7 +127,7 @@ describe('reports of the parts', () => {
       reportDoor(
         telemetry.instruments,
         logged.log,
-      )({ kind: 'rejected', error: { kind: 'body_too_large', limitBytes: 1 } });
+      )({ kind: 'rejected', error: { kind: 'body_too_large', limitBytes: 1 }, steering: 'steered' });
       assert.deepEqual(await metric('warmroute_rejections_total'), [
         'warmroute_rejections_total{kind="body_too_large"} 1',
       ]);
@@ -137,7 +137,7 @@ describe('reports of the parts', () => {
     it('count each rejection, and log the first of a kind alone, the others for debugging', () => {
       const report = reportDoor(telemetry.instruments, logged.log);
       for (let i = 0; i < 1_000; i++)
-        report({ kind: 'rejected', error: { kind: 'body_too_large', limitBytes: 1 } });
+        report({ kind: 'rejected', error: { kind: 'body_too_large', limitBytes: 1 }, steering: 'steered' });
       assert.lengthOf(logged.lines, 1_000);
       assert.deepEqual(levels().slice(0, 3), ['info', 'debug', 'debug']);
       assert.notInclude(levels().slice(1), 'info');

@@ -88,6 +88,7 @@ describe('a request on its way', () => {
     const { health } = bench;
     const route = bench.create({
       health: {
+        sentByOthers: kind => health.sentByOthers(kind),
         sent(pod, visibility, kind) {
           kinds.push(kind);
           return health.sent(pod, visibility, kind);

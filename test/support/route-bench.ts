@@ -7,6 +7,7 @@ import { type PromptRequest, parsePrompt } from '../../src/prompt/request.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
 import { Turns } from '../../src/routing/choice/turns.ts';
 import type { Predicted } from '../../src/routing/confirmations.ts';
+import type { LeftRequest } from '../../src/routing/left.ts';
 import { Load } from '../../src/routing/load.ts';
 import { createPicker, DEFAULT_COSTS } from '../../src/routing/policy.ts';
 import type { PrefixFound } from '../../src/routing/prefix-lookup.ts';
@@ -54,6 +55,7 @@ export class RouteBench {
   readonly changes: HealthChange[] = [];
   readonly responses = new ResponseOwners({ maxResponses: 100, now: () => 0 });
   readonly sampled: SampledAnswer[] = [];
+  readonly left: LeftRequest[] = [];
   readonly samples = new SampledAnswers({
     maxStreams: 2,
     now: this.clock.now,
@@ -121,6 +123,8 @@ export class RouteBench {
       drawsControl: () => false,
       zonePenalties: () => undefined,
       samples: this.samples,
+      shadowPolicy: undefined,
+      onLeft: left => void this.left.push(left),
       turns: new Turns(),
       defaultStrategy: aStrategy(),
       areFull: undefined,
@@ -146,6 +150,7 @@ export function aRequest(
     subset: undefined,
     response: 'watched',
     sample: 'not_sampled',
+    steering: 'steered',
     body: Buffer.from(JSON.stringify(body)),
     extent: 'whole',
     unroutable: 'reject',

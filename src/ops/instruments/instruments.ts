@@ -6,6 +6,7 @@ import { POD_METRICS } from './pods.ts';
 import { INDEX_METRICS } from './prefix-index.ts';
 import { PROCESS_METRICS } from './process.ts';
 import { REQUEST_METRICS } from './requests.ts';
+import { ROLLOUT_METRICS } from './rollout.ts';
 import { TOKEN_METRICS } from './tokens.ts';
 import { WORTH_METRICS } from './worth.ts';
 
@@ -18,6 +19,7 @@ export const METRICS = {
   ...DECISION_METRICS,
   ...TOKEN_METRICS,
   ...WORTH_METRICS,
+  ...ROLLOUT_METRICS,
   ...EVENT_METRICS,
   ...POD_METRICS,
   ...INDEX_METRICS,

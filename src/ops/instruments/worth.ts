@@ -5,7 +5,7 @@ import { allOf, type ClosedLabel, counter, histogram } from './instrument.ts';
 import { MODEL, REASON } from './labels.ts';
 
 /** Left out where no arm was drawn: what cannot be routed by prefix is in neither. */
-const ARM: ClosedLabel<Arm> = ['routed', 'control'];
+const ARM: ClosedLabel<Arm> = ['routed', 'control', 'left'];
 
 /** From an engine that holds the prompt to a long prefill in a long queue. */
 const FIRST_BYTE_SECONDS = [
@@ -17,13 +17,13 @@ export const WORTH_METRICS = {
   promptTokens: counter('warmroute_prompt_tokens_total', {
     unit: 'tokens',
     labels: { model: MODEL, arm: ARM },
-    help: 'Tokens of the prompts that were looked up, by arm',
+    help: 'Tokens of the prompts that were looked up, by arm; of those left to Envoy the ones of which it is known who has served',
     bad: 'None; the predicted hit rate is `warmroute_predicted_cached_tokens_total` by it.',
   }),
   predictedTokens: counter('warmroute_predicted_cached_tokens_total', {
     unit: 'tokens',
     labels: { model: MODEL, arm: ARM, tier: allOf<'gpu' | 'cpu' | 'storage'>()('gpu', 'cpu', 'storage') },
-    help: 'Prompt tokens that the chosen pod was expected not to compute, as it holds their blocks, by arm and tier',
+    help: 'Prompt tokens that the chosen pod, or of requests left to Envoy the one that served, was expected not to compute, as it holds their blocks, by arm and tier',
     bad: 'A share of `routed` that is hardly above that of `control`: prompts have little in common, or plain balancing would do as well.',
   }),
   savedSeconds: counter('warmroute_saved_prefill_seconds_total', {

@@ -23,6 +23,7 @@ import type { PrefixFound, PrefixLookup } from '../prefix-lookup.ts';
 import type { PromptHistory } from '../prompt-history.ts';
 import type { ResponseOwners } from '../response-owners.ts';
 import { retriesOf } from '../retries.ts';
+import type { Steering } from '../rollout.ts';
 import type { Decide, RouteOutcome, RouteRequest } from '../route-request.ts';
 import type { AreFull } from '../shedding.ts';
 import { podWithId } from '../strategies/session-affinity.ts';
@@ -37,6 +38,7 @@ import { consideredIn } from './considered.ts';
 import type { Considered, Course, StageTimes } from './course.ts';
 import { type LookupInput, type PromptTokensParts, tokensOf } from './lookup-input.ts';
 import { promptSize } from './prompt-size.ts';
+import type { ActivePick, ShadowPolicy } from './shadow-policy.ts';
 
 export interface ChoiceParts extends AskedPromptParts, PromptTokensParts {
   readonly lookup: PrefixLookup;
@@ -54,6 +56,8 @@ export interface ChoiceParts extends AskedPromptParts, PromptTokensParts {
   readonly turnOf: (model: string) => number;
   /** Which requests that could be routed by their prefix are balanced plainly, to compare with. */
   readonly drawsControl: Draw;
+  /** undefined: no policy is asked beside the one in force. */
+  readonly shadowPolicy: ShadowPolicy | undefined;
   /** What becomes of requests that ask for no strategy. `pass`: Envoy's routes decide, where there are any. */
   readonly defaultStrategy: Strategy | 'pass';
   /** undefined: no request is dropped. */
@@ -89,6 +93,8 @@ export interface PodChoice {
   /** undefined: the prompt has no tokens, or was not looked up. */
   readonly found: PrefixFound | undefined;
   readonly promptTokens: PromptTokens;
+  /** Those that were chosen from, and how many tokens of the prompt each holds: valid until the next choice. */
+  readonly candidates: { readonly pods: readonly Pod[]; readonly matchedTokens: Uint32Array };
 }
 
 /** @param follow what follows of a choice; called at once when it is made, before anything else can happen */
@@ -134,10 +140,15 @@ export function createChoice(
           : extent === 'whole'
             ? await tokensOf(parts, prompt, before.pods, signal, parts.deadlineMs - spentMs)
             : { kind: 'none', reason: extent };
+    // What is not looked at for the policy in force may be for the other one.
+    const shadowInput =
+      input.kind === 'not_asked' && extent === 'whole' && parts.shadowPolicy?.usesPrefixes
+        ? await tokensOf(parts, prompt, before.pods, signal, parts.deadlineMs - spentMs)
+        : undefined;
     // Others may have come and gone meanwhile. From here on nothing is waited for.
     const allowed = candidates.allowed(model, request);
     if (allowed.kind === 'rejected') return settled(allowed, model);
-    const chosen = choose({ strategy, input, prompt, request, allowed });
+    const chosen = choose({ strategy, input, shadowInput, prompt, request, allowed });
     const hasAsked = input.kind === 'tokens' || input.kind === 'no_tokens';
     const stages: StageTimes = {
       parse,
@@ -147,9 +158,12 @@ export function createChoice(
       decide: chosen.pickedAt - chosen.matchedAt,
     };
     const tokens = input.kind === 'tokens' ? input.tokens.ids.length : undefined;
-    const { decision, found, considered, promptTokens } = chosen;
+    const { decision, found, considered, promptTokens, candidates: compared } = chosen;
     const course = { model, tokens, prompt: parts.excerptOf?.(prompt) || undefined, stages, considered };
-    return follow({ kind: 'pod', decision, course, prompt, input, found, promptTokens }, request);
+    return follow(
+      { kind: 'pod', decision, course, prompt, input, found, promptTokens, candidates: compared },
+      request,
+    );
   };
 
   /** As far as there are pods for it. Which of them a request's filter allows, Envoy's routes do not ask. */
@@ -169,12 +183,13 @@ export function createChoice(
     return parts.responses.among(candidates.wellAmong(allowed, 'unwatched').pods, id);
   }
 
-  function choose({ strategy, input, prompt, request, allowed }: Choosing): Chosen {
+  function choose({ strategy, input, shadowInput, prompt, request, allowed }: Choosing): Chosen {
     const startedAt = now();
     const { model } = prompt;
-    const { response, session } = request;
-    // Whoever can be served by one pod alone is not sent to find out how another one is.
-    const isBound = input.kind === 'owner' || staysAt(strategy, session, allowed.pods);
+    const { response, session, steering } = request;
+    // Whoever can be served by one pod alone, or goes where Envoy sends it, does not find out how another one is.
+    const isBound =
+      input.kind === 'owner' || steering !== 'steered' || staysAt(strategy, session, allowed.pods);
     const picked = candidates.wellAmong(allowed.pods, isBound ? 'unwatched' : response);
     const { kind, pods } = picked;
     const found = input.kind === 'tokens' ? look(input.tokens, prompt, pods) : undefined;
@@ -197,7 +212,7 @@ export function createChoice(
     // What the pods have to do tells of a prompt that is not known, too, and so do the others of a list.
     const isBlind =
       kind !== 'well' || (isUnknown && strategy.kind === 'single' && strategy.name !== 'prefix-cost');
-    const arm = kind === 'well' && found !== undefined ? armOf(strategy) : undefined;
+    const arm = kind === 'well' && found !== undefined ? armOf(strategy, steering) : undefined;
     const pick =
       input.kind === 'owner'
         ? ({
@@ -240,15 +255,42 @@ export function createChoice(
     };
     const considered = consideredIn({ allowed, picked, snapshot, pick, found });
     const uncached = Math.max(1, promptTokens - matchedTokens[index]!);
+    const pickedAt = now();
+    const isByPolicy = kind === 'well' && input.kind !== 'owner' && arm !== 'control' && !isUnknown;
+    if (isByPolicy && pods.length > 1) compareWithShadow(pick, snapshot, { prompt, shadowInput });
     return {
-      ...{ decision, found, considered, startedAt, matchedAt, pickedAt: now() },
+      ...{ decision, found, considered, startedAt, matchedAt, pickedAt },
       promptTokens: { all: promptTokens, uncached },
+      candidates: { pods, matchedTokens },
     };
   }
 
-  /** Of a request whose prompt was looked up. A session has a pod, however it is balanced: it is on neither side. */
-  function armOf(strategy: Strategy): Arm | undefined {
+  /** Asks the other policy, of the same pods. What the one in force has looked at is not needed any more. */
+  function compareWithShadow(
+    pick: ActivePick,
+    snapshot: Snapshot,
+    { prompt, shadowInput }: Pick<Choosing, 'prompt' | 'shadowInput'>,
+  ): void {
+    const seen = shadowInput === undefined ? snapshot : seenBy(shadowInput, prompt, snapshot);
+    if (seen !== undefined) parts.shadowPolicy?.compare(pick, seen);
+  }
+
+  /** The same pods with what they hold of the prompt. undefined: it is not known. */
+  function seenBy(input: LookupInput, prompt: PromptRequest, snapshot: Snapshot): Snapshot | undefined {
+    const found = input.kind === 'tokens' ? look(input.tokens, prompt, snapshot.pods) : undefined;
+    if (found === undefined) return undefined;
+    const { matchedBlocks, totalBlocks, offGpu, adapter } = found;
+    return {
+      ...{ ...snapshot, matchedBlocks, totalBlocks, offGpu },
+      ...promptSize({ prompt, input, found, recognized: undefined, none: matchedBlocks }),
+      adapter: adapter ?? prompt.adapter,
+    };
+  }
+
+  /** Of a request whose prompt was looked up. A session has a pod, however it is balanced: it is on no side. */
+  function armOf(strategy: Strategy, steering: Steering): Arm | undefined {
     if (uses(strategy, 'session-affinity')) return undefined;
+    if (steering !== 'steered') return 'left';
     return parts.drawsControl() ? 'control' : 'routed';
   }
 
@@ -273,6 +315,8 @@ export function createChoice(
 interface Choosing {
   readonly strategy: Strategy;
   readonly input: LookupInput;
+  /** What the shadow policy looks at where that is more; undefined: it is not. */
+  readonly shadowInput: LookupInput | undefined;
   readonly prompt: PromptRequest;
   readonly request: RouteRequest;
   /** Its pods are not empty. */
@@ -284,6 +328,7 @@ interface Chosen {
   readonly found: PrefixFound | undefined;
   readonly considered: Considered;
   readonly promptTokens: PromptTokens;
+  readonly candidates: PodChoice['candidates'];
   readonly startedAt: number;
   readonly matchedAt: number;
   readonly pickedAt: number;

@@ -31,7 +31,8 @@ export interface SampledAnswer {
  * - `as_predicted` (within one block), `more_cached`, `less_cached`: what the engine reports beside what was predicted;
  * - `unpredicted`: it reports, and the prompt was not looked up;
  * - `no_usage`: the answer says nothing of cached tokens, or it was over before;
- * - `encoded`: it is compressed; `error_status`: it is none that was asked for; `other_pod`: another pod than the pick gave it;
+ * - `encoded`: it is compressed; `error_status`: it is none that was asked for; `other_pod`: another pod than the pick gave it, or, of a
+ *   request left to Envoy, none that is known;
  * - `not_shown`: Envoy did not show it, or the client left before it came;
  * - `too_many`: it is streamed, and enough others were being followed.
  */
@@ -68,8 +69,16 @@ export class SampledAnswers {
     this.#options = options;
   }
 
-  /** Call it when the pod is picked. undefined: the answer is not looked at. */
-  follow(decision: RoutedDecision, { path, body }: PromptRequest): FollowedAnswer | undefined {
+  /**
+   * Call it when the pod is picked. undefined: the answer is not looked at.
+   * @param servedBy of a request that any pod may get: what would have been decided for the one that has
+   */
+  follow(
+    picked: RoutedDecision,
+    { path, body }: PromptRequest,
+    servedBy?: (server: Pod) => RoutedDecision,
+  ): FollowedAnswer | undefined {
+    let decision = picked;
     const { now, maxStreams, onSampled } = this.#options;
     const answer = body.stream === true ? 'streamed' : 'whole';
     if (answer === 'streamed' && this.#streams >= maxStreams) {
@@ -84,6 +93,7 @@ export class SampledAnswers {
     let isOver = false;
     return {
       answered: (status, server, encoding) => {
+        if (server !== undefined && servedBy !== undefined) decision = servedBy(server);
         begun = status === 200 ? { kind: 'answered', server, encoding } : { kind: 'error_status' };
         if (answer === 'whole' && status === 200) firstByteMs = now() - pickedAt;
       },
