@@ -343,7 +343,6 @@ describe('configuration', () => {
       ['WARMROUTE_ENGINE_CA_FILE', '/etc/ca.pem', 'engineCaFile', '/etc/ca.pem'],
       ['WARMROUTE_ROLLOUT_PERCENT', '0.5', 'rolloutPercent', 0.5],
       ['WARMROUTE_MODE', 'shadow', 'routingMode', 'shadow'],
-      ['WARMROUTE_SHADOW_POLICY', 'prefix-cache', 'shadowPolicy', aStrategy()],
       ['WARMROUTE_PRIORITY_HEADER', 'X-Priority', 'priorityHeader', 'x-priority'],
     ];
     it('are lists and names of Kubernetes', () => {
@@ -421,7 +420,11 @@ describe('configuration', () => {
       ['WARMROUTE_MODE', 'observe', 'must be one of route, shadow'],
       ['WARMROUTE_ROLLOUT_PERCENT', '100.1', 'must be from 0 to 100'],
       ['WARMROUTE_ROLLOUT_PERCENT', '-1', 'must be a number, as 5 or 0.5'],
-      ['WARMROUTE_SHADOW_POLICY', 'fastest', 'PLACE_HOLDER'],
+      [
+        'WARMROUTE_SHADOW_POLICY',
+        'fastest',
+        'fastest is none of prefix-cost, prefix-cache, least-request, random, round-robin, power-of-two, session-affinity, least-kv-cache, least-gpu-cache, least-latency, throughput, least-busy-time, least-utilization',
+      ],
       ['WARMROUTE_CONTROL_PERCENT', '50.1', 'must be from 0 to 50'],
       ['WARMROUTE_CONTROL_PERCENT', '5%', 'must be a number, as 5 or 0.5'],
       ['WARMROUTE_ANSWER_SAMPLE_PERCENT', '101', 'must be from 0 to 100'],

@@ -26,7 +26,7 @@ import {
 import { samplesOf } from './support/telemetry.ts';
 
 const PATH = '/v1/completions';
-/** Of which the first half is routed, see `test/routing/rollout.test.ts`. */
+/** Of which the first half is routed, see `test/routing/rollout/steering.test.ts`. */
 const [INSIDE, OUTSIDE] = ['agent-7', 'agent-8'] as const;
 
 describe('serve() and requests that are left to Envoy', function () {

@@ -4,9 +4,9 @@ import type { Instruments } from '../ops/instruments/instruments.ts';
 import type { Logger } from '../ops/log/log.ts';
 import { type RolloutReport, reportRollout } from '../ops/rollout-report.ts';
 import type { WorthReport } from '../ops/worth-report.ts';
-import { createShadowPolicy, type ShadowPolicy } from '../routing/choice/shadow-policy.ts';
 import { createPicker } from '../routing/policy.ts';
-import { createRollout, type SteeringOf } from '../routing/rollout.ts';
+import { createShadowPolicy, type ShadowPolicy } from '../routing/rollout/shadow-policy.ts';
+import { createRollout, type SteeringOf } from '../routing/rollout/steering.ts';
 import { SETTINGS } from '../settings/settings.ts';
 
 export interface Rollout {

@@ -1,6 +1,7 @@
 /** What the router leaves to Envoy, and how two policies compare, as metrics. */
-import type { ComparedPicks } from '../routing/choice/shadow-policy.ts';
-import type { LeftRequest } from '../routing/left.ts';
+
+import type { LeftRequest } from '../routing/rollout/left.ts';
+import type { ComparedPicks } from '../routing/rollout/shadow-policy.ts';
 import type { Instruments } from './instruments/instruments.ts';
 import type { WorthReport } from './worth-report.ts';
 

@@ -4,11 +4,11 @@ import type { Answer, Visibility } from '../health/pods-health.ts';
 import type { Bounds } from './candidates.ts';
 import type { Course } from './choice/course.ts';
 import type { Session } from './policy.ts';
-import type { Steering } from './rollout.ts';
+import type { Steering } from './rollout/steering.ts';
 
 export type { Answer, Server, Visibility } from '../health/pods-health.ts';
 export { type Session, sessionIdOf } from './policy.ts';
-export type { Steering, SteeringOf } from './rollout.ts';
+export type { Steering, SteeringOf } from './rollout/steering.ts';
 
 /** Why only the beginning of a body is there: the rest came too slowly, or there was no room for it. */
 export type CutShort = 'late_body' | 'buffers_full';

@@ -8,7 +8,7 @@ import { SETTINGS } from '../../src/settings/settings.ts';
 
 const ROOT = new URL('../../', import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, ROOT), 'utf8');
-const PAGES = ['operations', 'runbook', 'observability', 'metrics', 'worth', 'tracing'].map(
+const PAGES = ['operations', 'runbook', 'observability', 'metrics', 'worth', 'tracing', 'rollout'].map(
   name => `docs/${name}.md`,
 );
 

@@ -1,4 +1,4 @@
-/** docs/worth.md and docs/tracing.md say what is so. */
+/** docs/worth.md, docs/rollout.md and docs/tracing.md say what is so. */
 import { readFileSync } from 'node:fs';
 import { assert } from 'chai';
 import { parse } from 'yaml';
@@ -11,12 +11,16 @@ const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta
 const blocksOf = (page: string, language: string) =>
   Array.from(page.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, 'gm')), ([, block]) => block!);
 
+for (const path of ['docs/worth.md', 'docs/rollout.md']) {
+  describe(path, () => {
+    for (const expression of blocksOf(read(path), 'promql'))
+      it(`asks for metrics and labels that there are: ${expression.split('\n', 1)[0]}`, () =>
+        assert.deepEqual(problemsOf(expression, Object.values(METRICS)), []));
+  });
+}
+
 describe('docs/worth.md', () => {
   const page = read('docs/worth.md');
-
-  for (const expression of blocksOf(page, 'promql'))
-    it(`asks for metrics and labels that there are: ${expression.split('\n', 1)[0]}`, () =>
-      assert.deepEqual(problemsOf(expression, Object.values(METRICS)), []));
 
   it('has a meaning for each outcome of a sampled answer', () => {
     const [, table] = page.split('| outcome | meaning |');

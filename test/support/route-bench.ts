@@ -7,11 +7,11 @@ import { type PromptRequest, parsePrompt } from '../../src/prompt/request.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
 import { Turns } from '../../src/routing/choice/turns.ts';
 import type { Predicted } from '../../src/routing/confirmations.ts';
-import type { LeftRequest } from '../../src/routing/left.ts';
 import { Load } from '../../src/routing/load.ts';
 import { createPicker, DEFAULT_COSTS } from '../../src/routing/policy.ts';
 import type { PrefixFound } from '../../src/routing/prefix-lookup.ts';
 import { ResponseOwners } from '../../src/routing/response-owners.ts';
+import type { LeftRequest } from '../../src/routing/rollout/left.ts';
 import {
   createRoute,
   type RouteOutcome,

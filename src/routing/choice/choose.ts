@@ -23,7 +23,8 @@ import type { PrefixFound, PrefixLookup } from '../prefix-lookup.ts';
 import type { PromptHistory } from '../prompt-history.ts';
 import type { ResponseOwners } from '../response-owners.ts';
 import { retriesOf } from '../retries.ts';
-import type { Steering } from '../rollout.ts';
+import type { ActivePick, ShadowPolicy } from '../rollout/shadow-policy.ts';
+import type { Steering } from '../rollout/steering.ts';
 import type { Decide, RouteOutcome, RouteRequest } from '../route-request.ts';
 import type { AreFull } from '../shedding.ts';
 import { podWithId } from '../strategies/session-affinity.ts';
@@ -38,7 +39,6 @@ import { consideredIn } from './considered.ts';
 import type { Considered, Course, StageTimes } from './course.ts';
 import { type LookupInput, type PromptTokensParts, tokensOf } from './lookup-input.ts';
 import { promptSize } from './prompt-size.ts';
-import type { ActivePick, ShadowPolicy } from './shadow-policy.ts';
 
 export interface ChoiceParts extends AskedPromptParts, PromptTokensParts {
   readonly lookup: PrefixLookup;

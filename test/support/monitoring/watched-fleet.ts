@@ -21,6 +21,8 @@ import { MODEL, PROMPT, type Served, WITH_EVENTS } from '../serve-bench.ts';
 import type { Target } from './prometheus.ts';
 
 const LOST_MODEL = 'lost-model';
+/** A session that comes last in any rollout. */
+const LEFT_OUT = 'session-12';
 /** Its engine tokenizes nothing. */
 const MUTE_MODEL = 'mute-model';
 
@@ -75,6 +77,7 @@ export class WatchedFleet {
       .catch(() => undefined);
     await ask(PROMPT, { 'routing-strategy': 'least-utilization' });
     await ask(`${this.#round} ${PROMPT}`, { 'routing-strategy': 'random' });
+    await ask(PROMPT, { 'x-aibrix-session-key': LEFT_OUT });
     await client.get('/v1/models').catch(() => undefined);
   }
 
@@ -213,6 +216,8 @@ async function startParts(cluster: KubeBench): Promise<Parts> {
     WARMROUTE_METRICS_INTERVAL_MS: '500',
     WARMROUTE_BODY_TIMEOUT_MS: '100',
     WARMROUTE_CONTROL_PERCENT: '50',
+    WARMROUTE_ROLLOUT_PERCENT: '98',
+    WARMROUTE_SHADOW_POLICY: 'random',
     WARMROUTE_ANSWER_SAMPLE_PERCENT: '100',
   });
   await publisher.joined();

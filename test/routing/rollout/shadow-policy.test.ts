@@ -1,8 +1,8 @@
 import { assert } from 'chai';
-import { type ComparedPicks, createShadowPolicy } from '../../src/routing/choice/shadow-policy.ts';
-import { createPicker, DEFAULT_COSTS } from '../../src/routing/policy.ts';
-import { aStrategy } from '../support/builders.ts';
-import { a, aRequest, b, NEVER, RouteBench, routed } from '../support/route-bench.ts';
+import { createPicker, DEFAULT_COSTS } from '../../../src/routing/policy.ts';
+import { type ComparedPicks, createShadowPolicy } from '../../../src/routing/rollout/shadow-policy.ts';
+import { aStrategy } from '../../support/builders.ts';
+import { a, aRequest, b, NEVER, RouteBench, routed } from '../../support/route-bench.ts';
 
 describe('A shadow policy', () => {
   let bench: RouteBench;

@@ -1,6 +1,6 @@
 import { assert } from 'chai';
-import { type Endpoint, endpointOf, type Pod } from '../../src/domain.ts';
-import { a, aRequest, b, c, NEVER, RouteBench, routed } from '../support/route-bench.ts';
+import { type Endpoint, endpointOf, type Pod } from '../../../src/domain.ts';
+import { a, aRequest, b, c, NEVER, RouteBench, routed } from '../../support/route-bench.ts';
 
 const by = (pod: Pod, status = 200) => ({ status, servedBy: endpointOf(pod) });
 const STRANGER = { status: 200, servedBy: '9.9.9.9:1' as Endpoint };

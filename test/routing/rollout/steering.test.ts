@@ -1,6 +1,6 @@
 import { assert } from 'chai';
-import { createRollout, placeOf } from '../../src/routing/rollout.ts';
-import { NO_SESSION } from '../support/builders.ts';
+import { createRollout, placeOf } from '../../../src/routing/rollout/steering.ts';
+import { NO_SESSION } from '../../support/builders.ts';
 
 const IDS = Array.from({ length: 4_000 }, (_, i) => `request-${i}`);
 

@@ -1,6 +1,6 @@
 /** Which requests are sent where the router says, and which ones Envoy balances as before. */
 import { hash } from 'node:crypto';
-import type { Session } from './policy.ts';
+import type { Session } from '../policy.ts';
 
 /**
  * What a decision means for its request:

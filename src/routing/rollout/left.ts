@@ -1,12 +1,12 @@
 /** A request that Envoy balances itself: what it counts for once it is known which pod has it. */
-import type { Pod, PredictedTokens, RoutedDecision } from '../domain.ts';
-import type { PodsHealth } from '../health/pods-health.ts';
-import type { PodChoice } from './choice/choose.ts';
-import type { Lease, Load } from './load.ts';
-import type { PrefixFound } from './prefix-lookup.ts';
-import type { HeldPrompt, Sent } from './sent.ts';
-import type { TokenWork, WorkLease } from './work/token-work.ts';
-import { type FoundBlocks, predictedTokens } from './worth/predicted-tokens.ts';
+import type { Pod, PredictedTokens, RoutedDecision } from '../../domain.ts';
+import type { PodsHealth } from '../../health/pods-health.ts';
+import type { PodChoice } from '../choice/choose.ts';
+import type { Lease, Load } from '../load.ts';
+import type { PrefixFound } from '../prefix-lookup.ts';
+import type { HeldPrompt, Sent } from '../sent.ts';
+import type { TokenWork, WorkLease } from '../work/token-work.ts';
+import { type FoundBlocks, predictedTokens } from '../worth/predicted-tokens.ts';
 
 /** What has become of it. */
 export interface LeftRequest {
