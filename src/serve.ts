@@ -13,6 +13,7 @@ import { openGrpcPorts } from './composition/grpc-ports.ts';
 import { measureWorth } from './composition/measuring-worth.ts';
 import { createReadPath } from './composition/read-path.ts';
 import { type Phase, readinessIn } from './composition/readiness.ts';
+import { recordTraffic } from './composition/recording.ts';
 import { createTokenizer } from './composition/tokenizing.ts';
 import { Warmup } from './composition/warmup.ts';
 import { type Config, type Environment, processEnvironment } from './config.ts';
@@ -228,8 +229,10 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     const engineMetrics = createEngineMetrics(config, { scheme, ca: access.ca, onFact: scrapeReport.hear });
     stops.push(() => engineMetrics.stop());
     const decisions = createDecisionLog(config);
+    const recorded = recordTraffic(config, { instruments, log });
+    stops.push(() => recorded?.stop());
     const worth = measureWorth(config, {
-      ...{ metrics, instruments, engineMetrics },
+      ...{ metrics, instruments, engineMetrics, recorder: recorded?.recorder },
       random: parts.random ?? Math.random,
     });
     const observed = createObserver({
@@ -238,7 +241,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     });
     const { route, dryRun } = createReadPath(config, {
       ...{ observed, registry, cache, hasher, tokenizer, health, load, responses },
-      ...{ engineMetrics, confirmations, worth },
+      ...{ engineMetrics, confirmations, worth, recorder: recorded?.recorder },
     });
 
     const isReady = () => readinessIn(phase, { registry, warmup, feed, discovery });

@@ -58,7 +58,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'kubernetes/kubernetes',
     'explain',
     'slots',
+    'record/recording',
   ],
+  record: ['domain', 'time', 'routing/route', 'prompt/blocks', 'prompt/paths'],
   simulator: ['domain'],
   explain: ['domain', 'routing/route', 'prompt/paths', 'printable', 'http-client'],
   smoke: ['time', 'printable', 'http-client'],
@@ -87,7 +89,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   composition: [
     ...['config', 'settings', 'domain', 'time', 'slots', 'listeners', 'strategies'],
     ...['cache', 'engine-api', 'events', 'extproc', 'health', 'kubernetes', 'pods', 'prompt', 'routing'],
-    ...['tls', 'ops', 'doctor', 'explain', 'version'],
+    ...['tls', 'ops', 'doctor', 'explain', 'version', 'record'],
   ],
   serve: [
     ...['composition', 'config', 'settings', 'domain', 'time', 'listeners', 'strategies', 'version'],
@@ -106,6 +108,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'simulator',
     'smoke',
     'http-client',
+    'printable',
     'doctor',
     'migration',
     'domain',

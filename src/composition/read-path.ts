@@ -11,6 +11,7 @@ import type { BlockHasher } from '../prompt/blocks.ts';
 import { modelAtStart } from '../prompt/model-at-start.ts';
 import { excerptOf, parsePrompt } from '../prompt/request.ts';
 import type { Tokenizer } from '../prompt/tokenizer.ts';
+import type { Recorder } from '../record/recorder.ts';
 import { withAnyPod } from '../routing/any-pod.ts';
 import { createCandidates } from '../routing/candidates.ts';
 import { Turns } from '../routing/choice/turns.ts';
@@ -41,6 +42,8 @@ export interface ReadPathParts {
   readonly responses: ResponseOwners;
   readonly engineMetrics: EngineMetrics;
   readonly worth: Worth;
+  /** undefined: nothing is recorded. */
+  readonly recorder: Recorder | undefined;
   /** undefined: engines announce nothing. */
   readonly confirmations: Confirmations | undefined;
 }
@@ -52,7 +55,7 @@ export interface ReadPath {
 }
 
 export function createReadPath(config: Config, parts: ReadPathParts): ReadPath {
-  const { observed, registry, cache, hasher, tokenizer, health, load, engineMetrics } = parts;
+  const { observed, registry, cache, hasher, tokenizer, health, load, engineMetrics, recorder } = parts;
   const lookupParts = {
     cache,
     source: config.mode.kind === 'remote_with_events' ? 'engines' : 'history',
@@ -95,6 +98,7 @@ export function createReadPath(config: Config, parts: ReadPathParts): ReadPath {
     tokenize: observed.tokenize(tokenize),
     lookup: observed.lookup(createPrefixLookup({ ...lookupParts, hasher: observed.hasher(hasher) })),
     pick: observed.pick(pick),
+    onLookedUp: recorder?.lookedUp,
     engineLoad: pod => engineMetrics.loadOf(pod),
     areFull: sheddingFor(config, pod => queueAt(load.running(pod), engineMetrics.loadOf(pod))),
   });
@@ -106,7 +110,11 @@ export function createReadPath(config: Config, parts: ReadPathParts): ReadPath {
         now: monotonicClock,
       }),
     );
-  return { route: observed.route(whole(decide)), dryRun: whole(createDryRun(unobserved)) };
+  const route = whole(decide);
+  return {
+    route: observed.route(recorder === undefined ? route : recorder.route(route)),
+    dryRun: whole(createDryRun(unobserved)),
+  };
 }
 
 /** undefined: no request is dropped. */

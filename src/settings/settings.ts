@@ -7,6 +7,7 @@ import { DISCOVERY } from './discovery.ts';
 import { DOORS } from './doors.ts';
 import { ENGINES } from './engines.ts';
 import { OPENTELEMETRY } from './opentelemetry.ts';
+import { RECORDING } from './recording.ts';
 import { REQUESTS } from './requests.ts';
 import type { Setting } from './setting.ts';
 import { TLS } from './tls.ts';
@@ -21,6 +22,7 @@ export const SETTINGS = {
   ...TLS,
   ...REQUESTS,
   ...WORTH,
+  ...RECORDING,
   ...ENGINES,
   ...AIBRIX,
   ...OPENTELEMETRY,

@@ -15,6 +15,7 @@ import { createPicker } from '../../src/routing/policy.ts';
 import type { PrefixLookup } from '../../src/routing/prefix-lookup.ts';
 import { ResponseOwners } from '../../src/routing/response-owners.ts';
 import { createRoute, type Route, type RouteRequest, withoutPod } from '../../src/routing/route.ts';
+import { NO_CHAIN } from '../support/blocks.ts';
 import {
   aPod,
   aPromptHistory,
@@ -89,6 +90,7 @@ export const lookup: PrefixLookup = (_tokens, _context, pods) => ({
   rankOf: () => undefined,
   hasRank: () => false,
   chainsFor: () => [],
+  finest: () => NO_CHAIN,
   remember: () => () => {},
 });
 

@@ -5,6 +5,7 @@ import type { Declared, InstrumentOf } from './instrument.ts';
 import { POD_METRICS } from './pods.ts';
 import { INDEX_METRICS } from './prefix-index.ts';
 import { PROCESS_METRICS } from './process.ts';
+import { RECORDING_METRICS } from './recording.ts';
 import { REQUEST_METRICS } from './requests.ts';
 import { TOKEN_METRICS } from './tokens.ts';
 import { WORTH_METRICS } from './worth.ts';
@@ -18,6 +19,7 @@ export const METRICS = {
   ...DECISION_METRICS,
   ...TOKEN_METRICS,
   ...WORTH_METRICS,
+  ...RECORDING_METRICS,
   ...EVENT_METRICS,
   ...POD_METRICS,
   ...INDEX_METRICS,
