@@ -128,7 +128,8 @@ const STRICTER: Readonly<Record<string, readonly string[]>> = {
     'routing/strategies/weighted',
   ],
   'routing/load': ['domain'],
-  'routing/work/token-work': ['domain'],
+  'routing/work/token-work': ['domain', 'time', 'routing/work/prefill-rate'],
+  'routing/work/prefill-rate': [],
 };
 
 /** Folders with a doorway: others import that file alone, and the folder itself imports nothing but what is listed. */

@@ -9,6 +9,8 @@ export interface WorkSnapshot extends Snapshot {
   readonly queuedTokens: ArrayLike<number>;
   /** Per pod: requests whose prompts it has computed, and that have not ended. */
   readonly decoding: ArrayLike<number>;
+  /** Per pod: prompt tokens that it computes in a millisecond, as learned from its announcements. */
+  readonly prefillRate: ArrayLike<number>;
 }
 
 /** What is simulated: a choice, which may keep an account of where its requests are. One is made for each run. */

@@ -46,7 +46,7 @@ interface Exchange {
 export async function simulate(run: Run): Promise<RunResult> {
   const { blockSizeTokens } = run;
   const timeline = new Timeline();
-  const work = new TokenWork();
+  const work = new TokenWork(() => timeline.now);
   const measures = new Measures();
   const unmeasured = new Measures();
   const reachable = new ReachableTokens(blockSizeTokens);

@@ -212,7 +212,7 @@ describe('a simulation', () => {
     fc.assert(
       fc.property(requests, drawn => {
         const timeline = new Timeline();
-        const work = new TokenWork();
+        const work = new TokenWork(() => timeline.now);
         const listener = { admitted() {}, firstToken() {}, ended() {} };
         const { engines, pods, cache, hasher } = createFleet(options, timeline, work, listener);
         const sequences = traceWith(drawn).map((request, i) => new Sequence(i, request));

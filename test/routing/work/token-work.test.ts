@@ -8,55 +8,65 @@ const BLOCK = 16;
 describe('work in tokens', () => {
   const a = aPod({ name: 'a', port: 1 });
   const b = aPod({ name: 'b', port: 2 });
+  let now = 0;
+
+  beforeEach(() => {
+    now = 0;
+  });
+
+  const workOf = (work: TokenWork, pod = a) => {
+    const { queuedTokens, decoding } = work.of(pod);
+    return { queuedTokens, decoding };
+  };
 
   it('is what was routed and not announced since', () => {
-    const work = new TokenWork();
+    const work = new TokenWork(() => now);
     work.routed(a, 1_000);
     work.routed(a, 500);
     work.announced(a, 32, BLOCK);
-    assert.deepEqual(work.of(a), { queuedTokens: 1_500 - 512, decoding: 0 });
-    assert.deepEqual(work.of(b), { queuedTokens: 0, decoding: 0 });
+    assert.deepEqual(workOf(work), { queuedTokens: 1_500 - 512, decoding: 0 });
+    assert.deepEqual(workOf(work, b), { queuedTokens: 0, decoding: 0 });
   });
 
   it('takes a prompt for computed when less than a block of it is left', () => {
-    const work = new TokenWork();
+    const work = new TokenWork(() => now);
     work.routed(a, 100);
     work.announced(a, 5, BLOCK);
-    assert.deepEqual(work.of(a), { queuedTokens: 20, decoding: 0 });
+    assert.deepEqual(workOf(work), { queuedTokens: 20, decoding: 0 });
     work.announced(a, 1, BLOCK);
-    assert.deepEqual(work.of(a), { queuedTokens: 0, decoding: 1 });
+    assert.deepEqual(workOf(work), { queuedTokens: 0, decoding: 1 });
   });
 
   it('takes off the oldest prompt first, and what is more off the next one', () => {
-    const work = new TokenWork();
+    const work = new TokenWork(() => now);
     const first = work.routed(a, 160);
     work.routed(a, 320);
     work.announced(a, 12, BLOCK);
-    assert.deepEqual(work.of(a), { queuedTokens: 288, decoding: 1 });
+    assert.deepEqual(workOf(work), { queuedTokens: 288, decoding: 1 });
     first.ended();
-    assert.deepEqual(work.of(a), { queuedTokens: 288, decoding: 0 });
+    assert.deepEqual(workOf(work), { queuedTokens: 288, decoding: 0 });
   });
 
   it('takes a single block for generated tokens where something is decoding', () => {
-    const work = new TokenWork();
+    const work = new TokenWork(() => now);
     work.routed(a, 160);
     work.announced(a, 10, BLOCK);
     work.routed(a, 320);
     work.announced(a, 1, BLOCK);
-    assert.deepEqual(work.of(a), { queuedTokens: 320, decoding: 1 });
+    assert.deepEqual(workOf(work), { queuedTokens: 320, decoding: 1 });
   });
 
   it('ends with its request, announced or not, once', () => {
-    const work = new TokenWork();
+    const work = new TokenWork(() => now);
     const [waiting, decoding] = [work.routed(b, 400), work.routed(a, 160)];
     work.announced(a, 10, BLOCK);
     for (const lease of [waiting, decoding, waiting, decoding]) lease.ended();
-    assert.deepEqual(work.of(a), { queuedTokens: 0, decoding: 0 });
-    assert.deepEqual(work.of(b), { queuedTokens: 0, decoding: 0 });
+    assert.deepEqual(workOf(work), { queuedTokens: 0, decoding: 0 });
+    assert.deepEqual(workOf(work, b), { queuedTokens: 0, decoding: 0 });
   });
 
   it('is that of an address, and nothing to a pod that is not known', () => {
-    const work = new TokenWork();
+    const work = new TokenWork(() => now);
     work.announced(a, 10, BLOCK);
     work.routed(a, 100);
     const { queuedTokens, decoding } = work.ofAll([b, { ...a, name: 'again' }]);
@@ -70,12 +80,52 @@ describe('work in tokens', () => {
   });
 
   it('forgets what was under way in a process that is gone', () => {
-    const work = new TokenWork();
+    const work = new TokenWork(() => now);
     const before = work.routed(a, 100);
     work.forget(a);
     work.routed(a, 30);
     before.ended();
-    assert.deepEqual(work.of(a), { queuedTokens: 30, decoding: 0 });
+    assert.deepEqual(workOf(work), { queuedTokens: 30, decoding: 0 });
+  });
+
+  it('has a rate as soon as enough has been announced, and until then the mean of the others', () => {
+    const work = new TokenWork(() => now);
+    const pods = [a, b, aPod({ name: 'c', port: 3 })];
+    const rates = () => [...work.ofAll(pods).prefillRate];
+    assert.deepEqual(rates(), [10, 10, 10]);
+    for (const [pod, ms] of [
+      [a, 1_000],
+      [b, 500],
+    ] as const) {
+      const lease = work.routed(pod, 16_384);
+      now += ms;
+      work.announced(pod, 512, BLOCK);
+      now += ms;
+      work.announced(pod, 512, BLOCK);
+      lease.ended();
+      // What comes next ends the step.
+      work.routed(pod, 160);
+      now += 10;
+      work.announced(pod, 10, BLOCK);
+    }
+    assert.deepEqual(rates(), [8.192, 16.384, 12.288]);
+    assert.equal(work.of(a).prefillRate, 8.192);
+    work.forget(b);
+    assert.deepEqual(rates(), [8.192, 8.192, 8.192]);
+    assert.isUndefined(work.of(b).prefillRate);
+  });
+
+  it('of a list is that of now, after a pod has been forgotten, too', () => {
+    const work = new TokenWork(() => now);
+    const pods = [a, b];
+    const queued = () => [...work.ofAll(pods).queuedTokens];
+    work.routed(a, 100);
+    assert.deepEqual(queued(), [100, 0]);
+    work.forget(a);
+    assert.deepEqual(queued(), [0, 0]);
+    work.routed(a, 50);
+    work.routed(b, 20);
+    assert.deepEqual(queued(), [50, 20]);
   });
 
   it('is never below zero, and zero when all have ended', () => {
@@ -86,7 +136,7 @@ describe('work in tokens', () => {
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), steps => {
-        const work = new TokenWork();
+        const work = new TokenWork(() => now);
         const leases: { ended(): void }[] = [];
         for (const { kind, tokens } of steps) {
           if (kind === 'routed') leases.push(work.routed(a, tokens));
@@ -97,7 +147,7 @@ describe('work in tokens', () => {
           assert.isTrue(decoding >= 0 && decoding <= leases.length);
         }
         for (const lease of leases) lease.ended();
-        assert.deepEqual(work.of(a), { queuedTokens: 0, decoding: 0 });
+        assert.deepEqual(workOf(work), { queuedTokens: 0, decoding: 0 });
       }),
     );
   });
