@@ -70,6 +70,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['routing/policy', 'routing/load', 'routing/work/token-work', 'routing/prefix-lookup'],
     'events/decoding/decoding',
   ],
+  history: [
+    ...['printable', 'simulation/report/markup', 'simulation/report/page', 'simulation/report/plots'],
+    ...['simulation/report/results', 'simulation/trace/mooncake', 'simulation/trace/trace-file'],
+    'simulation/trace/trace-lines',
+  ],
   doctor: [
     ...['domain', 'time', 'slots', 'printable', 'http-client', 'cache', 'events', 'pods', 'prompt'],
     ...['routing/prefix-lookup', 'extproc/headers', 'extproc/health'],
@@ -114,6 +119,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'domain',
     'explain',
     'simulation',
+    'history',
   ],
   main: ['commands'],
 };
@@ -176,6 +182,7 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
     'commands/option-values',
     'commands/migrate-from-aibrix',
     'commands/simulate',
+    'commands/history',
     'commands/number-values',
   ],
   'd3-scale': ['simulation/report/plots'],

@@ -57,6 +57,7 @@ export function addSimulateCommand(
   program: Command,
   ending: AbortSignal,
   print: Print = text => process.stdout.write(text),
+  note: Print = text => process.stderr.write(text),
 ): void {
   program
     .command('simulate')
@@ -144,7 +145,7 @@ export function addSimulateCommand(
     .option('--out <dir>', 'write numbers (JSON, CSV), plots (SVG) and a page into this folder')
     .addHelpText('after', HELP)
     .action((traces: readonly NamedTrace[], flags: SimulateFlags) =>
-      runSimulate(traces, flags, ending, print),
+      runSimulate(traces, flags, ending, { print, note }),
     );
 }
 
@@ -152,13 +153,13 @@ async function runSimulate(
   traces: readonly NamedTrace[],
   flags: SimulateFlags,
   ending: AbortSignal,
-  print: Print,
+  { print, note }: { readonly print: Print; readonly note: Print },
 ): Promise<void> {
   const setup = setupOf(traces, flags);
   const runs: PolicyResult[] = [];
   const chosen = flags.policies ?? policies(DEFAULT_POLICIES);
   const total = chosen.length * flags.seed.length;
-  const opened = await openedTraces(traces, flags);
+  const opened = await openedTraces(traces, flags, note);
   for (const policy of chosen) {
     for (const seed of flags.seed) {
       const trace = atLoad(merged(opened.map(trace => trace(seed))), flags.load);
@@ -230,10 +231,11 @@ function namedTrace(name: string): NamedTrace {
 async function openedTraces(
   traces: readonly NamedTrace[],
   { minutes, model, outputTokens }: SimulateFlags,
+  print: Print,
 ): Promise<readonly ((seed: number) => Trace)[]> {
   const said = new Set<string>();
   const onNote = (note: string) => {
-    if (!said.has(note)) console.error(`warmroute: ${printable(note)}`);
+    if (!said.has(note)) print(`warmroute: ${printable(note)}\n`);
     said.add(note);
   };
   const paths = traces.filter(({ kind }) => kind === 'file').map(({ name }) => name);

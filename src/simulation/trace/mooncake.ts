@@ -41,7 +41,7 @@ export function parseJsonLine(line: string): JsonObject {
 /** @throws TraceError without the place, which the caller knows */
 export function mooncakeLine(value: JsonObject): MooncakeLine {
   const atMs = value.timestamp;
-  if (typeof atMs !== 'number' || !(atMs >= 0) || !Number.isFinite(atMs)) {
+  if (typeof atMs !== 'number' || !(atMs >= 0) || atMs > Number.MAX_SAFE_INTEGER) {
     throw new TraceError(`timestamp must be milliseconds, 0 or more, and is ${shown(atMs)}`);
   }
   const isRecorded = typeof value.outcome === 'string';

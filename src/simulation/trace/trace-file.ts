@@ -35,10 +35,10 @@ export async function traceFiles(paths: readonly string[], reading: TraceReading
 }
 
 /** Milliseconds since the epoch, by its first line. undefined: it does not say. */
-async function beganMs(path: string): Promise<number | undefined> {
+export async function beganMs(path: string): Promise<number | undefined> {
   for await (const { fields } of traceLines(path)) {
     const { began } = fields;
-    return typeof began === 'number' && Number.isFinite(began) ? began : undefined;
+    return Number.isSafeInteger(began) && (began as number) >= 0 ? (began as number) : undefined;
   }
   return undefined;
 }
