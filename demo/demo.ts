@@ -1,16 +1,15 @@
 /**
  * The main job on one machine: three simulated engines, Envoy and Warmroute on free ports of 127.0.0.1. Conversations go
- * through Envoy, once routed by prefix and once round robin. `--keep` leaves all running, with light traffic and now and then an engine
+ * through Envoy, five at a time: by cost, by AIBrix's rule and round robin. `--keep` leaves all running, with light traffic and now and then an engine
  * that is started again, until Ctrl-C, or for so many seconds (`--keep-seconds`; an hour).
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { ask, type Measured } from './client.ts';
-import { turnsOf } from './conversations.ts';
 import { EnvoyFailed, EnvoyUnavailable, findEnvoy, type RunningEnvoy } from './envoy.ts';
 import { CommandFailed, type RunningCommand, runCommand } from './processes.ts';
 import { comparison, tableHeader, tableRow } from './report.ts';
 import { type LocalEngine, startEnvoyFor, startRouter } from './router.ts';
+import { type Run, runConversations } from './runs.ts';
 import { keepTalking } from './traffic.ts';
 
 const ENGINES = 3;
@@ -20,6 +19,8 @@ const PREFILL_TOKENS_PER_SECOND = 4_000;
 const DECODE_TOKENS_PER_SECOND = 400;
 /** Small enough that something is evicted now and then. */
 const CACHE_BLOCKS = 900;
+/** Ours, AIBrix's, and none. */
+const STRATEGIES = ['prefix-cost', 'prefix-cache', 'round-robin'];
 /** Long enough for a few blocks of 16 tokens. */
 const QUESTION =
   'I borrowed the atlas in spring, the cookbook in summer and two novels in autumn. ' +
@@ -70,28 +71,22 @@ async function main(): Promise<void> {
   const envoy = started(await startEnvoyFor(binary, router, pods));
   say(`Envoy runs: ${envoy.url}`);
 
-  const answers = new Map<string, string>();
-  const turns = turnsOf((conversation, turn) => answers.get(`${conversation} ${turn}`) ?? '');
-  console.log(`\nRouted by prefix (matched: full blocks of the prompt that the pod holds)\n${tableHeader()}`);
-  const warmroute: Measured[] = [];
-  for (const turn of turns) {
-    const measured = await ask(envoy.url, MODEL, turn, {});
-    answers.set(`${turn.conversation} ${turn.turn}`, measured.answer);
-    warmroute.push(measured);
-    console.log(tableRow(measured));
-  }
-
-  console.log(`\nThe same requests, round robin, caches empty again\n${tableHeader()}`);
-  await Promise.all(
-    pods.map(({ port }) => fetch(`http://127.0.0.1:${port}/reset_prefix_cache`, { method: 'POST' })),
+  console.log(
+    `\nFive conversations at a time (matched: full blocks of the prompt that the pod holds)\n${tableHeader()}`,
   );
-  const roundRobin: Measured[] = [];
-  for (const turn of turns) {
-    const measured = await ask(envoy.url, MODEL, turn, { 'routing-strategy': 'round-robin' });
-    roundRobin.push(measured);
-    console.log(tableRow(measured));
+  const runs: Run[] = [];
+  for (const [i, strategy] of STRATEGIES.entries()) {
+    runs.push(
+      await runConversations({
+        ...{ url: envoy.url, model: MODEL, strategy },
+        ...(i === 0 && { onAnswer: measured => console.log(tableRow(measured)) }),
+      }),
+    );
+    await Promise.all(
+      pods.map(({ port }) => fetch(`http://127.0.0.1:${port}/reset_prefix_cache`, { method: 'POST' })),
+    );
   }
-  console.log(`\n${comparison(warmroute, roundRobin)}\n`);
+  console.log(`\nThe same by other strategies, each with empty caches at first:\n\n${comparison(runs)}\n`);
   if (keepSeconds > 0) await keep(keepSeconds, engines, envoy, router);
 }
 

@@ -1,4 +1,8 @@
 import type { Measured } from './client.ts';
+import type { Run } from './runs.ts';
+
+/** Of a run's column. */
+const WIDTH = 14;
 
 const COLUMNS = [
   ['request', 11],
@@ -23,12 +27,12 @@ export function tableRow(measured: Measured): string {
   ]);
 }
 
-/** Both runs side by side. */
-export function comparison(warmroute: readonly Measured[], roundRobin: readonly Measured[]): string {
-  const line = (name: string, value: (run: readonly Measured[]) => string) =>
-    `  ${name.padEnd(37)}${value(warmroute).padStart(12)}${value(roundRobin).padStart(14)}`;
+/** Runs side by side. */
+export function comparison(runs: readonly Run[]): string {
+  const line = (name: string, value: (requests: readonly Measured[]) => string) =>
+    `  ${name.padEnd(37)}${runs.map(({ requests }) => value(requests).padStart(WIDTH)).join('')}`;
   return [
-    `  ${''.padEnd(37)}${'Warmroute'.padStart(12)}${'round robin'.padStart(14)}`,
+    `  ${''.padEnd(37)}${runs.map(({ strategy }) => strategy.padStart(WIDTH)).join('')}`,
     line('prompt tokens found in the cache', run => `${(100 * hitRate(run)).toFixed(0)} %`),
     line('time to first token, median', run => `${percentile(run, 0.5).toFixed(0)} ms`),
     line('time to first token, 90th percentile', run => `${percentile(run, 0.9).toFixed(0)} ms`),

@@ -89,7 +89,8 @@ Tokens of the local tokenizer and of the engines are never compared with each ot
 
 const DIFFERENCES = `### Differences from AIBrix
 
-- \`ROUTING_ALGORITHM\` is \`${SETTINGS.strategy.fallback}\` when unset. In AIBrix a request without a strategy is left to a
+- \`ROUTING_ALGORITHM\` unset is \`prefix-cost\` with KV-cache events, and \`prefix-cache\`, AIBrix's own decision, without them; set
+  \`prefix-cache\` to have that with events, too. In AIBrix a request without a strategy is left to a
   route per model, which a controller there creates; \`${SETTINGS.unsetStrategy.names[0]}=pass\` does the same.
 - When a prompt cannot be tokenized, the request is routed by load, and counted
   (\`aibrix_prefix_cache_routing_errors_total{reason="tokenize_failed"}\`). AIBrix answers 503: a broken tokenizer would

@@ -6,7 +6,9 @@ import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { findEnvoy } from '../demo/envoy.ts';
 import type { RunningCommand } from '../demo/processes.ts';
+import { comparison } from '../demo/report.ts';
 import { startEnvoyFor, startRouter } from '../demo/router.ts';
+import { type Run, runConversations } from '../demo/runs.ts';
 import { until } from './until.ts';
 import { AGENT_REQUESTS } from './vllm-agents.ts';
 import { Engine, parsePorts } from './vllm-engine.ts';
@@ -17,6 +19,9 @@ const CONVERSATIONS = 100;
 const RANDOM_REQUESTS = 500;
 const EVENTS_TIMEOUT_MS = 10_000;
 const JUDGED_AFTER_MS = 3_000;
+const STRATEGIES = ['prefix-cost', 'prefix-cache', 'round-robin'];
+/** Of the decisions, at least. */
+const ACCURACY = 0.95;
 
 interface Answer {
   readonly pod: string;
@@ -162,6 +167,23 @@ async function main(): Promise<void> {
     return `${matches} matches, ${claimed} tokens claimed, all of them cached`;
   });
 
+  await step('the demo’s conversations, by strategy', async () => {
+    const runs: Run[] = [];
+    for (const strategy of STRATEGIES) {
+      for (const engine of engines) await engine.resetCache();
+      for (const engine of engines) await direct(engine, model);
+      await indexed(router);
+      runs.push(await runConversations({ url, model, strategy }));
+    }
+    const [byCost] = runs as [Run];
+    const exact = byCost.requests.filter(
+      each => each.matchedBlocks * blockSizeTokens === each.cachedTokens,
+    ).length;
+    const share = exact / byCost.requests.length;
+    expect(share >= ACCURACY, `the predicted match is what was reused in ${percentOf(share)} only`);
+    return `the predicted match is what was reused in ${percentOf(share)}\n\n${comparison(runs)}\n`;
+  });
+
   await step('every prompt that was routed is announced by its pod', async () => {
     const { confirmed, unconfirmed } = await predictions(router);
     expect(confirmed > 50 && unconfirmed === 0, `${confirmed} confirmed, ${unconfirmed} unconfirmed`);
@@ -256,6 +278,10 @@ async function step(name: string, body: () => Promise<string>): Promise<void> {
     failed++;
     console.log(`FAIL  ${name}: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+function percentOf(share: number): string {
+  return `${(100 * share).toFixed(0)} %`;
 }
 
 function expect(condition: boolean, otherwise: string): asserts condition {

@@ -1,3 +1,4 @@
+import type { Strategy } from './domain.ts';
 import { SETTINGS, type Setting, type WithoutEffect, withoutEffect } from './settings/settings.ts';
 import { defaultTls, type TlsKind, tlsProblems } from './settings/tls.ts';
 
@@ -11,11 +12,13 @@ export type Mode =
   | { readonly kind: 'remote'; readonly fallback: 'character' | 'tiktoken' }
   | { readonly kind: 'remote_with_events' };
 
-export interface Config extends Values {
+export interface Config extends Omit<Values, 'strategy'> {
+  /** Of requests that ask for none. */
+  readonly strategy: Strategy;
   readonly mode: Mode;
   readonly tls: TlsKind;
-  /** Of requests that ask for none; `pass`: Envoy's routes decide. */
-  readonly defaultStrategy: Values['strategy'] | 'pass';
+  /** The same; `pass`: Envoy's routes decide. */
+  readonly defaultStrategy: Strategy | 'pass';
 }
 
 /** One setting as it is in force. */
@@ -109,14 +112,27 @@ export function readConfig(environment: Environment): LoadedConfig {
     );
   }
   if (problems.length > 0) return { kind: 'invalid', problems, podsFile: settings.podsFile };
-  const isUnset = givenFor(SETTINGS.strategy, environment).length === 0;
+  const mode = Object.freeze(modeOf(settings));
+  const strategy = settings.strategy ?? strategyFor(mode);
+  const isUnset = settings.strategy === undefined;
   const config = Object.freeze({
     ...settings,
-    tls,
-    mode: Object.freeze(modeOf(settings)),
-    defaultStrategy: isUnset && settings.unsetStrategy === 'pass' ? 'pass' : settings.strategy,
+    ...{ tls, mode, strategy },
+    defaultStrategy: isUnset && settings.unsetStrategy === 'pass' ? 'pass' : strategy,
   });
-  return { kind: 'valid', config, effective: effective.map(each => withDefault(each, SETTINGS.tls, tls)) };
+  return {
+    kind: 'valid',
+    config,
+    effective: effective
+      .map(each => withDefault(each, SETTINGS.tls, tls))
+      .map(each => withDefault(each, SETTINGS.strategy, strategy.text)),
+  };
+}
+
+/** Queues in tokens say more than requests in flight where engines announce what they compute. */
+function strategyFor({ kind }: Mode): Strategy {
+  const name = kind === 'remote_with_events' ? 'prefix-cost' : 'prefix-cache';
+  return { kind: 'single', name, text: name };
 }
 
 /** What is in force of a setting whose default depends on others. */

@@ -266,8 +266,9 @@ export type Matches = readonly MatchLayer[];
 
 // ---- what we answer --------------------------------------------------------------------------------------------
 
-/** What a pod can be picked by. Most are AIBrix's, with its names; docs/strategies.md says what each computes. */
+/** What a pod can be picked by. All but the first are AIBrix's, with its names; docs/strategies.md says what each computes. */
 export const STRATEGIES = [
+  'prefix-cost',
   'prefix-cache',
   'least-request',
   'random',
@@ -301,6 +302,11 @@ export type StrategyLabel = StrategyName | 'weighted';
 
 export function labelOf(strategy: Strategy): StrategyLabel {
   return strategy.kind === 'single' ? strategy.name : 'weighted';
+}
+
+/** Whether it looks at what pods hold of the prompt. */
+export function usesPrefixes(strategy: Strategy): boolean {
+  return uses(strategy, 'prefix-cost') || uses(strategy, 'prefix-cache');
 }
 
 /** Whether it is this strategy, or has it in its list. */
@@ -354,7 +360,7 @@ export type Reason =
   | 'session_key'
   | 'no_session'
   | 'no_engine_metrics'
-  | Exclude<StrategyLabel, 'prefix-cache' | 'session-affinity'>;
+  | Exclude<StrategyLabel, 'prefix-cost' | 'prefix-cache' | 'session-affinity'>;
 
 /**
  * Which side of the experiment a request is on that could be routed by its prefix: `routed` by it, or, as a random share of them,

@@ -62,6 +62,7 @@ import { pathRules } from './prompt/paths.ts';
 import type { Tokenizer } from './prompt/tokenizer.ts';
 import { Load } from './routing/load.ts';
 import { ResponseOwners } from './routing/response-owners.ts';
+import { TokenWork } from './routing/work/token-work.ts';
 import { SETTINGS } from './settings/settings.ts';
 import { asksFor } from './strategies.ts';
 import { monotonicClock } from './time.ts';
@@ -145,6 +146,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       historyTtlMs: usesKvEvents ? config.expectedBlocksTtlMs : config.historyMs,
       seed: randomInt(0x100000000),
     });
+    const work = new TokenWork(monotonicClock);
     const feedReport = reportFeed(metrics, instruments, log);
     const facts = new Listeners<FeedFact>();
     facts.add(fact => feedReport.hear(fact));
@@ -154,6 +156,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       topic: config.kvEventsTopic,
       ...(config.kvEventsBind && { mode: { kind: 'bind', addresses: config.kvEventsBind } as const }),
       onFact: fact => facts.tell(fact),
+      onComputed: (pod, blocks, blockSizeTokens) => work.announced(pod, blocks, blockSizeTokens),
       onRejected: reportRejectedMessages(instruments, log),
       onUnexpected: unexpected('the event stream goes on'),
     });
@@ -226,7 +229,9 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     });
     stops.push(() => poller?.stop());
     const scrapeReport = reportScrapes(instruments, log);
-    const engineMetrics = createEngineMetrics(config, { scheme, ca: access.ca, onFact: scrapeReport.hear });
+    const engineMetrics = createEngineMetrics(config, {
+      ...{ scheme, ca: access.ca, report: scrapeReport, work },
+    });
     stops.push(() => engineMetrics.stop());
     const decisions = createDecisionLog(config);
     const recorded = recordTraffic(config, { instruments, log });
@@ -240,7 +245,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       worth: worth.report,
     });
     const { route, dryRun } = createReadPath(config, {
-      ...{ observed, registry, cache, hasher, tokenizer, health, load, responses },
+      ...{ observed, registry, cache, hasher, tokenizer, health, load, work, responses },
       ...{ engineMetrics, confirmations, worth, recorder: recorded?.recorder },
     });
 
@@ -255,6 +260,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     const keepers: readonly PodKeeper[] = [
       createPodLog(log),
       { left: pod => load.forget(pod) },
+      { left: pod => work.forget(pod) },
       { left: pod => cache.purge(pod.name) },
       health,
       { left: pod => healthReport.left(pod) },

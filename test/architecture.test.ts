@@ -19,7 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'http-client': ['bounded-body'],
   strategies: ['domain'],
   settings: ['domain', 'strategies'],
-  config: ['settings'],
+  config: ['settings', 'domain'],
   'prefix-index': ['domain'],
   cache: ['domain', 'time', 'prefix-index'],
   prompt: ['domain', 'time', 'bounded-body'],
@@ -129,6 +129,8 @@ const STRICTER: Readonly<Record<string, readonly string[]>> = {
   'routing/policy': [
     'domain',
     'routing/strategies/snapshot',
+    'routing/strategies/prefix-cost',
+    'routing/strategies/scores',
     'routing/strategies/session-affinity',
     'routing/strategies/least-engine-load',
     'routing/strategies/weighted',

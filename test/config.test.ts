@@ -1,5 +1,6 @@
 import { assert } from 'chai';
 import { type Environment, loadConfig, namesWithoutEffect, readConfig, unknownNames } from '../src/config.ts';
+import { DEFAULT_COSTS } from '../src/routing/policy.ts';
 import { SETTINGS, type Setting } from '../src/settings/settings.ts';
 import { aConfig, aStrategy } from './support/builders.ts';
 
@@ -22,6 +23,7 @@ describe('configuration', () => {
       tls: 'off',
       adminAddress: '0.0.0.0:8080',
       answerSamplePercent: 1,
+      ...DEFAULT_COSTS,
       controlPercent: 0,
       metricFamilies: ['aibrix', 'llm-d'],
       adminDebug: false,
@@ -403,6 +405,10 @@ describe('configuration', () => {
       ['WARMROUTE_BODY_TIMEOUT_MS', '0', 'must be from 1 to 2147483647'],
       ['WARMROUTE_MAX_BUFFERED_BYTES', '1023', 'must be from 1024 to 1099511627776'],
       ['WARMROUTE_REMEMBERED_RESPONSES', '-1', whole],
+      ['WARMROUTE_RECOMPUTE_PRICE', '-1', 'must be a number, as 5 or 0.5'],
+      ['WARMROUTE_CPU_LOAD_PERCENT', '101', 'must be from 0 to 100'],
+      ['WARMROUTE_STORAGE_LOAD_PERCENT', '101', 'must be from 0 to 100'],
+      ['WARMROUTE_ADAPTER_LOAD_MS', '1s', whole],
       ['WARMROUTE_CONTROL_PERCENT', '50.1', 'must be from 0 to 50'],
       ['WARMROUTE_CONTROL_PERCENT', '5%', 'must be a number, as 5 or 0.5'],
       ['WARMROUTE_ANSWER_SAMPLE_PERCENT', '101', 'must be from 0 to 100'],

@@ -256,7 +256,7 @@ describe('decisions, for operators', function () {
       const { content } = await dry('?path=/v1/completions', BODY, { 'routing-strategy': 'best' });
       assert.match(
         content.policy[0]!,
-        /^The routing-strategy header is refused: best is none of prefix-cache/,
+        /^The routing-strategy header is refused: best is none of prefix-cost, prefix-cache/,
       );
       const filter = await dry('?path=/v1/completions', BODY, { 'external-filter': '((' });
       assert.match(filter.content.policy[0]!, /^The external-filter header is refused: /);

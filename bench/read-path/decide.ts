@@ -2,7 +2,7 @@
  * Decisions in this process, from a prompt's tokens to the pod, what is then expected of that included: conversations of 4,000
  * tokens, of which pods hold the first 3,000, and all the first 512. Prints one line of JSON.
  *
- *   node bench/read-path/decide.ts [--pods 1000] [--index map-of-sets --rounds 200 --warm-ups 50]
+ *   node bench/read-path/decide.ts [--pods 1000] [--strategy prefix-cost] [--index map-of-sets --rounds 200 --warm-ups 50]
  */
 
 import { parseArgs } from 'node:util';
@@ -15,11 +15,13 @@ import { BlockHasher } from '../../src/prompt/blocks.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
 import { Turns } from '../../src/routing/choice/turns.ts';
 import { Load } from '../../src/routing/load.ts';
-import { createPicker } from '../../src/routing/policy.ts';
+import { createPicker, DEFAULT_COSTS } from '../../src/routing/policy.ts';
 import { createPrefixLookup } from '../../src/routing/prefix-lookup.ts';
 import { PromptHistory } from '../../src/routing/prompt-history.ts';
 import { ResponseOwners } from '../../src/routing/response-owners.ts';
 import { createRoute } from '../../src/routing/route.ts';
+import { TokenWork } from '../../src/routing/work/token-work.ts';
+import { parseStrategy } from '../../src/strategies.ts';
 import { createIndex } from '../index/create-index.ts';
 import { splitmix64, U64 } from '../support/splitmix.ts';
 import { microseconds } from '../support/stats.ts';
@@ -29,10 +31,13 @@ const { values } = parseArgs({
   options: {
     pods: { type: 'string', default: '1000' },
     index: { type: 'string', default: 'runs' },
+    strategy: { type: 'string', default: 'prefix-cost' },
     'warm-ups': { type: 'string', default: '4000' },
     rounds: { type: 'string', default: '10000' },
   },
 });
+const parsed = parseStrategy(values.strategy);
+if (parsed.kind === 'invalid') throw new Error(parsed.why);
 const MODEL = 'demo';
 const SEED = 12_345;
 const HASHER = new BlockHasher(SEED);
@@ -119,12 +124,13 @@ const route = createRoute({
   confirmations: undefined,
   turns: new Turns(),
   responses: new ResponseOwners({ maxResponses: 1, now: () => 0 }),
-  pick: createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
+  pick: createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1, ...DEFAULT_COSTS }),
   engineLoad: () => ({ kind: 'unknown', why: 'not_asked' }),
   load: new Load(),
+  work: new TokenWork(() => performance.now()),
   drawsControl: () => false,
   samples: { follow: () => undefined },
-  defaultStrategy: { kind: 'single', name: 'prefix-cache', text: 'prefix-cache' },
+  defaultStrategy: parsed.strategy,
   areFull: undefined,
   retries: 2,
   deadlineMs: 2_000,

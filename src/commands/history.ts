@@ -64,9 +64,9 @@ function textOf(history: History): string {
   const models = history.models.map(
     model => `\n${[`# ${model.model}`, ...sectionsOf(model).map(text)].join('\n\n')}`,
   );
-  return [textTable(overview(history).rows), ...models].join('');
+  return `${[textTable(overview(history).rows), ...models].join('')}\n`;
 }
 
 function text({ title, rows }: Section): string {
-  return `${title}\n\n${textTable(rows)}`.trimEnd();
+  return `${title}\n\n${textTable(rows).trimEnd()}`;
 }

@@ -26,6 +26,7 @@ import type { ResponseOwners } from '../routing/response-owners.ts';
 import { retriesFor } from '../routing/retries.ts';
 import { createRoute, type Decide, type Route } from '../routing/route.ts';
 import { type AreFull, createShedding, queueAt } from '../routing/shedding.ts';
+import type { TokenWork } from '../routing/work/token-work.ts';
 import { monotonicClock } from '../time.ts';
 import type { Worth } from './measuring-worth.ts';
 import { blockSizes, maxBlocksPerPrompt } from './tokenizing.ts';
@@ -39,6 +40,7 @@ export interface ReadPathParts {
   readonly tokenizer: Tokenizer;
   readonly health: PodsHealth;
   readonly load: Load;
+  readonly work: TokenWork;
   readonly responses: ResponseOwners;
   readonly engineMetrics: EngineMetrics;
   readonly worth: Worth;
@@ -55,7 +57,7 @@ export interface ReadPath {
 }
 
 export function createReadPath(config: Config, parts: ReadPathParts): ReadPath {
-  const { observed, registry, cache, hasher, tokenizer, health, load, engineMetrics, recorder } = parts;
+  const { observed, registry, cache, hasher, tokenizer, health, load, work, engineMetrics, recorder } = parts;
   const lookupParts = {
     cache,
     source: config.mode.kind === 'remote_with_events' ? 'engines' : 'history',
@@ -83,7 +85,7 @@ export function createReadPath(config: Config, parts: ReadPathParts): ReadPath {
     pick,
     engineLoad: pod => engineMetrics.peekLoadOf(pod),
     confirmations: parts.confirmations,
-    load,
+    ...{ load, work },
     drawsControl: parts.worth.drawsControl,
     samples: parts.worth.samples,
     defaultStrategy: config.defaultStrategy,

@@ -39,6 +39,8 @@ export interface EventFeedOptions {
   /** Connections to publishers; pods beyond are not followed until others have left. Default: what the open-file limit allows. */
   readonly maxPublishers?: number;
   readonly onFact: (fact: FeedFact) => void;
+  /** See `RankIngestOptions`. */
+  readonly onComputed?: (pod: Pod, blocks: number, blockSizeTokens: number) => void;
   /** Of somebody who has dialled us. */
   readonly onRejected?: (message: RejectedMessage) => void;
   /** A fault of ours; the event stream that it was met in goes on. Default: it is thrown. */
@@ -239,10 +241,13 @@ export class EventFeed {
   }
 
   #publisher(pod: Pod, { rank, port, replayPort }: KvPublisher, clearScope: () => ClearScope) {
-    const { cache, hasher, topic, limits, now, wallClock, sleep, onFact } = this.#options;
+    const { cache, hasher, topic, limits, now, wallClock, sleep, onFact, onComputed } = this.#options;
     const endpoint = this.#mode.kind === 'bind' || port === undefined ? undefined : addressOf(pod, port);
     const publisher = new Publisher({
-      feed: new RankIngest({ pod: pod.name, rank, model: pod.model, cache, hasher, clearScope }),
+      feed: new RankIngest({
+        ...{ pod: pod.name, rank, model: pod.model, cache, hasher, clearScope },
+        ...(onComputed && { onComputed: (blocks, size) => onComputed(pod, blocks, size) }),
+      }),
       source: endpoint === undefined ? { kind: 'received' } : { kind: 'dialled', endpoint, topic },
       replayEndpoint: replayPort === undefined ? undefined : addressOf(pod, replayPort),
       limits: { ...DEFAULT_LIMITS, ...limits },

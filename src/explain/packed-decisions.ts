@@ -4,15 +4,15 @@
  * copying them there and back out again costs the collector more than everything else that is kept here.
  */
 import type { Pod, PredictedTokens, RoutedDecision } from '../domain.ts';
-import type { Considered, PrefixComparison } from '../routing/route.ts';
+import type { Compared, Considered, CostCompared, PrefixComparison } from '../routing/route.ts';
 import type { KeptDecision } from './kept-decision.ts';
 
 /** Of more candidates, retries or lists a decision stays an object. */
 const MAX_CANDIDATES = 18;
 const MAX_RETRIES = 3;
 /** Numbers before those of the candidates; see `put`. */
-const FIXED_NUMBERS = 33;
-const NUMBERS = FIXED_NUMBERS + 5 * MAX_CANDIDATES;
+const FIXED_NUMBERS = 34;
+const NUMBERS = FIXED_NUMBERS + 7 * MAX_CANDIDATES;
 const REFERENCES = 18 + MAX_RETRIES;
 /** So that a router which decides little takes little memory. */
 const CHUNK = 250;
@@ -42,9 +42,11 @@ interface Chunk {
   readonly references: unknown[];
 }
 
+type PackedComparison = PrefixComparison | CostCompared;
+
 type Packable = KeptDecision & {
   readonly outcome: RoutedDecision;
-  readonly course: { readonly considered: Considered & { readonly compared: PrefixComparison } };
+  readonly course: { readonly considered: Considered & { readonly compared: PackedComparison } };
 };
 
 /** Whether a decision can be kept without an object of its own. */
@@ -52,10 +54,12 @@ export function isPackable(decision: KeptDecision): decision is Packable {
   const { outcome, course } = decision;
   if (outcome.kind !== 'routed' || outcome.retries.length > MAX_RETRIES) return false;
   const considered = course?.considered;
-  if (considered === undefined || considered.compared.kind !== 'prefix') return false;
-  const { pods, scores, shares } = considered.candidates;
-  if (pods.length > MAX_CANDIDATES || considered.unscored.length > 0) return false;
-  return scores === undefined && shares === undefined;
+  if (considered === undefined || !isByPrefix(considered.compared)) return false;
+  return considered.candidates.pods.length <= MAX_CANDIDATES && considered.unscored.length === 0;
+}
+
+function isByPrefix({ kind }: Compared): boolean {
+  return kind === 'prefix' || kind === 'cost';
 }
 
 /** Decisions by the number of their place. */
@@ -92,20 +96,24 @@ export class PackedDecisions {
     numbers[at++] = considered.pods;
     numbers[at++] = considered.blockSizeTokens ?? NONE;
     numbers[at++] = considered.winner;
-    numbers[at++] = compared.imbalanced ? 1 : 0;
-    numbers[at++] = compared.least;
-    numbers[at++] = compared.most;
-    numbers[at++] = compared.mean;
-    numbers[at++] = compared.deviation;
-    numbers[at++] = compared.bound;
-    numbers[at++] = compared.holders;
-    numbers[at++] = compared.tooBusy;
-    numbers[at++] = compared.equals;
-    const { numbers: ofCandidates, cpu, storage } = candidates;
+    numbers[at++] = considered.least;
+    numbers[at++] = considered.most;
+    numbers[at++] = considered.mean;
+    const isCost = compared.kind === 'cost';
+    numbers[at++] = isCost ? 1 : 0;
+    numbers[at++] = isCost ? compared.price : compared.imbalanced ? 1 : 0;
+    numbers[at++] = isCost ? compared.promptTokens : compared.deviation;
+    numbers[at++] = isCost ? NONE : compared.bound;
+    numbers[at++] = isCost ? NONE : compared.holders;
+    numbers[at++] = isCost ? NONE : compared.tooBusy;
+    numbers[at++] = isCost ? NONE : compared.equals;
+    const { numbers: ofCandidates, cpu, storage, scores, queued } = candidates;
     numbers[at++] = cpu === undefined ? 0 : 1;
     for (let i = 0; i < ofCandidates.length; i++) numbers[at++] = ofCandidates[i]!;
     if (cpu !== undefined) for (let i = 0; i < cpu.length; i++) numbers[at++] = cpu[i]!;
     if (storage !== undefined) for (let i = 0; i < storage.length; i++) numbers[at++] = storage[i]!;
+    if (scores !== undefined) for (let i = 0; i < scores.length; i++) numbers[at++] = scores[i]!;
+    if (queued !== undefined) for (let i = 0; i < queued.length; i++) numbers[at++] = queued[i]!;
 
     const list = references;
     // A model’s name is the request’s own text: its pod has the same, most often.
@@ -153,13 +161,19 @@ export class PackedDecisions {
     const offGpu = { cpu: number(), storage: number() };
     const [prompt, blockSizeTokens, gpu, cpu, storage] = [maybe(), number(), number(), number(), number()];
     const [serving, allowed, pods, blocksOf, winner] = [number(), number(), number(), maybe(), number()];
-    const compared: PrefixComparison = {
-      kind: 'prefix',
-      imbalanced: number() === 1,
-      ...{ least: number(), most: number(), mean: number(), deviation: number(), bound: number() },
-      ...{ holders: number(), tooBusy: number(), equals: number() },
-    };
-    const { least, most, mean } = compared;
+    const [least, most, mean] = [number(), number(), number()];
+    const isCost = number() === 1;
+    const [first, second, bound, holders, tooBusy, equals] = several(6) as [
+      ...[number, number, number],
+      ...[number, number, number],
+    ];
+    const compared: PackedComparison = isCost
+      ? { kind: 'cost', price: first, promptTokens: second }
+      : {
+          kind: 'prefix',
+          ...{ imbalanced: first === 1, least, most, mean, deviation: second, bound },
+          ...{ holders, tooBusy, equals },
+        };
     const isOffGpu = number() === 1;
 
     const [id, traceId, path] = [next<string>(), next<string | undefined>(), next<string>()];
@@ -186,7 +200,9 @@ export class PackedDecisions {
       numbers: several(3 * candidatePods.length),
       cpu: isOffGpu ? several(candidatePods.length) : undefined,
       storage: isOffGpu ? several(candidatePods.length) : undefined,
-      ...{ scores: undefined, shares: undefined },
+      scores: isCost ? several(candidatePods.length) : undefined,
+      queued: isCost ? several(candidatePods.length) : undefined,
+      shares: undefined,
     };
     return {
       ...{ id, traceId, atMs, path, model, tookMs, served: undefined },

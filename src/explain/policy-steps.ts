@@ -1,6 +1,6 @@
 /** Each step by which a pod was found, in a sentence with its numbers. */
 import type { ClientError, Reason, RoutedDecision, WithoutTokens } from '../domain.ts';
-import { type Considered, candidateAt, type PrefixComparison } from '../routing/route.ts';
+import { type Considered, type CostCompared, candidateAt, type PrefixComparison } from '../routing/route.ts';
 import type { Outcome } from './kept-decision.ts';
 import { percentOf, rounded } from './score.ts';
 
@@ -166,6 +166,8 @@ function comparisonSteps(decision: RoutedDecision, considered: Considered, limit
   switch (compared.kind) {
     case 'prefix':
       return [...steps, ...prefixSteps(decision, { considered, compared }, limits)];
+    case 'cost':
+      return [...steps, ...costSteps(decision, considered, compared)];
     case 'load':
       return [...steps, `${pod.name} is one of the least loaded.`];
     case 'engines':
@@ -190,6 +192,25 @@ function comparisonSteps(decision: RoutedDecision, considered: Considered, limit
     case 'other':
       return [...steps, `${pod.name} was drawn at random.`];
   }
+}
+
+function costSteps(
+  { pod }: RoutedDecision,
+  { candidates, winner, matchesAre }: Considered,
+  { price, promptTokens }: CostCompared,
+): string[] {
+  const won = candidateAt(winner, candidates);
+  const holds =
+    matchesAre === 'blocks'
+      ? `holds ${percentOf(won)} % of the prompt`
+      : `got ${percentOf(won)} % of the prompt before`;
+  return [
+    `A pod’s cost is the time until the first token there: the tokens that are queued, and those of the prompt’s ${promptTokens} that it does not hold, by how fast it computes prompts.`,
+    price > 0
+      ? `Computing a token counts ${rounded(1 + price, 2)} times, since others wait for it.`
+      : 'Computing a token costs others nothing now.',
+    `The least, ${rounded(won.score!, 1)} ms, is expected of ${pod.name}: it ${holds}, and has ${Math.round(won.queued!)} tokens queued.`,
+  ];
 }
 
 function prefixSteps(

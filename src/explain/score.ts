@@ -10,6 +10,7 @@ export function scoreOf(candidate: Candidate, compared: Compared): number | null
       return candidate.running;
     case 'engines':
     case 'weighted':
+    case 'cost':
       return candidate.score === undefined || Number.isNaN(candidate.score) ? null : rounded(candidate.score);
     case 'turn':
     case 'other':
@@ -37,7 +38,7 @@ export function ranked(considered: Considered): number[] {
     if (compared.kind === 'load') return 0;
     const score = scoreOf(candidates[at]!, compared) ?? Number.NaN;
     if (Number.isNaN(score)) return Number.NEGATIVE_INFINITY;
-    return compared.kind === 'engines' ? -score : score;
+    return compared.kind === 'engines' || compared.kind === 'cost' ? -score : score;
   };
   const compare = (a: number, b: number): number => {
     const [worthA, worthB] = [worthOf(a), worthOf(b)];

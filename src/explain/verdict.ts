@@ -23,7 +23,7 @@ function madeOf({ shares }: Candidate, { strategy }: RoutedDecision): string {
 const MAX_SHOWN = 4;
 
 function whyItWon(
-  { running }: Candidate,
+  candidate: Candidate,
   { reason }: RoutedDecision,
   { compared, pods, matchesAre }: Considered,
 ): string {
@@ -37,10 +37,13 @@ function whyItWon(
       return 'has the session';
   }
   if (pods === 1) return 'the only one';
+  const { running } = candidate;
   switch (compared.kind) {
     case 'prefix':
       if (reason !== 'prefix_match' && reason !== 'history_match') return 'least loaded';
       return matchesAre === 'blocks' ? 'holds the most, not too busy' : 'got most of it before, not too busy';
+    case 'cost':
+      return `soonest: ${costOf(candidate)}`;
     case 'load':
       return `least loaded: ${running}`;
     case 'engines':
@@ -66,6 +69,8 @@ function whyItLost(
   switch (compared.kind) {
     case 'prefix':
       return whyNotByPrefix(candidate, winner, compared, considered);
+    case 'cost':
+      return `${rounded(candidate.score!, 1) > rounded(winner.score!, 1) ? 'later' : EQUAL}: ${costOf(candidate)}`;
     case 'load':
       return byLoad(candidate, winner);
     case 'engines':
@@ -85,6 +90,12 @@ function whyItLost(
     case 'other':
       return decision.reason === 'random' ? 'not drawn' : 'not the one';
   }
+}
+
+/** What is expected there. */
+function costOf({ score, queued }: Candidate): string {
+  const ms = `${rounded(score!, 1)} ms`;
+  return queued! > 0 ? `${ms}, ${Math.round(queued!)} tokens queued` : ms;
 }
 
 const EQUAL = 'equal, another was drawn';

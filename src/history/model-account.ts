@@ -4,7 +4,7 @@ import { LogHistogram } from './log-histogram.ts';
 import { Named } from './named.ts';
 import type { RecordedFields } from './recorded-fields.ts';
 import { type Reuse, type SeenBlock, SeenBlocks } from './seen-blocks.ts';
-import { TimeSpans } from './time-spans.ts';
+import { NO_TOKENS, TimeSpans } from './time-spans.ts';
 
 /** Of times and distances: within a fifth. */
 const COARSE = 4;
@@ -46,7 +46,7 @@ export class ModelAccount {
       if (firstByteMs !== undefined) ofReason.firstByteMs.add(firstByteMs);
     }
     if (prompt === undefined) {
-      this.#overTime.add(atMs, { requests: 1, promptTokens: 0, predictedTokens: 0, reachableTokens: 0 });
+      this.#overTime.add(atMs, { ...NO_TOKENS, requests: 1 });
       return;
     }
     const reuse = this.#blocks.add(prompt, atMs, (tokens, sinceMs, newTokensSince) => {
@@ -62,8 +62,9 @@ export class ModelAccount {
     this.#prompts++;
     this.#promptTokens += promptTokens;
     this.#reachableTokens += reachableTokens;
-    const sums = { requests: 1, promptTokens, predictedTokens: predictedTokens ?? 0, reachableTokens };
-    this.#overTime.add(atMs, sums);
+    const looked =
+      predictedTokens === undefined ? undefined : { lookedUpTokens: promptTokens, predictedTokens };
+    this.#overTime.add(atMs, { ...NO_TOKENS, requests: 1, promptTokens, reachableTokens, ...looked });
     if (reported !== undefined) this.#reported.add(reported.promptTokens, reported.cachedTokens);
     if (predictedTokens === undefined) return;
     this.#predicted.add(promptTokens, predictedTokens);

@@ -71,21 +71,25 @@ function plotsOfAll(models: readonly ModelHistory[]): Readonly<Record<string, st
 /** @param number of the model: its name is no name of a file */
 function plotsOf(history: ModelHistory, number: number): Readonly<Record<string, string>> {
   const { model, overTime, spanMs, pods } = history;
-  const curve = (label: string, tokens: 'predictedTokens' | 'reachableTokens'): Curve => ({
+  const curve = (
+    label: string,
+    tokens: 'predictedTokens' | 'reachableTokens',
+    of: 'lookedUpTokens' | 'promptTokens',
+  ): Curve => ({
     label,
     points: overTime
-      .filter(({ promptTokens }) => promptTokens > 0)
-      .map(
-        span =>
-          [(span.startMs + spanMs / 2) / 60_000, Math.min(1, span[tokens] / span.promptTokens)] as const,
-      ),
+      .filter(span => span[of] > 0)
+      .map(span => [(span.startMs + spanMs / 2) / 60_000, Math.min(1, span[tokens] / span[of])] as const),
   });
   return {
     [`over-time-${number}.svg`]: sharesOverTime(
       { title: `${model}: prompt tokens over time, of all`, axis: 'minutes since the beginning' },
-      [curve('predicted to be cached', 'predictedTokens'), curve('reachable', 'reachableTokens')],
+      [
+        curve('predicted to be cached', 'predictedTokens', 'lookedUpTokens'),
+        curve('reachable', 'reachableTokens', 'promptTokens'),
+      ],
     ),
-    ...(pods.length > 0 && {
+    ...(history.predicted.requests > 0 && {
       [`pods-${number}.svg`]: bars(
         { title: `${model}: prompt tokens computed by each pod, by prediction`, axis: 'tokens' },
         pods.slice(0, MAX_BARS).map(({ pod, computedTokens }) => ({ label: pod, value: computedTokens })),

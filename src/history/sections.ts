@@ -60,10 +60,10 @@ const SECTIONS: readonly ((history: ModelHistory) => Section)[] = [
   ({ overTime, spanMs }) => ({
     title: `Over time, in spans of ${duration(spanMs)}`,
     rows: [
-      ['from', 'requests', 'prompt tokens', 'predicted hits', 'reachable'],
-      ...overTime.map(({ startMs, requests, promptTokens, predictedTokens, reachableTokens }) => [
-        ...[duration(startMs), count(requests), count(promptTokens)],
-        ...[share(predictedTokens, promptTokens), share(reachableTokens, promptTokens)],
+      ['begins at', 'requests', 'prompt tokens', 'predicted hits', 'reachable'],
+      ...overTime.map(span => [
+        ...[duration(span.startMs), count(span.requests), count(span.promptTokens)],
+        ...[share(span.predictedTokens, span.lookedUpTokens), share(span.reachableTokens, span.promptTokens)],
       ]),
     ],
   }),

@@ -4,11 +4,20 @@ export interface Span {
   readonly startMs: number;
   requests: number;
   promptTokens: number;
+  /** Of those, the ones of prompts that something was predicted of. */
+  lookedUpTokens: number;
   predictedTokens: number;
   reachableTokens: number;
 }
 
 export type SpanSums = Omit<Span, 'startMs'>;
+
+export const NO_TOKENS = {
+  promptTokens: 0,
+  lookedUpTokens: 0,
+  predictedTokens: 0,
+  reachableTokens: 0,
+} as const;
 
 const FIRST_WIDTH_MS = 1_000;
 const MAX_SPANS = 24;
@@ -44,12 +53,13 @@ export class TimeSpans {
 }
 
 function emptyAt(startMs: number): Span {
-  return { startMs, requests: 0, promptTokens: 0, predictedTokens: 0, reachableTokens: 0 };
+  return { startMs, ...NO_TOKENS, requests: 0 };
 }
 
 function addTo(span: Span, sums: SpanSums): void {
   span.requests += sums.requests;
   span.promptTokens += sums.promptTokens;
+  span.lookedUpTokens += sums.lookedUpTokens;
   span.predictedTokens += sums.predictedTokens;
   span.reachableTokens += sums.reachableTokens;
 }

@@ -16,7 +16,7 @@ import {
 } from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import type { Decision, Reason, RoutedDecision } from '../domain.ts';
-import { labelOf } from '../domain.ts';
+import { labelOf, usesPrefixes } from '../domain.ts';
 import type { DecisionRecorder } from '../explain/decision-log.ts';
 import { keptDecision } from '../explain/kept-decision.ts';
 import type { Tokenizer } from '../prompt/tokenizer.ts';
@@ -119,7 +119,7 @@ export function createObserver(parts: ObserverParts) {
     recordMatched(model, 'storage', storage);
     instruments.promptBlocks.add(totalBlocks, { model });
     worth.decided(decision);
-    if (strategy !== 'prefix-cache' || UNASKED.has(reason)) return;
+    if (!isByPrefix(decision.strategy) || UNASKED.has(reason)) return;
     const bucket = matchBucket(matchedBlocks, totalBlocks);
     instruments.aibrix.decisions.add(1, { model, match_percent_bucket: bucket, using_kv_sync });
     const selection = SELECTIONS[reason] ?? 'least_request_fallback';
@@ -245,7 +245,7 @@ export function createObserver(parts: ObserverParts) {
             log.debug(() => ({ ...ids, model: decision.model }), 'request passed on');
           } else {
             recordDecision(decision);
-            if (labelOf(decision.strategy) === 'prefix-cache') {
+            if (isByPrefix(decision.strategy)) {
               instruments.aibrix.latency.record(tookSeconds, { model: decision.model, using_kv_sync });
             }
             if (span.isRecording()) span.setAttributes(attributesOf(decision));
@@ -320,6 +320,11 @@ export function createObserver(parts: ObserverParts) {
         });
     },
   };
+}
+
+/** Whether AIBrix would count it as a decision of its prefix router. */
+function isByPrefix(strategy: RoutedDecision['strategy']): boolean {
+  return strategy.kind === 'single' && usesPrefixes(strategy);
 }
 
 /** One of five hundred, whatever has answered. */

@@ -3,6 +3,8 @@
  */
 import type { Strategy, StrategyName } from '../domain.ts';
 import { leastEngineLoad } from './strategies/least-engine-load.ts';
+import { type PrefixCostOptions, prefixCost } from './strategies/prefix-cost.ts';
+import { scorersWith } from './strategies/scores.ts';
 import { sessionAffinity } from './strategies/session-affinity.ts';
 import {
   anyOf,
@@ -19,8 +21,15 @@ import {
 } from './strategies/snapshot.ts';
 import { weighted } from './strategies/weighted.ts';
 
+export { DEFAULT_COSTS } from './strategies/prefix-cost.ts';
 export { sessionIdOf } from './strategies/session-affinity.ts';
-export { leastRequest, type Pick, type Policy, type Session, type Snapshot } from './strategies/snapshot.ts';
+export {
+  leastRequest,
+  type Pick,
+  type Policy,
+  type Session,
+  type Snapshot,
+} from './strategies/snapshot.ts';
 
 export interface PrefixCacheOptions {
   /** Above this difference between the most and the least loaded pod, only the least loaded are considered. */
@@ -29,18 +38,22 @@ export interface PrefixCacheOptions {
   readonly standardDeviationFactor: number;
 }
 
+export type PolicyOptions = PrefixCacheOptions & PrefixCostOptions;
+
 /** Picks as a strategy says. */
 export type Picker = (strategy: Strategy, snapshot: Snapshot) => Pick;
 
-export function createPicker(options: PrefixCacheOptions): Picker {
+export function createPicker(options: PolicyOptions): Picker {
   const all = policies(options);
+  const scorers = scorersWith(options);
   return (strategy, snapshot) =>
-    strategy.kind === 'single' ? all[strategy.name](snapshot) : weighted(strategy.members, snapshot);
+    strategy.kind === 'single' ? all[strategy.name](snapshot) : weighted(strategy.members, snapshot, scorers);
 }
 
 /** All policies that stand alone, by name. */
-export function policies(options: PrefixCacheOptions): Readonly<Record<StrategyName, Policy>> {
+export function policies(options: PolicyOptions): Readonly<Record<StrategyName, Policy>> {
   return {
+    'prefix-cost': snapshot => prefixCost(snapshot, options),
     'prefix-cache': snapshot => prefixCache(snapshot, options),
     'least-request': snapshot => picked(leastRequest(snapshot), 'least-request', BY_LOAD),
     random: ({ pods, random }) => picked(Math.floor(random() * pods.length), 'random', NOT_COMPARED),

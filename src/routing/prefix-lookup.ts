@@ -19,8 +19,12 @@ export interface PrefixFound {
   readonly matchedBlocks: Uint32Array;
   /** The prompt's full blocks, in the same size. */
   readonly totalBlocks: Uint32Array;
+  /** Tokens of the matched blocks. */
+  readonly matchedTokens: Uint32Array;
   /** Of the matched blocks those that are not on the GPU; undefined if all are. */
   readonly offGpu: { readonly cpu: Uint32Array; readonly storage: Uint32Array } | undefined;
+  /** The LoRA adapter that the prompt is for, as far as engines have shown. */
+  readonly adapter: string | undefined;
   /** Of the blocks of pod `i`, in tokens; undefined: the prompt was not cut for it. */
   blockSizeOf(i: number): number | undefined;
   /** Milliseconds of the look-up that went into hashing the prompt. */
@@ -246,10 +250,10 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     }
 
     return {
-      matchedBlocks,
-      totalBlocks,
+      ...{ matchedBlocks, totalBlocks, matchedTokens },
       offGpu,
       hashingMs,
+      adapter: prompt.adapter ?? (catalog.isAdapter(prompt.model) ? prompt.model : undefined),
       blockSizeOf: i =>
         matchedBlocks[i] === 0
           ? chainsOf(pods[i]!)[0]?.blockSizeTokens

@@ -9,7 +9,8 @@ import type { PrefixFound } from './prefix-lookup.ts';
 import type { PromptHistory } from './prompt-history.ts';
 import type { ResponseOwners } from './response-owners.ts';
 import { type Decide, type RouteOutcome, type RouteRequest, withoutPod } from './route-request.ts';
-import { type PromptMeaning, send } from './sent.ts';
+import { type HeldPrompt, send } from './sent.ts';
+import type { TokenWork } from './work/token-work.ts';
 import type { FollowedAnswer, SampledAnswers } from './worth/sampled-answers.ts';
 
 export * from './choice/course.ts';
@@ -25,6 +26,7 @@ export interface RouteParts extends Omit<ChoiceParts, 'turnOf'> {
   readonly confirmations: Pick<Confirmations, 'predict'> | undefined;
   readonly responses: ResponseOwners;
   readonly load: Load;
+  readonly work: Pick<TokenWork, 'routed' | 'ofAll'>;
   readonly turns: Turns;
   readonly samples: Pick<SampledAnswers, 'follow'>;
   /** Told of each prompt that was looked up, at once. */
@@ -43,7 +45,15 @@ export function createRoute(parts: RouteParts): Decide {
     // Streamed answers begin with the first token, others with the last.
     const path = request.extent === 'any_pod' ? request.extent : prompt.path;
     const kind = prompt.body.stream === true ? `${path} streamed` : path;
-    const sent = send(parts, decision, { visibility: request.response, kind }, meaningOf(choice));
+    const sent = send(
+      parts,
+      decision,
+      { visibility: request.response, kind },
+      {
+        tokens: choice.promptTokens,
+        held: heldPrompt(choice),
+      },
+    );
     const made = responseMadeBy(prompt, decision.pod, parts.responses);
     const followed = request.sample === 'sampled' ? parts.samples.follow(decision, prompt) : undefined;
     return {
@@ -64,7 +74,7 @@ export function createRoute(parts: RouteParts): Decide {
   }
 
   /** undefined: nobody will ask for it. */
-  function meaningOf({ input, found, prompt }: PodChoice): PromptMeaning | undefined {
+  function heldPrompt({ input, found, prompt }: PodChoice): HeldPrompt | undefined {
     if (input.kind !== 'tokens' && input.kind !== 'no_tokens') return undefined;
     return {
       remember(pod) {

@@ -1,8 +1,10 @@
 /** A request on its way: what it counts for meanwhile, and what is changed about that by how it goes. */
 import type { Pod, RoutedDecision } from '../domain.ts';
 import type { Answer, Outcome, PodsHealth, Visibility } from '../health/pods-health.ts';
+import type { PromptTokens } from './choice/choose.ts';
 import type { Predicted } from './confirmations.ts';
 import type { Load } from './load.ts';
+import type { TokenWork } from './work/token-work.ts';
 
 /** See `RouteOutcome`. */
 export interface Sent {
@@ -13,11 +15,18 @@ export interface Sent {
 
 export interface SentParts {
   readonly load: Load;
+  readonly work: Pick<TokenWork, 'routed'>;
   readonly health: Pick<PodsHealth, 'sent'>;
 }
 
 /** What the prompt of a request means for the pod that gets it. */
 export interface PromptMeaning {
+  readonly tokens: PromptTokens;
+  /** undefined: nobody could recognize it. */
+  readonly held: HeldPrompt | undefined;
+}
+
+export interface HeldPrompt {
   /** The pod will hold it soon. Returns how to take that back. */
   remember(pod: Pod): () => void;
   /** Asked before anything is remembered. undefined: nobody compares what comes of it. */
@@ -28,20 +37,20 @@ export interface PromptMeaning {
  * Counts the request as in flight at its pod, and its prompt as held there soon. Whoever failed the request is not expected to
  * hold its prompt, and whoever served it in its place is: it is counted there from then on, and nowhere if that is no pod that is known.
  * @param kind which requests take about as long until they are answered
- * @param prompt undefined: it is not known
  */
 export function send(
-  { load, health }: SentParts,
+  { load, work, health }: SentParts,
   { pod: picked }: RoutedDecision,
   { visibility, kind }: { readonly visibility: Visibility; readonly kind: string },
-  prompt: PromptMeaning | undefined,
+  { tokens, held }: PromptMeaning,
 ): Sent {
   let lease = load.begin(picked);
+  let working = work.routed(picked, tokens.uncached);
   const sent = health.sent(picked, visibility, kind);
-  const predicted = visibility === 'watched' ? prompt?.predict(picked) : undefined;
-  let takeBack = prompt?.remember(picked);
+  const predicted = visibility === 'watched' ? held?.predict(picked) : undefined;
+  let takeBack = held?.remember(picked);
   // Most outcomes are not seen, and a long prompt's blocks are not to be kept as long as its generation lasts.
-  if (visibility === 'unwatched') prompt = takeBack = undefined;
+  if (visibility === 'unwatched') held = takeBack = undefined;
 
   function failed(): void {
     takeBack?.();
@@ -56,16 +65,20 @@ export function send(
       const server = serverOf(outcome, picked);
       if (server !== picked) {
         lease.release();
+        working.ended();
         if (server !== undefined) {
-          prompt?.remember(server);
+          held?.remember(server);
           lease = load.begin(server);
+          // Nobody has looked what this one holds.
+          working = work.routed(server, tokens.all);
         }
       }
-      prompt = takeBack = undefined;
+      held = takeBack = undefined;
       return server;
     },
     release() {
       lease.release();
+      working.ended();
       predicted?.ended();
       if (sent.ended() === 'lost') failed();
     },

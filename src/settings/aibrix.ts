@@ -106,10 +106,11 @@ export const AIBRIX = {
   strategy: setting(
     'AIBrix',
     ['ROUTING_ALGORITHM'],
-    'prefix-cache',
+    // Depends on other settings: `defaultStrategy`.
+    undefined,
     'strategy',
     strategy,
-    'Strategy of requests without a `routing-strategy` header, or several with weights, as `prefix-cache:2,least-request:1`. docs/strategies.md tells what each computes.',
+    'Strategy of requests without a `routing-strategy` header, or several with weights, as `prefix-cache:2,least-request:1`. docs/strategies.md tells what each computes. Unset: `prefix-cost` with KV-cache events, AIBrix’s `prefix-cache` without them.',
   ),
   grpcMaxMessageBytes: setting(
     'AIBrix',

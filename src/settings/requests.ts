@@ -33,7 +33,7 @@ export const REQUESTS = {
     'route',
     'what',
     choice(['route', 'pass']),
-    'What becomes of requests without a `routing-strategy` header while `ROUTING_ALGORITHM` is unset. `route`: a pod is picked by `prefix-cache`. `pass`: none is, and the request header `model` says which model is asked for, for AIBrix’s routes per model. An inference gateway has no other routes: there a pod is picked in any case.',
+    'What becomes of requests without a `routing-strategy` header while `ROUTING_ALGORITHM` is unset. `route`: a pod is picked by the default strategy. `pass`: none is, and the request header `model` says which model is asked for, for AIBrix’s routes per model. An inference gateway has no other routes: there a pod is picked in any case.',
   ),
   fallbackEndpoints: setting(
     'Warmroute',

@@ -3,6 +3,7 @@
  * table. Names that start with AIBRIX_, and ROUTING_ALGORITHM, are AIBrix's own and mean what they mean there.
  */
 import { AIBRIX } from './aibrix.ts';
+import { COSTS } from './costs.ts';
 import { DISCOVERY } from './discovery.ts';
 import { DOORS } from './doors.ts';
 import { ENGINES } from './engines.ts';
@@ -21,6 +22,7 @@ export const SETTINGS = {
   ...DOORS,
   ...TLS,
   ...REQUESTS,
+  ...COSTS,
   ...WORTH,
   ...RECORDING,
   ...ENGINES,

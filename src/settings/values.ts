@@ -15,14 +15,20 @@ export const wholeNumber = (least: number, most: number) =>
     .refine(value => value >= least && value <= most, { error: `must be from ${least} to ${most}` })
     .meta({ type: 'integer', minimum: least, maximum: most });
 
-/** A share, fractions of a percent allowed. */
-export const percent = (most: number) =>
+/** Not below 0, fractions allowed. */
+export const factor = (most: number) =>
   z
     .string()
     .regex(/^\d+(\.\d+)?$/, { error: 'must be a number, as 5 or 0.5', abort: true })
     .transform(Number)
     .refine(value => value <= most, { error: `must be from 0 to ${most}` })
     .meta({ type: 'number', minimum: 0, maximum: most });
+
+/** A share, fractions of a percent allowed. */
+export const percent = factor;
+
+/** Written in percents, read as a share from 0 to 1. */
+export const shareInPercent = percent(100).transform(value => value / 100);
 
 /** Timers of Node fire at once when they are set to more. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;

@@ -79,7 +79,10 @@ export function createFleet(
   };
   const pods = Array.from({ length: options.pods }, (_, i) => podOf(i));
   const engines = pods.map((pod, i) => {
-    const ingest = new RankIngest({ pod: pod.name, rank: 0, model: MODEL, cache, hasher });
+    const ingest = new RankIngest({
+      ...{ pod: pod.name, rank: 0, model: MODEL, cache, hasher },
+      onComputed: (blocks, size) => work.announced(pod, blocks, size),
+    });
     return new Engine({
       blocks: blocks[i]!,
       ...{ naming, maxBatchedTokens, maxSequences, cost, timeline },
@@ -89,10 +92,7 @@ export function createFleet(
         published(events) {
           timeline.at(timeline.now + options.eventDelayMs, () => {
             ingest.prepare(events);
-            for (const event of events) {
-              ingest.apply(event);
-              if (event.kind === 'stored') work.announced(pod, event.hashes.length, event.blockSizeTokens);
-            }
+            for (const event of events) ingest.apply(event);
           });
         },
       },

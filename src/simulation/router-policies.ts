@@ -1,9 +1,9 @@
-import { createPicker, type PrefixCacheOptions } from '../routing/policy.ts';
+import { createPicker, DEFAULT_COSTS, type PolicyOptions } from '../routing/policy.ts';
 import { parseStrategy } from '../strategies.ts';
 import { type NamedPolicy, withoutAccount } from './policy.ts';
 
 /** Defaults of `AIBRIX_PREFIX_CACHE_POD_RUNNING_REQUEST_IMBALANCE_ABS_COUNT` and `AIBRIX_PREFIX_CACHE_STANDARD_DEVIATION_FACTOR`. */
-const DEFAULTS: PrefixCacheOptions = { imbalanceRequests: 8, standardDeviationFactor: 1 };
+const DEFAULTS: PolicyOptions = { imbalanceRequests: 8, standardDeviationFactor: 1, ...DEFAULT_COSTS };
 
 /** Text that names no policy. */
 export class PolicyNameError extends Error {}

@@ -50,9 +50,13 @@ export class Router {
     const { inputTokens } = request;
     const tokens = { space: 'engine', ids: this.#tokensOf(request) } as const;
     const found = this.#lookup(tokens, { model: MODEL, adapter: undefined, salt: '' }, pods);
+    const podsWork = work.ofAll(pods);
     const index = policy.pick({
       ...{ request, blockSizeTokens, pods, engineLoad, random },
-      ...work.ofAll(pods),
+      ...podsWork,
+      work: () => podsWork,
+      ...{ promptTokens: inputTokens, matchedTokens: found.matchedTokens },
+      ...{ offGpu: found.offGpu, adapter: undefined },
       running: this.#load.runningOn(pods),
       matchedBlocks: found.matchedBlocks,
       totalBlocks: found.totalBlocks,

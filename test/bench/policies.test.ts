@@ -9,10 +9,13 @@ import { minTtft, waitingTokens } from '../../bench/policies/min-ttft.ts';
 import { RULES, ruleNamed } from '../../bench/policies/rules.ts';
 import { SGLANG_DEFAULTS, sglangPick } from '../../bench/policies/sglang.ts';
 import type { EngineLoad } from '../../src/domain.ts';
+import { TokenWork } from '../../src/routing/work/token-work.ts';
 import type { WorkSnapshot } from '../../src/simulation/policy.ts';
 import { aPod } from '../support/builders.ts';
 
 const PODS = [aPod({ name: 'a', port: 1 }), aPod({ name: 'b', port: 2 }), aPod({ name: 'c', port: 3 })];
+
+const NO_WORK = new TokenWork(() => 0).ofAll(PODS);
 
 function aSnapshot(changes: Partial<WorkSnapshot> = {}): WorkSnapshot {
   return {
@@ -32,6 +35,13 @@ function aSnapshot(changes: Partial<WorkSnapshot> = {}): WorkSnapshot {
       session: { id: undefined, key: undefined },
     },
     request: { atMs: 0, inputTokens: 160, outputTokens: 1, tokensPerId: 512, hashIds: [1] },
+    ...{
+      promptTokens: 160,
+      matchedTokens: [0, 0, 0],
+      offGpu: undefined,
+      adapter: undefined,
+      work: () => NO_WORK,
+    },
     engineLoad: () => ({ kind: 'known', waiting: 0, kvUsage: 0 }) as EngineLoad,
     ...changes,
   };

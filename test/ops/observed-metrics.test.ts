@@ -1,7 +1,7 @@
 import { assert } from 'chai';
 import type { Decision, Reason } from '../../src/domain.ts';
 import { matchBucket } from '../../src/ops/observed.ts';
-import { createPicker } from '../../src/routing/policy.ts';
+import { createPicker, DEFAULT_COSTS } from '../../src/routing/policy.ts';
 import { aStrategy } from '../support/builders.ts';
 import { snapshotOf } from '../support/candidates.ts';
 import { samplesOf } from '../support/telemetry.ts';
@@ -145,7 +145,9 @@ describe('observed decisions', () => {
     });
 
     it('count where the load was too uneven for the prefix', async () => {
-      const pick = observed.observer.pick(createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 }));
+      const pick = observed.observer.pick(
+        createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1, ...DEFAULT_COSTS }),
+      );
       const snapshot = { ...snapshotOf([[0], [9]], () => 0), pods: PODS };
       pick(aStrategy(), snapshot);
       pick(aStrategy('random'), snapshot);

@@ -11,10 +11,11 @@ import { parsePrompt } from '../../src/prompt/request.ts';
 import { createCandidates } from '../../src/routing/candidates.ts';
 import { Turns } from '../../src/routing/choice/turns.ts';
 import { Load } from '../../src/routing/load.ts';
-import { createPicker } from '../../src/routing/policy.ts';
+import { createPicker, DEFAULT_COSTS } from '../../src/routing/policy.ts';
 import type { PrefixLookup } from '../../src/routing/prefix-lookup.ts';
 import { ResponseOwners } from '../../src/routing/response-owners.ts';
 import { createRoute, type Route, type RouteRequest, withoutPod } from '../../src/routing/route.ts';
+import { TokenWork } from '../../src/routing/work/token-work.ts';
 import { NO_CHAIN } from '../support/blocks.ts';
 import {
   aPod,
@@ -27,7 +28,7 @@ import {
 } from '../support/builders.ts';
 import { type TestTelemetry, testTelemetry } from '../support/telemetry.ts';
 
-const LIMITS = { imbalanceRequests: 8, standardDeviationFactor: 1 };
+const LIMITS = { imbalanceRequests: 8, standardDeviationFactor: 1, ...DEFAULT_COSTS };
 export const SECRET = 'my diagnosis is private';
 export const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 export const PARENT_ID = 'b7ad6b7169203331';
@@ -84,6 +85,8 @@ export const deciding =
 export const lookup: PrefixLookup = (_tokens, _context, pods) => ({
   matchedBlocks: Uint32Array.from(pods, pod => (pod === PODS[1] ? 3 : 0)),
   totalBlocks: Uint32Array.from(pods, () => 4),
+  matchedTokens: Uint32Array.from(pods, pod => (pod === PODS[1] ? 48 : 0)),
+  adapter: undefined,
   offGpu: undefined,
   blockSizeOf: () => 16,
   hashingMs: 0,
@@ -133,6 +136,7 @@ export function observing(): Observing {
         pick: observer.pick(createPicker(LIMITS)),
         engineLoad: () => UNKNOWN_LOAD,
         load: new Load(),
+        work: new TokenWork(() => 0),
         turns: new Turns(),
         drawsControl: () => false,
         samples: { follow: () => undefined },

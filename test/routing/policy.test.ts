@@ -1,17 +1,18 @@
 import { assert } from 'chai';
 import type { Reason } from '../../src/domain.ts';
-import { leastRequest, policies } from '../../src/routing/policy.ts';
+import { DEFAULT_COSTS, leastRequest, policies } from '../../src/routing/policy.ts';
 import { ENGINE_STRATEGIES } from '../../src/strategies.ts';
 import { assertUniform, pickedBy, type Row, snapshotOf, tally } from '../support/candidates.ts';
 
 /** Where nothing is known of the engines, nor of a session. */
 const OTHER_REASONS: Readonly<Record<string, Reason>> = {
+  'prefix-cost': 'no_match',
   'prefix-cache': 'no_match',
   'session-affinity': 'no_session',
   ...Object.fromEntries(ENGINE_STRATEGIES.map(name => [name, 'no_engine_metrics'] as const)),
 };
 
-const options = { imbalanceRequests: 8, standardDeviationFactor: 1 };
+const options = { imbalanceRequests: 8, standardDeviationFactor: 1, ...DEFAULT_COSTS };
 
 describe('the other policies', () => {
   const all = policies(options);
@@ -26,7 +27,7 @@ describe('the other policies', () => {
   });
 
   it('apply the options to prefix-cache', () => {
-    const strict = policies({ imbalanceRequests: 0, standardDeviationFactor: 1 });
+    const strict = policies({ ...options, imbalanceRequests: 0 });
     const rows: Row[] = [
       [1, 9],
       [0, 1],

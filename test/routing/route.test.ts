@@ -1,6 +1,6 @@
 import { assert } from 'chai';
 import type { ClientError, Pod } from '../../src/domain.ts';
-import { STRATEGIES } from '../../src/domain.ts';
+import { STRATEGIES, usesPrefixes } from '../../src/domain.ts';
 import type { PromptRequest } from '../../src/prompt/request.ts';
 import type { RouteRequest } from '../../src/routing/route.ts';
 import { ENGINE_STRATEGIES } from '../../src/strategies.ts';
@@ -188,7 +188,7 @@ describe('the strategy of a request', () => {
     'session-affinity': 'no_session',
     ...Object.fromEntries(ENGINE_STRATEGIES.map(name => [name, 'no_engine_metrics'])),
   };
-  for (const strategy of STRATEGIES.filter(name => name !== 'prefix-cache')) {
+  for (const strategy of STRATEGIES.filter(name => !usesPrefixes(aStrategy(name)))) {
     it(`may be ${strategy}, which does not tokenize`, async () => {
       const decision = routed(await bench.route(aRequest({ strategy }), NEVER));
       assert.deepEqual(

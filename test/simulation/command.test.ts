@@ -77,7 +77,7 @@ describe('warmroute simulate', () => {
   const REFUSED: readonly (readonly [args: readonly string[], message: RegExp])[] = [
     [[], /missing required argument 'traces'/],
     [['gen:nothing'], /must be a file or one of gen:agents, gen:tenants, gen:rag, gen:bursts/],
-    [['gen:rag', '--policies', 'best'], /policy best: best is none of prefix-cache/],
+    [['gen:rag', '--policies', 'best'], /policy best: best is none of prefix-cost, prefix-cache/],
     [['gen:rag', '--capacity', '5m'], /must be a whole number/],
     [['gen:rag', '--pods', '0'], /must be a whole number from 1/],
     [['gen:rag', '--load', 'high'], /must be a number from 0.001/],

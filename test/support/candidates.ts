@@ -1,6 +1,7 @@
 /** Snapshots for policies, and chance that repeats. */
 import { assert } from 'chai';
 import type { Pick, Snapshot } from '../../src/routing/policy.ts';
+import { TokenWork } from '../../src/routing/work/token-work.ts';
 import { aPod, NO_SESSION, UNKNOWN_LOAD } from './builders.ts';
 
 /** Named pods in order: `[running, matchedBlocks, totalBlocks]`. */
@@ -12,6 +13,11 @@ export function snapshotOf(rows: readonly Row[], random: () => number = Math.ran
     running: rows.map(([running]) => running),
     matchedBlocks: rows.map(([, matched = 0]) => matched),
     totalBlocks: rows.map(([, , total = 10]) => total),
+    matchedTokens: rows.map(([, matched = 0]) => 16 * matched),
+    offGpu: undefined,
+    promptTokens: 16 * Math.max(...rows.map(([, , total = 10]) => total)),
+    adapter: undefined,
+    work: () => new TokenWork(() => 0).ofAll(rows.map((_, i) => aPod({ port: 8_000 + i }))),
     engineLoad: () => UNKNOWN_LOAD,
     session: NO_SESSION,
     random,

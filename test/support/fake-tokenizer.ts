@@ -38,6 +38,8 @@ export interface FakeTokenizer {
   /** TCP connections accepted so far. */
   readonly connections: number;
   answer: AnswerRequest;
+  /** Of its `/metrics`; undefined: it has none. */
+  metrics: string | undefined;
   /** Resolves when `count` requests in all have come in. */
   received(count: number): Promise<void>;
   /** Resolves when `count` requests in all were evicted by the client before they were answered. */
@@ -118,6 +120,13 @@ export async function startFakeTokenizer(
     while (!reached()) await once(events, 'change');
   }
 
+  function polled(path: string): FakeAnswer {
+    if (path === '/health') return json(200, {});
+    return path === '/metrics' && fake.metrics !== undefined
+      ? { kind: 'text', status: 200, text: fake.metrics }
+      : NOT_FOUND;
+  }
+
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     response.on('close', () => {
       if (response.writableFinished) return;
@@ -127,7 +136,7 @@ export async function startFakeTokenizer(
     const path = request.url ?? '';
     if (POLLED.has(path)) {
       polls.push(path);
-      sendAnswer(response, path === '/health' ? json(200, {}) : NOT_FOUND);
+      sendAnswer(response, polled(path));
       return;
     }
     const chunks: Buffer[] = [];
@@ -171,6 +180,7 @@ export async function startFakeTokenizer(
       return connections;
     },
     answer: answerBytes,
+    metrics: undefined,
     received: count => until(() => requests.length >= count),
     abandoned: count => until(() => abandoned >= count),
     async stop() {

@@ -8,7 +8,7 @@ import { createCandidates } from '../../src/routing/candidates.ts';
 import { Turns } from '../../src/routing/choice/turns.ts';
 import type { Predicted } from '../../src/routing/confirmations.ts';
 import { Load } from '../../src/routing/load.ts';
-import { createPicker } from '../../src/routing/policy.ts';
+import { createPicker, DEFAULT_COSTS } from '../../src/routing/policy.ts';
 import type { PrefixFound } from '../../src/routing/prefix-lookup.ts';
 import { ResponseOwners } from '../../src/routing/response-owners.ts';
 import {
@@ -17,6 +17,7 @@ import {
   type RouteParts,
   type RouteRequest,
 } from '../../src/routing/route.ts';
+import { TokenWork } from '../../src/routing/work/token-work.ts';
 import { type SampledAnswer, SampledAnswers } from '../../src/routing/worth/sampled-answers.ts';
 import { NO_CHAIN } from './blocks.ts';
 import { aPod, aPromptHistory, aStrategy, NO_SESSION, UNKNOWN_LOAD } from './builders.ts';
@@ -44,6 +45,7 @@ export class RouteBench {
   /** By pod; others have not been asked. */
   engineLoads: Record<string, EngineLoad> = {};
   readonly load = new Load();
+  readonly work = new TokenWork(() => 0);
   readonly tokenized: { prompt: PromptRequest; pods: readonly Pod[] }[] = [];
   readonly looked: { tokens: Tokens; prompt: unknown; pods: readonly Pod[] }[] = [];
   readonly remembered: string[] = [];
@@ -74,6 +76,8 @@ export class RouteBench {
     const foundOn = (pods: readonly Pod[]): PrefixFound => ({
       matchedBlocks: Uint32Array.from(pods, ({ name }) => this.held[name] ?? 0),
       totalBlocks: Uint32Array.from(pods, () => 10),
+      matchedTokens: Uint32Array.from(pods, ({ name }) => 16 * (this.held[name] ?? 0)),
+      adapter: undefined,
       offGpu: {
         cpu: Uint32Array.from(pods, ({ name }) => this.offGpu[name]?.cpu ?? 0),
         storage: Uint32Array.from(pods, ({ name }) => this.offGpu[name]?.storage ?? 0),
@@ -112,9 +116,10 @@ export class RouteBench {
       history: aPromptHistory(),
       confirmations: { predict: pod => this.predict(pod) },
       responses: this.responses,
-      pick: createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1 }),
+      pick: createPicker({ imbalanceRequests: 8, standardDeviationFactor: 1, ...DEFAULT_COSTS }),
       engineLoad: ({ name }) => this.engineLoads[name] ?? UNKNOWN_LOAD,
       load: this.load,
+      work: this.work,
       drawsControl: () => false,
       samples: this.samples,
       turns: new Turns(),

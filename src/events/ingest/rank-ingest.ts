@@ -32,6 +32,8 @@ export interface RankIngestOptions {
   readonly hasher: BlockHasher;
   /** What the engine means by a clear. Default: everything. */
   readonly clearScope?: () => ClearScope;
+  /** So many blocks, one behind the other, are new on the GPU: as far as they are placed, the engine has just computed them. */
+  readonly onComputed?: (blocks: number, blockSizeTokens: number) => void;
   /** Most blocks held aside because their parent is unknown. */
   readonly maxOrphanBlocks?: number;
 }
@@ -233,6 +235,7 @@ export class RankIngest {
     if (after === START && chain.length > 0) this.#starts.note(blockAt(chain, 0), event);
     this.#tiers.storedOnGpu(chain, parent);
     this.#secondary.placed(hashes);
+    if (again === 'copy') this.#options.onComputed?.(hashes.length, event.blockSizeTokens);
     return true;
   }
 

@@ -12,13 +12,13 @@ import type {
   Strategy,
   Tokens,
 } from '../../domain.ts';
-import { uses } from '../../domain.ts';
+import { uses, usesPrefixes } from '../../domain.ts';
 import type { PromptRequest } from '../../prompt/request.ts';
 import { type Clock, monotonicClock } from '../../time.ts';
 import type { AllowedPods } from '../candidates.ts';
 import type { Load } from '../load.ts';
 import { responseNamedBy } from '../made-response.ts';
-import type { Picker, Session } from '../policy.ts';
+import type { Picker, Session, Snapshot } from '../policy.ts';
 import type { PrefixFound, PrefixLookup } from '../prefix-lookup.ts';
 import type { PromptHistory } from '../prompt-history.ts';
 import type { ResponseOwners } from '../response-owners.ts';
@@ -27,6 +27,7 @@ import type { Decide, RouteOutcome, RouteRequest } from '../route-request.ts';
 import type { AreFull } from '../shedding.ts';
 import { podWithId } from '../strategies/session-affinity.ts';
 import { NOT_COMPARED } from '../strategies/snapshot.ts';
+import type { TokenWork } from '../work/token-work.ts';
 import type { Draw } from '../worth/drawn.ts';
 import { predictedTokens } from '../worth/predicted-tokens.ts';
 import { type AskedPromptParts, askedPrompt } from './asked-prompt.ts';
@@ -34,6 +35,7 @@ import { askedStrategy } from './asked-strategy.ts';
 import { consideredIn } from './considered.ts';
 import type { Considered, Course, StageTimes } from './course.ts';
 import { type LookupInput, type PromptTokensParts, tokensOf } from './lookup-input.ts';
+import { promptSize } from './prompt-size.ts';
 
 export interface ChoiceParts extends AskedPromptParts, PromptTokensParts {
   readonly lookup: PrefixLookup;
@@ -44,6 +46,8 @@ export interface ChoiceParts extends AskedPromptParts, PromptTokensParts {
   /** What a pod's engine last said of its work. */
   readonly engineLoad: (pod: Pod) => EngineLoad;
   readonly load: Pick<Load, 'runningOn'>;
+  /** What these pods have to do, in tokens. */
+  readonly work: Pick<TokenWork, 'ofAll'>;
   /** How many pods of a model were picked before. */
   readonly turnOf: (model: string) => number;
   /** Which requests that could be routed by their prefix are balanced plainly, to compare with. */
@@ -62,6 +66,13 @@ export interface ChoiceParts extends AskedPromptParts, PromptTokensParts {
   readonly now?: Clock;
 }
 
+/** How many tokens a prompt has; a guess where it has none. */
+export interface PromptTokens {
+  readonly all: number;
+  /** Those that the pod is expected to compute. */
+  readonly uncached: number;
+}
+
 /** What becomes of a request. */
 export type Choice =
   | { readonly kind: 'no_pod'; readonly decision: Exclude<Decision, RoutedDecision>; readonly course: Course }
@@ -75,6 +86,7 @@ export interface PodChoice {
   readonly input: LookupInput;
   /** undefined: the prompt has no tokens, or was not looked up. */
   readonly found: PrefixFound | undefined;
+  readonly promptTokens: PromptTokens;
 }
 
 /** @param follow what follows of a choice; called at once when it is made, before anything else can happen */
@@ -115,7 +127,7 @@ export function createChoice(
     const input: LookupInput =
       owner !== undefined
         ? { kind: 'owner', pod: owner }
-        : !uses(strategy, 'prefix-cache')
+        : !usesPrefixes(strategy)
           ? { kind: 'not_asked' }
           : extent === 'whole'
             ? await tokensOf(parts, prompt, before.pods, signal, parts.deadlineMs - spentMs)
@@ -133,9 +145,9 @@ export function createChoice(
       decide: chosen.pickedAt - chosen.matchedAt,
     };
     const tokens = input.kind === 'tokens' ? input.tokens.ids.length : undefined;
-    const { decision, found, considered } = chosen;
+    const { decision, found, considered, promptTokens } = chosen;
     const course = { model, tokens, prompt: parts.excerptOf?.(prompt) || undefined, stages, considered };
-    return follow({ kind: 'pod', decision, course, prompt, input, found }, request);
+    return follow({ kind: 'pod', decision, course, prompt, input, found, promptTokens }, request);
   };
 
   /** As far as there are pods for it. Which of them a request's filter allows, Envoy's routes do not ask. */
@@ -171,13 +183,17 @@ export function createChoice(
     const totalBlocks = found?.totalBlocks ?? recognized?.total ?? none;
     const running = load.runningOn(pods);
     const { engineLoad } = parts;
-    const snapshot = {
-      ...{ pods, running, matchedBlocks, totalBlocks, engineLoad, session },
+    const { promptTokens, matchedTokens } = promptSize({ prompt, input, found, recognized, none });
+    const snapshot: Snapshot = {
+      ...{ pods, running, matchedBlocks, totalBlocks, matchedTokens, promptTokens, engineLoad, session },
+      ...{ offGpu: found?.offGpu, adapter: found?.adapter ?? prompt.adapter },
+      work: () => parts.work.ofAll(pods),
       ...{ random, turn: parts.turnOf(model) },
     };
     const isUnknown = input.kind === 'none' || (input.kind === 'tokens' && found === undefined);
-    // The others of a list decide without knowing the prompt.
-    const isBlind = kind !== 'well' || (isUnknown && strategy.kind === 'single');
+    // What the pods have to do tells of a prompt that is not known, too, and so do the others of a list.
+    const isBlind =
+      kind !== 'well' || (isUnknown && strategy.kind === 'single' && strategy.name !== 'prefix-cost');
     const arm = kind === 'well' && found !== undefined ? armOf(strategy) : undefined;
     const pick =
       input.kind === 'owner'
@@ -220,7 +236,11 @@ export function createChoice(
           : undefined,
     };
     const considered = consideredIn({ allowed, picked, snapshot, pick, found });
-    return { decision, found, considered, startedAt, matchedAt, pickedAt: now() };
+    const uncached = Math.max(1, promptTokens - matchedTokens[index]!);
+    return {
+      ...{ decision, found, considered, startedAt, matchedAt, pickedAt: now() },
+      promptTokens: { all: promptTokens, uncached },
+    };
   }
 
   /** Of a request whose prompt was looked up. A session has a pod, however it is balanced: it is on neither side. */
@@ -260,6 +280,7 @@ interface Chosen {
   readonly decision: RoutedDecision;
   readonly found: PrefixFound | undefined;
   readonly considered: Considered;
+  readonly promptTokens: PromptTokens;
   readonly startedAt: number;
   readonly matchedAt: number;
   readonly pickedAt: number;

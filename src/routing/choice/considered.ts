@@ -68,23 +68,26 @@ function candidatesAt(indexes: readonly number[] | undefined, lists: Lists): Kep
     pods: at(pods, indexes),
     states: at(picked.states, indexes),
     numbers,
-    cpu: found?.offGpu && at(Array.from(found.offGpu.cpu), indexes),
-    storage: found?.offGpu && at(Array.from(found.offGpu.storage), indexes),
-    scores: at(scoresOf(comparison), indexes),
-    shares: comparison.kind === 'weighted' ? comparison.shares.map(each => at(each, indexes)) : undefined,
+    cpu: numbersAt(found?.offGpu?.cpu, indexes),
+    storage: numbersAt(found?.offGpu?.storage, indexes),
+    scores: numbersAt(scoresOf(comparison), indexes),
+    queued: comparison.kind === 'cost' ? numbersAt(comparison.queuedTokens, indexes) : undefined,
+    shares:
+      comparison.kind === 'weighted' ? comparison.shares.map(each => numbersAt(each, indexes)) : undefined,
   };
 }
 
-function at<T>(all: readonly T[], indexes: readonly number[] | undefined): readonly T[];
-function at<T>(
-  all: readonly T[] | undefined,
+function at<T>(all: readonly T[], indexes: readonly number[] | undefined): readonly T[] {
+  return indexes === undefined ? all : indexes.map(i => all[i]!);
+}
+
+/** A copy: the lists of numbers are used again. */
+function numbersAt(
+  all: ArrayLike<number> | undefined,
   indexes: readonly number[] | undefined,
-): readonly T[] | undefined;
-function at<T>(
-  all: readonly T[] | undefined,
-  indexes: readonly number[] | undefined,
-): readonly T[] | undefined {
-  return all === undefined || indexes === undefined ? all : indexes.map(i => all[i]!);
+): readonly number[] | undefined {
+  if (all === undefined) return undefined;
+  return indexes === undefined ? Array.from(all) : indexes.map(i => all[i]!);
 }
 
 /** In no order. */
@@ -135,14 +138,17 @@ function keepBest({ running, matchedBlocks, totalBlocks }: Snapshot, comparison:
   return least;
 }
 
-function scoresOf(comparison: Comparison): readonly number[] | undefined {
+function scoresOf(comparison: Comparison): ArrayLike<number> | undefined {
   if (comparison.kind === 'engines') return comparison.scores;
+  if (comparison.kind === 'cost') return comparison.costs;
   return comparison.kind === 'weighted' ? comparison.sums : undefined;
 }
 
 /** Without what there is one of for each pod. */
-function comparedBy(comparison: Comparison, { pods, running }: Snapshot): Compared {
+function comparedBy(comparison: Comparison, { pods, running, promptTokens }: Snapshot): Compared {
   switch (comparison.kind) {
+    case 'cost':
+      return { kind: 'cost', price: comparison.price, promptTokens };
     case 'engines':
       return BY_ENGINES;
     case 'weighted':

@@ -57,11 +57,21 @@ export interface Considered {
 export type Compared =
   | { readonly kind: 'load' | 'other' | 'engines' | 'weighted' }
   | PrefixComparison
+  | CostCompared
   | { readonly kind: 'turn'; readonly turn: number }
   | {
       readonly kind: 'two_drawn';
       readonly drawn: readonly { readonly pod: string; readonly running: number }[];
     };
+
+/** What `prefix-cost` compared the candidates' scores by: milliseconds to the first token, with the price for others. */
+export interface CostCompared {
+  readonly kind: 'cost';
+  /** Of computing one token, for others, in tokens. */
+  readonly price: number;
+  /** A guess where the prompt has none. */
+  readonly promptTokens: number;
+}
 
 /** Candidates side by side: there is one of these lists for each decision that is kept, and an object for each candidate would cost more than all else. */
 export interface KeptCandidates {
@@ -74,6 +84,8 @@ export interface KeptCandidates {
   readonly storage: readonly number[] | undefined;
   /** What the policy scored them by, where that is more than match and load; NaN: it could not. */
   readonly scores: readonly number[] | undefined;
+  /** Tokens that wait there to be computed; undefined: they were not asked for. */
+  readonly queued: readonly number[] | undefined;
   /** Of a weighted list: what each member gives, from 0 to 1; undefined: it is not heard, and gives nothing. */
   readonly shares: readonly (readonly number[] | undefined)[] | undefined;
 }
@@ -88,6 +100,7 @@ export interface Candidate {
   readonly cpu: number;
   readonly storage: number;
   readonly score: number | undefined;
+  readonly queued: number | undefined;
   readonly shares: readonly number[] | undefined;
 }
 
@@ -100,6 +113,7 @@ export function candidateAt(at: number, { pods, states, numbers, ...lists }: Kep
     cpu: lists.cpu?.[at] ?? 0,
     storage: lists.storage?.[at] ?? 0,
     score: lists.scores?.[at],
+    queued: lists.queued?.[at],
     shares: lists.shares?.map(ofMember => ofMember?.[at] ?? 0),
   };
 }

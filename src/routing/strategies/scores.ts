@@ -1,6 +1,7 @@
 /** What strategies that can be weighed against others think of each pod. */
 import type { EngineLoad, KnownEngineLoad, StrategyName } from '../../domain.ts';
 import type { ENGINE_STRATEGIES } from '../../strategies.ts';
+import { type PrefixCostOptions, prefixCosts } from './prefix-cost.ts';
 import { sessionPod } from './session-affinity.ts';
 import { matchedPercent, type Snapshot } from './snapshot.ts';
 
@@ -37,7 +38,17 @@ export const ENGINE_SCORERS: Readonly<Record<EngineScoredName, Scorer>> = {
   'least-latency': { best: 'least', score: expectedLatencies },
 };
 
-export const SCORERS: Readonly<Record<ScoredName, Scorer>> = {
+/** What members of a weighted list are scored by. */
+export type Scorers = Readonly<Record<ScoredName, Scorer>>;
+
+export function scorersWith(costs: PrefixCostOptions): Scorers {
+  return {
+    ...SCORERS,
+    'prefix-cost': { best: 'least', score: snapshot => Array.from(prefixCosts(snapshot, costs).costs) },
+  };
+}
+
+const SCORERS: Omit<Scorers, 'prefix-cost'> = {
   ...ENGINE_SCORERS,
   'least-request': { best: 'least', score: ({ running }) => Array.from(running) },
   /** As AIBrix weighs them, of the prompt's own blocks. */

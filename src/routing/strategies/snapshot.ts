@@ -1,5 +1,6 @@
 /** What policies see and say. */
 import type { EngineLoad, Pod, Reason, StrategyLabel, StrategyName } from '../../domain.ts';
+import type { PodsWork } from '../work/token-work.ts';
 
 /** The ready pods at the moment of the decision. In each list one number per pod, in their order. */
 export interface Snapshot {
@@ -11,6 +12,16 @@ export interface Snapshot {
   readonly matchedBlocks: ArrayLike<number>;
   /** Full blocks of the prompt in this pod's block size. */
   readonly totalBlocks: ArrayLike<number>;
+  /** Tokens of those matched blocks. */
+  readonly matchedTokens: ArrayLike<number>;
+  /** Of the matched blocks those that are not on the GPU; undefined: all are. */
+  readonly offGpu: { readonly cpu: ArrayLike<number>; readonly storage: ArrayLike<number> } | undefined;
+  /** Of the prompt; a guess where it has none. */
+  readonly promptTokens: number;
+  /** The LoRA adapter that it is for. */
+  readonly adapter: string | undefined;
+  /** What each pod has to do before anything new. Asked for by the strategies that compare it alone. */
+  readonly work: () => PodsWork;
   /** What its engine last said of its work. Asked for by the strategies that compare it alone. */
   readonly engineLoad: (pod: Pod) => EngineLoad;
   readonly session: Session;
@@ -52,6 +63,7 @@ export type Comparison =
   /** By requests in flight alone; `other`: not with each other. */
   | { readonly kind: 'load' | 'other' }
   | PrefixComparison
+  | CostComparison
   /** One number per pod, the least is the best; NaN: its engine has not said. */
   | { readonly kind: 'engines'; readonly scores: readonly number[] }
   /** One sum per pod, the highest is the best; of each member one share per pod, undefined where it was not heard. */
@@ -80,6 +92,17 @@ export interface PrefixComparison {
   readonly holders: number;
   readonly tooBusy: number;
   readonly equals: number;
+}
+
+/** What `prefix-cost` went by. */
+export interface CostComparison {
+  readonly kind: 'cost';
+  /** Milliseconds, one number per pod, the least is the best. */
+  readonly costs: Float64Array;
+  readonly queuedTokens: ArrayLike<number>;
+  readonly prefillRate: ArrayLike<number>;
+  /** What computing one token was reckoned to cost the others, in tokens. */
+  readonly price: number;
 }
 
 export type Policy = (snapshot: Snapshot) => Pick;

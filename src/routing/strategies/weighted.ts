@@ -3,14 +3,14 @@
  * weighted sum wins. AIBrix's arithmetic (`scoreAndRank` and `normalizeScoresArray` in `algorithms/router.go`).
  */
 import type { WeightedStrategy } from '../../domain.ts';
-import { isHeard, SCORERS, type ScoredName, type Scorer } from './scores.ts';
+import { isHeard, type ScoredName, type Scorer, type Scorers } from './scores.ts';
 import { anyOf, BY_LOAD, leastRequest, type Pick, picked, type Snapshot } from './snapshot.ts';
 
 /** Sums that differ by less are equal: what they are made of has been divided. */
 const PRECISION = 1e-9;
 
-export function weighted(members: readonly WeightedStrategy[], snapshot: Snapshot): Pick {
-  const { sums, shares } = weightedSums(members, snapshot);
+export function weighted(members: readonly WeightedStrategy[], snapshot: Snapshot, scorers: Scorers): Pick {
+  const { sums, shares } = weightedSums(members, snapshot, scorers);
   const unscored = members.flatMap(({ name }, i) => (shares[i] === undefined ? [name] : []));
   if (unscored.length === members.length)
     return picked(leastRequest(snapshot), 'no_engine_metrics', BY_LOAD, unscored);
@@ -25,11 +25,15 @@ export interface WeightedSums {
   readonly shares: readonly (readonly number[] | undefined)[];
 }
 
-export function weightedSums(members: readonly WeightedStrategy[], snapshot: Snapshot): WeightedSums {
+export function weightedSums(
+  members: readonly WeightedStrategy[],
+  snapshot: Snapshot,
+  scorers: Scorers,
+): WeightedSums {
   const total = members.reduce((sum, { weight }) => sum + weight, 0);
   const sums = snapshot.pods.map(() => 0);
   const shares = members.map(({ name, weight }) => {
-    const { best, score } = SCORERS[name as ScoredName];
+    const { best, score } = scorers[name as ScoredName];
     const scores = score(snapshot);
     if (!isHeard(scores)) return undefined;
     const ofMember = normalized(scores, best);

@@ -1,10 +1,10 @@
-import { type Endpoint, endpointOf, type Pod } from '../../domain.ts';
+import { type Endpoint, type EngineLoad, endpointOf, type Pod } from '../../domain.ts';
 import type { Clock } from '../../time.ts';
 import { PrefillRate } from './prefill-rate.ts';
 
 /** What is known of one pod's work, in tokens. */
 export interface PodWork {
-  /** Of prompts sent there: tokens that its cache did not have and that it has not announced since. */
+  /** Of prompts sent there: tokens that its cache did not have and that it has not announced since; and what others have sent there. */
   readonly queuedTokens: number;
   /** Requests whose prompts it has computed, as far as it has announced, and that have not ended. */
   readonly decoding: number;
@@ -38,6 +38,8 @@ interface Account {
   readonly rate: PrefillRate;
   queuedTokens: number;
   decoding: number;
+  /** Requests of others that waited there when its engine was last asked. */
+  othersWaiting: number;
 }
 
 /** What a list of pods was last told, and whose accounts these are. */
@@ -49,6 +51,8 @@ interface Listed {
 
 /** Before anything is known, tokens per millisecond: a 70B model on four H100 does 13 (vLLM 0.8.4). Only the ratio of pods is compared until then. */
 const UNKNOWN_RATE = 10;
+/** That the mean is over. */
+const RECENT_REQUESTS = 100;
 
 /**
  * The work of each pod in tokens, from what was routed to it, what its engine has announced since (an engine tells of a prompt's blocks step
@@ -67,6 +71,9 @@ export class TokenWork {
   readonly #ofPods = new WeakMap<readonly Pod[], Listed>();
   /** Another one when an account is gone. */
   #version = 0;
+  /** Of the requests that were routed lately, tokens to be computed. */
+  #meanTokens = 0;
+  #routed = 0;
 
   constructor(now: Clock) {
     this.#now = now;
@@ -77,6 +84,8 @@ export class TokenWork {
     const account = this.#accountOf(pod);
     const prompt: Prompt = { sentAtMs: this.#now(), left: Math.max(1, uncachedTokens) };
     account.prompts.add(prompt);
+    this.#routed = Math.min(this.#routed + 1, RECENT_REQUESTS);
+    this.#meanTokens += (prompt.left - this.#meanTokens) / this.#routed;
     account.queuedTokens += prompt.left;
     let open = true;
     return {
@@ -109,11 +118,22 @@ export class TokenWork {
     }
   }
 
+  /**
+   * What its engine says of its requests. Those beyond the ones from here are of other routers, or of clients that go past them; the
+   * ones that wait are taken for as long as those that are routed here. unknown: it has none, as far as is known.
+   */
+  heard(pod: Pod, load: EngineLoad): void {
+    const account = this.#accountOf(pod);
+    const { prompts, decoding } = account;
+    const others = load.kind === 'known' ? load.running + load.waiting - prompts.size - decoding : 0;
+    account.othersWaiting = load.kind === 'known' ? Math.min(load.waiting, Math.max(0, others)) : 0;
+  }
+
   of(pod: Pod): PodWork {
     const account = this.#accounts.get(endpointOf(pod));
     if (account === undefined) return IDLE;
-    const { queuedTokens, decoding, rate } = account;
-    return { queuedTokens, decoding, prefillRate: rate.tokensPerMs };
+    const { decoding, rate } = account;
+    return { queuedTokens: this.#queuedAt(account), decoding, prefillRate: rate.tokensPerMs };
   }
 
   /** In their order. Valid until the next call for the same list. */
@@ -137,7 +157,7 @@ export class TokenWork {
     let sum = 0;
     for (let i = 0; i < accounts.length; i++) {
       const account = accounts[i]!;
-      queuedTokens[i] = account.queuedTokens;
+      queuedTokens[i] = this.#queuedAt(account);
       decoding[i] = account.decoding;
       const rate = account.rate.tokensPerMs;
       prefillRate[i] = rate ?? 0;
@@ -156,11 +176,18 @@ export class TokenWork {
     if (this.#accounts.delete(endpointOf(pod))) this.#version++;
   }
 
+  #queuedAt({ queuedTokens, othersWaiting }: Account): number {
+    return queuedTokens + othersWaiting * this.#meanTokens;
+  }
+
   #accountOf(pod: Pod): Account {
     const endpoint = endpointOf(pod);
     let account = this.#accounts.get(endpoint);
     if (account === undefined) {
-      account = { prompts: new Set(), rate: new PrefillRate(), queuedTokens: 0, decoding: 0 };
+      account = {
+        ...{ prompts: new Set<Prompt>(), rate: new PrefillRate() },
+        ...{ queuedTokens: 0, decoding: 0, othersWaiting: 0 },
+      };
       this.#accounts.set(endpoint, account);
     }
     return account;

@@ -1,13 +1,13 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
 import { type EngineLoad, type KnownEngineLoad, STRATEGIES } from '../../../src/domain.ts';
-import { createPicker, policies, type Snapshot } from '../../../src/routing/policy.ts';
-import { SCORERS } from '../../../src/routing/strategies/scores.ts';
+import { createPicker, DEFAULT_COSTS, policies, type Snapshot } from '../../../src/routing/policy.ts';
+import { type ScoredName, scorersWith } from '../../../src/routing/strategies/scores.ts';
 import { ENGINE_STRATEGIES } from '../../../src/strategies.ts';
 import { anEngineLoad, aStrategy, UNKNOWN_LOAD } from '../../support/builders.ts';
 import { assertUniform, type Row, snapshotOf, tally } from '../../support/candidates.ts';
 
-const options = { imbalanceRequests: 8, standardDeviationFactor: 1 };
+const options = { imbalanceRequests: 8, standardDeviationFactor: 1, ...DEFAULT_COSTS };
 const all = policies(options);
 
 /** undefined: the engine has said nothing. */
@@ -244,7 +244,7 @@ describe('every strategy', () => {
           }),
         ),
     );
-  const scorable = Object.keys(SCORERS) as (keyof typeof SCORERS)[];
+  const scorable = Object.keys(scorersWith(DEFAULT_COSTS)) as ScoredName[];
   const aList = fc
     .array(fc.tuple(fc.constantFrom(...scorable), fc.nat({ max: 9 })), { minLength: 1, maxLength: 5 })
     .map(members =>
@@ -262,6 +262,7 @@ describe('every strategy', () => {
       running: reordered(snapshot.running),
       matchedBlocks: reordered(snapshot.matchedBlocks),
       totalBlocks: reordered(snapshot.totalBlocks),
+      matchedTokens: reordered(snapshot.matchedTokens),
     };
   }
 

@@ -1,9 +1,12 @@
 import { assert } from 'chai';
 import type { WeightedStrategy } from '../../../src/domain.ts';
-import type { Snapshot } from '../../../src/routing/policy.ts';
+import { DEFAULT_COSTS, type Snapshot } from '../../../src/routing/policy.ts';
+import { scorersWith } from '../../../src/routing/strategies/scores.ts';
 import { normalized, weighted, weightedSums } from '../../../src/routing/strategies/weighted.ts';
 import { anEngineLoad, aStrategy, UNKNOWN_LOAD } from '../../support/builders.ts';
 import { assertUniform, pickedBy, snapshotOf, tally } from '../../support/candidates.ts';
+
+const SCORERS = scorersWith(DEFAULT_COSTS);
 
 const NONE = Number.NaN;
 
@@ -76,10 +79,10 @@ describe('a weighted list', () => {
     ];
     for (const [title, list, snapshot, sums, picks] of table) {
       it(title, () => {
-        const { sums: actual } = weightedSums(membersOf(list), snapshot);
+        const { sums: actual } = weightedSums(membersOf(list), snapshot, SCORERS);
         for (const [i, sum] of sums.entries()) assert.closeTo(actual[i]!, sum, 1e-9);
         assert.equal(
-          pickedBy(each => weighted(membersOf(list), each), snapshot),
+          pickedBy(each => weighted(membersOf(list), each, SCORERS), snapshot),
           picks,
         );
       });
@@ -95,7 +98,7 @@ describe('a weighted list', () => {
             recent: { ...anEngineLoad().recent, promptTokens: tokens[port - 8_000]! / 2, generatedTokens: 0 },
           }),
       };
-      const [a, b, c] = weightedSums(membersOf('least-request:1,throughput:1'), snapshot).sums;
+      const [a, b, c] = weightedSums(membersOf('least-request:1,throughput:1'), snapshot, SCORERS).sums;
       assert.closeTo(a!, 0.5, 1e-9);
       assert.closeTo(b!, 0.5, 1e-9);
       assert.closeTo(c!, 0.86, 0.005);
@@ -105,7 +108,7 @@ describe('a weighted list', () => {
   it('picks any of those with the highest sum, with equal chance', () => {
     const counts = tally(random => {
       const snapshot = scored([10, 10, 0], [10, 10, 10], random);
-      return pickedBy(each => weighted(membersOf('prefix-cache,least-gpu-cache'), each), snapshot);
+      return pickedBy(each => weighted(membersOf('prefix-cache,least-gpu-cache'), each, SCORERS), snapshot);
     });
     assertUniform(counts, 'ab');
   });
@@ -116,7 +119,7 @@ describe('a weighted list', () => {
       [0, 330, 1_000],
       [0, 0, 1_000],
     ] as const;
-    const { sums } = weightedSums(membersOf('prefix-cache:3,least-request'), snapshotOf(rows));
+    const { sums } = weightedSums(membersOf('prefix-cache:3,least-request'), snapshotOf(rows), SCORERS);
     assert.deepEqual(sums, [1, 1, 0.25]);
   });
 
@@ -124,20 +127,20 @@ describe('a weighted list', () => {
     const session = { id: Buffer.from('127.0.0.1:8001').toString('base64'), key: undefined };
     const snapshot = { ...snapshotOf([[0], [9], [5]]), session };
     assert.equal(
-      pickedBy(each => weighted(membersOf('session-affinity:2,least-request'), each), snapshot),
+      pickedBy(each => weighted(membersOf('session-affinity:2,least-request'), each, SCORERS), snapshot),
       'b',
     );
     assert.equal(
-      pickedBy(each => weighted(membersOf('session-affinity,least-request:2'), each), snapshot),
+      pickedBy(each => weighted(membersOf('session-affinity,least-request:2'), each, SCORERS), snapshot),
       'a',
     );
   });
 
   it('names who was not heard, and picks by load where nobody was', () => {
     const snapshot = { ...snapshotOf([[2], [1], [3]]), engineLoad: () => UNKNOWN_LOAD };
-    const some = weighted(membersOf('throughput:9,least-request'), snapshot);
+    const some = weighted(membersOf('throughput:9,least-request'), snapshot, SCORERS);
     assert.deepInclude(some, { index: 1, reason: 'weighted', unscored: ['throughput'] });
-    const none = weighted(membersOf('throughput:9,least-latency'), snapshot);
+    const none = weighted(membersOf('throughput:9,least-latency'), snapshot, SCORERS);
     assert.deepInclude(none, {
       index: 1,
       reason: 'no_engine_metrics',
@@ -150,7 +153,7 @@ describe('a weighted list', () => {
       ...snapshotOf([[9], [0], [5]]),
       engineLoad: ({ port }) => (port === 8_000 ? anEngineLoad() : UNKNOWN_LOAD),
     };
-    const pick = weighted(membersOf('least-kv-cache:9,least-request'), snapshot);
+    const pick = weighted(membersOf('least-kv-cache:9,least-request'), snapshot, SCORERS);
     assert.deepInclude(pick, { index: 1, unscored: ['least-kv-cache'] });
   });
 });

@@ -11,6 +11,8 @@ function found(
   return {
     matchedBlocks: second(matchedBlocks),
     totalBlocks: second(10),
+    matchedTokens: second(16 * matchedBlocks),
+    adapter: undefined,
     blockSizeOf: () => 16,
     hashingMs: 0,
     offGpu: offGpu && { cpu: second(offGpu.cpu), storage: second(offGpu.storage) },

@@ -1,0 +1,88 @@
+/**
+ * The pod where the request's first token is expected soonest, at the price that this has for the requests of others. docs/policies.md
+ * explains each term, and the numbers that are its defaults.
+ */
+import type { EngineLoad } from '../../domain.ts';
+import { anyOf, type CostComparison, leastOf, type Pick, picked, type Snapshot } from './snapshot.ts';
+
+export interface PrefixCostOptions {
+  /** What computing a token costs those who come later, in tokens, while the pods are as busy as they can be; 0: nothing. */
+  readonly recomputePrice: number;
+  /** What loading a token from the engine's CPU memory, or from its storage, costs, as a share of computing it. */
+  readonly cpuLoadShare: number;
+  readonly storageLoadShare: number;
+  /** What loading a LoRA adapter takes that the engine has no request for, in milliseconds. */
+  readonly adapterLoadMs: number;
+}
+
+/** What the settings say by default. */
+export const DEFAULT_COSTS: PrefixCostOptions = {
+  recomputePrice: 2,
+  cpuLoadShare: 0.1,
+  storageLoadShare: 0.5,
+  adapterLoadMs: 100,
+};
+
+/** Milliseconds per pod until the first token, with the price for the others; the least is the best. */
+export function prefixCosts(snapshot: Snapshot, options: PrefixCostOptions): CostComparison {
+  const { pods, promptTokens } = snapshot;
+  const { queuedTokens, prefillRate } = snapshot.work();
+  let queued = 0;
+  for (let i = 0; i < pods.length; i++) queued += queuedTokens[i]!;
+  const meanQueued = queued / pods.length;
+  const busy = meanQueued === 0 ? 0 : meanQueued / (meanQueued + promptTokens);
+  const price = options.recomputePrice * busy;
+  const costs = new Float64Array(pods.length);
+  for (let i = 0; i < pods.length; i++) {
+    const uncached = uncachedTokens(snapshot, i, options);
+    costs[i] = (queuedTokens[i]! + uncached * (1 + price)) / prefillRate[i]!;
+  }
+  addAdapterLoads(costs, snapshot, options);
+  return { kind: 'cost', costs, queuedTokens, prefillRate, price };
+}
+
+/** Where several are expected to be as soon, any of them. */
+export function prefixCost(snapshot: Snapshot, options: PrefixCostOptions): Pick {
+  const comparison = prefixCosts(snapshot, options);
+  const index = anyOf(leastOf(comparison.costs), snapshot.random);
+  return picked(index, reasonFor(snapshot, index), comparison);
+}
+
+/** What pod `i` has to do for the prompt until its first token, in tokens. Engines compute the last one in any case. */
+function uncachedTokens(
+  { promptTokens, matchedTokens, matchedBlocks, offGpu }: Snapshot,
+  i: number,
+  { cpuLoadShare, storageLoadShare }: PrefixCostOptions,
+): number {
+  const matched = matchedTokens[i]!;
+  const uncached = Math.max(1, promptTokens - matched);
+  if (offGpu === undefined || matched === 0) return uncached;
+  const loaded = offGpu.cpu[i]! * cpuLoadShare + offGpu.storage[i]! * storageLoadShare;
+  return uncached + (loaded * matched) / matchedBlocks[i]!;
+}
+
+function addAdapterLoads(
+  costs: Float64Array,
+  snapshot: Snapshot,
+  { adapterLoadMs }: PrefixCostOptions,
+): void {
+  const { adapter, pods, engineLoad } = snapshot;
+  if (adapter === undefined || adapterLoadMs === 0) return;
+  for (let i = 0; i < pods.length; i++)
+    costs[i]! += adapterLoadMs * loadsNeeded(adapter, engineLoad(pods[i]!));
+}
+
+/** 1: it would be loaded; 2: it waits until a place is free as well. An engine that does not say counts as one that has it. */
+function loadsNeeded(adapter: string, load: EngineLoad): number {
+  const adapters = load.kind === 'known' ? load.adapters : undefined;
+  if (adapters === undefined) return 0;
+  const { running, waiting, max } = adapters;
+  if (running.includes(adapter) || waiting.includes(adapter)) return 0;
+  return running.length < max ? 1 : 2;
+}
+
+function reasonFor({ matchedBlocks, pods }: Snapshot, index: number): Pick['reason'] {
+  if (matchedBlocks[index]! > 0) return 'prefix_match';
+  for (let i = 0; i < pods.length; i++) if (matchedBlocks[i]! > 0) return 'prefix_match_skipped';
+  return 'no_match';
+}
