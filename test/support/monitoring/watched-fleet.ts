@@ -214,6 +214,7 @@ async function startParts(cluster: KubeBench): Promise<Parts> {
     WARMROUTE_BODY_TIMEOUT_MS: '100',
     WARMROUTE_CONTROL_PERCENT: '50',
     WARMROUTE_ANSWER_SAMPLE_PERCENT: '100',
+    WARMROUTE_RECORD_FILE: bench.path('recording'),
   });
   await publisher.joined();
   const strangers: Socket[] = [];
