@@ -11,12 +11,17 @@ import type { FakeEnvoy } from './support/fake-envoy.ts';
 import { answerBytes } from './support/fake-tokenizer.ts';
 import {
   adminPage,
+  askDirectly,
+  decisionOn,
+  hears,
   MODEL,
+  PROMPT,
   REMOTE,
   routed,
   routedTo,
   ServeBench,
   type Served,
+  WITH_EVENTS,
 } from './support/serve-bench.ts';
 import { samplesOf } from './support/telemetry.ts';
 
@@ -139,6 +144,46 @@ describe('serve() and a recording', function () {
     assert.notEqual(one![3], other![3]);
     assert.notEqual(one![4], other![4]);
     assert.deepEqual(again, one);
+  });
+
+  it('has the same ids whoever is picked, in the blocks that the engines announce, or in others', async () => {
+    const engines = await bench.startEngines(2);
+    await bench.writePods(engines);
+    for (const blockTokens of ['16', '24', '512']) {
+      const served = await start({ ...WITH_EVENTS, WARMROUTE_RECORD_BLOCK_TOKENS: blockTokens });
+      await hears(served, engines);
+      await askDirectly(engines[0]!);
+      await eventually('it is held', async () => (await routed(served.envoy)).matchedBlocks > 0);
+      await decisionOn(
+        served.envoy,
+        '/v1/completions',
+        { prompt: PROMPT },
+        { 'routing-strategy': 'least-request,prefix-cache' },
+      );
+      await served.server.stop();
+      const lines = await linesOf();
+      assert.isAtLeast(lines.length, 2);
+      assert.lengthOf(new Set(lines.map(({ hash_ids }) => JSON.stringify(hash_ids))), 1);
+      const { input_length, hash_ids, engine_block_tokens, matched_tokens } = lines.at(-2)!;
+      assert.equal(engine_block_tokens, 16);
+      assert.equal(matched_tokens, 16 * Math.floor((input_length as number) / 16));
+      assert.lengthOf(hash_ids as number[], Math.ceil((input_length as number) / Number(blockTokens)));
+    }
+  });
+
+  it('has every one of many requests at a time, in order', async () => {
+    const { envoy, server } = await start();
+    await Promise.all(Array.from({ length: 60 }, (_, i) => routed(envoy, `${i} ${text(600)}`)));
+    await server.stop();
+    const lines = await linesOf();
+    assert.lengthOf(lines, 60);
+    const times = lines.map(({ timestamp }) => timestamp as number);
+    assert.deepEqual(
+      times,
+      times.toSorted((one, other) => one - other),
+    );
+    assert.lengthOf(new Set(lines.map(({ hash_ids }) => JSON.stringify(hash_ids))), 60);
+    assert.isTrue(lines.every(({ took_ms }) => (took_ms as number) > 0));
   });
 
   it('WARMROUTE_RECORD_MAX_BYTES and WARMROUTE_RECORD_FILES bound it; each file has ids and times of its own', async () => {

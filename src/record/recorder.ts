@@ -14,11 +14,11 @@ export interface RecorderOptions {
 
 export type Recorder = ReturnType<typeof createRecorder>;
 
-/** What was noted of a decision before its exchange is there, or after. */
-interface Noted {
-  readonly blocks: Uint32Array | undefined;
-  sample: SampledAnswer | undefined;
-}
+/** What is told of a decision by others than who asked for it. */
+type Noted =
+  /** Before its exchange is there. */
+  | { readonly kind: 'looked_up'; readonly blocks: Uint32Array | undefined }
+  | { readonly kind: 'under_way'; readonly exchange: RecordedExchange };
 
 /** Takes down exchanges, wrapped around the read path. */
 export function createRecorder({ blockTokens, now, onDecided }: RecorderOptions) {
@@ -26,9 +26,9 @@ export function createRecorder({ blockTokens, now, onDecided }: RecorderOptions)
 
   function recorded(
     exchange: RecordedExchange,
+    decision: RoutedDecision,
     outcome: RouteOutcome,
     startedAt: number,
-    notes: Noted,
   ): RouteOutcome {
     return {
       ...outcome,
@@ -41,7 +41,8 @@ export function createRecorder({ blockTokens, now, onDecided }: RecorderOptions)
       release() {
         outcome.release();
         if (exchange.tookMs !== undefined) return;
-        exchange.sample = notes.sample;
+        // The decision is kept for longer, to be explained.
+        noted.delete(decision);
         exchange.tookMs = now() - startedAt;
       },
     };
@@ -50,13 +51,13 @@ export function createRecorder({ blockTokens, now, onDecided }: RecorderOptions)
   return {
     /** The prompt of a decision was looked up. Hashes its blocks, as what was found is valid now alone. */
     lookedUp(decision: RoutedDecision, { ids }: Tokens, found: PrefixFound): void {
-      noted.set(decision, { blocks: recordedBlocks(ids, found.finest(), blockTokens), sample: undefined });
+      noted.set(decision, { kind: 'looked_up', blocks: recordedBlocks(ids, found.finest(), blockTokens) });
     },
 
     /** The answer to a request was followed to its end. */
     sampled(sample: SampledAnswer): void {
       const notes = noted.get(sample.decision);
-      if (notes !== undefined) notes.sample = sample;
+      if (notes?.kind === 'under_way') notes.exchange.sample = sample;
     },
 
     route(route: Route): Route {
@@ -65,17 +66,18 @@ export function createRecorder({ blockTokens, now, onDecided }: RecorderOptions)
         const outcome = await route(request, signal);
         const { decision } = outcome;
         const decidedAt = now();
-        const isRouted = decision.kind === 'routed';
-        const notes = (isRouted && noted.get(decision)) || { blocks: undefined, sample: undefined };
-        if (isRouted) noted.set(decision, notes);
+        const notes = decision.kind === 'routed' ? noted.get(decision) : undefined;
+        const blocks = notes?.kind === 'looked_up' ? notes.blocks : undefined;
         const exchange: RecordedExchange = {
           ...{ decidedAt, decisionMs: decidedAt - startedAt, path: pathClassOf(request.path) },
-          ...{ decision, blocks: notes.blocks, answer: undefined, sample: undefined },
+          ...{ decision, blocks, answer: undefined, sample: undefined },
           // Nothing more becomes of the others.
-          tookMs: isRouted ? undefined : decidedAt - startedAt,
+          tookMs: decision.kind === 'routed' ? undefined : decidedAt - startedAt,
         };
         onDecided(exchange);
-        return isRouted ? recorded(exchange, outcome, startedAt, notes) : outcome;
+        if (decision.kind !== 'routed') return outcome;
+        noted.set(decision, { kind: 'under_way', exchange });
+        return recorded(exchange, decision, outcome, startedAt);
       };
     },
   };
