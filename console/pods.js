@@ -66,7 +66,7 @@ function podRow(view, scale) {
     /** @param {PodView} pod */
     update(pod) {
       const { most, allPicks } = scale();
-      setText(where, `${pod.endpoint} · ${pod.model}`);
+      setText(where, `${pod.endpoint} · ${pod.model}${pod.zone === null ? '' : ` · zone ${pod.zone}`}`);
       setText(health, pod.isReady ? pod.health : `${pod.health}, not ready`);
       health.dataset.tone = pod.isReady ? HEALTH_TONES[pod.health] : 'waiting';
       setText(why, `${pod.why}${pod.why && ' · '}${longTime(pod.forMs)}`);

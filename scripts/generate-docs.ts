@@ -122,7 +122,8 @@ pods:
       port: 5557                  # ZeroMQ PUB of rank 0; rank r is on port + r
       replayPort: 5558            # optional: ZeroMQ ROUTER of rank 0; rank r is on replayPort + r
       ranks: 1                    # optional: data-parallel ranks, 1 if absent
-    labels: { zone: a }           # optional
+    labels: { team: a }           # optional
+    zone: eu-1a                   # optional: or the label topology.kubernetes.io/zone; docs/policies.md, Zones
   - name: engine-1
     address: engine-1.default.svc.cluster.local
     port: 8000
@@ -141,8 +142,8 @@ rename or updated by Kubernetes as a mounted ConfigMap.
 
 - A pod that left gets no more requests, and what was known of its cache is forgotten at once. Requests under way on it
   go on.
-- A pod whose address, port, model or event ports changed has left, and another has joined. A change of \`aliases\` or
-  \`labels\` alone keeps what is known.
+- A pod whose address, port, model or event ports changed has left, and another has joined. A change of \`aliases\`,
+  \`labels\` or \`zone\` alone keeps what is known.
 - One mistake makes the whole file invalid. At start that ends the program, with all mistakes named; later the last good
   file stays in force, the mistakes are logged and \`warmroute_pod_discovery_problems_total\` counts them.
 - It may have 8 MiB, 20,000 pods, 256 aliases and 64 labels a pod, and may take 15 s and 768 MB to parse. A file that does not answer

@@ -58,6 +58,16 @@ export interface Pod {
   readonly incarnation?: string;
   /** Where its `/metrics` are, if not behind its port. */
   readonly metricsPort?: number;
+  /** The zone that it runs in, as its source says: nodes of a zone fail together, and are near each other. */
+  readonly zone?: string;
+}
+
+/** Where Kubernetes says which zone a node, or a pod on it, is in. */
+export const ZONE_LABEL = 'topology.kubernetes.io/zone';
+
+/** Whether the text can be a zone: the value of a label of Kubernetes, and not an empty one. */
+export function isZone(text: string): boolean {
+  return /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/.test(text);
 }
 
 /** What no pod can be called: as the model of a request it means that any pod will do. */

@@ -56,6 +56,7 @@ import { reportScrapes } from './ops/scrape-report.ts';
 import { exporterFor, startTelemetry, type TraceSink } from './ops/telemetry.ts';
 import { reportTokenizer } from './ops/tokenizer-report.ts';
 import { traceTokenizerCalls } from './ops/tokenizer-spans.ts';
+import { reportZones } from './ops/zone-report.ts';
 import { PodRegistry } from './pods/registry.ts';
 import { BlockHasher } from './prompt/blocks.ts';
 import { pathRules } from './prompt/paths.ts';
@@ -241,7 +242,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       random: parts.random ?? Math.random,
     });
     const observed = createObserver({
-      ...{ tracer: telemetry.tracer, instruments, log, usesKvEvents, decisions },
+      ...{ tracer: telemetry.tracer, instruments, log, usesKvEvents, zone: config.zone, decisions },
       worth: worth.report,
     });
     const { route, dryRun } = createReadPath(config, {
@@ -274,6 +275,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       usesKvEvents ? engines : {},
       page,
       { changed: () => forgetUnservedModels(metrics, registry) },
+      reportZones({ own: config.zone, penaltyMs: config.zonePenaltyMs }, registry, log),
       {
         changed() {
           if (registry.ready) warmup.check();
@@ -318,7 +320,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       ],
       pods: () =>
         registry.pods().map(pod => ({
-          ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model },
+          ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model, zone: pod.zone },
           ...(registry.isUnready(pod.name) && { unready: true }),
           ...health.reportOf(pod),
           inFlight: load.running(pod),

@@ -68,7 +68,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   simulation: [
     ...['domain', 'strategies', 'cache', 'prompt/blocks', 'events/ingest/ingest', 'simulator/block-pool'],
     ...['routing/policy', 'routing/load', 'routing/work/token-work', 'routing/prefix-lookup'],
-    'events/decoding/decoding',
+    ...['routing/strategies/zone-penalties', 'events/decoding/decoding'],
   ],
   history: [
     ...['printable', 'simulation/report/markup', 'simulation/report/page', 'simulation/report/plots'],

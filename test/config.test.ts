@@ -16,6 +16,9 @@ const SWITCHES = {
 const [TOKENIZER, TOKENIZER_IN_AIBRIX] = SWITCHES.useRemoteTokenizer;
 const [SYNC, SYNC_IN_AIBRIX] = SWITCHES.kvEventSync;
 
+const ZONE_PROBLEM =
+  'must be a value of a label: 1 to 63 letters, digits, "-", "_" or ".", letters or digits first and last';
+
 describe('configuration', () => {
   it('is valid without any variable, with these defaults', () => {
     assert.deepEqual({ ...aConfig() } as object, {
@@ -23,6 +26,7 @@ describe('configuration', () => {
       tls: 'off',
       adminAddress: '0.0.0.0:8080',
       answerSamplePercent: 1,
+      zonePenaltyMs: 10,
       ...DEFAULT_COSTS,
       controlPercent: 0,
       metricFamilies: ['aibrix', 'llm-d'],
@@ -418,6 +422,9 @@ describe('configuration', () => {
       ['WARMROUTE_RECORD_MAX_BYTES', '65535', 'must be from 65536 to 1099511627776'],
       ['WARMROUTE_RECORD_FILES', '0', 'must be from 1 to 1000'],
       ['WARMROUTE_RECORD_BLOCK_TOKENS', '0', 'must be from 1 to 65536'],
+      ['WARMROUTE_ZONE', 'eu 1a', ZONE_PROBLEM],
+      ['WARMROUTE_ZONE', 'z'.repeat(64), ZONE_PROBLEM],
+      ['WARMROUTE_ZONE_PENALTY_MS', '60001', 'must be from 0 to 60000'],
       ['WARMROUTE_GRPC_IDLE_MS', '99', 'must be from 100 to 2147483647'],
       ['WARMROUTE_GRPC_MAX_CONNECTIONS', '0', 'must be from 1 to 1000000'],
       ['WARMROUTE_DECISION_TIMEOUT_MS', '0', timer],

@@ -126,6 +126,8 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
   kubernetesNamespaces: elsewhere('test/serve-kubernetes.test.ts'),
   inferencePool: elsewhere('test/serve-kubernetes.test.ts', 'OF_POOL'),
   modelsRefreshMs: elsewhere('test/serve-kubernetes.test.ts'),
+  zone: elsewhere('test/serve-zones.test.ts'),
+  zonePenaltyMs: elsewhere('test/serve-zones.test.ts'),
   metricFamilies: elsewhere('test/serve-metric-families.test.ts'),
   metricsIntervalMs: elsewhere('test/serve-strategies.test.ts'),
   grpcAddress: elsewhere('test/serve-lifecycle.test.ts'),

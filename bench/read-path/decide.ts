@@ -129,6 +129,7 @@ const route = createRoute({
   load: new Load(),
   work: new TokenWork(() => performance.now()),
   drawsControl: () => false,
+  zonePenalties: () => undefined,
   samples: { follow: () => undefined },
   defaultStrategy: parsed.strategy,
   areFull: undefined,

@@ -26,6 +26,9 @@ const duration: Schema = { type: 'string', pattern: '^[0-9]+(ms|s|m|h)$' };
 const VALUES: Readonly<Record<string, Schema>> = {
   config: configSchema(),
   pods: kubernetesList,
+  zone: strict({
+    podLabel: { type: 'string', pattern: '^([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$|^$' },
+  }),
   image: strict({
     repository: { type: 'string', minLength: 1 },
     tag: text,

@@ -162,6 +162,12 @@ export const ROUTING: Board = {
         unit: 'reqps',
         queries: { '{{pod}}': largest(10, rate(METRICS.picks, { by: ['pod'] })) },
       }),
+      lines('Picks by zone', {
+        about: METRICS.zonePicks,
+        unit: 'reqps',
+        stacked: true,
+        queries: { '{{zone}}': rate(METRICS.zonePicks, { by: ['zone'] }) },
+      }),
     ],
     'How long it takes': [
       lines('Decision', {

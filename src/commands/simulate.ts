@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { printable } from '../printable.ts';
+import { SETTINGS } from '../settings/settings.ts';
 import { LLAMA_70B_ON_4_H100 } from '../simulation/engine/cost-model.ts';
 import type { NamedPolicy } from '../simulation/policy.ts';
 import { described } from '../simulation/report/page.ts';
@@ -32,6 +33,9 @@ interface SimulateFlags {
   readonly eventDelay: number;
   readonly metricsInterval: number;
   readonly expectedBlocksTtl: number;
+  readonly zones: number;
+  readonly zonePenalty: number;
+  readonly zoneLatency: number;
   readonly json: boolean;
   readonly out?: string;
 }
@@ -141,6 +145,19 @@ export function addSimulateCommand(
       decimal(0, 3_600_000),
       5_000,
     )
+    .option('--zones <n>', 'that pods are in, in turn, and requests come from, at random', whole(1, 100), 1)
+    .option(
+      '--zone-penalty <ms>',
+      'what a pod in another zone than the request costs in the policy prefix-cost',
+      decimal(0, 60_000),
+      Number(SETTINGS.zonePenaltyMs.fallback),
+    )
+    .option(
+      '--zone-latency <ms>',
+      'what the way to another zone and back adds to the time to the first token',
+      decimal(0, 60_000),
+      1,
+    )
     .option('--json', 'print JSON', false)
     .option('--out <dir>', 'write numbers (JSON, CSV), plots (SVG) and a page into this folder')
     .addHelpText('after', HELP)
@@ -206,6 +223,7 @@ function setupOf(traces: readonly NamedTrace[], flags: SimulateFlags): Setup {
     eventDelayMs: flags.eventDelay,
     metricsIntervalMs: flags.metricsInterval,
     expectedBlocksTtlMs: flags.expectedBlocksTtl,
+    zones: { count: flags.zones, penaltyMs: flags.zonePenalty, latencyMs: flags.zoneLatency },
   };
 }
 

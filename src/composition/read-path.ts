@@ -26,6 +26,7 @@ import type { ResponseOwners } from '../routing/response-owners.ts';
 import { retriesFor } from '../routing/retries.ts';
 import { createRoute, type Decide, type Route } from '../routing/route.ts';
 import { type AreFull, createShedding, queueAt } from '../routing/shedding.ts';
+import { createZonePenalties } from '../routing/strategies/zone-penalties.ts';
 import type { TokenWork } from '../routing/work/token-work.ts';
 import { monotonicClock } from '../time.ts';
 import type { Worth } from './measuring-worth.ts';
@@ -86,6 +87,7 @@ export function createReadPath(config: Config, parts: ReadPathParts): ReadPath {
     engineLoad: pod => engineMetrics.peekLoadOf(pod),
     confirmations: parts.confirmations,
     ...{ load, work },
+    zonePenalties: createZonePenalties(config.zone, config.zonePenaltyMs),
     drawsControl: parts.worth.drawsControl,
     samples: parts.worth.samples,
     defaultStrategy: config.defaultStrategy,

@@ -73,5 +73,10 @@ function podSection(pod: Pod, facts: PodFacts | undefined, expected: PodExpectat
     facts === undefined
       ? [podProblem('not_examined', 'it was not all looked at')]
       : findingsOfPod(facts, expected);
-  return { kind: 'pod', name: pod.name, detail: `${endpointOf(pod)}, ${pod.model}`, findings };
+  return {
+    kind: 'pod',
+    name: pod.name,
+    detail: `${endpointOf(pod)}, ${pod.model}${pod.zone ? `, zone ${pod.zone}` : ''}`,
+    findings,
+  };
 }

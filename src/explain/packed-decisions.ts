@@ -103,8 +103,8 @@ export class PackedDecisions {
     numbers[at++] = isCost ? 1 : 0;
     numbers[at++] = isCost ? compared.price : compared.imbalanced ? 1 : 0;
     numbers[at++] = isCost ? compared.promptTokens : compared.deviation;
-    numbers[at++] = isCost ? NONE : compared.bound;
-    numbers[at++] = isCost ? NONE : compared.holders;
+    numbers[at++] = isCost ? compared.zonePenaltyMs : compared.bound;
+    numbers[at++] = isCost ? (compared.winnersZone === 'free' ? 0 : 1) : compared.holders;
     numbers[at++] = isCost ? NONE : compared.tooBusy;
     numbers[at++] = isCost ? NONE : compared.equals;
     const { numbers: ofCandidates, cpu, storage, scores, queued } = candidates;
@@ -163,16 +163,19 @@ export class PackedDecisions {
     const [serving, allowed, pods, blocksOf, winner] = [number(), number(), number(), maybe(), number()];
     const [least, most, mean] = [number(), number(), number()];
     const isCost = number() === 1;
-    const [first, second, bound, holders, tooBusy, equals] = several(6) as [
+    const [first, second, third, fourth, tooBusy, equals] = several(6) as [
       ...[number, number, number],
       ...[number, number, number],
     ];
     const compared: PackedComparison = isCost
-      ? { kind: 'cost', price: first, promptTokens: second }
+      ? {
+          ...{ kind: 'cost', price: first, promptTokens: second, zonePenaltyMs: third },
+          winnersZone: fourth === 0 ? 'free' : 'elsewhere',
+        }
       : {
           kind: 'prefix',
-          ...{ imbalanced: first === 1, least, most, mean, deviation: second, bound },
-          ...{ holders, tooBusy, equals },
+          ...{ imbalanced: first === 1, least, most, mean, deviation: second, bound: third },
+          ...{ holders: fourth, tooBusy, equals },
         };
     const isOffGpu = number() === 1;
 

@@ -1,5 +1,5 @@
 /** Each step by which a pod was found, in a sentence with its numbers. */
-import type { ClientError, Reason, RoutedDecision, WithoutTokens } from '../domain.ts';
+import type { ClientError, Pod, Reason, RoutedDecision, WithoutTokens } from '../domain.ts';
 import { type Considered, type CostCompared, candidateAt, type PrefixComparison } from '../routing/route.ts';
 import type { Outcome } from './kept-decision.ts';
 import { percentOf, rounded } from './score.ts';
@@ -197,7 +197,7 @@ function comparisonSteps(decision: RoutedDecision, considered: Considered, limit
 function costSteps(
   { pod }: RoutedDecision,
   { candidates, winner, matchesAre }: Considered,
-  { price, promptTokens }: CostCompared,
+  { price, promptTokens, zonePenaltyMs, winnersZone }: CostCompared,
 ): string[] {
   const won = candidateAt(winner, candidates);
   const holds =
@@ -209,8 +209,18 @@ function costSteps(
     price > 0
       ? `Computing a token counts ${rounded(1 + price, 2)} times, since others wait for it.`
       : 'Computing a token costs others nothing now.',
+    ...(zonePenaltyMs > 0
+      ? [
+          `A pod in another zone than the router costs ${rounded(zonePenaltyMs)} ms more: ${pod.name} ${placeOf(pod, winnersZone)}.`,
+        ]
+      : []),
     `The least, ${rounded(won.score!, 1)} ms, is expected of ${pod.name}: it ${holds}, and has ${Math.round(won.queued!)} tokens queued.`,
   ];
+}
+
+function placeOf({ zone }: Pod, where: CostCompared['winnersZone']): string {
+  if (zone === undefined) return 'has no known zone, and does not';
+  return where === 'free' ? `is in the router’s own, ${zone}` : `is in ${zone}`;
 }
 
 function prefixSteps(

@@ -1,5 +1,11 @@
 import type { RoutedDecision } from '../domain.ts';
-import { type Candidate, type Considered, candidateAt, type PrefixComparison } from '../routing/route.ts';
+import {
+  type Candidate,
+  type Considered,
+  type CostCompared,
+  candidateAt,
+  type PrefixComparison,
+} from '../routing/route.ts';
 import { percentOf, rounded } from './score.ts';
 
 /** A few plain words on why the candidate with the index `at` won, or lost. */
@@ -43,7 +49,7 @@ function whyItWon(
       if (reason !== 'prefix_match' && reason !== 'history_match') return 'least loaded';
       return matchesAre === 'blocks' ? 'holds the most, not too busy' : 'got most of it before, not too busy';
     case 'cost':
-      return `soonest: ${costOf(candidate)}`;
+      return `soonest: ${costOf(candidate, compared)}`;
     case 'load':
       return `least loaded: ${running}`;
     case 'engines':
@@ -70,7 +76,7 @@ function whyItLost(
     case 'prefix':
       return whyNotByPrefix(candidate, winner, compared, considered);
     case 'cost':
-      return `${rounded(candidate.score!, 1) > rounded(winner.score!, 1) ? 'later' : EQUAL}: ${costOf(candidate)}`;
+      return `${rounded(candidate.score!, 1) > rounded(winner.score!, 1) ? 'later' : EQUAL}: ${costOf(candidate, compared)}`;
     case 'load':
       return byLoad(candidate, winner);
     case 'engines':
@@ -93,9 +99,10 @@ function whyItLost(
 }
 
 /** What is expected there. */
-function costOf({ score, queued }: Candidate): string {
+function costOf({ score, queued, pod }: Candidate, { zonePenaltyMs }: CostCompared): string {
   const ms = `${rounded(score!, 1)} ms`;
-  return queued! > 0 ? `${ms}, ${Math.round(queued!)} tokens queued` : ms;
+  const waiting = queued! > 0 ? `, ${Math.round(queued!)} tokens queued` : '';
+  return ms + waiting + (zonePenaltyMs > 0 && pod.zone !== undefined ? `, zone ${pod.zone}` : '');
 }
 
 const EQUAL = 'equal, another was drawn';

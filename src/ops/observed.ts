@@ -23,6 +23,7 @@ import type { Tokenizer } from '../prompt/tokenizer.ts';
 import type { Picker } from '../routing/policy.ts';
 import type { PrefixHasher, PrefixLookup } from '../routing/prefix-lookup.ts';
 import type { Route, RouteOutcome, RouteParts } from '../routing/route.ts';
+import { zoneRelation } from '../routing/strategies/zone-penalties.ts';
 import { wallClock } from '../time.ts';
 import type { Stage } from './instruments/decisions.ts';
 import type { Instruments } from './instruments/instruments.ts';
@@ -37,6 +38,8 @@ export interface ObserverParts {
   readonly worth: Pick<WorthReport, 'decided'>;
   /** AIBrix's label `using_kv_sync`. */
   readonly usesKvEvents: boolean;
+  /** The router's own; undefined: not known. */
+  readonly zone: string | undefined;
   readonly decisions: DecisionRecorder;
 }
 
@@ -100,7 +103,7 @@ const carrier = {
 export type Observer = ReturnType<typeof createObserver>;
 
 export function createObserver(parts: ObserverParts) {
-  const { tracer, instruments, log, worth, usesKvEvents, decisions } = parts;
+  const { tracer, instruments, log, worth, usesKvEvents, zone: ownZone, decisions } = parts;
   const propagator = new W3CTraceContextPropagator();
   const using_kv_sync = String(usesKvEvents);
   // A dead tokenizer, or a client that does not stop, must not bury everything else.
@@ -112,6 +115,7 @@ export function createObserver(parts: ObserverParts) {
     const strategy = labelOf(decision.strategy);
     instruments.decisions.add(1, { model, strategy, reason });
     instruments.picks.add(1, { pod: decision.pod.name, model });
+    instruments.zonePicks.add(1, { model, zone: zoneRelation(ownZone, decision.pod) });
     if (withoutTokens !== undefined) instruments.withoutTokens.add(1, { model, why: withoutTokens });
     const { cpu, storage } = offGpu;
     recordMatched(model, 'gpu', matchedBlocks - cpu - storage);

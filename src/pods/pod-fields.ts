@@ -1,7 +1,7 @@
 /** What may be said of a pod, wherever it is said: the fields of a pods file's entry, their bounds, and what is wrong with them. */
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { type KvEventSource, MAX_RANKS } from '../domain.ts';
+import { isZone, type KvEventSource, MAX_RANKS } from '../domain.ts';
 
 const MAX_NAME_CHARACTERS = 253;
 const MAX_MODEL_CHARACTERS = 512;
@@ -70,6 +70,9 @@ const kvEventsSchema = z.unknown().transform((value, context): KvEventSource => 
   return data ?? z.NEVER;
 });
 
+const ZONE_REASON =
+  'must be 1 to 63 letters, digits, "-", "_" or ".", as the value of a label in Kubernetes; letters or digits first and last';
+
 /** By their names in the pods file. */
 export const POD_FIELDS = {
   // `/` separates the entry from the address in the names of pods behind one host name.
@@ -83,6 +86,7 @@ export const POD_FIELDS = {
     .default([]),
   kvEvents: kvEventsSchema.default({ kind: 'none' }),
   labels: labels.default({}),
+  zone: anyText.refine(isZone, ZONE_REASON),
 };
 
 function isAddress(address: string): boolean {

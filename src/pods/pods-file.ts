@@ -1,5 +1,6 @@
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { ZONE_LABEL } from '../domain.ts';
 import { must, POD_FIELDS } from './pod-fields.ts';
 import type { PodSpec } from './spec.ts';
 
@@ -19,8 +20,8 @@ const MAX_REASON_CHARACTERS = 300;
 
 /**
  * Parses the pods file, YAML 1.2 or JSON: `pods`, a list of `name`, `address`, `port`, `model` and, optionally,
- * `aliases`, `kvEvents: {port, replayPort?, ranks?}` or `auto`, and `labels`. One bad entry makes the whole file bad, and all
- * that is wrong is reported at once; only a syntax error hides what comes after it.
+ * `aliases`, `kvEvents: {port, replayPort?, ranks?}` or `auto`, `labels`, and `zone`, which the label of Kubernetes may say as well. One bad
+ * entry makes the whole file bad, and all that is wrong is reported at once; only a syntax error hides what comes after it.
  */
 export function parsePodsFile(text: string): ParsedPodsFile {
   const parsed = parse(text);
@@ -95,7 +96,20 @@ const MAX_ALIAS_USES = MAX_PODS;
 
 // ---- the format ------------------------------------------------------------------------------------------------
 
-const podSchema = z.strictObject(POD_FIELDS, must('must be a map of name, address, port and model'));
+const podSchema = z
+  .strictObject(
+    { ...POD_FIELDS, zone: POD_FIELDS.zone.optional() },
+    must('must be a map of name, address, port and model'),
+  )
+  .transform(({ zone, ...pod }, context): PodSpec => {
+    const labelled = pod.labels[ZONE_LABEL];
+    if (zone !== undefined || !labelled) return { ...pod, ...(zone !== undefined && { zone }) };
+    const read = POD_FIELDS.zone.safeParse(labelled);
+    if (read.success) return { ...pod, zone: read.data };
+    for (const { message } of read.error.issues)
+      context.issues.push({ code: 'custom', path: ['labels', ZONE_LABEL], message, input: labelled });
+    return z.NEVER;
+  });
 
 const fileSchema = z.strictObject(
   { pods: z.array(podSchema, must('must be a list')) },

@@ -11,6 +11,7 @@ export interface PodSpec {
   readonly aliases: readonly string[];
   readonly kvEvents: KvEventSource;
   readonly labels: Readonly<Record<string, string>>;
+  readonly zone?: string;
 }
 
 /** An entry and the pods it stands for: none while its host name does not resolve, one per address otherwise. */

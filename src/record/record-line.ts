@@ -46,7 +46,7 @@ function promptFields({ decision, blocks, sample }: RecordedExchange, { salt, bl
 function routedFields(decision: RoutedDecision) {
   const { model, pod, rank, strategy, reason, withoutTokens, arm, tokens } = decision;
   return {
-    ...{ model, pod: pod.name, rank, strategy: labelOf(strategy), reason, arm },
+    ...{ model, pod: pod.name, zone: pod.zone, rank, strategy: labelOf(strategy), reason, arm },
     without_tokens: withoutTokens,
     ...(tokens && {
       engine_block_tokens: tokens.blockSizeTokens,

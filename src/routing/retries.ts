@@ -9,9 +9,10 @@ export function retriesFor(endpoints: number): number {
 }
 
 /**
- * Where a request may go when its pod does not answer it: the least loaded of the others, in order, `count` of them at most. Where there
- * are fewer than our Envoys would try, those there are come again: they would otherwise go on to any pod that they know, whatever model
- * that serves.
+ * Where a request may go when its pod does not answer it: the least loaded of the others, in order, `count` of them at most. Of those that
+ * our Envoys try, one is in another zone than the pick, if there is such a pod: what failed the pick may have failed its whole zone, whose pods
+ * look idle then. Where there are fewer than our Envoys would try, those there are come again: they would otherwise go on to any pod that they
+ * know, whatever model that serves.
  * @param pods who may be tried; the picked one may be among them or not
  * @param running requests in flight on each of them
  */
@@ -22,23 +23,40 @@ export function retriesOf(
   random: () => number,
   count: number,
 ): readonly Pod[] {
-  const retries: Pod[] = [];
   // Equals in turn, so that the failed requests of one pod do not all go to the same other one.
   const first = Math.floor(random() * pods.length);
+  const retries: Pod[] = [];
   while (retries.length < count) {
+    const isLastTried = retries.length === RETRIES - 1;
+    const wantsElsewhere = isLastTried && picked.zone !== undefined && !retries.some(isElsewhere);
+    const next = (wantsElsewhere ? leastLoaded(isElsewhere) : undefined) ?? leastLoaded(anywhere);
+    if (next === undefined) break;
+    retries.push(next);
+  }
+  const again = pods.includes(picked) ? picked : (retries[0] ?? picked);
+  while (retries.length < RETRIES) retries.push(again);
+  return retries;
+
+  function anywhere(): boolean {
+    return true;
+  }
+
+  /** Known to be in another zone than the pick, whose zone is known. */
+  function isElsewhere({ zone }: Pod): boolean {
+    return zone !== undefined && zone !== picked.zone;
+  }
+
+  /** Of those that are neither the pick nor named already. */
+  function leastLoaded(mayBe: (pod: Pod) => boolean): Pod | undefined {
     let best: Pod | undefined;
     let least = Number.POSITIVE_INFINITY;
     for (let i = 0; i < pods.length; i++) {
       const at = (first + i) % pods.length;
       const pod = pods[at]!;
-      if (running[at]! >= least || pod === picked || retries.includes(pod)) continue;
+      if (running[at]! >= least || pod === picked || retries.includes(pod) || !mayBe(pod)) continue;
       best = pod;
       least = running[at]!;
     }
-    if (best === undefined) break;
-    retries.push(best);
+    return best;
   }
-  const again = pods.includes(picked) ? picked : (retries[0] ?? picked);
-  while (retries.length < RETRIES) retries.push(again);
-  return retries;
 }

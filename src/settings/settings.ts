@@ -13,6 +13,7 @@ import { REQUESTS } from './requests.ts';
 import type { Setting } from './setting.ts';
 import { TLS } from './tls.ts';
 import { WORTH } from './worth.ts';
+import { ZONES } from './zones.ts';
 
 export type { Setting } from './setting.ts';
 export { WITHOUT_EFFECT, type WithoutEffect, withoutEffect } from './without-effect.ts';
@@ -25,6 +26,7 @@ export const SETTINGS = {
   ...COSTS,
   ...WORTH,
   ...RECORDING,
+  ...ZONES,
   ...ENGINES,
   ...AIBRIX,
   ...OPENTELEMETRY,

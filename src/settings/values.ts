@@ -4,7 +4,7 @@
  */
 import { isIPv6 } from 'node:net';
 import { z } from 'zod';
-import type { Strategy } from '../domain.ts';
+import { isZone, type Strategy } from '../domain.ts';
 import { parseStrategy } from '../strategies.ts';
 
 export const wholeNumber = (least: number, most: number) =>
@@ -197,6 +197,15 @@ export const namespaces = commaList.refine(
   list => (list.length === 1 && list[0] === '*') || list.every(each => new RegExp(`^${LABEL}$`).test(each)),
   { error: 'must be names of namespaces, several with commas, or *' },
 );
+
+/** A value of the label `topology.kubernetes.io/zone`. */
+export const zone = z
+  .string()
+  .refine(isZone, {
+    error:
+      'must be a value of a label: 1 to 63 letters, digits, "-", "_" or ".", letters or digits first and last',
+  })
+  .meta({ type: 'string', pattern: '^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$' });
 
 /** Of an object in a namespace, which may be left out. */
 export const qualifiedName = z

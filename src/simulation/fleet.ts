@@ -6,6 +6,7 @@ import type { TokenWork } from '../routing/work/token-work.ts';
 import type { CostModel } from './engine/cost-model.ts';
 import { Engine, type EngineListener } from './engine/engine.ts';
 import type { Timeline } from './timeline.ts';
+import { type SimulatedZones, zoneOfPod } from './zones.ts';
 
 export interface FleetOptions {
   readonly pods: number;
@@ -25,6 +26,7 @@ export interface FleetOptions {
   readonly metricsIntervalMs: number;
   /** How long a prompt just routed counts as held by its pod; 0: not at all. */
   readonly expectedBlocksTtlMs: number;
+  readonly zones: SimulatedZones;
 }
 
 export const MODEL = 'model';
@@ -77,7 +79,7 @@ export function createFleet(
     ),
     blockSizeTokens,
   };
-  const pods = Array.from({ length: options.pods }, (_, i) => podOf(i));
+  const pods = Array.from({ length: options.pods }, (_, i) => podOf(i, options.zones));
   const engines = pods.map((pod, i) => {
     const ingest = new RankIngest({
       ...{ pod: pod.name, rank: 0, model: MODEL, cache, hasher },
@@ -110,7 +112,7 @@ function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
-function podOf(i: number): Pod {
+function podOf(i: number, zones: SimulatedZones): Pod {
   return {
     name: `pod-${i}`,
     ip: `10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`,
@@ -119,6 +121,7 @@ function podOf(i: number): Pod {
     aliases: [],
     kvEvents: { kind: 'zmq', port: 5557, replayPort: undefined, ranks: 1 },
     labels: {},
+    zone: zoneOfPod(i, zones),
   };
 }
 

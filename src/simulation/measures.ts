@@ -36,6 +36,8 @@ export interface Measured {
   readonly accuracy: number;
   /** Share of decisions that predicted more than was reused. */
   readonly overpredicted: number;
+  /** Share of the requests that went to a pod in another zone than theirs. */
+  readonly otherZone: number;
   readonly preemptions: number;
   /** When the last request ended. */
   readonly endMs: number;
@@ -74,6 +76,7 @@ export class Measures {
   #reachableTokens = 0;
   #accurate = 0;
   #overpredicted = 0;
+  #leftZone = 0;
 
   arrived({ request: { inputTokens } }: Sequence, reachableTokens: number): void {
     this.#requests++;
@@ -83,6 +86,10 @@ export class Measures {
 
   gotFirstToken(afterMs: number): void {
     this.#firstToken.add(afterMs);
+  }
+
+  leftZone(): void {
+    this.#leftZone++;
   }
 
   /** Sorted. */
@@ -126,6 +133,7 @@ export class Measures {
       computedTokens,
       accuracy: share(this.#accurate, admitted),
       overpredicted: share(this.#overpredicted, admitted),
+      otherZone: share(this.#leftZone, admitted),
       ...rest,
     };
   }

@@ -5,6 +5,7 @@ import { type Fleet, MODEL } from './fleet.ts';
 import type { SimulatedPolicy } from './policy.ts';
 import { writePrompt } from './trace/prompt-tokens.ts';
 import type { TraceRequest } from './trace/trace-request.ts';
+import type { Origin } from './zones.ts';
 
 export interface RouterOptions {
   readonly fleet: Fleet;
@@ -19,6 +20,8 @@ export interface RouterOptions {
 export interface Picked {
   /** The pod's place in the fleet. */
   readonly index: number;
+  /** The pod is in another zone than the request. */
+  readonly leavesZone: boolean;
   /** Of the prompt, what the pod is expected to reuse. */
   readonly predictedTokens: number;
   /** The request goes there; returns what is to be called when it ends. */
@@ -44,7 +47,7 @@ export class Router {
     });
   }
 
-  pick(request: TraceRequest): Picked {
+  pick(request: TraceRequest, { zone, penaltiesOf }: Origin): Picked {
     const { fleet, work, policy, random, blockSizeTokens, expectation } = this.#options;
     const { pods, engineLoad } = fleet;
     const { inputTokens } = request;
@@ -60,6 +63,7 @@ export class Router {
       running: this.#load.runningOn(pods),
       matchedBlocks: found.matchedBlocks,
       totalBlocks: found.totalBlocks,
+      zonePenaltiesMs: penaltiesOf(pods),
       session: { id: undefined, key: undefined },
       turn: this.#turn++,
     });
@@ -69,6 +73,7 @@ export class Router {
     const predictedTokens = blockSizeTokens * Math.min(found.matchedBlocks[index]!, reusable);
     return {
       index,
+      leavesZone: pod.zone !== zone,
       predictedTokens,
       send: () => {
         if (expectation === 'remembered') found.remember(pod);

@@ -9,6 +9,7 @@ import { Router } from './router.ts';
 import { Timeline } from './timeline.ts';
 import { ReachableTokens } from './trace/reachable.ts';
 import type { Trace, TraceRequest } from './trace/trace-request.ts';
+import { originsOf } from './zones.ts';
 
 /** One policy on one trace. */
 export interface Run extends FleetOptions {
@@ -35,6 +36,8 @@ export interface RunResult extends Measured {
 interface Exchange {
   readonly arrivedAtMs: number;
   readonly predictedTokens: number;
+  /** Between the client and the pod and back. */
+  readonly networkMs: number;
   readonly end: () => void;
   readonly measures: Measures;
 }
@@ -57,14 +60,14 @@ export async function simulate(run: Run): Promise<RunResult> {
       measures.admitted(sequence, timeline.now - arrivedAtMs, predictedTokens);
     },
     firstToken(sequence: Sequence) {
-      const { measures, arrivedAtMs } = exchanges.get(sequence)!;
-      measures.gotFirstToken(timeline.now - arrivedAtMs);
+      const { measures, arrivedAtMs, networkMs } = exchanges.get(sequence)!;
+      measures.gotFirstToken(timeline.now - arrivedAtMs + networkMs);
     },
     ended(sequence: Sequence) {
-      const { measures, arrivedAtMs, end } = exchanges.get(sequence)!;
+      const { measures, arrivedAtMs, networkMs, end } = exchanges.get(sequence)!;
       exchanges.delete(sequence);
       end();
-      measures.ended(timeline.now - arrivedAtMs);
+      measures.ended(timeline.now - arrivedAtMs + networkMs);
     },
   };
   const fleet = createFleet(run, timeline, work, listener);
@@ -75,6 +78,7 @@ export async function simulate(run: Run): Promise<RunResult> {
     random: seededRandom(run.seed),
     expectation: run.expectedBlocksTtlMs > 0 ? 'remembered' : 'none',
   });
+  const nextOrigin = originsOf(run.zones, run.seed);
   let number = 0;
 
   const readMetrics = () => {
@@ -88,14 +92,16 @@ export async function simulate(run: Run): Promise<RunResult> {
     const sequence = new Sequence(number++, request);
     const ofRequest = timeline.now < run.warmUpMs ? unmeasured : measures;
     ofRequest.arrived(sequence, reachable.add(request));
-    const { index, predictedTokens, send } = router.pick(request);
+    const { index, leavesZone, predictedTokens, send } = router.pick(request, nextOrigin());
     const engine = engines[index]!;
     if (!engine.scheduler.accepts(sequence)) {
       ofRequest.refused();
       return;
     }
     const arrivedAtMs = timeline.now;
-    exchanges.set(sequence, { arrivedAtMs, predictedTokens, end: send(), measures: ofRequest });
+    if (leavesZone) ofRequest.leftZone();
+    const networkMs = leavesZone ? run.zones.latencyMs : 0;
+    exchanges.set(sequence, { arrivedAtMs, predictedTokens, networkMs, end: send(), measures: ofRequest });
     engine.submit(sequence);
   }
 

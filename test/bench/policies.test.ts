@@ -33,6 +33,7 @@ function aSnapshot(changes: Partial<WorkSnapshot> = {}): WorkSnapshot {
       turn: 0,
       random: () => 0,
       session: { id: undefined, key: undefined },
+      zonePenaltiesMs: undefined,
     },
     request: { atMs: 0, inputTokens: 160, outputTokens: 1, tokensPerId: 512, hashIds: [1] },
     ...{

@@ -134,12 +134,13 @@ describe('What warmroute doctor looks at', function () {
 
   it('is told as JSON with the fields that docs/doctor.md names', async () => {
     engine = await startIllEngine();
-    const report = JSON.parse(jsonReport(await looked({}, {}, { kvEvents: undefined })));
+    const report = JSON.parse(jsonReport(await looked({}, {}, { kvEvents: undefined, zone: 'eu-1a' })));
     assert.hasAllKeys(report, ['verdict', 'counts', 'sections']);
     assert.equal(report.verdict, 'ok');
     assert.hasAllKeys(report.counts, ['ok', 'warn', 'fail', 'skip']);
     const pod = report.sections.find(({ kind }: { kind: string }) => kind === 'pod');
     assert.hasAllKeys(pod, ['kind', 'name', 'detail', 'findings']);
+    assert.match(pod.detail, /, zone eu-1a$/);
     const warned = pod.findings.find(({ status }: { status: string }) => status === 'warn');
     assert.hasAllKeys(warned, ['status', 'check', 'problem', 'saw', 'do']);
     assert.equal(warned.problem, 'events_unconfigured');

@@ -1,6 +1,7 @@
 /** Decisions that the read path makes, packed and read again. */
 import { assert } from 'chai';
 import fc from 'fast-check';
+import type { Pod } from '../../src/domain.ts';
 import { type KeptDecision, keptDecision } from '../../src/explain/kept-decision.ts';
 import { isPackable, PackedDecisions } from '../../src/explain/packed-decisions.ts';
 import type { RouteParts, RouteRequest } from '../../src/routing/route.ts';
@@ -22,7 +23,9 @@ async function decided(
 
 describe('packed decisions', () => {
   it('are what they were, wherever they are put', async () => {
-    const pods = Array.from({ length: 40 }, (_, i) => aPod({ name: `engine-${i}`, port: i + 1 }));
+    const pods = Array.from({ length: 40 }, (_, i) =>
+      aPod({ name: `engine-${i}`, port: i + 1, zone: `zone-${i % 3}` }),
+    );
     const count = fc.constantFrom(2, 3, 8, 18, 19, 40);
     const names = fc.dictionary(fc.constantFrom(...pods.map(({ name }) => name)), fc.nat(10));
     const offGpu = fc.dictionary(
@@ -32,14 +35,24 @@ describe('packed decisions', () => {
     const busy = fc.array(fc.constantFrom(...pods), { maxLength: 30 });
     const traceId = fc.option(fc.string(), { nil: undefined });
     const fleet = fc.record({ count, held: names, ranks: names, offGpu, busy });
-    const record = fc.record({ place: fc.nat(PLACES), traceId, prompt: fc.constantFrom('the prompt', '') });
+    const record = fc.record({
+      place: fc.nat(PLACES),
+      traceId,
+      prompt: fc.constantFrom('the prompt', ''),
+      strategy: fc.constantFrom('prefix-cache', 'prefix-cost'),
+      zonePenalties: fc.constantFrom(
+        () => undefined,
+        (pods: readonly Pod[]) => Float64Array.from(pods, ({ zone }) => (zone === 'zone-0' ? 0 : 2.5)),
+      ),
+    });
     await fc.assert(
-      fc.asyncProperty(fleet, record, async (given, { place, prompt, ...times }) => {
+      fc.asyncProperty(fleet, record, async (given, { place, prompt, strategy, zonePenalties, ...times }) => {
         const bench = new RouteBench();
         const { held, ranks, offGpu } = given;
         Object.assign(bench, { serving: pods.slice(0, given.count), held, ranks, offGpu });
         for (const pod of given.busy) bench.load.begin(pod);
-        const kept = { ...(await decided(bench, {}, { excerptOf: () => prompt })), ...times };
+        const parts = { excerptOf: () => prompt, zonePenalties };
+        const kept = { ...(await decided(bench, { strategy }, parts)), ...times };
         const other = await decided(new RouteBench());
         if (!isPackable(kept) || !isPackable(other)) assert.fail('not packed');
         const packed = new PackedDecisions();

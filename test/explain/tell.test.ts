@@ -1,11 +1,12 @@
 /** What is told of decisions as the read path makes them. */
 import { assert } from 'chai';
-import type { Reason } from '../../src/domain.ts';
+import type { Pod, Reason } from '../../src/domain.ts';
 import { keptDecision } from '../../src/explain/kept-decision.ts';
 import type { DecisionRecord } from '../../src/explain/record.ts';
 import { tellDecision } from '../../src/explain/tell.ts';
 import { TokenizerError } from '../../src/prompt/tokenizer.ts';
 import type { RouteParts, RouteRequest } from '../../src/routing/route.ts';
+import { createZonePenalties } from '../../src/routing/strategies/zone-penalties.ts';
 import { anEngineLoad, aPod } from '../support/builders.ts';
 import { a, aRequest, b, c, NEVER, RouteBench } from '../support/route-bench.ts';
 
@@ -144,6 +145,35 @@ describe('what is told of a decision', () => {
       record.policy,
       'The longest match of the others: 70 %, by a with 1 in flight; it was drawn from 2 equals.',
     );
+  });
+
+  it('says what another zone costs, and where each candidate is', async () => {
+    const near = aPod({ name: 'near', port: 1, zone: 'eu-1a' });
+    const far = aPod({ name: 'far', port: 2, zone: 'eu-1b' });
+    const unknown = aPod({ name: 'unknown', port: 3 });
+    const zonePenalties = createZonePenalties('eu-1a', 20);
+    const said = async (serving: readonly Pod[], held: Record<string, number>) => {
+      Object.assign(bench, { serving, held });
+      return told({ strategy: 'prefix-cost' }, { parts: { zonePenalties } });
+    };
+    const sentences = ({ policy }: DecisionRecord) => policy.filter(each => each.includes('zone'));
+    const local = await said([near, far], {});
+    assert.match(
+      verdicts(local).join('; '),
+      /^near: soonest: [\d.]+ ms, zone eu-1a; far: later: 2[\d.]+ ms, zone eu-1b$/,
+    );
+    assert.deepEqual(sentences(local), [
+      'A pod in another zone than the router costs 20 ms more: near is in the router’s own, eu-1a.',
+    ]);
+    const free = createZonePenalties('eu-1a', 0);
+    const plain = await told({ strategy: 'prefix-cost' }, { parts: { zonePenalties: free } });
+    assert.notInclude([...plain.policy, ...verdicts(plain)].join(), 'zone');
+    assert.deepEqual(sentences(await said([unknown, far], {})), [
+      'A pod in another zone than the router costs 20 ms more: unknown has no known zone, and does not.',
+    ]);
+    assert.deepEqual(sentences(await said([far, { ...far, name: 'farther', port: 4 }], { far: 1 })), [
+      'A pod in another zone than the router costs 20 ms more: far is in eu-1b.',
+    ]);
   });
 
   it('says who is not looked at while the load is uneven, and who is too busy', async () => {

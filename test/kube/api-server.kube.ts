@@ -101,6 +101,24 @@ describe('A real API server', function () {
     await knows(program, engine.name, next.name);
   });
 
+  it('copies the zone of a node to its pods, which the router takes from there', async () => {
+    await world.cluster.ask('POST', '/api/v1/nodes', {
+      metadata: { name: 'node-0', labels: { 'topology.kubernetes.io/zone': 'eu-1a' } },
+    });
+    try {
+      const program = await router();
+      const next = await putNext();
+      await knows(program, engine.name, next.name);
+      const { pods } = (await adminPage(program, '/debug/pods')) as { pods: readonly { zone?: string }[] };
+      assert.deepEqual(
+        pods.map(({ zone }) => zone),
+        [undefined, 'eu-1a'],
+      );
+    } finally {
+      await world.cluster.ask('DELETE', '/api/v1/nodes/node-0');
+    }
+  });
+
   it('gives pods to whom has the rights of the documentation and no others', async () => {
     const program = await router();
     assert.isEmpty(program.logLines.filter(({ level }) => level === 'error' || level === 'warn'));

@@ -58,6 +58,7 @@ const MISWRITTEN: readonly Refused[] = [
     { prometheusRule: { disabled: ['WarmrouteMissing'] } },
     /'\/prometheusRule\/disabled\/0'.*one of/,
   ],
+  ['a label that there cannot be', { zone: { podLabel: "a']" } }, /'\/zone\/podLabel'.*pattern/],
   ['nine ports of a pool', { inferencePool: { targetPorts: [1, 2, 3, 4, 5, 6, 7, 8, 9] } }, /maxItems/],
 ];
 
@@ -195,6 +196,16 @@ describe('the Helm chart', function () {
     });
     const { env: without } = await deployed({ config: { AIBRIX_KV_EVENT_SYNC_ENABLED: null } });
     assert.notProperty(without, 'AIBRIX_KV_EVENT_SYNC_ENABLED');
+  });
+
+  it('takes each replica’s zone from a label of its pod, unless it is told the zone, or that there is none', async () => {
+    const zone = async (values: ChartValues) =>
+      (await deployed(values)).container.env.find(({ name }) => name === 'WARMROUTE_ZONE');
+    const fieldPath = (label: string) => ({ fieldRef: { fieldPath: `metadata.labels['${label}']` } });
+    assert.deepEqual((await zone({}))?.valueFrom, fieldPath('topology.kubernetes.io/zone'));
+    assert.deepEqual((await zone({ zone: { podLabel: 'rack' } }))?.valueFrom, fieldPath('rack'));
+    assert.deepEqual(await zone({ config: { WARMROUTE_ZONE: 'a' } }), { name: 'WARMROUTE_ZONE', value: 'a' });
+    assert.isUndefined(await zone({ zone: { podLabel: '' } }));
   });
 
   it('gives a drain its time, whatever that is', async () => {

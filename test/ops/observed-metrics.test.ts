@@ -2,7 +2,7 @@ import { assert } from 'chai';
 import type { Decision, Reason } from '../../src/domain.ts';
 import { matchBucket } from '../../src/ops/observed.ts';
 import { createPicker, DEFAULT_COSTS } from '../../src/routing/policy.ts';
-import { aStrategy } from '../support/builders.ts';
+import { aPod, aStrategy } from '../support/builders.ts';
 import { snapshotOf } from '../support/candidates.ts';
 import { samplesOf } from '../support/telemetry.ts';
 import { aDecision, aRequest, deciding, type Observing, observing, PODS, SECRET } from './observing.ts';
@@ -37,6 +37,19 @@ describe('observed decisions', () => {
       assert.lengthOf(metric('aibrix_prefix_cache_routing_latency_seconds_bucket'), 16);
       assert.isEmpty(metric('aibrix_prefix_cache_routing_errors_total'));
     });
+
+    for (const [zone, pod] of [
+      ['own', aPod({ zone: 'a' })],
+      ['other', aPod({ zone: 'b' })],
+      ['unknown', aPod()],
+    ] as const) {
+      it(`count by the zone of the pod: ${zone}`, async () => {
+        const metric = await metricsAfter(aDecision({ pod }));
+        assert.deepEqual(metric('warmroute_zone_picks_total'), [
+          `warmroute_zone_picks_total{model="demo",zone="${zone}"} 1`,
+        ]);
+      });
+    }
 
     it('count under our own', async () => {
       const metric = await metricsAfter(aDecision({ matchedBlocks: 3, totalBlocks: 4 }));

@@ -114,7 +114,15 @@ export function observing(): Observing {
     tell: kept => tellDecision(kept, LIMITS),
   });
   const worth = reportWorth({ instruments, prefillSecondsPerToken: () => undefined });
-  const observer = createObserver({ tracer, instruments, log, worth, usesKvEvents: true, decisions });
+  const observer = createObserver({
+    tracer,
+    instruments,
+    log,
+    worth,
+    usesKvEvents: true,
+    zone: 'a',
+    decisions,
+  });
   function route(stages: { tokenize?: () => Promise<never>; lookup?: PrefixLookup } = {}): Route {
     const registry = new PodRegistry();
     const health = new PodsHealth({ onChange: () => {} });
@@ -139,6 +147,7 @@ export function observing(): Observing {
         work: new TokenWork(() => 0),
         turns: new Turns(),
         drawsControl: () => false,
+        zonePenalties: () => undefined,
         samples: { follow: () => undefined },
         defaultStrategy: aStrategy(),
         areFull: undefined,

@@ -49,6 +49,9 @@ function problemsOf(text: string): string[] {
     : assert.fail('no problem found');
 }
 
+const ZONE_REASON =
+  'must be 1 to 63 letters, digits, "-", "_" or ".", as the value of a label in Kubernetes; letters or digits first and last';
+
 const pod = (more: Record<string, unknown>) => ({
   name: 'a',
   address: '10.0.0.1',
@@ -81,6 +84,17 @@ describe('parsePodsFile', () => {
 
   it('takes an empty list for what it says', () => {
     assert.deepEqual(specsOf('pods: []'), []);
+  });
+
+  it('takes the zone from its field, else from the label of Kubernetes', () => {
+    const zoneOf = (more: Record<string, unknown>) =>
+      (specsOf(fileWith(pod(more))) as { zone?: string }[])[0]!.zone;
+    const labels = { 'topology.kubernetes.io/zone': 'b' };
+    assert.equal(zoneOf({ zone: 'a' }), 'a');
+    assert.equal(zoneOf({ labels }), 'b');
+    assert.equal(zoneOf({ zone: 'a', labels }), 'a');
+    assert.isUndefined(zoneOf({ labels: { 'topology.kubernetes.io/zone': '' } }));
+    assert.isUndefined(zoneOf({ labels: { zone: 'c' } }));
   });
 
   it('has one rank and no replay unless told otherwise', () => {
@@ -176,6 +190,14 @@ describe('parsePodsFile', () => {
       pod({ aliases: ['x', 1] }),
       'pods[0].aliases[1]: must be text; put it in quotes',
     ],
+    ['a zone that no label could have', pod({ zone: 'a b' }), `pods[0].zone: ${ZONE_REASON}`],
+    ['an empty zone', pod({ zone: '' }), `pods[0].zone: ${ZONE_REASON}`],
+    [
+      'a label that is no zone',
+      pod({ labels: { 'topology.kubernetes.io/zone': 'z'.repeat(64) } }),
+      `pods[0].labels["topology.kubernetes.io/zone"]: ${ZONE_REASON}`,
+    ],
+    ['a zone that is a number', pod({ zone: 1 }), 'pods[0].zone: must be text; put it in quotes'],
     ['labels that are no map', pod({ labels: [] }), 'pods[0].labels: must be a map of text to text'],
     [
       'a label that is no text',

@@ -163,13 +163,14 @@ describe('PodRegistry', () => {
     });
   }
 
-  it('takes over new labels and aliases without the pod leaving', () => {
+  it('takes over new labels, aliases and zones without the pod leaving', () => {
     const registry = new PodRegistry();
     registry.replace([entry('a')]);
     const changes = recordChanges(registry);
     changes.take();
-    registry.replace([entry('a', { aliases: ['lora'], labels: { zone: 'b' } })]);
+    registry.replace([entry('a', { aliases: ['lora'], labels: { zone: 'b' }, zone: 'b' })]);
     assert.deepEqual(changes.notes, ['changed']);
+    assert.equal(registry.pods()[0]!.zone, 'b');
     assert.deepEqual(registry.serving('lora')[0]?.labels, { zone: 'b' });
   });
 

@@ -1,4 +1,5 @@
 import { assert } from 'chai';
+import type { Pod } from '../../src/domain.ts';
 import { retriesFor, retriesOf } from '../../src/routing/retries.ts';
 import { aPod } from '../support/builders.ts';
 
@@ -40,6 +41,27 @@ describe('retries', () => {
     assert.deepEqual(
       retriesOf(a, [a], [0], () => 0, 2),
       [a, a],
+    );
+  });
+
+  it('do not all stay in the zone of the pick, which may have failed as a whole', () => {
+    const [a1, a2, a3] = [1, 2, 3].map(port => aPod({ name: `a${port}`, port, zone: 'a' })) as [
+      Pod,
+      Pod,
+      Pod,
+    ];
+    const [b1, b2] = [4, 5].map(port => aPod({ name: `b${port}`, port, zone: 'b' })) as [Pod, Pod];
+    const retries = (pods: readonly Pod[], running: readonly number[], count = 2) =>
+      retriesOf(a1, pods, running, () => 0, count).map(({ name }) => name);
+    assert.deepEqual(retries([a1, a2, a3, b1, b2], [0, 0, 0, 9, 8]), ['a2', 'b5']);
+    assert.deepEqual(retries([a1, a2, a3, b1, b2], [0, 0, 0, 9, 8], 4), ['a2', 'b5', 'a3', 'b4']);
+    assert.deepEqual(retries([a1, a2, a3, b1], [0, 3, 2, 1]), ['b4', 'a3']);
+    assert.deepEqual(retries([a1, a2, a3], [0, 3, 2]), ['a3', 'a2']);
+    const [nowhere, unknown] = [aPod({ name: 'nowhere', port: 6 }), aPod({ name: 'unknown', port: 7 })];
+    assert.deepEqual(retries([a1, a2, a3, nowhere], [0, 0, 1, 2]), ['a2', 'a3']);
+    assert.deepEqual(
+      retriesOf(unknown, [unknown, a2, a3, b1], [0, 0, 1, 2], () => 0, 2),
+      [a2, a3],
     );
   });
 

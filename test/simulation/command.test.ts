@@ -64,7 +64,8 @@ describe('warmroute simulate', () => {
   });
 
   it('prints JSON alone where it is asked for, the same each time', async () => {
-    const args = [trace, '--policies', 'prefix-cache', '--json'];
+    const zones = ['--zones', '3', '--zone-penalty', '5', '--zone-latency', '2'];
+    const args = [trace, '--policies', 'prefix-cost', ...zones, '--json'];
     const [one, again] = [await outputOf(args), await outputOf(args)];
     assert.equal(one, again);
     const { setup, runs } = JSON.parse(one);
@@ -72,6 +73,7 @@ describe('warmroute simulate', () => {
       [setup.pods, setup.capacityTokens, runs.length, runs[0].requests],
       [8, [512_000], 1, 20],
     );
+    assert.deepEqual(setup.zones, { count: 3, penaltyMs: 5, latencyMs: 2 });
   });
 
   const REFUSED: readonly (readonly [args: readonly string[], message: RegExp])[] = [

@@ -240,4 +240,47 @@ describe('a simulation', () => {
       { numRuns: 15 },
     );
   });
+
+  describe('of several zones', () => {
+    const all = Array.from({ length: 60 }, (_, i) => {
+      return { atMs: 20 * i, inputTokens: 512, outputTokens: 4, tokensPerId: 512, hashIds: [i] };
+    });
+    const zones = { count: 3, penaltyMs: 10, latencyMs: 0 };
+    const simulated = (policy: NamedPolicy, latencyMs: number) =>
+      simulate({ ...runOf(all), policy, pods: 6, zones: { ...zones, latencyMs } });
+
+    it('has requests from any of them, whose network takes its time where they leave it', async () => {
+      const near = await simulated(routerPolicy('random'), 0);
+      assert.isAbove(near.otherZone, 0.5);
+      assert.isBelow(near.otherZone, 0.8);
+      const far = await simulated(routerPolicy('random'), 100);
+      assert.equal(far.otherZone, near.otherZone);
+      for (const measure of ['firstTokenMs', 'requestMs'] as const)
+        assert.closeTo(far[measure].mean - near[measure].mean, 100 * far.otherZone, 1e-6);
+    });
+
+    it('tells the policy what each pod costs the request', async () => {
+      const local: NamedPolicy = {
+        name: 'local',
+        create: () =>
+          withoutAccount(({ zonePenaltiesMs, pods }) => {
+            assert.deepEqual(
+              pods.map(({ zone }) => zone),
+              ['zone-0', 'zone-1', 'zone-2', 'zone-0', 'zone-1', 'zone-2'],
+            );
+            const costs = Array.from(zonePenaltiesMs!);
+            assert.sameMembers(costs, [0, 10, 10, 0, 10, 10]);
+            return costs.indexOf(0);
+          }),
+      };
+      assert.equal((await simulated(local, 100)).otherZone, 0);
+    });
+
+    it('is the same for a policy that does not look at them', async () => {
+      const plain = await simulate(runOf(all));
+      assert.equal(plain.otherZone, 0);
+      const indifferent = await simulate({ ...runOf(all), zones });
+      assert.deepEqual({ ...indifferent, otherZone: 0 }, plain);
+    });
+  });
 });

@@ -2,6 +2,7 @@ import { BlockHasher } from '../../src/prompt/blocks.ts';
 import type { BlockNaming } from '../../src/simulation/engine/sequence.ts';
 import { Sequence } from '../../src/simulation/engine/sequence.ts';
 import type { FleetOptions } from '../../src/simulation/fleet.ts';
+import { ONE_ZONE } from '../../src/simulation/zones.ts';
 
 export const BLOCK = 16;
 
@@ -25,6 +26,7 @@ export const FLEET: FleetOptions = {
   eventDelayMs: 5,
   metricsIntervalMs: 100,
   expectedBlocksTtlMs: 5_000,
+  zones: ONE_ZONE,
 };
 
 let numbers = 0;

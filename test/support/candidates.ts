@@ -19,6 +19,7 @@ export function snapshotOf(rows: readonly Row[], random: () => number = Math.ran
     adapter: undefined,
     work: () => new TokenWork(() => 0).ofAll(rows.map((_, i) => aPod({ port: 8_000 + i }))),
     engineLoad: () => UNKNOWN_LOAD,
+    zonePenaltiesMs: undefined,
     session: NO_SESSION,
     random,
     turn,

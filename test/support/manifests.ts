@@ -22,7 +22,11 @@ export interface Container {
   readonly args: readonly string[];
   readonly securityContext: object;
   readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
-  readonly env: readonly { readonly name: string; readonly value?: string }[];
+  readonly env: readonly {
+    readonly name: string;
+    readonly value?: string;
+    readonly valueFrom?: { readonly fieldRef?: { readonly fieldPath: string } };
+  }[];
   readonly livenessProbe: Probe;
   readonly readinessProbe: Probe;
 }

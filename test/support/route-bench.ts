@@ -121,6 +121,7 @@ export class RouteBench {
       load: this.load,
       work: this.work,
       drawsControl: () => false,
+      zonePenalties: () => undefined,
       samples: this.samples,
       turns: new Turns(),
       defaultStrategy: aStrategy(),

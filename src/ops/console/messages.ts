@@ -36,6 +36,8 @@ export interface PodView {
   readonly pod: string;
   readonly endpoint: string;
   readonly model: string;
+  /** null: not known. */
+  readonly zone: string | null;
   /** Whether its source says that it may be picked. */
   readonly isReady: boolean;
   readonly health: 'healthy' | 'failing' | 'sleeping' | 'unknown';

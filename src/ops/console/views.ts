@@ -27,7 +27,8 @@ export function podViews(
   const events = eventsByPod(publishers);
   const views = pods.map(
     ({ pod, isReady, health, inFlight, picks, engine }): PodView => ({
-      ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model, isReady, inFlight, picks },
+      ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model, zone: pod.zone ?? null },
+      ...{ isReady, inFlight, picks },
       ...{ health: health?.health ?? 'unknown', why: health?.why ?? '', forMs: health?.forMs ?? 0 },
       engine: engineView(engine),
       events: events.get(pod.name) ?? null,

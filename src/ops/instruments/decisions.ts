@@ -1,6 +1,7 @@
 /** What was decided, how long it took, and whether it came true. */
 import type { Decision } from '../../domain.ts';
 import type { Confirmation } from '../../routing/confirmations.ts';
+import type { ZoneRelation } from '../../routing/strategies/zone-penalties.ts';
 import { allOf, counter, gauge, histogram } from './instrument.ts';
 import { MODEL, POD, REASON, STAGE_SECONDS, STRATEGY, STRATEGY_NAME } from './labels.ts';
 
@@ -23,6 +24,12 @@ export const DECISION_METRICS = {
     labels: { pod: POD, model: MODEL },
     help: 'Requests by the pod that was picked',
     bad: 'One pod with most of them: it holds what everybody asks for, or others fail.',
+  }),
+  zonePicks: counter('warmroute_zone_picks_total', {
+    unit: 'requests',
+    labels: { model: MODEL, zone: allOf<ZoneRelation>()('own', 'other', 'unknown') },
+    help: 'Requests by the zone of the pod that was picked: the router’s own (`WARMROUTE_ZONE`), another one, or not known, of the router or of the pod',
+    bad: '`other` most of the time: the own zone has too few pods for its requests, or `WARMROUTE_ZONE_PENALTY_MS` is less than what the caches elsewhere are worth. `unknown`: a zone is missing (docs/kubernetes.md).',
   }),
   ended: counter('warmroute_ended_requests_total', {
     unit: 'requests',

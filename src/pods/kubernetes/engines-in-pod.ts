@@ -61,6 +61,7 @@ export function enginesIn(object: PodObject, ports: EndpointPorts, before: reado
     const pod: Pod = {
       ...{ name, ip, port, model: '', aliases: [], incarnation, labels, kvEvents },
       ...(metricsPort !== undefined && { metricsPort }),
+      ...(hints.zone !== undefined && { zone: hints.zone }),
     };
     const wasReady = before.some(other => other.standing !== 'starting' && isSame(other.pod, pod));
     const standing = object.condition === 'ready' ? 'ready' : wasReady ? 'unready' : 'starting';

@@ -1,5 +1,5 @@
 /** What a pod's labels and annotations say of the engine in it: AIBrix's, and our own, which go first. */
-import type { KvEventSource } from '../../domain.ts';
+import { type KvEventSource, ZONE_LABEL } from '../../domain.ts';
 import { POD_FIELDS, publishersSchema, ranks as ranksSchema } from '../pod-fields.ts';
 import type { PodObject } from './pod-object.ts';
 
@@ -14,6 +14,8 @@ export interface PodHints {
   readonly kvEvents: KvEventSource;
   /** Which container the engine is in; undefined: the one that declares its port, else the first. */
   readonly container: string | undefined;
+  /** undefined: neither its owner nor Kubernetes says it. */
+  readonly zone: string | undefined;
 }
 
 /** One thing that could not be read. The pod serves all the same, without it. */
@@ -46,6 +48,7 @@ export const ANNOTATIONS = {
   kvEventsPort: 'warmroute.dev/kv-events-port',
   replayPort: 'warmroute.dev/replay-port',
   ranks: 'warmroute.dev/ranks',
+  zone: 'warmroute.dev/zone',
 } as const;
 
 const OURS = 'warmroute.dev/';
@@ -89,6 +92,8 @@ export function readHints(pod: PodObject): {
           ? { data: text }
           : unreadable('the pod has no container of this name'),
       ),
+      // Kubernetes copies the node's label to a pod that is bound to it (PodTopologyLabels, on by default since 1.35).
+      zone: metadata.first([ANNOTATIONS.zone, ZONE_LABEL], text => POD_FIELDS.zone.safeParse(text)),
     },
     problems: metadata.problems,
   };

@@ -27,6 +27,7 @@ import type { Decide, RouteOutcome, RouteRequest } from '../route-request.ts';
 import type { AreFull } from '../shedding.ts';
 import { podWithId } from '../strategies/session-affinity.ts';
 import { NOT_COMPARED } from '../strategies/snapshot.ts';
+import type { ZonePenalties } from '../strategies/zone-penalties.ts';
 import type { TokenWork } from '../work/token-work.ts';
 import type { Draw } from '../worth/drawn.ts';
 import { predictedTokens } from '../worth/predicted-tokens.ts';
@@ -46,6 +47,7 @@ export interface ChoiceParts extends AskedPromptParts, PromptTokensParts {
   /** What a pod's engine last said of its work. */
   readonly engineLoad: (pod: Pod) => EngineLoad;
   readonly load: Pick<Load, 'runningOn'>;
+  readonly zonePenalties: ZonePenalties;
   /** What these pods have to do, in tokens. */
   readonly work: Pick<TokenWork, 'ofAll'>;
   /** How many pods of a model were picked before. */
@@ -188,6 +190,7 @@ export function createChoice(
       ...{ pods, running, matchedBlocks, totalBlocks, matchedTokens, promptTokens, engineLoad, session },
       ...{ offGpu: found?.offGpu, adapter: found?.adapter ?? prompt.adapter },
       work: () => parts.work.ofAll(pods),
+      zonePenaltiesMs: parts.zonePenalties(pods),
       ...{ random, turn: parts.turnOf(model) },
     };
     const isUnknown = input.kind === 'none' || (input.kind === 'tokens' && found === undefined);

@@ -37,7 +37,7 @@ export function consideredIn({ allowed, picked, snapshot, pick, found }: Conside
     most,
     mean,
     blockSizeTokens: found?.blockSizeOf(winner),
-    compared: comparedBy(comparison, snapshot),
+    compared: comparedBy(pick, snapshot),
     unscored: pick.unscored,
     matchesAre: found === undefined ? 'turns' : 'blocks',
     candidates: candidatesAt(indexes, { picked, snapshot, comparison, found }),
@@ -145,10 +145,17 @@ function scoresOf(comparison: Comparison): ArrayLike<number> | undefined {
 }
 
 /** Without what there is one of for each pod. */
-function comparedBy(comparison: Comparison, { pods, running, promptTokens }: Snapshot): Compared {
+function comparedBy(
+  { index: winner, comparison }: ConsideredParts['pick'],
+  { pods, running, promptTokens, zonePenaltiesMs }: Snapshot,
+): Compared {
   switch (comparison.kind) {
     case 'cost':
-      return { kind: 'cost', price: comparison.price, promptTokens };
+      return {
+        kind: 'cost',
+        ...{ price: comparison.price, promptTokens, zonePenaltyMs: comparison.zonePenaltyMs },
+        winnersZone: (zonePenaltiesMs?.[winner] ?? 0) > 0 ? 'elsewhere' : 'free',
+      };
     case 'engines':
       return BY_ENGINES;
     case 'weighted':

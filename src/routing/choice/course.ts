@@ -71,6 +71,10 @@ export interface CostCompared {
   readonly price: number;
   /** A guess where the prompt has none. */
   readonly promptTokens: number;
+  /** The most that any of the pods cost for its zone, in milliseconds; 0: none cost anything. */
+  readonly zonePenaltyMs: number;
+  /** Where the winner is; it costs the penalty elsewhere. */
+  readonly winnersZone: 'free' | 'elsewhere';
 }
 
 /** Candidates side by side: there is one of these lists for each decision that is kept, and an object for each candidate would cost more than all else. */

@@ -38,7 +38,8 @@ export function prefixCosts(snapshot: Snapshot, options: PrefixCostOptions): Cos
     costs[i] = (queuedTokens[i]! + uncached * (1 + price)) / prefillRate[i]!;
   }
   addAdapterLoads(costs, snapshot, options);
-  return { kind: 'cost', costs, queuedTokens, prefillRate, price };
+  const zonePenaltyMs = addZonePenalties(costs, snapshot);
+  return { kind: 'cost', costs, queuedTokens, prefillRate, price, zonePenaltyMs };
 }
 
 /** Where several are expected to be as soon, any of them. */
@@ -70,6 +71,18 @@ function addAdapterLoads(
   if (adapter === undefined || adapterLoadMs === 0) return;
   for (let i = 0; i < pods.length; i++)
     costs[i]! += adapterLoadMs * loadsNeeded(adapter, engineLoad(pods[i]!));
+}
+
+/** Returns the most that any pod costs for its zone. */
+function addZonePenalties(costs: Float64Array, { zonePenaltiesMs }: Snapshot): number {
+  if (zonePenaltiesMs === undefined) return 0;
+  let most = 0;
+  for (let i = 0; i < costs.length; i++) {
+    const penaltyMs = zonePenaltiesMs[i]!;
+    costs[i]! += penaltyMs;
+    if (penaltyMs > most) most = penaltyMs;
+  }
+  return most;
 }
 
 /** 1: it would be loaded; 2: it waits until a place is free as well. An engine that does not say counts as one that has it. */

@@ -24,6 +24,8 @@ export interface Snapshot {
   readonly work: () => PodsWork;
   /** What its engine last said of its work. Asked for by the strategies that compare it alone. */
   readonly engineLoad: (pod: Pod) => EngineLoad;
+  /** What each pod costs for the zone that it is in, milliseconds; undefined: nothing. */
+  readonly zonePenaltiesMs: ArrayLike<number> | undefined;
   readonly session: Session;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -103,6 +105,8 @@ export interface CostComparison {
   readonly prefillRate: ArrayLike<number>;
   /** What computing one token was reckoned to cost the others, in tokens. */
   readonly price: number;
+  /** The most that any of the pods costs for its zone, in milliseconds; 0: none costs anything. */
+  readonly zonePenaltyMs: number;
 }
 
 export type Policy = (snapshot: Snapshot) => Pick;

@@ -42,11 +42,14 @@ ${rows.map(row => `<tr>${row.map(cell => `<td>${escaped(cell)}</td>`).join('')}<
 
 /** In words, with units. */
 export function described(setup: Setup): Readonly<Record<string, string>> {
-  const { cost } = setup;
+  const { cost, zones } = setup;
   return {
     traces: `${setup.traces.join(', ')}, at ${setup.load} times their rate`,
     pods: `${setup.pods}, with ${setup.capacityTokens.join(', ')} tokens of KV cache in blocks of ${setup.blockSizeTokens}, speed ${setup.speeds.join(', ')}`,
     step: `${cost.stepMs} ms + ${cost.prefillTokenMs} ms a prompt token + ${cost.decodeSequenceMs} ms a decoding sequence; at most ${setup.maxBatchedTokens} tokens and ${setup.maxSequences} sequences`,
     events: `in the index ${setup.eventDelayMs} ms after their step; a routed prompt counts as held for ${setup.expectedBlocksTtlMs} ms; metrics every ${setup.metricsIntervalMs} ms`,
+    ...(zones.count > 1 && {
+      zones: `${zones.count}; another one costs ${zones.penaltyMs} ms in the policy, and ${zones.latencyMs} ms on the way`,
+    }),
   };
 }

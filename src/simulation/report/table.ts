@@ -7,8 +7,12 @@ interface Column {
 }
 
 /** Cells of the runs, the titles first. */
-export function rowsOf({ runs }: Results): readonly (readonly string[])[] {
-  const columns = runs.some(({ refused }) => refused > 0) ? [...COLUMNS, REFUSED] : COLUMNS;
+export function rowsOf({ setup, runs }: Results): readonly (readonly string[])[] {
+  const columns = [
+    ...COLUMNS,
+    ...(setup.zones.count > 1 ? [OTHER_ZONE] : []),
+    ...(runs.some(({ refused }) => refused > 0) ? [REFUSED] : []),
+  ];
   return [columns.map(({ title }) => title), ...runs.map(run => columns.map(({ of }) => of(run)))];
 }
 
@@ -42,6 +46,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'utilization', of: ({ utilization }) => percent(utilization) },
 ];
 
+const OTHER_ZONE: Column = { title: 'other zone', of: ({ otherZone }) => percent(otherZone) };
 const REFUSED: Column = { title: 'refused', of: ({ refused }) => String(refused) };
 
 function percent(share: number): string {

@@ -183,7 +183,7 @@ describe('Live', () => {
     deaf.on('error', () => {});
     await eventually('the other one watches', () => clock.sleeping === 2 && asked === 2);
     pods = Array.from({ length: 200 }, (_, i) => ({
-      ...{ pod: `pod-${i}`, endpoint: '10.0.0.1:8000', model: 'm'.repeat(1_000), isReady: true },
+      ...{ pod: `pod-${i}`, endpoint: '10.0.0.1:8000', model: 'm'.repeat(1_000), zone: null, isReady: true },
       ...{ health: 'healthy', why: '', forMs: 0, inFlight: 0, picks: 0, engine: null, events: null },
     }));
     for (let i = 0; i < 80; i++) {

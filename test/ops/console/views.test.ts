@@ -63,6 +63,14 @@ describe('Views of pods', () => {
     assert.deepInclude(pods[1], { engine: null, health: 'unknown', why: '', forMs: 0 });
   });
 
+  it('name the zone, where it is known', () => {
+    const { pods } = podViews([known('a', { pod: aPod({ name: 'a', zone: 'eu-1a' }) }), known('b')], []);
+    assert.deepEqual(
+      pods.map(({ zone }) => zone),
+      ['eu-1a', null],
+    );
+  });
+
   it('leave out what nobody would read', () => {
     const many = Array.from({ length: MAX_ROWS + 50 }, (_, i) => known(`pod-${i}`));
     const { pods, podsLeftOut } = podViews(many, []);

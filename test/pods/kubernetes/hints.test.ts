@@ -30,6 +30,7 @@ const NOTHING: ReturnType<typeof said> = {
   metricsPort: undefined,
   kvEvents: { kind: 'auto' },
   container: undefined,
+  zone: undefined,
   problems: [],
 };
 const USUAL: KvEventSource = { kind: 'zmq', port: 5557, replayPort: 5558, ranks: 1 };
@@ -72,6 +73,7 @@ describe('what labels and annotations say of an engine', () => {
       'warmroute.dev/kv-events-port': '6000',
       'warmroute.dev/replay-port': '6100',
       'warmroute.dev/ranks': '4',
+      'warmroute.dev/zone': 'eu-1a',
     };
     const labels = { 'model.aibrix.ai/name': 'llama', 'model.aibrix.ai/port': '8080' };
     assert.deepEqual(said(labels, annotations), {
@@ -81,8 +83,20 @@ describe('what labels and annotations say of an engine', () => {
       metricsPort: 9001,
       container: 'proxy',
       kvEvents: { kind: 'zmq', port: 6000, replayPort: 6100, ranks: 4 },
+      zone: 'eu-1a',
       problems: [],
     });
+  });
+
+  it('names the zone by the label that Kubernetes copies from the node, unless its owner says another', () => {
+    const label = { 'topology.kubernetes.io/zone': 'eu-1a' };
+    assert.equal(said(label).zone, 'eu-1a');
+    assert.equal(said(label, { 'warmroute.dev/zone': 'rack-7' }).zone, 'rack-7');
+    assert.deepEqual(said({ 'topology.kubernetes.io/zone': '' }), NOTHING);
+    const { zone, problems } = said(label, { 'warmroute.dev/zone': 'z'.repeat(64) });
+    assert.equal(zone, 'eu-1a');
+    assert.lengthOf(problems, 1);
+    assert.match(problems[0]!, /^warmroute\.dev\/zone: must be 1 to 63 letters/);
   });
 
   for (const [given, expected] of [

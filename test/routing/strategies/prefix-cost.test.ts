@@ -110,6 +110,23 @@ describe('prefix-cost', () => {
     assert.deepEqual(costsOf(aSnapshot(rows), options), [1_600, 1_600, 1_600, 1_600, 1_600]);
   });
 
+  it('leaves the zone where what is held there is worth more than the way', () => {
+    const rows = [{}, { matched: 10 }, { matched: 11 }];
+    const inZones = (zonePenaltyMs: number) =>
+      aSnapshot(rows, { zonePenaltiesMs: [0, zonePenaltyMs, zonePenaltyMs] });
+    assert.deepEqual(costsOf(inZones(17)), [1_600, 1_584 + 17, 1_582.4 + 17]);
+    assert.equal(pick(inZones(17)), 'c');
+    assert.equal(pick(inZones(18)), 'a');
+    const { zonePenaltyMs } = prefixCosts(inZones(17), FREE);
+    assert.deepEqual([zonePenaltyMs, prefixCosts(aSnapshot(rows), FREE).zonePenaltyMs], [17, 0]);
+  });
+
+  it('leaves the zone where the queue is longer than the way', () => {
+    const rows = [{ queued: 1_000 }, { queued: 500 }];
+    assert.equal(pick(aSnapshot(rows, { zonePenaltiesMs: [0, 49] })), 'b');
+    assert.equal(pick(aSnapshot(rows, { zonePenaltiesMs: [0, 51] })), 'a');
+  });
+
   it('says whether the pod holds anything of it, or only others do', () => {
     const reasonOf = (rows: readonly Row[]) => prefixCost(aSnapshot(rows), FREE).reason;
     assert.equal(reasonOf([{ matched: 1 }, {}]), 'prefix_match');

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { assert } from 'chai';
 import { distributionOf } from '../../../src/simulation/measures.ts';
 import { writeOutput } from '../../../src/simulation/report/output.ts';
+import { described } from '../../../src/simulation/report/page.ts';
 import { bars, shares } from '../../../src/simulation/report/plots.ts';
 import { csvOf, jsonOf, type PolicyResult, type Results } from '../../../src/simulation/report/results.ts';
 import { tableOf } from '../../../src/simulation/report/table.ts';
@@ -22,7 +23,14 @@ function aResult(changes: Partial<PolicyResult> = {}): PolicyResult {
       queueMs: MS,
       requestMs: MS,
     },
-    ...{ imbalance: 1.1, computedTokens: [375, 375], accuracy: 0.996, overpredicted: 0, preemptions: 0 },
+    ...{
+      imbalance: 1.1,
+      computedTokens: [375, 375],
+      accuracy: 0.996,
+      overpredicted: 0,
+      preemptions: 0,
+      otherZone: 0.125,
+    },
     ...{
       endMs: 60_000,
       utilization: 0.4,
@@ -46,6 +54,19 @@ describe('the report of a simulation', () => {
       /^\| prefix-cache \| +1 \| +25.0 % \| +50.0 % \| +1.234 \| 1.000 \| 2.000 \| 3.000 \|/,
     );
     assert.isEmpty(more);
+  });
+
+  it('tells of zones where there are several', () => {
+    const results = resultsOf(aResult());
+    assert.notInclude(tableOf(results), 'zone');
+    const zones = { count: 3, penaltyMs: 10, latencyMs: 1 };
+    const three = { ...results, setup: { ...results.setup, zones } };
+    assert.match(tableOf(three), /\| other zone \|\n.*\n.*\| +12\.5 % \|\n$/);
+    assert.notProperty(described(results.setup), 'zones');
+    assert.equal(
+      described(three.setup).zones,
+      '3; another one costs 10 ms in the policy, and 1 ms on the way',
+    );
   });
 
   it('names what was refused where something was', () => {

@@ -26,6 +26,7 @@ export const USES: Readonly<Record<string, ChartValues>> = {
     extraVolumes: [{ name: 'keys', secret: { secretName: 'keys' } }],
     extraVolumeMounts: [{ name: 'keys', mountPath: '/keys', readOnly: true }],
     commonLabels: { team: 'inference' },
+    zone: { podLabel: 'example.com/zone' },
     podLabels: { a: 'b' },
     podAnnotations: { a: 'b' },
     deploymentAnnotations: { a: 'b' },
@@ -52,6 +53,7 @@ export const USES: Readonly<Record<string, ChartValues>> = {
   'for all namespaces': { config: { WARMROUTE_KUBERNETES_NAMESPACES: '*' } },
   'with pods from a file': {
     pods: [{ name: 'a', address: '10.0.0.1', port: 8000, model: 'm', kvEvents: { port: 5557 } }],
+    zone: { podLabel: '' },
     service: { headless: true },
     podDisruptionBudget: { maxUnavailable: '50%' },
   },
