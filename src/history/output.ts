@@ -50,7 +50,10 @@ function plotsOfAll(models: readonly ModelHistory[]): Readonly<Record<string, st
   const curves = (of: 'bySinceMs' | 'byNewTokens', unit: number): Curve[] =>
     reused.map(({ model, reuse }) => ({
       label: model,
-      points: reuse[of].map(([value, tokens]) => [value / unit, tokens / reuse.tokens] as const),
+      // From the axis up: what is all within one span would be a point.
+      points: [[reuse[of][0]![0], 0] as const, ...reuse[of]].map(
+        ([value, tokens]) => [value / unit, tokens / reuse.tokens] as const,
+      ),
     }));
   if (reused.length === 0) return {};
   return {
