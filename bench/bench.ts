@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { churn } from './measures/churn.ts';
 import { memory, pods } from './measures/memory.ts';
 import { micros } from './measures/micro.ts';
-import { decide, extprocs, hash } from './measures/read-path.ts';
+import { decide, extprocs, hash, record } from './measures/read-path.ts';
 import { baselines, traces } from './measures/trace.ts';
 import { machineLine } from './support/machine.ts';
 import { isReached, type Measure, type Row } from './support/measure.ts';
@@ -25,6 +25,7 @@ const MEASURES: readonly Measure[] = [
   pods,
   hash,
   decide,
+  record,
   ...extprocs,
 ];
 const RESULTS = fileURLToPath(new URL('./results.json', import.meta.url));

@@ -13,6 +13,7 @@ import { openGrpcPorts } from './composition/grpc-ports.ts';
 import { measureWorth } from './composition/measuring-worth.ts';
 import { createReadPath } from './composition/read-path.ts';
 import { type Phase, readinessIn } from './composition/readiness.ts';
+import { recordTraffic } from './composition/recording.ts';
 import { rollOut } from './composition/rolling-out.ts';
 import { createTokenizer } from './composition/tokenizing.ts';
 import { Warmup } from './composition/warmup.ts';
@@ -235,8 +236,10 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     });
     stops.push(() => engineMetrics.stop());
     const decisions = createDecisionLog(config);
+    const recorded = recordTraffic(config, { instruments, log });
+    stops.push(() => recorded?.stop());
     const worth = measureWorth(config, {
-      ...{ metrics, instruments, engineMetrics },
+      ...{ metrics, instruments, engineMetrics, recorder: recorded?.recorder },
       random: parts.random ?? Math.random,
     });
     const rollout = rollOut(config, { instruments, worth: worth.report, log });
@@ -246,7 +249,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     });
     const { route, dryRun } = createReadPath(config, {
       ...{ observed, registry, cache, hasher, tokenizer, health, load, work, responses },
-      ...{ engineMetrics, confirmations, worth, rollout },
+      ...{ engineMetrics, confirmations, worth, rollout, recorder: recorded?.recorder },
     });
 
     const isReady = () => readinessIn(phase, { registry, warmup, feed, discovery });

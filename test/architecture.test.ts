@@ -58,7 +58,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'kubernetes/kubernetes',
     'explain',
     'slots',
+    'record/recording',
   ],
+  record: ['domain', 'time', 'routing/route', 'prompt/blocks', 'prompt/paths'],
   simulator: ['domain'],
   explain: ['domain', 'routing/route', 'prompt/paths', 'printable', 'http-client'],
   smoke: ['time', 'printable', 'http-client'],
@@ -67,6 +69,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['domain', 'strategies', 'cache', 'prompt/blocks', 'events/ingest/ingest', 'simulator/block-pool'],
     ...['routing/policy', 'routing/load', 'routing/work/token-work', 'routing/prefix-lookup'],
     ...['routing/strategies/zone-penalties', 'events/decoding/decoding'],
+  ],
+  history: [
+    ...['printable', 'simulation/report/markup', 'simulation/report/page', 'simulation/report/plots'],
+    ...['simulation/report/results', 'simulation/trace/mooncake', 'simulation/trace/trace-file'],
+    'simulation/trace/trace-lines',
   ],
   doctor: [
     ...['domain', 'time', 'slots', 'printable', 'http-client', 'cache', 'events', 'pods', 'prompt'],
@@ -87,7 +94,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   composition: [
     ...['config', 'settings', 'domain', 'time', 'slots', 'listeners', 'strategies'],
     ...['cache', 'engine-api', 'events', 'extproc', 'health', 'kubernetes', 'pods', 'prompt', 'routing'],
-    ...['tls', 'ops', 'doctor', 'explain', 'version'],
+    ...['tls', 'ops', 'doctor', 'explain', 'version', 'record'],
   ],
   serve: [
     ...['composition', 'config', 'settings', 'domain', 'time', 'listeners', 'strategies', 'version'],
@@ -106,11 +113,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'simulator',
     'smoke',
     'http-client',
+    'printable',
     'doctor',
     'migration',
     'domain',
     'explain',
     'simulation',
+    'history',
   ],
   main: ['commands'],
 };
@@ -175,6 +184,7 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
     'commands/option-values',
     'commands/migrate-from-aibrix',
     'commands/simulate',
+    'commands/history',
     'commands/number-values',
   ],
   'd3-scale': ['simulation/report/plots'],

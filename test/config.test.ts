@@ -46,6 +46,9 @@ describe('configuration', () => {
       bodyTimeoutMs: 30_000,
       maxBufferedBytes: 256 * 1024 * 1024,
       rememberedResponses: 65_536,
+      recordMaxBytes: 268_435_456,
+      recordFiles: 4,
+      recordBlockTokens: 512,
       grpcIdleMs: 3_900_000,
       grpcMaxConnections: 4096,
       decisionTimeoutMs: 800,
@@ -428,6 +431,9 @@ describe('configuration', () => {
       ['WARMROUTE_CONTROL_PERCENT', '50.1', 'must be from 0 to 50'],
       ['WARMROUTE_CONTROL_PERCENT', '5%', 'must be a number, as 5 or 0.5'],
       ['WARMROUTE_ANSWER_SAMPLE_PERCENT', '101', 'must be from 0 to 100'],
+      ['WARMROUTE_RECORD_MAX_BYTES', '65535', 'must be from 65536 to 1099511627776'],
+      ['WARMROUTE_RECORD_FILES', '0', 'must be from 1 to 1000'],
+      ['WARMROUTE_RECORD_BLOCK_TOKENS', '0', 'must be from 1 to 65536'],
       ['WARMROUTE_ZONE', 'eu 1a', ZONE_PROBLEM],
       ['WARMROUTE_ZONE', 'z'.repeat(64), ZONE_PROBLEM],
       ['WARMROUTE_ZONE_PENALTY_MS', '60001', 'must be from 0 to 60000'],
@@ -499,7 +505,12 @@ describe('configuration', () => {
 
     it('that can be wrong are all in the table above', () => {
       const files = ['WARMROUTE_PODS_FILE', 'WARMROUTE_ENGINE_API_KEY_FILE', 'WARMROUTE_ENGINE_CA_FILE'];
-      const texts = ['WARMROUTE_KV_EVENTS_TOPIC', 'WARMROUTE_KUBERNETES_SELECTOR', 'OTEL_SERVICE_NAME'];
+      const texts = [
+        'WARMROUTE_RECORD_FILE',
+        'WARMROUTE_KV_EVENTS_TOPIC',
+        'WARMROUTE_KUBERNETES_SELECTOR',
+        'OTEL_SERVICE_NAME',
+      ];
       const tls = ['WARMROUTE_TLS_CERT_FILE', 'WARMROUTE_TLS_KEY_FILE', 'WARMROUTE_TLS_CLIENT_CA_FILE'];
       const free = [...files, ...tls, ...texts];
       const names = Object.values<Setting<unknown>>(SETTINGS).flatMap(setting => setting.names);

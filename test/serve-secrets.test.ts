@@ -1,4 +1,4 @@
-/** What clients and engines keep secret is in no log line at any level, and in no metric, page or span. */
+/** What clients and engines keep secret is in no log line at any level, and in no metric, page, span or recording. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
 import { assert } from 'chai';
@@ -169,7 +169,7 @@ const SAID: Readonly<Record<keyof typeof ANSWERS, string>> = {
   hang: 'routed without knowing who holds the prompt',
 };
 
-describe('the server writes no prompt, key, token, cookie or salt into its log, metrics, pages and spans', function () {
+describe('the server writes no prompt, key, token, cookie or salt into its log, metrics, pages, spans and recording', function () {
   // Of an engine that never answers every request waits for its deadline.
   this.timeout(30_000);
 
@@ -206,6 +206,8 @@ describe('the server writes no prompt, key, token, cookie or salt into its log, 
         WARMROUTE_ANSWER_SAMPLE_PERCENT: '100',
         WARMROUTE_CONTROL_PERCENT: '50',
         WARMROUTE_ENGINE_API_KEY_FILE: bench.path('key'),
+        WARMROUTE_RECORD_FILE: bench.path('recording'),
+        WARMROUTE_RECORD_BLOCK_TOKENS: '16',
       },
       undefined,
       {
@@ -234,7 +236,9 @@ describe('the server writes no prompt, key, token, cookie or salt into its log, 
     const spans = exporter.spans.map(({ name, attributes, events, status, links, resource }) => ({
       ...{ name, attributes, events, status, links, resource: resource.attributes },
     }));
-    const all = [written, ...shown, JSON.stringify(spans)].join('\n');
+    const recorded = await readFile(bench.path('recording'), 'utf8');
+    assert.include(recorded, '"outcome":');
+    const all = [written, recorded, ...shown, JSON.stringify(spans)].join('\n');
     for (const found of [STEM, Buffer.from(STEM).toString('hex'), String(TOKEN_ID)])
       assert.notInclude(all, found, all.split('\n').find(line => line.includes(found)) ?? '');
   }

@@ -1,4 +1,4 @@
-import { TOKENS_PER_ID, type TraceRequest } from '../../src/simulation/trace/trace-request.ts';
+import type { TraceRequest } from '../../src/simulation/trace/trace-request.ts';
 
 /** Distinct prompt blocks of the requests in flight on each pod, by the ids of the trace: what Dynamo calls active blocks. */
 export class ActiveBlocks {
@@ -40,8 +40,8 @@ export class ActiveBlocks {
     };
   }
 
-  #blocksAt({ inputTokens }: TraceRequest, i: number): number {
-    return Math.ceil(Math.min(TOKENS_PER_ID, inputTokens - i * TOKENS_PER_ID) / this.#blockSizeTokens);
+  #blocksAt({ inputTokens, tokensPerId }: TraceRequest, i: number): number {
+    return Math.ceil(Math.min(tokensPerId, inputTokens - i * tokensPerId) / this.#blockSizeTokens);
   }
 
   #of(pod: number) {

@@ -171,6 +171,14 @@ export const PROCESS: Board = {
         unit: 'suffix: /s',
         queries: { '{{instance}}': rate(METRICS.logLinesDropped, BY_ROUTER) },
       }),
+      lines('Recording: lines written and dropped', {
+        about: METRICS.recordLinesDropped,
+        unit: 'suffix: /s',
+        queries: {
+          'written by {{instance}}': rate(METRICS.recordedLines, BY_ROUTER),
+          'dropped by {{instance}}': rate(METRICS.recordLinesDropped, BY_ROUTER),
+        },
+      }),
     ],
     Connections: [
       lines('Connections refused', {

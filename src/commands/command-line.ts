@@ -6,6 +6,7 @@ import { addDoctorCommand } from './doctor.ts';
 import { endSoon } from './end-process.ts';
 import { addEngineCommand } from './engine.ts';
 import { addExplainCommand } from './explain.ts';
+import { addHistoryCommand } from './history.ts';
 import { addMigrateCommand } from './migrate-from-aibrix.ts';
 import { serveCommand } from './serve.ts';
 import { settingsHelp } from './settings-help.ts';
@@ -35,6 +36,7 @@ export async function runCommandLine(ending: AbortSignal): Promise<void> {
   addExplainCommand(program, ending);
   addMigrateCommand(program, ending);
   addSimulateCommand(program, ending);
+  addHistoryCommand(program, ending);
 
   try {
     await program.parseAsync();

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { printable } from '../printable.ts';
 import { SETTINGS } from '../settings/settings.ts';
 import { LLAMA_70B_ON_4_H100 } from '../simulation/engine/cost-model.ts';
 import type { NamedPolicy } from '../simulation/policy.ts';
@@ -8,9 +9,9 @@ import { tableOf } from '../simulation/report/table.ts';
 import { PolicyNameError, routerPolicy } from '../simulation/router-policies.ts';
 import { simulate } from '../simulation/simulate.ts';
 import { atLoad, merged } from '../simulation/trace/merged.ts';
-import { traceFile } from '../simulation/trace/trace-file.ts';
+import { traceFiles } from '../simulation/trace/trace-file.ts';
 import type { Trace } from '../simulation/trace/trace-request.ts';
-import { traceOf, WORKLOADS } from '../simulation/workloads/workloads.ts';
+import { traceOf, WORKLOADS, type Workload } from '../simulation/workloads/workloads.ts';
 import { CommandError } from './command-error.ts';
 import { decimal, list, tokens, whole } from './number-values.ts';
 
@@ -25,6 +26,8 @@ interface SimulateFlags {
   readonly warmUp: number;
   readonly seed: readonly number[];
   readonly blockSize: number;
+  readonly model?: string;
+  readonly outputTokens: number;
   readonly maxBatchedTokens: number;
   readonly maxNumSeqs: number;
   readonly eventDelay: number;
@@ -41,11 +44,12 @@ const GENERATED = 'gen:';
 const DEFAULT_POLICIES = 'prefix-cache,least-request,round-robin';
 
 const HELP = `
-Traces are files in Mooncake's format (JSON Lines with timestamp, input_length, output_length and hash_ids), or generated:
+Traces are files in Mooncake's format (JSON Lines with timestamp, input_length, output_length and hash_ids), recordings of a router among them
+(WARMROUTE_RECORD_FILE, docs/record.md), or generated:
 ${Object.values(WORKLOADS)
   .map(({ name, description }) => `  ${GENERATED}${name.padEnd(8)} ${description}`)
   .join('\n')}
-Several are played at once. Numbers of tokens may be written 512k or 2M. docs/policies.md says what the model is and where its constants are from.
+Several are played at once, recordings as far apart as they began. Numbers of tokens may be written 512k or 2M. docs/policies.md says what the model is and where its constants are from.
 
 Example:
   warmroute simulate conversation_trace.jsonl --pods 8 --capacity 512k --policies prefix-cache,round-robin --out result`;
@@ -57,6 +61,7 @@ export function addSimulateCommand(
   program: Command,
   ending: AbortSignal,
   print: Print = text => process.stdout.write(text),
+  note: Print = text => process.stderr.write(text),
 ): void {
   program
     .command('simulate')
@@ -107,7 +112,14 @@ export function addSimulateCommand(
         .argParser(list(whole(0, 2 ** 32 - 1)))
         .default([1], '1'),
     )
-    .option('--block-size <tokens>', 'of the engines', whole(1, 512), 16)
+    .option('--block-size <tokens>', 'of the engines', whole(1, 4_096), 16)
+    .option('--model <name>', 'of a recording, only the requests of this model')
+    .option(
+      '--output-tokens <n>',
+      'what requests generate of which a recording does not say it',
+      tokens(1, 1e6),
+      256,
+    )
     .option(
       '--max-batched-tokens <n>',
       'tokens of one step (vLLM’s --max-num-batched-tokens)',
@@ -150,7 +162,7 @@ export function addSimulateCommand(
     .option('--out <dir>', 'write numbers (JSON, CSV), plots (SVG) and a page into this folder')
     .addHelpText('after', HELP)
     .action((traces: readonly NamedTrace[], flags: SimulateFlags) =>
-      runSimulate(traces, flags, ending, print),
+      runSimulate(traces, flags, ending, { print, note }),
     );
 }
 
@@ -158,15 +170,16 @@ async function runSimulate(
   traces: readonly NamedTrace[],
   flags: SimulateFlags,
   ending: AbortSignal,
-  print: Print,
+  { print, note }: { readonly print: Print; readonly note: Print },
 ): Promise<void> {
   const setup = setupOf(traces, flags);
   const runs: PolicyResult[] = [];
   const chosen = flags.policies ?? policies(DEFAULT_POLICIES);
   const total = chosen.length * flags.seed.length;
+  const opened = await openedTraces(traces, flags, note);
   for (const policy of chosen) {
     for (const seed of flags.seed) {
-      const trace = atLoad(merged(traces.map(({ of }) => of(seed, flags.minutes))), flags.load);
+      const trace = atLoad(merged(opened.map(trace => trace(seed))), flags.load);
       const result = await simulate({ ...setup, policy, seed, trace, signal: ending });
       if (result.requests === 0)
         throw new CommandError(['the traces have no requests, or none after the warm-up']);
@@ -214,13 +227,13 @@ function setupOf(traces: readonly NamedTrace[], flags: SimulateFlags): Setup {
   };
 }
 
-interface NamedTrace {
-  readonly name: string;
-  readonly of: (seed: number, minutes: number) => Trace;
-}
+/** A file, or what is made up. */
+type NamedTrace =
+  | { readonly kind: 'file'; readonly name: string }
+  | { readonly kind: 'generated'; readonly name: string; readonly workload: Workload };
 
 function namedTrace(name: string): NamedTrace {
-  if (!name.startsWith(GENERATED)) return { name, of: () => traceFile(name) };
+  if (!name.startsWith(GENERATED)) return { kind: 'file', name };
   const workload = name.slice(GENERATED.length);
   if (!Object.hasOwn(WORKLOADS, workload)) {
     throw new InvalidArgumentError(
@@ -229,7 +242,28 @@ function namedTrace(name: string): NamedTrace {
         .join(', ')}.`,
     );
   }
-  return { name, of: (seed, minutes) => traceOf(WORKLOADS[workload]!, seed, minutes) };
+  return { kind: 'generated', name, workload: WORKLOADS[workload]! };
+}
+
+/** Each by the seed of its run. What is noted of a file is said once, on standard error. */
+async function openedTraces(
+  traces: readonly NamedTrace[],
+  { minutes, model, outputTokens }: SimulateFlags,
+  print: Print,
+): Promise<readonly ((seed: number) => Trace)[]> {
+  const said = new Set<string>();
+  const onNote = (note: string) => {
+    if (!said.has(note)) print(`warmroute: ${printable(note)}\n`);
+    said.add(note);
+  };
+  const paths = traces.filter(({ kind }) => kind === 'file').map(({ name }) => name);
+  const files = await traceFiles(paths, { model, outputTokens, onNote });
+  const byPath = new Map(paths.map((path, i) => [path, files[i]!]));
+  return traces.map(trace => {
+    if (trace.kind === 'generated') return seed => traceOf(trace.workload, seed, minutes);
+    const file = byPath.get(trace.name)!;
+    return () => file;
+  });
 }
 
 function policies(text: string): readonly NamedPolicy[] {

@@ -4,6 +4,7 @@ import type { EngineMetrics } from '../engine-api/engine-metrics.ts';
 import type { Instruments } from '../ops/instruments/instruments.ts';
 import type { Metrics } from '../ops/metrics/metrics.ts';
 import { reportWorth, type WorthReport } from '../ops/worth-report.ts';
+import type { Recorder } from '../record/recorder.ts';
 import type { Sample } from '../routing/route.ts';
 import { type Draw, drawnOf } from '../routing/worth/drawn.ts';
 import { SampledAnswers } from '../routing/worth/sampled-answers.ts';
@@ -25,13 +26,15 @@ export interface WorthMeasureParts {
   readonly engineMetrics: EngineMetrics;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** undefined: nothing is recorded. */
+  readonly recorder: Pick<Recorder, 'sampled'> | undefined;
 }
 
 export function measureWorth(
   { controlPercent, answerSamplePercent }: Config,
   parts: WorthMeasureParts,
 ): Worth {
-  const { metrics, instruments, engineMetrics, random } = parts;
+  const { metrics, instruments, engineMetrics, random, recorder } = parts;
   const report = reportWorth({
     instruments,
     prefillSecondsPerToken(pod) {
@@ -47,7 +50,10 @@ export function measureWorth(
     samples: new SampledAnswers({
       maxStreams: Math.max(1, Math.round(STREAMS_PER_PERCENT * answerSamplePercent)),
       now: monotonicClock,
-      onSampled: report.sampled,
+      onSampled(sample) {
+        report.sampled(sample);
+        recorder?.sampled(sample);
+      },
     }),
     report,
   };

@@ -11,6 +11,7 @@ import type { BlockHasher } from '../prompt/blocks.ts';
 import { modelAtStart } from '../prompt/model-at-start.ts';
 import { excerptOf, parsePrompt } from '../prompt/request.ts';
 import type { Tokenizer } from '../prompt/tokenizer.ts';
+import type { Recorder } from '../record/recorder.ts';
 import { withAnyPod } from '../routing/any-pod.ts';
 import { createCandidates } from '../routing/candidates.ts';
 import { Turns } from '../routing/choice/turns.ts';
@@ -46,6 +47,8 @@ export interface ReadPathParts {
   readonly engineMetrics: EngineMetrics;
   readonly worth: Worth;
   readonly rollout: Rollout;
+  /** undefined: nothing is recorded. */
+  readonly recorder: Recorder | undefined;
   /** undefined: engines announce nothing. */
   readonly confirmations: Confirmations | undefined;
 }
@@ -57,7 +60,7 @@ export interface ReadPath {
 }
 
 export function createReadPath(config: Config, parts: ReadPathParts): ReadPath {
-  const { observed, registry, cache, hasher, tokenizer, health, load, work, engineMetrics } = parts;
+  const { observed, registry, cache, hasher, tokenizer, health, load, work, engineMetrics, recorder } = parts;
   const lookupParts = {
     cache,
     source: config.mode.kind === 'remote_with_events' ? 'engines' : 'history',
@@ -103,6 +106,7 @@ export function createReadPath(config: Config, parts: ReadPathParts): ReadPath {
     tokenize: observed.tokenize(tokenize),
     lookup: observed.lookup(createPrefixLookup({ ...lookupParts, hasher: observed.hasher(hasher) })),
     pick: observed.pick(pick),
+    onLookedUp: recorder?.lookedUp,
     engineLoad: pod => engineMetrics.loadOf(pod),
     areFull: sheddingFor(config, pod => queueAt(load.running(pod), engineMetrics.loadOf(pod))),
   });
@@ -114,7 +118,11 @@ export function createReadPath(config: Config, parts: ReadPathParts): ReadPath {
         now: monotonicClock,
       }),
     );
-  return { route: observed.route(whole(decide)), dryRun: whole(createDryRun(unobserved)) };
+  const route = whole(decide);
+  return {
+    route: observed.route(recorder === undefined ? route : recorder.route(route)),
+    dryRun: whole(createDryRun(unobserved)),
+  };
 }
 
 /** undefined: no request is dropped. */

@@ -154,8 +154,8 @@ function avalanche(value: number): number {
   return value ^ (value >>> 16);
 }
 
-/** Kept out of the loop over blocks, which most engines never leave for it. */
-function mixTokens(
+/** A hash and some tokens after what it covers. Kept out of the loop over blocks, which most engines never leave for it. */
+export function mixTokens(
   hi: number,
   lo: number,
   tokens: Uint32Array,

@@ -1,6 +1,15 @@
 import type { CacheState } from '../cache/cache-state.ts';
 import { multiPartMatch } from '../cache/multi-part-match.ts';
-import type { BlockChain, BlockForm, CacheContext, HolderId, Pod, TokenSpace, Tokens } from '../domain.ts';
+import type {
+  BlockChain,
+  BlockForm,
+  BlockHash,
+  CacheContext,
+  HolderId,
+  Pod,
+  TokenSpace,
+  Tokens,
+} from '../domain.ts';
 import { type BlockHasher, lookaheadOf, mediaExtras } from '../prompt/blocks.ts';
 import { type Clock, monotonicClock } from '../time.ts';
 
@@ -32,8 +41,16 @@ export interface PrefixFound {
    * known; none where it is not known under which name it caches.
    */
   chainsFor(pod: Pod): readonly BlockChain[];
+  /** In the smallest blocks that the prompt was cut into: the same for equal prompts, whichever pods are asked. */
+  finest(): PromptChain;
   /** The prompt was sent to this pod: it will hold it soon. Returns how to take that back, if its request fails. */
   remember(pod: Pod): () => void;
+}
+
+/** A prompt's full blocks, and what their hashes begin with. */
+export interface PromptChain {
+  readonly root: BlockHash;
+  readonly chain: BlockChain;
 }
 
 export interface PromptContext {
@@ -62,9 +79,8 @@ export interface PrefixLookupParts {
 }
 
 /** One prompt cut in one form. */
-interface Cut {
+interface Cut extends PromptChain {
   readonly form: BlockForm;
-  readonly chain: BlockChain;
 }
 
 /** What is the same for all prompts as long as the pods are the same. */
@@ -135,11 +151,13 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     return seen.length > 0 ? seen : [{ sizeTokens: defaultBlockSizeTokens[space], lookaheadTokens: 0 }];
   }
 
-  function cut({ ids: all, media }: Tokens, context: CacheContext, form: BlockForm): BlockChain {
+  function cut({ ids: all, media }: Tokens, context: CacheContext, form: BlockForm): Cut {
     const { sizeTokens } = form;
+    const root = hasher.root(context, form);
     const ids = all.subarray(0, maxBlocksPerPrompt * sizeTokens + form.lookaheadTokens);
     const extras = media && mediaExtras(media, form);
-    return hasher.chain(hasher.root(context, form), ids, sizeTokens, extras, lookaheadOf(ids, form));
+    const chain = hasher.chain(root, ids, sizeTokens, extras, lookaheadOf(ids, form));
+    return { form, root, chain };
   }
 
   return (tokens, prompt, pods) => {
@@ -156,10 +174,7 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     const startedAt = now();
     for (const cacheModel of cacheModels(prompt, list)) {
       const context = { space: tokens.space, model: cacheModel, salt: prompt.salt };
-      const ofModel = blockForms(cacheModel, tokens.space).map(form => ({
-        form,
-        chain: cut(tokens, context, form),
-      }));
+      const ofModel = blockForms(cacheModel, tokens.space).map(form => cut(tokens, context, form));
       cuts.set(cacheModel, ofModel);
       all.push(...ofModel);
     }
@@ -249,6 +264,8 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       },
       hasRank,
       chainsFor,
+      finest: () =>
+        all.reduce((least, each) => (each.form.sizeTokens < least.form.sizeTokens ? each : least)),
       remember: pod => {
         const stored = chainsFor(pod).map(chain => history.store(pod.name, chain));
         return () => {

@@ -1,9 +1,11 @@
+import type { RoutedDecision, Tokens } from '../domain.ts';
 import type { PodsHealth } from '../health/pods-health.ts';
 import { type Choice, type ChoiceParts, createChoice, type PodChoice } from './choice/choose.ts';
 import type { Turns } from './choice/turns.ts';
 import type { Confirmations } from './confirmations.ts';
 import type { Load } from './load.ts';
 import { type MadeResponse, responseMadeBy } from './made-response.ts';
+import type { PrefixFound } from './prefix-lookup.ts';
 import type { PromptHistory } from './prompt-history.ts';
 import type { ResponseOwners } from './response-owners.ts';
 import { type LeftRequest, leave, promptAnywhere } from './rollout/left.ts';
@@ -13,8 +15,10 @@ import type { TokenWork } from './work/token-work.ts';
 import type { FollowedAnswer, SampledAnswers } from './worth/sampled-answers.ts';
 
 export * from './choice/course.ts';
+export type { PrefixFound } from './prefix-lookup.ts';
 export * from './route-request.ts';
 export type { PrefixComparison } from './strategies/snapshot.ts';
+export type { SampledAnswer } from './worth/sampled-answers.ts';
 
 export interface RouteParts extends Omit<ChoiceParts, 'turnOf'> {
   readonly health: Pick<PodsHealth, 'sent' | 'sentByOthers'>;
@@ -28,6 +32,8 @@ export interface RouteParts extends Omit<ChoiceParts, 'turnOf'> {
   readonly samples: Pick<SampledAnswers, 'follow'>;
   /** A request that was left to Envoy is over. */
   readonly onLeft: (left: LeftRequest) => void;
+  /** Told of each prompt that was looked up, at once. */
+  readonly onLookedUp?: ((decision: RoutedDecision, tokens: Tokens, found: PrefixFound) => void) | undefined;
 }
 
 /** The read path: the choice of a pod (`choice/choose.ts`), and what follows of it. */
@@ -36,7 +42,8 @@ export function createRoute(parts: RouteParts): Decide {
 
   function follow(choice: Choice, request: RouteRequest): RouteOutcome {
     if (choice.kind === 'no_pod') return withoutPod(choice.decision, choice.course);
-    const { decision, course, prompt } = choice;
+    const { decision, course, prompt, input, found } = choice;
+    if (input.kind === 'tokens' && found !== undefined) parts.onLookedUp?.(decision, input.tokens, found);
     parts.turns.taken(decision.model);
     // Streamed answers begin with the first token, others with the last.
     const path = request.extent === 'any_pod' ? request.extent : prompt.path;

@@ -8,6 +8,7 @@ import { DISCOVERY } from './discovery.ts';
 import { DOORS } from './doors.ts';
 import { ENGINES } from './engines.ts';
 import { OPENTELEMETRY } from './opentelemetry.ts';
+import { RECORDING } from './recording.ts';
 import { REQUESTS } from './requests.ts';
 import { ROLLOUT } from './rollout.ts';
 import type { Setting } from './setting.ts';
@@ -26,6 +27,7 @@ export const SETTINGS = {
   ...COSTS,
   ...ROLLOUT,
   ...WORTH,
+  ...RECORDING,
   ...ZONES,
   ...ENGINES,
   ...AIBRIX,

@@ -35,7 +35,7 @@ function aSnapshot(changes: Partial<WorkSnapshot> = {}): WorkSnapshot {
       session: { id: undefined, key: undefined },
       zonePenaltiesMs: undefined,
     },
-    request: { atMs: 0, inputTokens: 160, outputTokens: 1, hashIds: [1] },
+    request: { atMs: 0, inputTokens: 160, outputTokens: 1, tokensPerId: 512, hashIds: [1] },
     ...{
       promptTokens: 160,
       matchedTokens: [0, 0, 0],
@@ -85,7 +85,7 @@ describe('Dynamo’s costs', () => {
 
   it('count the blocks of requests in flight once', () => {
     const active = new ActiveBlocks(16);
-    const request = { atMs: 0, inputTokens: 700, outputTokens: 1, hashIds: [1, 2] };
+    const request = { atMs: 0, inputTokens: 700, outputTokens: 1, tokensPerId: 512, hashIds: [1, 2] };
     const ends = [active.begin(0, request), active.begin(0, request)];
     assert.deepEqual([active.with(0, request), active.with(1, request)], [44, 44]);
     assert.equal(active.with(0, { ...request, hashIds: [1, 3] }), 56);

@@ -39,6 +39,7 @@ describe('packed decisions', () => {
       place: fc.nat(PLACES),
       traceId,
       prompt: fc.constantFrom('the prompt', ''),
+      steering: fc.constantFrom('steered', 'left', 'observed'),
       strategy: fc.constantFrom('prefix-cache', 'prefix-cost'),
       zonePenalties: fc.constantFrom(
         () => undefined,

@@ -37,6 +37,18 @@ describe('what is told of a decision', () => {
     bench = new RouteBench();
   });
 
+  it('says of a request that Envoy balances that nothing of it was done', async () => {
+    for (const [steering, left, setting] of [
+      ['left', 'rollout', 'WARMROUTE_ROLLOUT_PERCENT'],
+      ['observed', 'shadow', 'WARMROUTE_MODE=shadow'],
+    ] as const) {
+      const record = await told({ steering });
+      assert.equal(record.left, left);
+      assert.match(record.policy.at(-1)!, new RegExp(`^Not done: .*${setting}`));
+    }
+    assert.notProperty(await told(), 'left');
+  });
+
   it('is the whole of it', async () => {
     bench.held = { a: 3, b: 7 };
     bench.offGpu = { b: { cpu: 2, storage: 1 } };

@@ -16,6 +16,7 @@ import type { PrefixLookup } from '../../src/routing/prefix-lookup.ts';
 import { ResponseOwners } from '../../src/routing/response-owners.ts';
 import { createRoute, type Route, type RouteRequest, withoutPod } from '../../src/routing/route.ts';
 import { TokenWork } from '../../src/routing/work/token-work.ts';
+import { NO_CHAIN } from '../support/blocks.ts';
 import {
   aPod,
   aPromptHistory,
@@ -93,6 +94,7 @@ export const lookup: PrefixLookup = (_tokens, _context, pods) => ({
   rankOf: () => undefined,
   hasRank: () => false,
   chainsFor: () => [],
+  finest: () => NO_CHAIN,
   remember: () => () => {},
 });
 

@@ -82,7 +82,13 @@ describe('the report of what routing is worth', () => {
       { kind: 'encoded' },
     ];
     for (const outcome of outcomes)
-      report.sampled({ decision: aRoutedDecision(), answer: 'whole', firstByteMs: undefined, outcome });
+      report.sampled({
+        decision: aRoutedDecision(),
+        answer: 'whole',
+        firstByteMs: undefined,
+        outcome,
+        usage: undefined,
+      });
     await assertSaid({
       warmroute_sampled_answers_total: [
         '{model="demo",outcome="less_cached"} 1',
@@ -99,9 +105,9 @@ describe('the report of what routing is worth', () => {
   it('has the time to the first byte by side and reason, and nothing of who has gone', async () => {
     const outcome = { kind: 'no_usage' } as const;
     const control = aRoutedDecision({ arm: 'control', reason: 'control' });
-    report.sampled({ decision: control, answer: 'streamed', firstByteMs: 40, outcome });
+    report.sampled({ decision: control, answer: 'streamed', firstByteMs: 40, outcome, usage: undefined });
     const gone = aRoutedDecision({ arm: undefined, reason: 'cancelled' });
-    report.sampled({ decision: gone, answer: 'streamed', firstByteMs: 40, outcome });
+    report.sampled({ decision: gone, answer: 'streamed', firstByteMs: 40, outcome, usage: undefined });
     await assertSaid({
       warmroute_first_byte_seconds_count: ['{arm="control",reason="control",answer="streamed"} 1'],
       warmroute_first_byte_seconds_sum: ['{arm="control",reason="control",answer="streamed"} 0.04'],

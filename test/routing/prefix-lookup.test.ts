@@ -9,7 +9,7 @@ import {
   type PrefixLookup,
   type PromptContext,
 } from '../../src/routing/prefix-lookup.ts';
-import { blockForm, chainOf, engineHashesOf, HASHER, slice, tokenIds } from '../support/blocks.ts';
+import { aContext, blockForm, chainOf, engineHashesOf, HASHER, slice, tokenIds } from '../support/blocks.ts';
 import { aCacheState, aPod } from '../support/builders.ts';
 import { removed, stored, tokensOf } from '../support/kv-events.ts';
 
@@ -139,6 +139,16 @@ describe('the prefix lookup, with events', () => {
     assert.deepEqual(look(prompt), ['4/4', '2/2']);
     assert.deepEqual(look(prompt.subarray(0, 40)), ['2/2', '1/1']);
     assert.deepEqual(look(tokenIds(70, 1)), ['0/4', '0/2']);
+  });
+
+  it('has the smallest blocks of a prompt, whichever pod is first', () => {
+    announce(b, tokenIds(64, 1), { size: 32 });
+    announce(a, tokenIds(64, 1), { size: 16 });
+    for (const pods of [PODS, PODS.toReversed()]) {
+      const { root, chain } = withEvents(engineTokens(prompt), BASE, pods).finest();
+      assert.deepEqual(chain, chainOf(prompt, 16));
+      assert.deepEqual(root, HASHER.root(aContext(), blockForm(16)));
+    }
   });
 
   it('remembers a prompt in the block size of its pod', () => {

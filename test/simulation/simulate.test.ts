@@ -31,7 +31,8 @@ function traceWith(
   return drawn.map(({ gapMs, first, more, inputTokens, outputTokens }, i) => {
     atMs += gapMs;
     const ids = [first, 10 + more, 20 + more, 100 + i];
-    return { atMs, inputTokens, outputTokens, hashIds: ids.slice(0, Math.ceil(inputTokens / 512)) };
+    const hashIds = ids.slice(0, Math.ceil(inputTokens / 512));
+    return { atMs, inputTokens, outputTokens, tokensPerId: 512, hashIds };
   });
 }
 
@@ -94,7 +95,13 @@ describe('a simulation', () => {
           return 0;
         }),
     };
-    const at = (atMs: number): TraceRequest => ({ atMs, inputTokens: 512, outputTokens: 1, hashIds: [1] });
+    const at = (atMs: number): TraceRequest => ({
+      atMs,
+      inputTokens: 512,
+      outputTokens: 1,
+      tokensPerId: 512,
+      hashIds: [1],
+    });
     await simulate({ ...runOf([at(0), at(1)]), policy });
     assert.deepEqual(seen, [
       [0, 0, 0],
@@ -132,6 +139,7 @@ describe('a simulation', () => {
       atMs,
       inputTokens: 512,
       outputTokens: 30,
+      tokensPerId: 512,
       hashIds: [id],
     });
     await simulate({ ...runOf([at(0, 1), at(1, 2), at(12, 3), at(200, 4)]), policy });
@@ -158,6 +166,7 @@ describe('a simulation', () => {
       atMs,
       inputTokens: 512 * hashIds.length,
       outputTokens: 1,
+      tokensPerId: 512,
       hashIds,
     });
     const { accuracy } = await simulate({
@@ -169,7 +178,7 @@ describe('a simulation', () => {
   });
 
   it('gives a pod of half the speed, and of a small cache, what it has', async () => {
-    const all = [{ atMs: 0, inputTokens: 1_000, outputTokens: 1, hashIds: [1, 2] }];
+    const all = [{ atMs: 0, inputTokens: 1_000, outputTokens: 1, tokensPerId: 512, hashIds: [1, 2] }];
     const [usual, slow] = await Promise.all([[1], [0.5]].map(speeds => simulate({ ...runOf(all), speeds })));
     assert.equal(slow!.firstTokenMs.mean, 2 * usual!.firstTokenMs.mean);
     const small = await simulate({ ...runOf(all), pods: 1, capacityTokens: [512] });
@@ -177,7 +186,13 @@ describe('a simulation', () => {
   });
 
   it('measures what comes after the warm-up, in caches that are warm', async () => {
-    const at = (atMs: number): TraceRequest => ({ atMs, inputTokens: 512, outputTokens: 1, hashIds: [1] });
+    const at = (atMs: number): TraceRequest => ({
+      atMs,
+      inputTokens: 512,
+      outputTokens: 1,
+      tokensPerId: 512,
+      hashIds: [1],
+    });
     const run = { ...runOf([at(0), at(50), at(99), at(100), at(150)]), pods: 1, warmUpMs: 100 };
     const result = await simulate(run);
     assert.deepEqual([result.requests, result.firstTokensMs.length], [2, 2]);
@@ -228,7 +243,7 @@ describe('a simulation', () => {
 
   describe('of several zones', () => {
     const all = Array.from({ length: 60 }, (_, i) => {
-      return { atMs: 20 * i, inputTokens: 512, outputTokens: 4, hashIds: [i] };
+      return { atMs: 20 * i, inputTokens: 512, outputTokens: 4, tokensPerId: 512, hashIds: [i] };
     });
     const zones = { count: 3, penaltyMs: 10, latencyMs: 0 };
     const simulated = (policy: NamedPolicy, latencyMs: number) =>

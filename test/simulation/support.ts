@@ -33,5 +33,5 @@ let numbers = 0;
 
 /** A request whose prompt is made of these ids. */
 export function aSequence(hashIds: readonly number[], inputTokens: number, outputTokens = 1): Sequence {
-  return new Sequence(numbers++, { atMs: 0, inputTokens, outputTokens, hashIds });
+  return new Sequence(numbers++, { atMs: 0, inputTokens, outputTokens, tokensPerId: 512, hashIds });
 }

@@ -13,6 +13,7 @@ import {
 } from '../../src/domain.ts';
 import type { PrefixIndex } from '../../src/prefix-index/prefix-index.ts';
 import { BlockHasher } from '../../src/prompt/blocks.ts';
+import type { PromptChain } from '../../src/routing/prefix-lookup.ts';
 
 export const SEED = 7;
 export const HASHER = new BlockHasher(SEED);
@@ -103,3 +104,6 @@ export function depthsOf(matches: Matches): Map<number, number> {
   }
   return depths;
 }
+
+/** Of a prompt that was cut into no blocks. */
+export const NO_CHAIN: PromptChain = { root: HASHER.root(aContext(), blockForm(16)), chain: chainOf([], 16) };

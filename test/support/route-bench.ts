@@ -20,6 +20,7 @@ import {
 } from '../../src/routing/route.ts';
 import { TokenWork } from '../../src/routing/work/token-work.ts';
 import { type SampledAnswer, SampledAnswers } from '../../src/routing/worth/sampled-answers.ts';
+import { NO_CHAIN } from './blocks.ts';
 import { aPod, aPromptHistory, aStrategy, NO_SESSION, UNKNOWN_LOAD } from './builders.ts';
 import { HandClock } from './hand-clock.ts';
 
@@ -88,6 +89,7 @@ export class RouteBench {
       rankOf: i => this.ranks[pods[i]!.name],
       hasRank: ({ name }, rank) => (this.rankCounts[name] ?? Number.POSITIVE_INFINITY) > rank,
       chainsFor: () => [],
+      finest: () => NO_CHAIN,
       remember: pod => {
         this.remembered.push(pod.name);
         return () => this.takenBack.push(pod.name);

@@ -5,6 +5,7 @@ import type { Declared, InstrumentOf } from './instrument.ts';
 import { POD_METRICS } from './pods.ts';
 import { INDEX_METRICS } from './prefix-index.ts';
 import { PROCESS_METRICS } from './process.ts';
+import { RECORDING_METRICS } from './recording.ts';
 import { REQUEST_METRICS } from './requests.ts';
 import { ROLLOUT_METRICS } from './rollout.ts';
 import { TOKEN_METRICS } from './tokens.ts';
@@ -20,6 +21,7 @@ export const METRICS = {
   ...TOKEN_METRICS,
   ...WORTH_METRICS,
   ...ROLLOUT_METRICS,
+  ...RECORDING_METRICS,
   ...EVENT_METRICS,
   ...POD_METRICS,
   ...INDEX_METRICS,

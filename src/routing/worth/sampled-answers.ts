@@ -25,6 +25,8 @@ export interface SampledAnswer {
    */
   readonly firstByteMs: number | undefined;
   readonly outcome: AnswerOutcome;
+  /** What its engine reports. undefined: nothing, or it was not seen. */
+  readonly usage: TokenUsage | undefined;
 }
 
 /**
@@ -74,15 +76,22 @@ export class SampledAnswers {
    * @param servedBy of a request that any pod may get: what would have been decided for the one that has
    */
   follow(
-    picked: RoutedDecision,
+    decision: RoutedDecision,
     { path, body }: PromptRequest,
     servedBy?: (server: Pod) => RoutedDecision,
   ): FollowedAnswer | undefined {
-    let decision = picked;
+    /** What there was to be expected of whoever serves it. */
+    let expected = decision;
     const { now, maxStreams, onSampled } = this.#options;
     const answer = body.stream === true ? 'streamed' : 'whole';
     if (answer === 'streamed' && this.#streams >= maxStreams) {
-      onSampled({ decision, answer, firstByteMs: undefined, outcome: { kind: 'too_many' } });
+      onSampled({
+        decision,
+        answer,
+        firstByteMs: undefined,
+        outcome: { kind: 'too_many' },
+        usage: undefined,
+      });
       return undefined;
     }
     if (answer === 'streamed') this.#streams++;
@@ -93,7 +102,7 @@ export class SampledAnswers {
     let isOver = false;
     return {
       answered: (status, server, encoding) => {
-        if (server !== undefined && servedBy !== undefined) decision = servedBy(server);
+        if (server !== undefined && servedBy !== undefined) expected = servedBy(server);
         begun = status === 200 ? { kind: 'answered', server, encoding } : { kind: 'error_status' };
         if (answer === 'whole' && status === 200) firstByteMs = now() - pickedAt;
       },
@@ -106,20 +115,27 @@ export class SampledAnswers {
         if (isOver) return;
         isOver = true;
         if (answer === 'streamed') this.#streams--;
-        onSampled({ decision, answer, firstByteMs, outcome: this.#outcomeOf(decision, path, begun, tail) });
+        const found = this.#found(expected, path, begun, tail);
+        onSampled({ decision, answer, firstByteMs, ...found });
       },
     };
   }
 
-  #outcomeOf(decision: RoutedDecision, path: string, begun: Begun, tail: AnswerTail): AnswerOutcome {
-    if (begun.kind !== 'answered') return begun;
-    if (begun.encoding === 'encoded') return { kind: 'encoded' };
-    if (begun.server !== decision.pod) return { kind: 'other_pod' };
-    if (tail.isEmpty) return { kind: 'not_shown' };
+  #found(
+    decision: RoutedDecision,
+    path: string,
+    begun: Begun,
+    tail: AnswerTail,
+  ): Pick<SampledAnswer, 'outcome' | 'usage'> {
+    const unread = unreadBecause(decision, begun, tail);
+    if (unread !== undefined) return { outcome: unread, usage: undefined };
     const usage = usageIn(tail.text(), path);
     const cachedTokens = usage && this.#cachedTokens(decision.pod, usage);
-    if (cachedTokens === undefined) return { kind: 'no_usage' };
-    return compared(decision, usage!.promptTokens, cachedTokens);
+    if (cachedTokens === undefined) return { outcome: { kind: 'no_usage' }, usage };
+    return {
+      outcome: compared(decision, usage!.promptTokens, cachedTokens),
+      usage: { ...usage!, cachedTokens },
+    };
   }
 
   #cachedTokens(pod: Pod, { cachedTokens }: TokenUsage): number | undefined {
@@ -131,6 +147,14 @@ export class SampledAnswers {
 type Begun =
   | { readonly kind: 'answered'; readonly server: Pod | undefined; readonly encoding: AnswerEncoding }
   | { readonly kind: 'error_status' | 'not_shown' };
+
+/** Why nothing is looked for in an answer; undefined: it is looked at. */
+function unreadBecause(decision: RoutedDecision, begun: Begun, tail: AnswerTail): AnswerOutcome | undefined {
+  if (begun.kind !== 'answered') return begun;
+  if (begun.encoding === 'encoded') return { kind: 'encoded' };
+  if (begun.server !== decision.pod) return { kind: 'other_pod' };
+  return tail.isEmpty ? { kind: 'not_shown' } : undefined;
+}
 
 function saysSomething(path: string, part: Uint8Array): boolean {
   if (path !== '/v1/responses') return true;

@@ -5,6 +5,8 @@ export interface TokenUsage {
   readonly promptTokens: number;
   /** Of those, the ones that were not computed. undefined: it does not say. */
   readonly cachedTokens: number | undefined;
+  /** Of the answer. undefined: it does not say. */
+  readonly generatedTokens: number | undefined;
 }
 
 /** The usage stands last, or before what is short; in answers of `/v1/responses` it is in the last event, which has all of the answer. */
@@ -53,9 +55,9 @@ const OTHER_DEPTHS: readonly number[] = [1];
 
 /**
  * The last usage in the tail of a JSON object, or of server-sent events. undefined: there is none that could be one.
- * Formats: OpenAI's chats and completions (`prompt_tokens`, `prompt_tokens_details.cached_tokens`), its responses (`input_tokens`,
- * `input_tokens_details.cached_tokens`), and Anthropic's messages (`input_tokens`, without `cache_read_input_tokens` and
- * `cache_creation_input_tokens`).
+ * Formats: OpenAI's chats and completions (`prompt_tokens`, `prompt_tokens_details.cached_tokens`, `completion_tokens`), its
+ * responses (`input_tokens`, `input_tokens_details.cached_tokens`, `output_tokens`), and Anthropic's messages (`input_tokens`, without
+ * `cache_read_input_tokens` and `cache_creation_input_tokens`, and `output_tokens`).
  */
 export function usageIn(tail: string, path: string): TokenUsage | undefined {
   const places = Array.from(tail.matchAll(USAGE), match => match.index + match[0].length);
@@ -75,19 +77,24 @@ type Json = Readonly<Record<string, unknown>>;
 function openaiUsage(usage: Json): TokenUsage | undefined {
   const promptTokens = usage.prompt_tokens ?? usage.input_tokens;
   const details = usage.prompt_tokens_details ?? usage.input_tokens_details;
-  return usageOf(promptTokens, isObject(details) ? details.cached_tokens : undefined);
+  const generated = usage.completion_tokens ?? usage.output_tokens;
+  return usageOf(promptTokens, isObject(details) ? details.cached_tokens : undefined, generated);
 }
 
 function messagesUsage(usage: Json): TokenUsage | undefined {
   const { input_tokens, cache_read_input_tokens: cached, cache_creation_input_tokens: created } = usage;
   if (!isCount(input_tokens)) return undefined;
-  return usageOf(input_tokens + (isCount(cached) ? cached : 0) + (isCount(created) ? created : 0), cached);
+  const promptTokens = input_tokens + (isCount(cached) ? cached : 0) + (isCount(created) ? created : 0);
+  return usageOf(promptTokens, cached, usage.output_tokens);
 }
 
-function usageOf(promptTokens: unknown, cached: unknown): TokenUsage | undefined {
+function usageOf(promptTokens: unknown, cached: unknown, generated: unknown): TokenUsage | undefined {
   if (!isCount(promptTokens)) return undefined;
-  if (cached === undefined || cached === null) return { promptTokens, cachedTokens: undefined };
-  return isCount(cached) && cached <= promptTokens ? { promptTokens, cachedTokens: cached } : undefined;
+  const generatedTokens = isCount(generated) ? generated : undefined;
+  if (cached === undefined || cached === null)
+    return { promptTokens, cachedTokens: undefined, generatedTokens };
+  if (!isCount(cached) || cached > promptTokens) return undefined;
+  return { promptTokens, cachedTokens: cached, generatedTokens };
 }
 
 function isCount(value: unknown): value is number {

@@ -8,25 +8,36 @@ th:first-child,td:first-child{text-align:left}svg{max-width:100%;height:auto;col
 
 /** One page with all there is, which loads nothing. */
 export function pageOf(results: Results, plots: readonly string[]): string {
-  const [titles, ...rows] = rowsOf(results);
+  const facts = Object.entries(described(results.setup))
+    .map(([name, value]) => `<dt>${name}</dt><dd>${escaped(value)}</dd>`)
+    .join('');
+  return htmlPage(
+    'Warmroute simulation',
+    `<dl>${facts}</dl>\n${htmlTable(rowsOf(results))}\n${plots.join('\n')}`,
+  );
+}
+
+/** @param title and @param body markup */
+export function htmlPage(title: string, body: string): string {
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width,initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>Warmroute simulation</title>
+<title>${title}</title>
 <style>${STYLE}</style>
-<h1>Warmroute simulation</h1>
-<dl>${Object.entries(described(results.setup))
-    .map(([name, value]) => `<dt>${name}</dt><dd>${escaped(value)}</dd>`)
-    .join('')}</dl>
-<div class="wide"><table>
-<tr>${titles!.map(title => `<th>${escaped(title)}</th>`).join('')}</tr>
-${rows.map(row => `<tr>${row.map(cell => `<td>${escaped(cell)}</td>`).join('')}</tr>`).join('\n')}
-</table></div>
-${plots.join('\n')}
+<h1>${title}</h1>
+${body}
 </html>
 `;
+}
+
+/** Of any cells, which are text; the titles first. */
+export function htmlTable([titles, ...rows]: readonly (readonly string[])[]): string {
+  return `<div class="wide"><table>
+<tr>${titles!.map(title => `<th>${escaped(title)}</th>`).join('')}</tr>
+${rows.map(row => `<tr>${row.map(cell => `<td>${escaped(cell)}</td>`).join('')}</tr>`).join('\n')}
+</table></div>`;
 }
 
 /** In words, with units. */

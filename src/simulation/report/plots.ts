@@ -54,11 +54,36 @@ export function bars(
 }
 
 /** Curves with a logarithmic x axis; y goes from 0 to 1. */
-export function shares({ title, axis }: Titles, curves: readonly Curve[]): string {
+export function shares(titles: Titles, curves: readonly Curve[]): string {
+  const xs = valuesOf(curves).filter(value => value > 0);
+  return sharesOn(
+    scaleLog([Math.min(...xs, 1), Math.max(...xs, 10)], [64, WIDTH - MARGIN.right]),
+    titles,
+    curves,
+  );
+}
+
+/** Curves from 0 on; y goes from 0 to 1. */
+export function sharesOverTime(titles: Titles, curves: readonly Curve[]): string {
+  return sharesOn(
+    scaleLinear([0, Math.max(...valuesOf(curves), 1)], [64, WIDTH - MARGIN.right]),
+    titles,
+    curves,
+  );
+}
+
+function valuesOf(curves: readonly Curve[]): number[] {
+  return curves.flatMap(({ points }) => points.map(([value]) => value));
+}
+
+function sharesOn(
+  x: ScaleContinuousNumeric<number, number>,
+  { title, axis }: Titles,
+  curves: readonly Curve[],
+): string {
   const height = CURVES_HEIGHT + LEGEND_LINE * curves.length;
   const bottom = CURVES_HEIGHT - MARGIN.bottom;
-  const xs = curves.flatMap(({ points }) => points.map(([value]) => value)).filter(value => value > 0);
-  const x = scaleLog([Math.min(...xs, 1), Math.max(...xs, 10)], [64, WIDTH - MARGIN.right]).clamp(true);
+  x.clamp(true);
   const y = scaleLinear([0, 1], [bottom, MARGIN.top]);
   const path = line<readonly [number, number]>(
     ([value]) => x(value),

@@ -35,7 +35,8 @@ export function policyResult(policy: string, seed: number, result: RunResult): P
   return { policy, seed, ...measured, firstTokenPercentilesMs: percentiles };
 }
 
-export function jsonOf(results: Results): string {
+/** Numbers with six digits. */
+export function jsonOf(results: unknown): string {
   return `${JSON.stringify(results, (_, value) => (typeof value === 'number' ? rounded(value) : value), 2)}\n`;
 }
 

@@ -18,7 +18,11 @@ export function rowsOf({ setup, runs }: Results): readonly (readonly string[])[]
 
 /** For a terminal; also a table in Markdown. */
 export function tableOf(results: Results): string {
-  const rows = rowsOf(results);
+  return textTable(rowsOf(results));
+}
+
+/** The same of any cells, the titles first: the first column on the left, the others on the right. */
+export function textTable(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map(row => row[column]!.length)));
   const line = (cells: readonly string[]) =>
     `| ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join(' | ')} |`;

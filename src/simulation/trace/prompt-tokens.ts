@@ -1,13 +1,16 @@
-import { TOKENS_PER_ID, type TraceRequest } from './trace-request.ts';
+import type { TraceRequest } from './trace-request.ts';
 
 /** What generated tokens begin at: no prompt of a trace has them. */
 const GENERATED = 0x80000000;
 
 /** Writes the prompt's tokens into `tokens`, from its beginning on. An id always stands for the same tokens. */
-export function writePrompt({ inputTokens, hashIds }: TraceRequest, tokens: Uint32Array): void {
+export function writePrompt(
+  { inputTokens, tokensPerId, hashIds }: Omit<TraceRequest, 'atMs' | 'outputTokens'>,
+  tokens: Uint32Array,
+): void {
   for (let i = 0, at = 0; at < inputTokens; i++) {
     const id = hashIds[i]!;
-    const end = Math.min(at + TOKENS_PER_ID, inputTokens);
+    const end = Math.min(at + tokensPerId, inputTokens);
     // Ids have more than 32 bits: both halves matter.
     let state = Math.imul(id | 0, 0x9e3779b1) ^ Math.imul(Math.floor(id / 0x100000000) + 1, 0x85ebca6b);
     for (; at < end; at++) {

@@ -1,4 +1,4 @@
-import { TOKENS_PER_ID, type TraceRequest } from './trace-request.ts';
+import type { TraceRequest } from './trace-request.ts';
 
 /**
  * What one cache without bounds that all pods share would have of each prompt: the most that any routing can reach. Grows with the distinct
@@ -15,16 +15,16 @@ export class ReachableTokens {
   }
 
   /** Of this prompt; whole blocks of the engine, and never its last token. It is in the cache afterwards. */
-  add({ inputTokens, hashIds }: TraceRequest): number {
+  add({ inputTokens, tokensPerId, hashIds }: TraceRequest): number {
     let held = 0;
     let isPrefix = true;
     for (let i = 0; i < hashIds.length; i++) {
       const id = hashIds[i]!;
-      const tokens = Math.min(TOKENS_PER_ID, inputTokens - i * TOKENS_PER_ID);
-      const known = this.#whole.has(id) ? TOKENS_PER_ID : (this.#partial.get(id) ?? 0);
+      const tokens = Math.min(tokensPerId, inputTokens - i * tokensPerId);
+      const known = this.#whole.has(id) ? tokensPerId : (this.#partial.get(id) ?? 0);
       if (isPrefix) held += Math.min(known, tokens);
       if (known < tokens) isPrefix = false;
-      if (tokens === TOKENS_PER_ID) {
+      if (tokens === tokensPerId) {
         this.#whole.add(id);
         this.#partial.delete(id);
       } else if (tokens > known) this.#partial.set(id, tokens);

@@ -1,4 +1,4 @@
-/** Tokens that one id of a trace stands for. */
+/** Tokens that one id stands for in Mooncake's own traces, and in what is made up. */
 export const TOKENS_PER_ID = 512;
 
 /** One request of a trace. */
@@ -9,7 +9,9 @@ export interface TraceRequest {
   readonly inputTokens: number;
   /** Tokens that it generates, at least 1. */
   readonly outputTokens: number;
-  /** What its prompt is made of: each id stands for 512 tokens, always the same ones; of the last one so many as are left. */
+  /** Tokens that each id stands for. */
+  readonly tokensPerId: number;
+  /** What its prompt is made of: each id stands for always the same tokens; the last one for so many of them as are left. */
   readonly hashIds: readonly number[];
 }
 

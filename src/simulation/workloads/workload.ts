@@ -1,6 +1,6 @@
 import { seededRandom } from '../random.ts';
 import { Timeline } from '../timeline.ts';
-import type { Trace, TraceRequest } from '../trace/trace-request.ts';
+import { TOKENS_PER_ID, type Trace, type TraceRequest } from '../trace/trace-request.ts';
 import { Prompts } from './prompts.ts';
 
 /** Traffic that is made up: the same requests for the same seed. */
@@ -19,7 +19,7 @@ export interface Stage {
   readonly draw: Draw;
   readonly prompts: Prompts;
   /** A request comes now. */
-  readonly send: (request: Omit<TraceRequest, 'atMs'>) => void;
+  readonly send: (request: Omit<TraceRequest, 'atMs' | 'tokensPerId'>) => void;
 }
 
 /** Random numbers of the usual kinds. */
@@ -90,7 +90,7 @@ async function* requestsOf(
     timeline,
     draw: new Draw(seed),
     prompts: new Prompts(firstId),
-    send: request => sent.push({ atMs: timeline.now, ...request }),
+    send: request => sent.push({ atMs: timeline.now, tokensPerId: TOKENS_PER_ID, ...request }),
   });
   while (!timeline.isEmpty) {
     timeline.runNext();

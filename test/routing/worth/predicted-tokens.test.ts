@@ -1,6 +1,7 @@
 import { assert } from 'chai';
 import type { PrefixFound } from '../../../src/routing/prefix-lookup.ts';
 import { predictedTokens } from '../../../src/routing/worth/predicted-tokens.ts';
+import { NO_CHAIN } from '../../support/blocks.ts';
 
 function found(
   matchedBlocks: number,
@@ -18,6 +19,7 @@ function found(
     rankOf: () => undefined,
     hasRank: () => false,
     chainsFor: () => [],
+    finest: () => NO_CHAIN,
     remember: () => () => {},
   };
 }

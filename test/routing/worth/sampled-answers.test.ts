@@ -92,6 +92,22 @@ describe('a sampled answer', () => {
     assert.deepEqual(outcomeOf({ part: Buffer.from('{}') }), { kind: 'no_usage' });
   });
 
+  it('has what its engine reports, as far as it does', () => {
+    const usageOf = (part: Buffer | undefined) => {
+      const followed = samples.follow(DECISION, aPrompt())!;
+      followed.answered(200, pod, 'plain');
+      if (part !== undefined) followed.read(part);
+      followed.ended();
+      return sampled.pop()!.usage;
+    };
+    const usage = { promptTokens: 70, cachedTokens: undefined, generatedTokens: undefined };
+    assert.deepEqual(usageOf(answer(undefined)), usage);
+    assert.deepEqual(usageOf(answer(48)), { ...usage, cachedTokens: 48 });
+    assert.deepEqual(usageOf(answer(undefined)), { ...usage, cachedTokens: 0 });
+    assert.isUndefined(usageOf(Buffer.from('{}')));
+    assert.isUndefined(usageOf(undefined));
+  });
+
   it('may not be one that could be read', () => {
     assert.deepEqual(outcomeOf({ status: 500 }), { kind: 'error_status' });
     assert.deepEqual(outcomeOf({ encoding: 'encoded' }), { kind: 'encoded' });
@@ -153,6 +169,7 @@ describe('a sampled answer', () => {
     assert.isUndefined(samples.follow(DECISION, STREAMED));
     assert.deepEqual(sampled.pop(), {
       ...{ decision: DECISION, answer: 'streamed', firstByteMs: undefined, outcome: { kind: 'too_many' } },
+      usage: undefined,
     });
     assert.isDefined(samples.follow(DECISION, aPrompt()), 'a whole one costs little');
     one.ended();

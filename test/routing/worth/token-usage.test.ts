@@ -19,21 +19,21 @@ const USAGE = { prompt_tokens: 100, completion_tokens: 3, prompt_tokens_details:
 const TOOLS = [{ type: 'function', parameters: { type: 'object', usage: USAGE } }];
 
 const rows: Readonly<Record<string, readonly [path: string, answer: string, TokenUsage | undefined]>> = {
-  'a chat': [CHAT, JSON.stringify(chat(USAGE)), { promptTokens: 100, cachedTokens: 96 }],
+  'a chat': [CHAT, JSON.stringify(chat(USAGE)), { promptTokens: 100, cachedTokens: 96, generatedTokens: 3 }],
   'one that is written with spaces': [
     CHAT,
     JSON.stringify(chat(USAGE), undefined, 2),
-    { promptTokens: 100, cachedTokens: 96 },
+    { promptTokens: 100, cachedTokens: 96, generatedTokens: 3 },
   ],
   'one that tells no details': [
     CHAT,
     JSON.stringify(chat({ ...USAGE, prompt_tokens_details: null })),
-    { promptTokens: 100, cachedTokens: undefined },
+    { promptTokens: 100, cachedTokens: undefined, generatedTokens: 3 },
   ],
   'the last event that has any': [
     CHAT,
     sse({ choices: [{}], usage: null }, { choices: [], usage: USAGE }, { choices: [], usage: null }),
-    { promptTokens: 100, cachedTokens: 96 },
+    { promptTokens: 100, cachedTokens: 96, generatedTokens: 3 },
   ],
   'a response': [
     RESPONSES,
@@ -46,7 +46,7 @@ const rows: Readonly<Record<string, readonly [path: string, answer: string, Toke
       },
       user: null,
     }),
-    { promptTokens: 50, cachedTokens: 48 },
+    { promptTokens: 50, cachedTokens: 48, generatedTokens: 1 },
   ],
   'a message, which counts what is cached apart': [
     MESSAGES,
@@ -59,12 +59,12 @@ const rows: Readonly<Record<string, readonly [path: string, answer: string, Toke
         output_tokens: 1,
       },
     }),
-    { promptTokens: 100, cachedTokens: 80 },
+    { promptTokens: 100, cachedTokens: 80, generatedTokens: 1 },
   ],
   'a message that tells nothing of a cache': [
     MESSAGES,
     JSON.stringify({ usage: { input_tokens: 4, cache_read_input_tokens: null, output_tokens: 1 } }),
-    { promptTokens: 4, cachedTokens: undefined },
+    { promptTokens: 4, cachedTokens: undefined, generatedTokens: 1 },
   ],
   'nothing of a message’s end that counts the output alone': [
     MESSAGES,
@@ -74,7 +74,7 @@ const rows: Readonly<Record<string, readonly [path: string, answer: string, Toke
   'the engine’s own, not what the model writes': [
     CHAT,
     JSON.stringify(chat(USAGE, '"usage":{"prompt_tokens":1,"prompt_tokens_details":{"cached_tokens":1}}')),
-    { promptTokens: 100, cachedTokens: 96 },
+    { promptTokens: 100, cachedTokens: 96, generatedTokens: 3 },
   ],
   'nothing of what the model writes alone': [
     CHAT,
@@ -101,12 +101,12 @@ const rows: Readonly<Record<string, readonly [path: string, answer: string, Toke
       type: 'response.completed',
       response: { tools: TOOLS, usage: { input_tokens: 7, input_tokens_details: { cached_tokens: 5 } } },
     }),
-    { promptTokens: 7, cachedTokens: 5 },
+    { promptTokens: 7, cachedTokens: 5, generatedTokens: undefined },
   ],
   'the one before, where the last is none': [
     CHAT,
     `{"usage":${JSON.stringify(USAGE)},"usage":{"x":"}\\"}"}}`,
-    { promptTokens: 100, cachedTokens: 96 },
+    { promptTokens: 100, cachedTokens: 96, generatedTokens: 3 },
   ],
   'nothing that is cut': [CHAT, JSON.stringify(chat(USAGE)).slice(0, -60), undefined],
   'nothing that is no JSON': [CHAT, '{"usage":{prompt_tokens}}', undefined],

@@ -1,13 +1,29 @@
 import { assert } from 'chai';
-import { parseMooncakeLine, TraceError } from '../../../src/simulation/trace/mooncake.ts';
+import {
+  type MooncakeLine,
+  mooncakeLine,
+  parseJsonLine,
+  TraceError,
+} from '../../../src/simulation/trace/mooncake.ts';
 
 const LINE = { timestamp: 27_482, input_length: 6_955, output_length: 52, hash_ids: range(14) };
 
 describe('a line of Mooncake’s trace format', () => {
   it('is a request', () => {
-    assert.deepEqual(parseMooncakeLine(JSON.stringify({ ...LINE, decision: 'ignored' })), {
-      ...{ atMs: 27_482, inputTokens: 6_955, outputTokens: 52, hashIds: range(14) },
+    assert.deepEqual(read(changed({ decision: 'ignored' })), {
+      ...{ atMs: 27_482, model: undefined, outputTokens: 52 },
+      prompt: { inputTokens: 6_955, tokensPerId: 512, hashIds: range(14) },
     });
+  });
+
+  it('may have blocks of another size, and be without what a router that recorded it has not seen', () => {
+    const recorded = { outcome: 'routed', model: 'demo', output_length: undefined };
+    assert.deepEqual(read(changed({ ...recorded, block_tokens: 4_096, hash_ids: [7, 8] })), {
+      ...{ atMs: 27_482, model: 'demo', outputTokens: undefined },
+      prompt: { inputTokens: 6_955, tokensPerId: 4_096, hashIds: [7, 8] },
+    });
+    assert.isUndefined(read(changed({ ...recorded, input_length: undefined, hash_ids: undefined })).prompt);
+    assert.equal(read(changed({ ...recorded, output_length: 0 })).outputTokens, 1, 'an answer without text');
   });
 
   const BAD: readonly (readonly [why: string, line: string, message: RegExp])[] = [
@@ -33,13 +49,23 @@ describe('a line of Mooncake’s trace format', () => {
       /13 ids, and 6955 tokens of input_length are 14 blocks of 512/,
     ],
     ['has too many ids', changed({ hash_ids: range(15) }), /15 ids/],
+    ['has blocks of nothing', changed({ block_tokens: 0 }), /block_tokens .* is 0/],
+    [
+      'has a prompt without its length',
+      changed({ outcome: 'routed', input_length: undefined }),
+      /input_length/,
+    ],
   ];
   for (const [why, line, message] of BAD) {
     it(`that ${why} is refused`, () => {
-      assert.throws(() => parseMooncakeLine(line), TraceError, message);
+      assert.throws(() => read(line), TraceError, message);
     });
   }
 });
+
+function read(line: string): MooncakeLine {
+  return mooncakeLine(parseJsonLine(line));
+}
 
 function changed(fields: Readonly<Record<string, unknown>>): string {
   return JSON.stringify({ ...LINE, ...fields });

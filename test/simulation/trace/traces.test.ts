@@ -5,8 +5,10 @@ import { assert } from 'chai';
 import { atLoad, merged } from '../../../src/simulation/trace/merged.ts';
 import { writeGenerated, writePrompt } from '../../../src/simulation/trace/prompt-tokens.ts';
 import { ReachableTokens } from '../../../src/simulation/trace/reachable.ts';
-import { traceFile } from '../../../src/simulation/trace/trace-file.ts';
+import { traceFile, traceFiles } from '../../../src/simulation/trace/trace-file.ts';
 import type { Trace, TraceRequest } from '../../../src/simulation/trace/trace-request.ts';
+
+const ALL = { model: undefined, outputTokens: 256, onNote: () => {} };
 
 describe('a trace file', () => {
   let folder: string;
@@ -44,6 +46,61 @@ describe('a trace file', () => {
     );
   });
 
+  it('may end in the middle of a line, which is left out and told', async () => {
+    const notes: string[] = [];
+    const path = await fileOf(`${lineAt(1)}\n${lineAt(5).slice(0, -3)}`);
+    assert.deepEqual(await timesOf(traceFile(path, { ...ALL, onNote: note => notes.push(note) })), [1]);
+    assert.deepEqual(notes, [`${path}, line 2: was not written to its end, and is left out`]);
+    await rejects(timesOf(traceFile(await fileOf(`${lineAt(1)}\n{"time\n`))), `line 2: is not JSON`);
+  });
+
+  it('of a router has what it did not see filled in, and what it does not know left out', async () => {
+    const notes: string[] = [];
+    const line = (fields: object) =>
+      JSON.stringify({ timestamp: 0, outcome: 'routed', model: 'a', ...fields });
+    const prompt = { input_length: 40, block_tokens: 16, hash_ids: [1, 2, 3] };
+    const lines = [
+      prompt,
+      { ...prompt, output_length: 7, token_space: 'character' },
+      {},
+      { ...prompt, model: 'b' },
+    ];
+    const path = await fileOf(lines.map(line).join('\n'));
+    const reading = { model: 'a', outputTokens: 99, onNote: (note: string) => notes.push(note) };
+    const outputs: number[] = [];
+    for await (const { outputTokens, tokensPerId } of traceFile(path, reading)) {
+      outputs.push(outputTokens);
+      assert.equal(tokensPerId, 16);
+    }
+    assert.deepEqual(outputs, [99, 7]);
+    assert.deepEqual(
+      notes.map(note => note.slice(path.length + 2)),
+      [
+        '1 of 4 requests are of other models than a, and left out',
+        '1 of 4 requests were not looked up by their prompts, and are left out',
+        '1 of 4 requests do not say how much they generated: 99 tokens are taken (--output-tokens)',
+        '1 of 4 requests are measured in characters, as the local tokenizer counts',
+      ],
+    );
+  });
+
+  it('of a router begins when that began, beside others of its kind', async () => {
+    const paths = await Promise.all(
+      [2_000, 500, undefined].map(async (began, i) => {
+        const path = join(folder, `began-${i}.jsonl`);
+        const lines = [0, 30].map(timestamp => JSON.stringify({ ...JSON.parse(lineAt(timestamp)), began }));
+        await writeFile(path, lines.join('\n'));
+        return path;
+      }),
+    );
+    const times = await Promise.all((await traceFiles(paths, ALL)).map(timesOf));
+    assert.deepEqual(times, [
+      [1_500, 1_530],
+      [0, 30],
+      [0, 30],
+    ]);
+  });
+
   it('has no line without end', async () => {
     const path = await fileOf('x'.repeat((1 << 22) + 70_000));
     await rejects(timesOf(traceFile(path)), `${path}, line 1: is longer than`);
@@ -77,7 +134,7 @@ describe('several traces', () => {
 describe('the tokens of a trace', () => {
   const tokensOf = (hashIds: readonly number[], inputTokens: number) => {
     const tokens = new Uint32Array(inputTokens);
-    writePrompt({ atMs: 0, inputTokens, outputTokens: 1, hashIds }, tokens);
+    writePrompt({ inputTokens, tokensPerId: 512, hashIds }, tokens);
     return [...tokens];
   };
 
@@ -115,7 +172,10 @@ describe('what one cache for all could reach', () => {
   ];
   for (const [what, hashIds, inputTokens, tokens] of ROWS) {
     it(`is ${what}`, () => {
-      assert.equal(reachable.add({ atMs: 0, inputTokens, outputTokens: 1, hashIds }), tokens);
+      assert.equal(
+        reachable.add({ atMs: 0, inputTokens, outputTokens: 1, tokensPerId: 512, hashIds }),
+        tokens,
+      );
     });
   }
 });
@@ -127,7 +187,8 @@ function lineAt(timestamp: number): string {
 function listed(times: readonly number[], id = 1): Trace {
   return {
     async *[Symbol.asyncIterator](): AsyncGenerator<TraceRequest> {
-      for (const atMs of times) yield { atMs, inputTokens: 1, outputTokens: 1, hashIds: [id] };
+      for (const atMs of times)
+        yield { atMs, inputTokens: 1, outputTokens: 1, tokensPerId: 512, hashIds: [id] };
     },
   };
 }

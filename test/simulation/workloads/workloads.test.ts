@@ -1,5 +1,5 @@
 import { assert } from 'chai';
-import { parseMooncakeLine } from '../../../src/simulation/trace/mooncake.ts';
+import { mooncakeLine, parseJsonLine } from '../../../src/simulation/trace/mooncake.ts';
 import { ReachableTokens } from '../../../src/simulation/trace/reachable.ts';
 import type { TraceRequest } from '../../../src/simulation/trace/trace-request.ts';
 import { Draw } from '../../../src/simulation/workloads/workload.ts';
@@ -24,7 +24,8 @@ describe('generated workloads', () => {
       let total = 0;
       for (const [i, request] of all.entries()) {
         assert.isTrue(i === 0 || request.atMs >= all[i - 1]!.atMs);
-        assert.deepEqual(parseMooncakeLine(lineOf(request)), request);
+        const { atMs, outputTokens, prompt } = mooncakeLine(parseJsonLine(lineOf(request)));
+        assert.deepEqual({ ...prompt, atMs, outputTokens }, request);
         shared += reachable.add(request);
         total += request.inputTokens;
       }

@@ -219,8 +219,11 @@ async function startParts(cluster: KubeBench): Promise<Parts> {
     WARMROUTE_ROLLOUT_PERCENT: '98',
     WARMROUTE_SHADOW_POLICY: 'random',
     WARMROUTE_ANSWER_SAMPLE_PERCENT: '100',
+    WARMROUTE_RECORD_FILE: bench.path('recording'),
   });
   await publisher.joined();
+  // Held, while no engine has said yet how fast it computes prompts.
+  for (let i = 0; i < 2; i++) await exchange(ofFile.envoy, { prompt: PROMPT });
   const strangers: Socket[] = [];
   bench.atEnd(() => {
     for (const socket of strangers) socket.destroy();
