@@ -183,7 +183,8 @@ describe('serve() and prefix-cost', function () {
     await (await ask('something else')).end();
     const all = await costs();
     const other = all[(first.pod + 1) % 3]!;
-    assert.closeTo(all[first.pod]! - other, 7_000, 1);
+    // The last, partly filled block is not waited for.
+    assert.closeTo(all[first.pod]! - other, 7_000, 5);
     await first.end();
   });
 
