@@ -46,11 +46,12 @@ interface Account {
 }
 
 /** What a list of pods was last told, and whose accounts these are. */
-interface Listed extends Omit<PodsWork, 'promptTokens'> {
+interface Listed extends Pick<PodsWork, 'queuedTokens' | 'decoding'> {
   readonly accounts: readonly Account[];
   readonly version: number;
+  prefillRate: Float64Array;
   /** When the rates were looked at. */
-  readonly ratesAtMs: number;
+  ratesAtMs: number;
 }
 
 /** They change slowly, and comparing all of them takes longer than all else. */
@@ -146,26 +147,31 @@ export class TokenWork {
   ofAll(pods: readonly Pod[]): PodsWork {
     const nowMs = this.#now();
     let listed = this.#ofPods.get(pods);
-    if (listed?.version !== this.#version || nowMs - listed.ratesAtMs >= RATES_FOR_MS) {
-      listed = this.#list(pods, nowMs);
+    if (listed?.version !== this.#version) {
+      listed = this.#list(pods);
       this.#ofPods.set(pods, listed);
     }
-    const { accounts, queuedTokens, decoding, prefillRate } = listed;
+    const { accounts, queuedTokens, decoding } = listed;
+    if (nowMs - listed.ratesAtMs >= RATES_FOR_MS) {
+      listed.prefillRate = ratesByKind(accounts.map(({ rate }) => rate.tokensPerMs));
+      listed.ratesAtMs = nowMs;
+    }
     for (let i = 0; i < accounts.length; i++) {
       const account = accounts[i]!;
       queuedTokens[i] = this.#queuedAt(account, nowMs);
       decoding[i] = account.decoding;
     }
-    return { queuedTokens, decoding, prefillRate, promptTokens: this.#meanTokens };
+    return { queuedTokens, decoding, prefillRate: listed.prefillRate, promptTokens: this.#meanTokens };
   }
 
-  #list(pods: readonly Pod[], nowMs: number): Listed {
-    const accounts = pods.map(pod => this.#accountOf(pod));
+  #list(pods: readonly Pod[]): Listed {
     return {
-      ...{ accounts, version: this.#version, ratesAtMs: nowMs },
+      accounts: pods.map(pod => this.#accountOf(pod)),
+      version: this.#version,
       queuedTokens: new Float64Array(pods.length),
       decoding: new Uint32Array(pods.length),
-      prefillRate: ratesByKind(accounts.map(({ rate }) => rate.tokensPerMs)),
+      prefillRate: NO_RATES,
+      ratesAtMs: Number.NEGATIVE_INFINITY,
     };
   }
 
@@ -203,4 +209,5 @@ function computedSince({ prompts, rate, queuedTokens }: Account, nowMs: number):
   return Math.min(queuedTokens, STEP_TOKENS, tokensPerMs * sinceMs);
 }
 
+const NO_RATES = new Float64Array(0);
 const IDLE: PodWork = { queuedTokens: 0, decoding: 0, prefillRate: undefined };
