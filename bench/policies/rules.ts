@@ -12,6 +12,7 @@ import { sglang } from './sglang.ts';
 export const RULES: readonly NamedPolicy[] = [
   ...[roundRobin, random, leastRequest, aibrix, sglang],
   ...[llmD, llmDAffinity, dynamo, dynamoDecay, minTtft],
+  routerPolicy('prefix-cost'),
 ];
 
 /** A peer's rule, or a policy of the router's. */

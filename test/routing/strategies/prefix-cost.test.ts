@@ -32,6 +32,7 @@ function aSnapshot(rows: readonly Row[], changes: Partial<Snapshot> = {}): Snaps
       queuedTokens: Float64Array.from(rows, ({ queued = 0 }) => queued),
       decoding: Uint32Array.from(rows, ({ decoding = 0 }) => decoding),
       prefillRate: Float64Array.from(rows, ({ rate = 10 }) => rate),
+      promptTokens: 1_000,
     }),
     ...changes,
   };
@@ -51,7 +52,7 @@ describe('prefix-cost', () => {
     assert.deepEqual(costsOf(aSnapshot(rows)), [0.1, 800, 1_600, 400]);
   });
 
-  const FREE = { ...DEFAULT_COSTS, recomputePrice: 0 };
+  const FREE = { ...DEFAULT_COSTS, recomputePrice: 0, saturationPrice: 0 };
   const cases: readonly [what: string, rows: readonly Row[], picked: string][] = [
     ['the pod that holds most of it', [{}, { matched: 10 }, { matched: 900 }], 'c'],
     ['a holder that one request runs on, on an idle fleet', [{ matched: 175, decoding: 1 }, {}, {}], 'a'],
@@ -79,8 +80,22 @@ describe('prefix-cost', () => {
   it('has no price where nobody waits, and the full one where all wait for long', () => {
     const { price } = prefixCosts(aSnapshot([{}, {}]), DEFAULT_COSTS);
     assert.equal(price, 0);
-    const busy = prefixCosts(aSnapshot([{ queued: 1e9 }, { queued: 1e9 }]), DEFAULT_COSTS);
+    const busy = prefixCosts(aSnapshot([{ queued: 1e9 }, { queued: 0 }]), DEFAULT_COSTS);
     assert.closeTo(busy.price, DEFAULT_COSTS.recomputePrice, 0.001);
+  });
+
+  it('has a higher price for each prompt that waits even where the queue is the shortest', () => {
+    const options = { ...DEFAULT_COSTS, recomputePrice: 0, saturationPrice: 2 };
+    const priceAt = (...queued: number[]) =>
+      prefixCosts(aSnapshot(queued.map(tokens => ({ queued: tokens }))), options).price;
+    assert.equal(priceAt(0, 9_000), 0);
+    assert.equal(priceAt(1_000, 9_000), 2);
+    assert.equal(priceAt(3_000, 3_000), 6);
+  });
+
+  it('weighs what decodes there', () => {
+    const options = { ...FREE, decodeTokens: 300 };
+    assert.deepEqual(costsOf(aSnapshot([{ decoding: 2 }, {}]), options), [1_660, 1_600]);
   });
 
   it('weighs what is held off the GPU by what loading it costs', () => {

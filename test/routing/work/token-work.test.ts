@@ -88,7 +88,7 @@ describe('work in tokens', () => {
     assert.deepEqual(workOf(work), { queuedTokens: 30, decoding: 0 });
   });
 
-  it('has a rate as soon as enough has been announced, and until then the mean of the others', () => {
+  it('has a rate as soon as enough has been announced, and until then that of the fastest', () => {
     const work = new TokenWork(() => now);
     const pods = [a, b, aPod({ name: 'c', port: 3 })];
     const rates = () => [...work.ofAll(pods).prefillRate];
@@ -108,7 +108,7 @@ describe('work in tokens', () => {
       now += 10;
       work.announced(pod, 10, BLOCK);
     }
-    assert.deepEqual(rates(), [8.192, 16.384, 12.288]);
+    assert.deepEqual(rates(), [8.192, 16.384, 16.384]);
     assert.equal(work.of(a).prefillRate, 8.192);
     work.forget(b);
     assert.deepEqual(rates(), [8.192, 8.192, 8.192]);
