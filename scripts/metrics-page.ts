@@ -6,7 +6,9 @@ import type { Declared } from '../src/ops/instruments/instrument.ts';
 import { POD_METRICS } from '../src/ops/instruments/pods.ts';
 import { INDEX_METRICS } from '../src/ops/instruments/prefix-index.ts';
 import { PROCESS_METRICS } from '../src/ops/instruments/process.ts';
+import { RECORDING_METRICS } from '../src/ops/instruments/recording.ts';
 import { REQUEST_METRICS } from '../src/ops/instruments/requests.ts';
+import { ROLLOUT_METRICS } from '../src/ops/instruments/rollout.ts';
 import { TOKEN_METRICS } from '../src/ops/instruments/tokens.ts';
 import { WORTH_METRICS } from '../src/ops/instruments/worth.ts';
 
@@ -17,6 +19,8 @@ const GROUPS: readonly { readonly title: string; readonly metrics: Readonly<Reco
   { title: 'Decisions', metrics: DECISION_METRICS },
   { title: 'Tokens', metrics: TOKEN_METRICS },
   { title: 'What it is worth', metrics: WORTH_METRICS },
+  { title: 'Rollout', metrics: ROLLOUT_METRICS },
+  { title: 'Recordings', metrics: RECORDING_METRICS },
   { title: 'KV-cache events', metrics: EVENT_METRICS },
   { title: 'Pods', metrics: POD_METRICS },
   { title: 'The index', metrics: INDEX_METRICS },

@@ -44,6 +44,12 @@ const NOT_IN_THIS_RUN: Readonly<Record<string, string>> = {
   [METRICS.kubernetesWatchSeconds.name]: 'test/ops/kubernetes-report.test.ts',
   [METRICS.kubernetesRelists.name]: 'test/ops/kubernetes-report.test.ts',
   [METRICS.kubernetesErrors.name]: 'test/ops/kubernetes-report.test.ts',
+  warmroute_left_requests_total: 'test/serve-rollout.test.ts',
+  warmroute_left_rejections_total: 'test/serve-rollout.test.ts',
+  warmroute_shadow_agreement_total: 'test/serve-rollout.test.ts',
+  warmroute_shadow_picks_total: 'test/serve-rollout.test.ts',
+  warmroute_shadow_cost_seconds_total: 'test/serve-rollout.test.ts',
+  warmroute_shadow_cached_tokens_total: 'test/serve-rollout.test.ts',
 };
 
 interface Sample {
@@ -127,6 +133,7 @@ describe('the metrics of a run', function () {
       ...WITH_EVENTS,
       WARMROUTE_HEALTH_INTERVAL_MS: '50',
       WARMROUTE_METRICS_INTERVAL_MS: '50',
+      WARMROUTE_RECORD_FILE: bench.path('recording'),
       WARMROUTE_CONTROL_PERCENT: '20',
       WARMROUTE_ANSWER_SAMPLE_PERCENT: '100',
     });

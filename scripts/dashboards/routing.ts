@@ -189,6 +189,17 @@ export const ROUTING: Board = {
         stacked: true,
         queries: { '{{went}}': rate(METRICS.agreement, { by: ['went'] }) },
       }),
+      lines('Would be rejected', {
+        about: METRICS.leftRejections,
+        unit: 'reqps',
+        stacked: true,
+        queries: { '{{kind}}': rate(METRICS.leftRejections, { by: ['kind'] }) },
+      }),
+      lines('Routers by mode', {
+        about: METRICS.mode,
+        unit: 'short',
+        queries: { '{{mode}}': gauge('sum', METRICS.mode, { by: ['mode'] }) },
+      }),
       lines('Picks of the shadow policy that differ', {
         about: METRICS.shadowPicks,
         unit: 'percentunit',

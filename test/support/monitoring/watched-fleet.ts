@@ -78,6 +78,9 @@ export class WatchedFleet {
     await ask(PROMPT, { 'routing-strategy': 'least-utilization' });
     await ask(`${this.#round} ${PROMPT}`, { 'routing-strategy': 'random' });
     await ask(PROMPT, { 'x-aibrix-session-key': LEFT_OUT });
+    await client
+      .post('/v1/completions', { model: 'nobody', prompt: PROMPT }, { 'x-aibrix-session-key': LEFT_OUT })
+      .catch(() => undefined);
     await client.get('/v1/models').catch(() => undefined);
   }
 
@@ -223,7 +226,7 @@ async function startParts(cluster: KubeBench): Promise<Parts> {
   });
   await publisher.joined();
   // Held, while no engine has said yet how fast it computes prompts.
-  for (let i = 0; i < 2; i++) await exchange(ofFile.envoy, { prompt: PROMPT });
+  for (let i = 0; i < 8; i++) await exchange(ofFile.envoy, { prompt: PROMPT });
   const strangers: Socket[] = [];
   bench.atEnd(() => {
     for (const socket of strangers) socket.destroy();
