@@ -378,6 +378,9 @@ export type Reason =
  */
 export type Arm = 'routed' | 'control' | 'left';
 
+/** Why Envoy balances a request that was decided: the router only looks on, or routes a share of the requests alone. */
+export type WhyLeft = 'shadow' | 'rollout';
+
 /** A prompt in tokens, and those of them that a pod is expected not to compute since it holds their blocks, by where it has them. */
 export interface PredictedTokens {
   readonly space: TokenSpace;

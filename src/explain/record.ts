@@ -1,5 +1,5 @@
 /** One decision as `GET /debug/decisions`, `POST /debug/route` and `warmroute explain --json` give it. */
-import type { ClientError, Decision, Reason, WithoutTokens } from '../domain.ts';
+import type { ClientError, Decision, Reason, WhyLeft, WithoutTokens } from '../domain.ts';
 
 export interface DecisionRecord {
   /** The request id: `x-request-id` as Envoy or a client set it. Untrusted input. */
@@ -14,7 +14,7 @@ export interface DecisionRecord {
   readonly model: string | null;
   readonly outcome: Decision['kind'];
   /** Nothing of this was done: Envoy has balanced the request, since the router only looks on, or routes a share of the requests alone. */
-  readonly left?: 'shadow' | 'rollout';
+  readonly left?: WhyLeft;
   /** Where it was rejected. */
   readonly error?: ClientError['kind'];
   /** As the request or the configuration has it, as `prefix-cache` or `prefix-cache:2,least-request`. This and what follows: where it was routed. */

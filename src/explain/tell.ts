@@ -1,12 +1,6 @@
 /** Puts a decision that was kept into the record that is shown. */
-import { endpointOf, type RoutedDecision } from '../domain.ts';
-import {
-  type Candidate,
-  type Considered,
-  candidateAt,
-  type StageTimes,
-  type Steering,
-} from '../routing/route.ts';
+import { endpointOf, type RoutedDecision, type WhyLeft } from '../domain.ts';
+import { type Candidate, type Considered, candidateAt, type StageTimes, whyLeft } from '../routing/route.ts';
 import type { KeptDecision } from './kept-decision.ts';
 import { type PolicyLimits, policySteps, rejectionSteps } from './policy-steps.ts';
 import type { CandidateRecord, DecisionRecord, StageRecord } from './record.ts';
@@ -17,12 +11,13 @@ import { verdictOn } from './verdict.ts';
 export function tellDecision(kept: KeptDecision, limits: PolicyLimits): DecisionRecord {
   const { id, traceId, path, model, outcome, course, steering, served } = kept;
   const considered = course?.considered;
+  const left = whyLeft(steering);
   return {
     id,
     ...(traceId !== undefined && { traceId }),
     at: new Date(kept.atMs).toISOString(),
     ...{ path, model: model ?? null, outcome: outcome.kind },
-    ...(steering !== 'steered' && { left: steering === 'left' ? 'rollout' : 'shadow' }),
+    ...(left !== undefined && { left }),
     ...(outcome.kind === 'rejected' && { error: outcome.error }),
     ...(outcome.kind === 'routed' && routedFields(outcome)),
     ...(course?.tokens !== undefined && { tokens: course.tokens }),
@@ -34,7 +29,7 @@ export function tellDecision(kept: KeptDecision, limits: PolicyLimits): Decision
       ...(outcome.kind === 'routed' && considered !== undefined
         ? policySteps(outcome, { considered, tokens: course?.tokens }, limits)
         : rejectionSteps(outcome)),
-      ...STEERING_STEPS[steering],
+      ...(left === undefined ? [] : [NOT_DONE[left]]),
     ],
     stages: course === undefined ? [] : stageRecords(course.stages),
     tookMicroseconds: microseconds(kept.tookMs),
@@ -44,12 +39,10 @@ export function tellDecision(kept: KeptDecision, limits: PolicyLimits): Decision
 }
 
 /** What is said of requests that are not sent where the router would send them. */
-const STEERING_STEPS: Readonly<Record<Steering, readonly string[]>> = {
-  steered: [],
-  left: [
+const NOT_DONE: Readonly<Record<WhyLeft, string>> = {
+  rollout:
     'Not done: Envoy balances this request, which is not of the share that is routed (WARMROUTE_ROLLOUT_PERCENT).',
-  ],
-  observed: ['Not done: Envoy balances all requests (WARMROUTE_MODE=shadow).'],
+  shadow: 'Not done: Envoy balances all requests (WARMROUTE_MODE=shadow).',
 };
 
 function routedFields(decision: RoutedDecision): Partial<DecisionRecord> {

@@ -22,7 +22,7 @@ import { keptDecision } from '../explain/kept-decision.ts';
 import type { Tokenizer } from '../prompt/tokenizer.ts';
 import type { Picker } from '../routing/policy.ts';
 import type { PrefixHasher, PrefixLookup } from '../routing/prefix-lookup.ts';
-import type { Route, RouteOutcome, RouteParts, Steering } from '../routing/route.ts';
+import { type Route, type RouteOutcome, type RouteParts, type Steering, whyLeft } from '../routing/route.ts';
 import { zoneRelation } from '../routing/strategies/zone-penalties.ts';
 import { wallClock } from '../time.ts';
 import type { Stage } from './instruments/decisions.ts';
@@ -123,8 +123,9 @@ export function createObserver(parts: ObserverParts) {
     recordMatched(model, 'storage', storage);
     instruments.promptBlocks.add(totalBlocks, { model });
     // Of a request that is left to Envoy the pod is known when it answers.
-    if (steering === 'steered') worth.decided(decision);
-    else instruments.left.add(1, { model, why: steering === 'left' ? 'rollout' : 'shadow' });
+    const why = whyLeft(steering);
+    if (why === undefined) worth.decided(decision);
+    else instruments.left.add(1, { model, why });
     if (!isByPrefix(decision.strategy) || UNASKED.has(reason)) return;
     const bucket = matchBucket(matchedBlocks, totalBlocks);
     instruments.aibrix.decisions.add(1, { model, match_percent_bucket: bucket, using_kv_sync });
@@ -254,8 +255,10 @@ export function createObserver(parts: ObserverParts) {
             if (isByPrefix(decision.strategy)) {
               instruments.aibrix.latency.record(tookSeconds, { model: decision.model, using_kv_sync });
             }
-            if (span.isRecording()) span.setAttributes(attributesOf(decision));
-            const fields = () => ({ ...ids, ...logFieldsOf(decision) });
+            const left = whyLeft(request.steering);
+            if (span.isRecording())
+              span.setAttributes({ ...attributesOf(decision), ...(left && { 'warmroute.left': left }) });
+            const fields = () => ({ ...ids, ...logFieldsOf(decision), ...(left && { left }) });
             const why = decision.withoutTokens ?? decision.reason;
             const trouble = TROUBLES[why];
             const isTold =

@@ -1,5 +1,6 @@
 /** One line of a recording: docs/record.md is the same for who reads it. Nothing in it is a text that a client chooses. */
 import { labelOf, type RoutedDecision } from '../domain.ts';
+import { whyLeft } from '../routing/route.ts';
 import type { FileSalt } from './file-salt.ts';
 import type { RecordedExchange } from './recorded-exchange.ts';
 
@@ -22,7 +23,7 @@ export function recordLine(exchange: RecordedExchange, context: LineContext): st
     began: context.began,
     path,
     outcome: decision.kind,
-    ...(steering !== 'steered' && { left: steering === 'left' ? 'rollout' : 'shadow' }),
+    left: whyLeft(steering),
     ...(decision.kind === 'rejected' && { error: decision.error.kind }),
     ...(decision.kind === 'passed' && { model: decision.model }),
     ...(decision.kind === 'routed' && routedFields(decision)),

@@ -8,7 +8,7 @@ import type { Steering } from './rollout/steering.ts';
 
 export type { Answer, Server, Visibility } from '../health/pods-health.ts';
 export { type Session, sessionIdOf } from './policy.ts';
-export type { Steering, SteeringOf } from './rollout/steering.ts';
+export { type Steering, type SteeringOf, whyLeft } from './rollout/steering.ts';
 
 /** Why only the beginning of a body is there: the rest came too slowly, or there was no room for it. */
 export type CutShort = 'late_body' | 'buffers_full';

@@ -73,6 +73,18 @@ describe('observed decisions', () => {
       });
     });
 
+    it('say which requests Envoy balances, and why', async () => {
+      for (const steering of ['left', 'observed', 'steered'] as const)
+        await observed.route()(aRequest({ steering }), never);
+      const roots = (await observed.telemetry.finishedSpans()).filter(
+        ({ name }) => name === 'warmroute.route',
+      );
+      assert.deepEqual(
+        roots.map(({ attributes }) => attributes['warmroute.left']),
+        ['rollout', 'shadow', undefined],
+      );
+    });
+
     it('say how much of what is held is not on the GPU', async () => {
       const offGpu = { cpu: Uint32Array.of(9, 2), storage: Uint32Array.of(9, 1) };
       const offloaded: PrefixLookup = (...asked) => ({ ...lookup(...asked), offGpu });

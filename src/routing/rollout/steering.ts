@@ -1,5 +1,6 @@
 /** Which requests are sent where the router says, and which ones Envoy balances as before. */
 import { hash } from 'node:crypto';
+import type { WhyLeft } from '../../domain.ts';
 import type { Session } from '../policy.ts';
 
 /**
@@ -9,6 +10,18 @@ import type { Session } from '../policy.ts';
  * - `observed`: the same, and nothing at all is changed about it.
  */
 export type Steering = 'steered' | 'left' | 'observed';
+
+/** undefined: the request is not left to Envoy. */
+export function whyLeft(steering: Steering): WhyLeft | undefined {
+  switch (steering) {
+    case 'steered':
+      return undefined;
+    case 'left':
+      return 'rollout';
+    case 'observed':
+      return 'shadow';
+  }
+}
 
 /** @param requestId of a request that names no session */
 export type SteeringOf = (session: Session, requestId: string) => Steering;
