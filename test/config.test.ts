@@ -413,6 +413,7 @@ describe('configuration', () => {
       ['WARMROUTE_MAX_BUFFERED_BYTES', '1023', 'must be from 1024 to 1099511627776'],
       ['WARMROUTE_REMEMBERED_RESPONSES', '-1', whole],
       ['WARMROUTE_RECOMPUTE_PRICE', '-1', 'must be a number, as 5 or 0.5'],
+      ['WARMROUTE_DECODING_COST_TOKENS', '-1', whole],
       ['WARMROUTE_CPU_LOAD_PERCENT', '101', 'must be from 0 to 100'],
       ['WARMROUTE_STORAGE_LOAD_PERCENT', '101', 'must be from 0 to 100'],
       ['WARMROUTE_ADAPTER_LOAD_MS', '1s', whole],

@@ -171,6 +171,15 @@ describe('serve() and prefix-cost', function () {
     }
   });
 
+  it('WARMROUTE_DECODING_COST_TOKENS is what each that decodes counts for', async () => {
+    await start({ WARMROUTE_DECODING_COST_TOKENS: '1000000' });
+    const first = await ask();
+    await announce(first.pod);
+    const second = await ask();
+    assert.notEqual(second.pod, first.pod);
+    await Promise.all([first.end(), second.end()]);
+  });
+
   for (const [name, medium] of [
     ['WARMROUTE_CPU_LOAD_PERCENT', 'CPU'],
     ['WARMROUTE_STORAGE_LOAD_PERCENT', 'STORAGE'],

@@ -172,6 +172,7 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
   maxBufferedBytes: elsewhere('test/e2e/stalled-bodies.test.ts'),
   rememberedResponses: elsewhere('test/serve-responses.test.ts'),
   recomputePrice: elsewhere('test/serve-prefix-cost.test.ts'),
+  decodingTokens: elsewhere('test/serve-prefix-cost.test.ts'),
   cpuLoadShare: elsewhere('test/serve-prefix-cost.test.ts'),
   storageLoadShare: elsewhere('test/serve-prefix-cost.test.ts'),
   adapterLoadMs: elsewhere('test/serve-prefix-cost.test.ts'),

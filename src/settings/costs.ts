@@ -11,6 +11,14 @@ export const COSTS = {
     factor(100),
     'What computing a token that another pod holds costs the requests that come later, in tokens, while all pods are as busy as they can be; less where they are less busy. Higher: more cache hits, and longer queues where the hot pods are. 0: each request goes where its own first token comes soonest. For `prefix-cost`.',
   ),
+  decodingTokens: setting(
+    'Warmroute',
+    ['WARMROUTE_DECODING_COST_TOKENS'],
+    '200',
+    'tokens',
+    wholeNumber(0, 1_000_000),
+    'What each sequence that decodes on a pod counts for, in prompt tokens that wait there: steps take longer with it, computing a prompt holds it up, and its client comes back there. Higher: conversations are spread more evenly. For `prefix-cost`.',
+  ),
   cpuLoadShare: setting(
     'Warmroute',
     ['WARMROUTE_CPU_LOAD_PERCENT'],

@@ -8,6 +8,8 @@ import { anyOf, type CostComparison, leastOf, type Pick, picked, type Snapshot }
 export interface PrefixCostOptions {
   /** What computing a token costs those who come later, in tokens, while the pods are as busy as they can be; 0: nothing. */
   readonly recomputePrice: number;
+  /** What each sequence that decodes on a pod counts for, in tokens that wait there. */
+  readonly decodingTokens: number;
   /** What loading a token from the engine's CPU memory, or from its storage, costs, as a share of computing it. */
   readonly cpuLoadShare: number;
   readonly storageLoadShare: number;
@@ -18,6 +20,7 @@ export interface PrefixCostOptions {
 /** What the settings say by default. */
 export const DEFAULT_COSTS: PrefixCostOptions = {
   recomputePrice: 2,
+  decodingTokens: 200,
   cpuLoadShare: 0.1,
   storageLoadShare: 0.5,
   adapterLoadMs: 100,
@@ -26,7 +29,7 @@ export const DEFAULT_COSTS: PrefixCostOptions = {
 /** Milliseconds per pod until the first token, with the price for the others; the least is the best. */
 export function prefixCosts(snapshot: Snapshot, options: PrefixCostOptions): CostComparison {
   const { pods, promptTokens } = snapshot;
-  const { queuedTokens, prefillRate } = snapshot.work();
+  const { queuedTokens, waitingTokens, decoding, prefillRate } = snapshot.work();
   let queued = 0;
   for (let i = 0; i < pods.length; i++) queued += queuedTokens[i]!;
   const meanQueued = queued / pods.length;
@@ -35,7 +38,8 @@ export function prefixCosts(snapshot: Snapshot, options: PrefixCostOptions): Cos
   const costs = new Float64Array(pods.length);
   for (let i = 0; i < pods.length; i++) {
     const uncached = uncachedTokens(snapshot, i, options);
-    costs[i] = (queuedTokens[i]! + uncached * (1 + price)) / prefillRate[i]!;
+    const before = waitingTokens[i]! + options.decodingTokens * decoding[i]!;
+    costs[i] = (before + uncached * (1 + price)) / prefillRate[i]!;
   }
   addAdapterLoads(costs, snapshot, options);
   const zonePenaltyMs = addZonePenalties(costs, snapshot);

@@ -15,6 +15,8 @@ export interface PodWork {
 /** The same of several pods: a number per pod, in their order. */
 export interface PodsWork {
   readonly queuedTokens: Float64Array;
+  /** Of the queued tokens those that are not yet computed, as far as the learned rate tells: a step is announced when it is over. */
+  readonly waitingTokens: Float64Array;
   readonly decoding: Uint32Array;
   /** Tokens per millisecond; of a pod that is not known yet the mean of those that are. */
   readonly prefillRate: Float64Array;
@@ -37,6 +39,9 @@ interface Account {
   readonly prompts: Set<Prompt>;
   readonly rate: PrefillRate;
   queuedTokens: number;
+  /** When the step that is running began, and what was queued then: it computes no more than that. */
+  stepBeganMs: number;
+  stepTokens: number;
   decoding: number;
   /** Requests of others that waited there when its engine was last asked. */
   othersWaiting: number;
@@ -83,6 +88,10 @@ export class TokenWork {
   routed(pod: Pod, uncachedTokens: number): WorkLease {
     const account = this.#accountOf(pod);
     const prompt: Prompt = { sentAtMs: this.#now(), left: Math.max(1, uncachedTokens) };
+    if (account.prompts.size === 0) {
+      account.stepBeganMs = prompt.sentAtMs;
+      account.stepTokens = prompt.left;
+    }
     account.prompts.add(prompt);
     this.#routed = Math.min(this.#routed + 1, RECENT_REQUESTS);
     this.#meanTokens += (prompt.left - this.#meanTokens) / this.#routed;
@@ -102,20 +111,24 @@ export class TokenWork {
   announced(pod: Pod, blocks: number, blockSizeTokens: number): void {
     const account = this.#accounts.get(endpointOf(pod));
     if (account === undefined || (blocks === 1 && account.decoding > 0)) return;
-    let tokens = blocks * blockSizeTokens;
     const [oldest] = account.prompts;
-    if (oldest !== undefined) account.rate.computed(tokens, oldest.sentAtMs, this.#now());
+    if (oldest === undefined) return;
+    const now = this.#now();
+    let tokens = blocks * blockSizeTokens;
+    account.rate.computed(tokens, oldest.sentAtMs, now);
     for (const prompt of account.prompts) {
       const taken = Math.min(tokens, prompt.left);
       tokens -= taken;
       prompt.left -= taken;
       account.queuedTokens -= taken;
-      if (prompt.left >= blockSizeTokens) return;
+      if (prompt.left >= blockSizeTokens) break;
       account.queuedTokens -= prompt.left;
       account.prompts.delete(prompt);
       account.decoding++;
-      if (tokens < blockSizeTokens) return;
+      if (tokens < blockSizeTokens) break;
     }
+    account.stepBeganMs = now;
+    account.stepTokens = account.queuedTokens;
   }
 
   /**
@@ -145,6 +158,7 @@ export class TokenWork {
         version: this.#version,
         work: {
           queuedTokens: new Float64Array(pods.length),
+          waitingTokens: new Float64Array(pods.length),
           decoding: new Uint32Array(pods.length),
           prefillRate: new Float64Array(pods.length),
         },
@@ -152,14 +166,17 @@ export class TokenWork {
       this.#ofPods.set(pods, listed);
     }
     const { accounts, work } = listed;
-    const { queuedTokens, decoding, prefillRate } = work;
+    const { queuedTokens, waitingTokens, decoding, prefillRate } = work;
+    const now = this.#now();
     let known = 0;
     let sum = 0;
     for (let i = 0; i < accounts.length; i++) {
       const account = accounts[i]!;
-      queuedTokens[i] = this.#queuedAt(account);
-      decoding[i] = account.decoding;
+      const queued = this.#queuedAt(account);
       const rate = account.rate.tokensPerMs;
+      queuedTokens[i] = queued;
+      waitingTokens[i] = queued - computedInStep(account, rate, now);
+      decoding[i] = account.decoding;
       prefillRate[i] = rate ?? 0;
       if (rate === undefined) continue;
       known++;
@@ -186,12 +203,22 @@ export class TokenWork {
     if (account === undefined) {
       account = {
         ...{ prompts: new Set<Prompt>(), rate: new PrefillRate() },
-        ...{ queuedTokens: 0, decoding: 0, othersWaiting: 0 },
+        ...{ queuedTokens: 0, stepBeganMs: 0, stepTokens: 0, decoding: 0, othersWaiting: 0 },
       };
       this.#accounts.set(endpoint, account);
     }
     return account;
   }
+}
+
+/** What the running step has computed and its engine has not announced, in tokens, as fast as it is known to be. */
+function computedInStep(
+  { queuedTokens, stepBeganMs, stepTokens }: Account,
+  rate: number | undefined,
+  nowMs: number,
+): number {
+  if (queuedTokens === 0 || rate === undefined) return 0;
+  return Math.min(queuedTokens, stepTokens, rate * (nowMs - stepBeganMs));
 }
 
 const IDLE: PodWork = { queuedTokens: 0, decoding: 0, prefillRate: undefined };
