@@ -9,10 +9,10 @@
  * Speeds and capacities in one row are separated by +: `--capacity 1000000+250000` is a fleet whose pods have the one and the other in turn.
  * What stands in a `--known` file, written by `--json` before, is not run again. Plots are one SVG a row, with a curve a rule (first seed).
  */
+import { fork } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Worker } from 'node:worker_threads';
 import { shares } from '../src/simulation/report/plots.ts';
 import type { PolicyResult } from '../src/simulation/report/results.ts';
 import type { OneRun } from './policies/one-run.ts';
@@ -79,7 +79,7 @@ for (const row of rows) {
       warmUpMs: 60_000 * Number(values['warm-up']),
     })),
   );
-  const results = await inThreads(runs, Number(values.jobs));
+  const results = await inProcesses(runs, Number(values.jobs));
   all.push(...results);
   const cells = rules.map(rule =>
     cellOf(results.filter(each => each.rule === rule).map(({ result }) => result)),
@@ -117,22 +117,24 @@ function keyOf(run: OneRun): string {
   return JSON.stringify(Object.entries(run).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-async function inThreads(runs: readonly OneRun[], jobs: number) {
+async function inProcesses(runs: readonly OneRun[], jobs: number) {
   const results: Result[] = [];
   const next = runs.entries();
   const work = async () => {
     for (const [place, run] of next)
-      results[place] = { ...run, result: known.get(keyOf(run)) ?? (await inThread(run)) };
+      results[place] = { ...run, result: known.get(keyOf(run)) ?? (await inProcess(run)) };
   };
   await Promise.all(Array.from({ length: jobs }, work));
   return results;
 }
 
-function inThread(run: OneRun): Promise<PolicyResult> {
+/** A process, not a thread: V8 sometimes aborts at the end of a thread that has used WebAssembly. */
+function inProcess(run: OneRun): Promise<PolicyResult> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL('policies/one-run.ts', import.meta.url), { workerData: run });
-    worker.once('message', resolve);
-    worker.once('error', reject);
+    const child = fork(new URL('policies/one-run.ts', import.meta.url));
+    child.once('message', result => resolve(result as PolicyResult));
+    child.once('exit', code => reject(new Error(`${run.rule} ended with ${code}`)));
+    child.send(run);
   });
 }
 
