@@ -136,8 +136,9 @@ const STRICTER: Readonly<Record<string, readonly string[]>> = {
     'routing/strategies/weighted',
   ],
   'routing/load': ['domain'],
-  'routing/work/token-work': ['domain', 'time', 'routing/work/prefill-rate'],
+  'routing/work/token-work': ['domain', 'time', 'routing/work/prefill-rate', 'routing/work/rates-by-kind'],
   'routing/work/prefill-rate': [],
+  'routing/work/rates-by-kind': [],
 };
 
 /** Folders with a doorway: others import that file alone, and the folder itself imports nothing but what is listed. */

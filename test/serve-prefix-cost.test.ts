@@ -157,27 +157,35 @@ describe('serve() and prefix-cost', function () {
     });
   });
 
-  it('WARMROUTE_RECOMPUTE_PRICE is what computing a token counts for where others wait', async () => {
-    for (const [price, expected] of [
-      ['0', /Computing a token costs others nothing/],
-      ['50', /counts (\d\d|\d)(\.\d+)? times/],
-    ] as const) {
-      await start({ WARMROUTE_RECOMPUTE_PRICE: price });
-      const all = [];
-      for (let i = 0; i < 6; i++) all.push(await ask(`${i} ${PROMPT}`));
-      assert.match((await lastDecision()).policy.join(' '), expected);
-      for (const each of all) await each.end();
-      await served.server.stop();
-    }
-  });
+  for (const [name, other] of [
+    ['WARMROUTE_RECOMPUTE_PRICE', 'WARMROUTE_SATURATION_PRICE'],
+    ['WARMROUTE_SATURATION_PRICE', 'WARMROUTE_RECOMPUTE_PRICE'],
+  ] as const) {
+    it(`${name} is what computing a token counts for where others wait`, async () => {
+      for (const [price, expected] of [
+        ['0', /Computing a token costs others nothing/],
+        ['50', /counts \d+(\.\d+)? times/],
+      ] as const) {
+        await start({ [name]: price, [other]: '0' });
+        const all = [];
+        for (let i = 0; i < 6; i++) all.push(await ask(`${i} ${PROMPT}`));
+        assert.match((await lastDecision()).policy.join(' '), expected);
+        for (const each of all) await each.end();
+        await served.server.stop();
+      }
+    });
+  }
 
-  it('WARMROUTE_DECODING_COST_TOKENS is what each that decodes counts for', async () => {
-    await start({ WARMROUTE_DECODING_COST_TOKENS: '1000000' });
+  it('WARMROUTE_DECODE_COST_TOKENS is what a request that decodes costs, in prompt tokens', async () => {
+    await start({ WARMROUTE_DECODE_COST_TOKENS: '70000' });
     const first = await ask();
     await announce(first.pod);
-    const second = await ask();
-    assert.notEqual(second.pod, first.pod);
-    await Promise.all([first.end(), second.end()]);
+    await (await ask('something else')).end();
+    const all = await costs();
+    const other = all[(first.pod + 1) % 3]!;
+    // The last, partly filled block is not waited for.
+    assert.closeTo(all[first.pod]! - other, 7_000, 5);
+    await first.end();
   });
 
   for (const [name, medium] of [

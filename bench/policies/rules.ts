@@ -8,12 +8,11 @@ import { llmDAffinity } from './llm-d-affinity.ts';
 import { minTtft } from './min-ttft.ts';
 import { sglang } from './sglang.ts';
 
-const prefixCost = routerPolicy('prefix-cost');
-
 /** All that are compared, in the order in which they are shown. */
 export const RULES: readonly NamedPolicy[] = [
   ...[roundRobin, random, leastRequest, aibrix, sglang],
-  ...[llmD, llmDAffinity, dynamo, dynamoDecay, minTtft, prefixCost],
+  ...[llmD, llmDAffinity, dynamo, dynamoDecay, minTtft],
+  routerPolicy('prefix-cost'),
 ];
 
 /** A peer's rule, or a policy of the router's. */

@@ -1,23 +1,31 @@
 /** What `prefix-cost` reckons with: docs/policies.md has where the defaults come from. */
 import { type Setting, setting } from './setting.ts';
-import { factor, MAX_TIMER_MS, shareInPercent, wholeNumber } from './values.ts';
+import { factor, MAX_COUNT, MAX_TIMER_MS, shareInPercent, wholeNumber } from './values.ts';
 
 export const COSTS = {
   recomputePrice: setting(
     'Warmroute',
     ['WARMROUTE_RECOMPUTE_PRICE'],
-    '2',
+    '1',
     'factor',
     factor(100),
-    'What computing a token that another pod holds costs the requests that come later, in tokens, while all pods are as busy as they can be; less where they are less busy. Higher: more cache hits, and longer queues where the hot pods are. 0: each request goes where its own first token comes soonest. For `prefix-cost`.',
+    'What computing a token costs the requests that come later, in tokens, where queues are long; less where they are short. Higher: more cache hits, and longer queues where the hot pods are. 0, and `WARMROUTE_SATURATION_PRICE` too: each request goes where its own first token comes soonest. For `prefix-cost`.',
   ),
-  decodingTokens: setting(
+  saturationPrice: setting(
     'Warmroute',
-    ['WARMROUTE_DECODING_COST_TOKENS'],
+    ['WARMROUTE_SATURATION_PRICE'],
+    '1',
+    'factor',
+    factor(100),
+    'The same for each prompt of average length that waits even at the pod with the shortest queue. For `prefix-cost`.',
+  ),
+  decodeTokens: setting(
+    'Warmroute',
+    ['WARMROUTE_DECODE_COST_TOKENS'],
     '200',
     'tokens',
-    wholeNumber(0, 1_000_000),
-    'What each sequence that decodes on a pod counts for, in prompt tokens that wait there: steps take longer with it, computing a prompt holds it up, and its client comes back there. Higher: conversations are spread more evenly. For `prefix-cost`.',
+    wholeNumber(0, MAX_COUNT),
+    'What each request that decodes on a pod costs one that would be computed there, in prompt tokens. For `prefix-cost`.',
   ),
   cpuLoadShare: setting(
     'Warmroute',

@@ -7,8 +7,6 @@ export interface WorkSnapshot extends Snapshot {
   readonly blockSizeTokens: number;
   /** Per pod: tokens of prompts sent there that its cache did not have and that it has not announced since. */
   readonly queuedTokens: ArrayLike<number>;
-  /** Per pod: of those, what is not yet computed, as far as the learned rate tells. */
-  readonly waitingTokens: ArrayLike<number>;
   /** Per pod: requests whose prompts it has computed, and that have not ended. */
   readonly decoding: ArrayLike<number>;
   /** Per pod: prompt tokens that it computes in a millisecond, as learned from its announcements. */

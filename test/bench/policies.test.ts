@@ -29,7 +29,6 @@ function aSnapshot(changes: Partial<WorkSnapshot> = {}): WorkSnapshot {
     ...{
       decoding: [0, 0, 0],
       prefillRate: [10, 10, 10],
-      waitingTokens: [0, 0, 0],
       blockSizeTokens: 16,
       turn: 0,
       random: () => 0,

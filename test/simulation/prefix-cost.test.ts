@@ -65,7 +65,7 @@ describe('prefix-cost in simulation', () => {
   });
 
   it('takes a second pod for a burst as soon as what waits at the first takes longer than computing again', async () => {
-    const { picks } = await played(times(60, () => sibling(0, 4, 400)));
+    const { picks } = await played(times(60, () => sibling(0, 4, 150)));
     const perPod = times(3, pod => picks.filter(each => each === pod).length);
     assert.equal(new Set(picks.slice(0, 3)).size, 1, 'the first ones stay together');
     assert.isAbove(Math.min(...perPod), 12, `${perPod}`);

@@ -3,13 +3,16 @@
  * explains each term, and the numbers that are its defaults.
  */
 import type { EngineLoad } from '../../domain.ts';
+import type { PodsWork } from '../work/token-work.ts';
 import { anyOf, type CostComparison, leastOf, type Pick, picked, type Snapshot } from './snapshot.ts';
 
 export interface PrefixCostOptions {
-  /** What computing a token costs those who come later, in tokens, while the pods are as busy as they can be; 0: nothing. */
+  /** What computing a token costs those who come later, in tokens, where all pods have long queues and one of them could have spared it. */
   readonly recomputePrice: number;
-  /** What each sequence that decodes on a pod counts for, in tokens that wait there. */
-  readonly decodingTokens: number;
+  /** The same for each prompt of average length that even the pod with the shortest queue would have to compute first. */
+  readonly saturationPrice: number;
+  /** What each request that decodes on a pod costs there, in prompt tokens. */
+  readonly decodeTokens: number;
   /** What loading a token from the engine's CPU memory, or from its storage, costs, as a share of computing it. */
   readonly cpuLoadShare: number;
   readonly storageLoadShare: number;
@@ -19,8 +22,9 @@ export interface PrefixCostOptions {
 
 /** What the settings say by default. */
 export const DEFAULT_COSTS: PrefixCostOptions = {
-  recomputePrice: 2,
-  decodingTokens: 200,
+  recomputePrice: 1,
+  saturationPrice: 1,
+  decodeTokens: 200,
   cpuLoadShare: 0.1,
   storageLoadShare: 0.5,
   adapterLoadMs: 100,
@@ -28,22 +32,44 @@ export const DEFAULT_COSTS: PrefixCostOptions = {
 
 /** Milliseconds per pod until the first token, with the price for the others; the least is the best. */
 export function prefixCosts(snapshot: Snapshot, options: PrefixCostOptions): CostComparison {
-  const { pods, promptTokens } = snapshot;
-  const { queuedTokens, waitingTokens, decoding, prefillRate } = snapshot.work();
-  let queued = 0;
-  for (let i = 0; i < pods.length; i++) queued += queuedTokens[i]!;
-  const meanQueued = queued / pods.length;
-  const busy = meanQueued === 0 ? 0 : meanQueued / (meanQueued + promptTokens);
-  const price = options.recomputePrice * busy;
+  const { pods } = snapshot;
+  const work = snapshot.work();
+  const { queuedTokens, decoding, prefillRate } = work;
+  const price = priceOf(snapshot, work, options);
   const costs = new Float64Array(pods.length);
   for (let i = 0; i < pods.length; i++) {
-    const uncached = uncachedTokens(snapshot, i, options);
-    const before = waitingTokens[i]! + options.decodingTokens * decoding[i]!;
-    costs[i] = (before + uncached * (1 + price)) / prefillRate[i]!;
+    const before = queuedTokens[i]! + options.decodeTokens * decoding[i]!;
+    costs[i] = (before + uncachedTokens(snapshot, i, options) * (1 + price)) / prefillRate[i]!;
   }
   addAdapterLoads(costs, snapshot, options);
   const zonePenaltyMs = addZonePenalties(costs, snapshot);
   return { kind: 'cost', costs, queuedTokens, prefillRate, price, zonePenaltyMs };
+}
+
+/**
+ * What each token that is computed costs the requests that come later, in tokens. While pods are idle, nothing: nobody waits. The longer all
+ * wait, the more of what comes next waits behind it.
+ */
+function priceOf(
+  { pods, promptTokens }: Snapshot,
+  { queuedTokens, prefillRate, promptTokens: meanTokens }: PodsWork,
+  { recomputePrice, saturationPrice }: PrefixCostOptions,
+): number {
+  let waits = 0;
+  let leastWait = Number.POSITIVE_INFINITY;
+  let rates = 0;
+  for (let i = 0; i < pods.length; i++) {
+    const wait = queuedTokens[i]! / prefillRate[i]!;
+    waits += wait;
+    rates += prefillRate[i]!;
+    if (wait < leastWait) leastWait = wait;
+  }
+  if (waits === 0) return 0;
+  const meanRate = rates / pods.length;
+  const meanQueue = (waits / pods.length) * meanRate;
+  const busy = meanQueue / (meanQueue + promptTokens);
+  const saturated = meanTokens === 0 ? 0 : (leastWait * meanRate) / meanTokens;
+  return recomputePrice * busy + saturationPrice * saturated;
 }
 
 /** Where several are expected to be as soon, any of them. */

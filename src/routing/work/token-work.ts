@@ -1,6 +1,7 @@
 import { type Endpoint, type EngineLoad, endpointOf, type Pod } from '../../domain.ts';
 import type { Clock } from '../../time.ts';
 import { PrefillRate } from './prefill-rate.ts';
+import { ratesByKind } from './rates-by-kind.ts';
 
 /** What is known of one pod's work, in tokens. */
 export interface PodWork {
@@ -15,11 +16,11 @@ export interface PodWork {
 /** The same of several pods: a number per pod, in their order. */
 export interface PodsWork {
   readonly queuedTokens: Float64Array;
-  /** Of the queued tokens those that are not yet computed, as far as the learned rate tells: a step is announced when it is over. */
-  readonly waitingTokens: Float64Array;
   readonly decoding: Uint32Array;
-  /** Tokens per millisecond; of a pod that is not known yet the mean of those that are. */
+  /** Tokens per millisecond, above 0; see `ratesByKind`. */
   readonly prefillRate: Float64Array;
+  /** Tokens to be computed of a prompt that was routed lately, on average; 0: none was. */
+  readonly promptTokens: number;
 }
 
 /** One request on its way. `ended` may be called any number of times; it counts once. */
@@ -39,7 +40,7 @@ interface Account {
   readonly prompts: Set<Prompt>;
   readonly rate: PrefillRate;
   queuedTokens: number;
-  /** When the step that is running began, and what was queued then: it computes no more than that. */
+  /** When the step that the engine is at began, and what was queued then: it computes no more than that. */
   stepBeganMs: number;
   stepTokens: number;
   decoding: number;
@@ -48,14 +49,18 @@ interface Account {
 }
 
 /** What a list of pods was last told, and whose accounts these are. */
-interface Listed {
-  readonly work: PodsWork;
+interface Listed extends Pick<PodsWork, 'queuedTokens' | 'decoding'> {
   readonly accounts: readonly Account[];
   readonly version: number;
+  prefillRate: Float64Array;
+  /** When the rates were looked at. */
+  ratesAtMs: number;
 }
 
-/** Before anything is known, tokens per millisecond: a 70B model on four H100 does 13 (vLLM 0.8.4). Only the ratio of pods is compared until then. */
-const UNKNOWN_RATE = 10;
+/** They change slowly, and comparing all of them takes longer than all else. */
+const RATES_FOR_MS = 1_000;
+/** Of one step of an engine's scheduler: vLLM's default on large GPUs. */
+const STEP_TOKENS = 8_192;
 /** That the mean is over. */
 const RECENT_REQUESTS = 100;
 
@@ -113,9 +118,9 @@ export class TokenWork {
     if (account === undefined || (blocks === 1 && account.decoding > 0)) return;
     const [oldest] = account.prompts;
     if (oldest === undefined) return;
-    const now = this.#now();
+    const nowMs = this.#now();
     let tokens = blocks * blockSizeTokens;
-    account.rate.computed(tokens, oldest.sentAtMs, now);
+    account.rate.computed(tokens, oldest.sentAtMs, nowMs);
     for (const prompt of account.prompts) {
       const taken = Math.min(tokens, prompt.left);
       tokens -= taken;
@@ -127,7 +132,7 @@ export class TokenWork {
       account.decoding++;
       if (tokens < blockSizeTokens) break;
     }
-    account.stepBeganMs = now;
+    account.stepBeganMs = nowMs;
     account.stepTokens = account.queuedTokens;
   }
 
@@ -146,46 +151,39 @@ export class TokenWork {
     const account = this.#accounts.get(endpointOf(pod));
     if (account === undefined) return IDLE;
     const { decoding, rate } = account;
-    return { queuedTokens: this.#queuedAt(account), decoding, prefillRate: rate.tokensPerMs };
+    return { queuedTokens: this.#queuedAt(account, this.#now()), decoding, prefillRate: rate.tokensPerMs };
   }
 
   /** In their order. Valid until the next call for the same list. */
   ofAll(pods: readonly Pod[]): PodsWork {
+    const nowMs = this.#now();
     let listed = this.#ofPods.get(pods);
     if (listed?.version !== this.#version) {
-      listed = {
-        accounts: pods.map(pod => this.#accountOf(pod)),
-        version: this.#version,
-        work: {
-          queuedTokens: new Float64Array(pods.length),
-          waitingTokens: new Float64Array(pods.length),
-          decoding: new Uint32Array(pods.length),
-          prefillRate: new Float64Array(pods.length),
-        },
-      };
+      listed = this.#list(pods);
       this.#ofPods.set(pods, listed);
     }
-    const { accounts, work } = listed;
-    const { queuedTokens, waitingTokens, decoding, prefillRate } = work;
-    const now = this.#now();
-    let known = 0;
-    let sum = 0;
+    const { accounts, queuedTokens, decoding } = listed;
+    if (nowMs - listed.ratesAtMs >= RATES_FOR_MS) {
+      listed.prefillRate = ratesByKind(accounts.map(({ rate }) => rate.tokensPerMs));
+      listed.ratesAtMs = nowMs;
+    }
     for (let i = 0; i < accounts.length; i++) {
       const account = accounts[i]!;
-      const queued = this.#queuedAt(account);
-      const rate = account.rate.tokensPerMs;
-      queuedTokens[i] = queued;
-      waitingTokens[i] = queued - computedInStep(account, rate, now);
+      queuedTokens[i] = this.#queuedAt(account, nowMs);
       decoding[i] = account.decoding;
-      prefillRate[i] = rate ?? 0;
-      if (rate === undefined) continue;
-      known++;
-      sum += rate;
     }
-    if (known === accounts.length) return work;
-    const unknownRate = known === 0 ? UNKNOWN_RATE : sum / known;
-    for (let i = 0; i < accounts.length; i++) if (prefillRate[i] === 0) prefillRate[i] = unknownRate;
-    return work;
+    return { queuedTokens, decoding, prefillRate: listed.prefillRate, promptTokens: this.#meanTokens };
+  }
+
+  #list(pods: readonly Pod[]): Listed {
+    return {
+      accounts: pods.map(pod => this.#accountOf(pod)),
+      version: this.#version,
+      queuedTokens: new Float64Array(pods.length),
+      decoding: new Uint32Array(pods.length),
+      prefillRate: NO_RATES,
+      ratesAtMs: Number.NEGATIVE_INFINITY,
+    };
   }
 
   /** The pod is gone, or its engine is another process from now on: what is under way there will never be announced. */
@@ -193,8 +191,10 @@ export class TokenWork {
     if (this.#accounts.delete(endpointOf(pod))) this.#version++;
   }
 
-  #queuedAt({ queuedTokens, othersWaiting }: Account): number {
-    return queuedTokens + othersWaiting * this.#meanTokens;
+  #queuedAt(account: Account, nowMs: number): number {
+    const { queuedTokens, othersWaiting } = account;
+    if (queuedTokens === 0) return othersWaiting * this.#meanTokens;
+    return queuedTokens - computedSince(account, nowMs) + othersWaiting * this.#meanTokens;
   }
 
   #accountOf(pod: Pod): Account {
@@ -211,14 +211,12 @@ export class TokenWork {
   }
 }
 
-/** What the running step has computed and its engine has not announced, in tokens, as fast as it is known to be. */
-function computedInStep(
-  { queuedTokens, stepBeganMs, stepTokens }: Account,
-  rate: number | undefined,
-  nowMs: number,
-): number {
-  if (queuedTokens === 0 || rate === undefined) return 0;
-  return Math.min(queuedTokens, stepTokens, rate * (nowMs - stepBeganMs));
+/** Of the step that the engine is at, of which it has not told yet: as much as it does in the time, of what was there when the step began. */
+function computedSince({ rate, queuedTokens, stepBeganMs, stepTokens }: Account, nowMs: number): number {
+  const { tokensPerMs } = rate;
+  if (tokensPerMs === undefined) return 0;
+  return Math.min(queuedTokens, stepTokens, STEP_TOKENS, tokensPerMs * (nowMs - stepBeganMs));
 }
 
+const NO_RATES = new Float64Array(0);
 const IDLE: PodWork = { queuedTokens: 0, decoding: 0, prefillRate: undefined };

@@ -9,8 +9,6 @@ import { pickedBy, snapshotOf } from '../../support/candidates.ts';
 interface Row {
   readonly matched?: number;
   readonly queued?: number;
-  /** Of the queued ones; all of them, if it is not given. */
-  readonly waiting?: number;
   readonly decoding?: number;
   readonly rate?: number;
   readonly load?: EngineLoad;
@@ -32,9 +30,9 @@ function aSnapshot(rows: readonly Row[], changes: Partial<Snapshot> = {}): Snaps
     engineLoad: pod => rows[pods.indexOf(pod)]!.load ?? UNKNOWN_LOAD,
     work: () => ({
       queuedTokens: Float64Array.from(rows, ({ queued = 0 }) => queued),
-      waitingTokens: Float64Array.from(rows, ({ queued = 0, waiting = queued }) => waiting),
       decoding: Uint32Array.from(rows, ({ decoding = 0 }) => decoding),
       prefillRate: Float64Array.from(rows, ({ rate = 10 }) => rate),
+      promptTokens: 1_000,
     }),
     ...changes,
   };
@@ -54,16 +52,7 @@ describe('prefix-cost', () => {
     assert.deepEqual(costsOf(aSnapshot(rows)), [0.1, 800, 1_600, 400]);
   });
 
-  it('adds what waits and what decodes there to what the prompt lacks, over the rate', () => {
-    const rows = [
-      { queued: 700, waiting: 400, decoding: 3, rate: 20 },
-      { matched: 1_000, decoding: 2 },
-    ];
-    const options = { ...DEFAULT_COSTS, recomputePrice: 0, decodingTokens: 200 };
-    assert.deepEqual(costsOf(aSnapshot(rows), options), [(400 + 600 + 16_000) / 20, (400 + 1) / 10]);
-  });
-
-  const FREE = { ...DEFAULT_COSTS, recomputePrice: 0 };
+  const FREE = { ...DEFAULT_COSTS, recomputePrice: 0, saturationPrice: 0 };
   const cases: readonly [what: string, rows: readonly Row[], picked: string][] = [
     ['the pod that holds most of it', [{}, { matched: 10 }, { matched: 900 }], 'c'],
     ['a holder that one request runs on, on an idle fleet', [{ matched: 175, decoding: 1 }, {}, {}], 'a'],
@@ -74,17 +63,6 @@ describe('prefix-cost', () => {
     ],
     ['the holder, where less waits before it', [{ matched: 500, queued: 7_000 }, {}], 'a'],
     ['the least queue, where nobody holds anything', [{ queued: 10 }, { queued: 9 }, { queued: 11 }], 'b'],
-    [
-      'what computes its last tokens',
-      [
-        { queued: 10, waiting: 9 },
-        { queued: 9, waiting: 9 },
-        { queued: 9_000, waiting: 8 },
-      ],
-      'c',
-    ],
-    ['where fewer decode', [{ decoding: 3 }, { decoding: 2 }, { decoding: 4 }], 'b'],
-    ['the holder, whoever decodes there', [{ matched: 500, decoding: 30 }, {}], 'a'],
     ['the faster of two that are idle', [{ rate: 5 }, { rate: 6 }], 'b'],
     ['a slow holder, where computing elsewhere takes longer', [{ matched: 900, rate: 2 }, { rate: 10 }], 'a'],
     ['a fast stranger, where it is there sooner', [{ matched: 900, rate: 0.5 }, { rate: 10 }], 'b'],
@@ -102,8 +80,22 @@ describe('prefix-cost', () => {
   it('has no price where nobody waits, and the full one where all wait for long', () => {
     const { price } = prefixCosts(aSnapshot([{}, {}]), DEFAULT_COSTS);
     assert.equal(price, 0);
-    const busy = prefixCosts(aSnapshot([{ queued: 1e9 }, { queued: 1e9 }]), DEFAULT_COSTS);
+    const busy = prefixCosts(aSnapshot([{ queued: 1e9 }, { queued: 0 }]), DEFAULT_COSTS);
     assert.closeTo(busy.price, DEFAULT_COSTS.recomputePrice, 0.001);
+  });
+
+  it('has a higher price for each prompt that waits even where the queue is the shortest', () => {
+    const options = { ...DEFAULT_COSTS, recomputePrice: 0, saturationPrice: 2 };
+    const priceAt = (...queued: number[]) =>
+      prefixCosts(aSnapshot(queued.map(tokens => ({ queued: tokens }))), options).price;
+    assert.equal(priceAt(0, 9_000), 0);
+    assert.equal(priceAt(1_000, 9_000), 2);
+    assert.equal(priceAt(3_000, 3_000), 6);
+  });
+
+  it('weighs what decodes there', () => {
+    const options = { ...FREE, decodeTokens: 300 };
+    assert.deepEqual(costsOf(aSnapshot([{ decoding: 2 }, {}]), options), [1_660, 1_600]);
   });
 
   it('weighs what is held off the GPU by what loading it costs', () => {

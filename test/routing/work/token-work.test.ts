@@ -88,7 +88,7 @@ describe('work in tokens', () => {
     assert.deepEqual(workOf(work), { queuedTokens: 30, decoding: 0 });
   });
 
-  it('has a rate as soon as enough has been announced, and until then the mean of the others', () => {
+  it('has a rate as soon as enough has been announced, and until then that of the fastest', () => {
     const work = new TokenWork(() => now);
     const pods = [a, b, aPod({ name: 'c', port: 3 })];
     const rates = () => [...work.ofAll(pods).prefillRate];
@@ -108,35 +108,32 @@ describe('work in tokens', () => {
       now += 10;
       work.announced(pod, 10, BLOCK);
     }
-    assert.deepEqual(rates(), [8.192, 16.384, 12.288]);
+    assert.deepEqual(rates(), [8.192, 16.384, 16.384]);
     assert.equal(work.of(a).prefillRate, 8.192);
     work.forget(b);
     assert.deepEqual(rates(), [8.192, 8.192, 8.192]);
     assert.isUndefined(work.of(b).prefillRate);
   });
 
-  it('waits less while a step is running, by what it computes in that time', () => {
+  it('becomes less while a step is running, by what is computed in that time of what was there when it began', () => {
     const work = new TokenWork(() => now);
-    const waiting = () => work.ofAll(PODS).waitingTokens[0];
-    const PODS = [a];
+    const queued = () => work.of(a).queuedTokens;
     work.routed(a, 16_384);
     now = 400;
-    assert.equal(waiting(), 16_384, 'its rate is not known');
+    assert.equal(queued(), 16_384, 'its rate is not known');
     for (const ms of [1_000, 2_000]) {
       now = ms;
       work.announced(a, 256, BLOCK);
     }
     // 4.096 tokens a millisecond; the rest of the prompt has begun.
-    assert.equal(waiting(), 8_192);
+    assert.equal(queued(), 8_192);
     now = 2_500;
-    assert.equal(waiting(), 8_192 - 2_048);
+    assert.equal(queued(), 8_192 - 2_048);
     work.routed(a, 1_000);
     now = 60_000;
-    assert.equal(waiting(), 1_000, 'what was sent later is not in the step');
+    assert.equal(queued(), 1_000, 'what was sent later is not in the step');
     work.announced(a, 512, BLOCK);
-    assert.equal(waiting(), 1_000);
-    work.announced(a, 63, BLOCK);
-    assert.equal(waiting(), 0);
+    assert.equal(queued(), 1_000);
   });
 
   it('of a list is that of now, after a pod has been forgotten, too', () => {
@@ -166,11 +163,8 @@ describe('work in tokens', () => {
           if (kind === 'routed') leases.push(work.routed(a, tokens));
           else if (kind === 'announced') work.announced(a, tokens, BLOCK);
           else leases.splice(tokens % (leases.length + 1), 1)[0]?.ended();
-          now += tokens;
           const { queuedTokens, decoding } = work.of(a);
           assert.isAtLeast(queuedTokens, 0);
-          const waiting = work.ofAll([a]).waitingTokens[0]!;
-          assert.isTrue(waiting >= 0 && waiting <= queuedTokens);
           assert.isTrue(decoding >= 0 && decoding <= leases.length);
         }
         for (const lease of leases) lease.ended();
