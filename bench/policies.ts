@@ -3,16 +3,23 @@
  * are rules. Each cell has the mean and the 99th percentile of the time to first token, and the share of prompt tokens from the cache.
  *
  *   npm run bench:policies -- [--trace FILE] [--workloads agents,tenants,rag,bursts] [--capacity 512000,2000000] [--loads 1,2]
- *     [--rules a,b] [--speeds 1,1,0.5] [--seeds 1,2] [--pods 8] [--minutes 5] [--warm-up MINUTES] [--jobs 1] [--json FILE]
+ *     [--rules a,b] [--speeds 1,1,0.5] [--seeds 1,2] [--pods 8] [--minutes 5] [--warm-up MINUTES] [--jobs 1] [--json FILE] [--known FILE,FILE]
+ *     [--plots DIR]
+ *
+ * Speeds and capacities in one row are separated by +: `--capacity 1000000+250000` is a fleet whose pods have the one and the other in turn.
+ * What stands in a `--known` file, written by `--json` before, is not run again. Plots are one SVG a row, with a curve a rule (first seed).
  */
-import { writeFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { fork } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Worker } from 'node:worker_threads';
+import { shares } from '../src/simulation/report/plots.ts';
 import type { PolicyResult } from '../src/simulation/report/results.ts';
 import type { OneRun } from './policies/one-run.ts';
 import { RULES } from './policies/rules.ts';
 import type { Played } from './policies/workloads.ts';
+
+type Result = OneRun & { readonly result: PolicyResult };
 
 const { values } = parseArgs({
   options: {
@@ -28,6 +35,8 @@ const { values } = parseArgs({
     'warm-up': { type: 'string', default: '0' },
     jobs: { type: 'string', default: '1' },
     json: { type: 'string' },
+    known: { type: 'string', default: '' },
+    plots: { type: 'string' },
   },
 });
 
@@ -50,13 +59,18 @@ const rules = listed(values.rules);
 const seeds = listed(values.seeds).map(Number);
 const rows = played.flatMap(each =>
   listed(values.capacity).flatMap(capacity =>
-    loadsOf(each).map(load => ({ played: each, capacityTokens: [Number(capacity)], load })),
+    loadsOf(each).map(load => ({ played: each, capacityTokens: capacity.split('+').map(Number), load })),
   ),
 );
 
 console.log(`| workload | cache | load | ${rules.join(' | ')} |`);
 console.log(`| --- | ---: | ---: | ${rules.map(() => '---').join(' | ')} |`);
-const all: (OneRun & { readonly result: PolicyResult })[] = [];
+const known = new Map(
+  listed(values.known)
+    .flatMap(path => JSON.parse(readFileSync(path, 'utf8')) as Result[])
+    .map(({ result, ...run }) => [keyOf(run), result]),
+);
+const all: Result[] = [];
 for (const row of rows) {
   const runs = rules.flatMap(rule =>
     seeds.map(seed => ({
@@ -65,13 +79,14 @@ for (const row of rows) {
       warmUpMs: 60_000 * Number(values['warm-up']),
     })),
   );
-  const results = await inThreads(runs, Number(values.jobs));
+  const results = await inProcesses(runs, Number(values.jobs));
   all.push(...results);
   const cells = rules.map(rule =>
     cellOf(results.filter(each => each.rule === rule).map(({ result }) => result)),
   );
-  const tokens = `${row.capacityTokens[0]! / 1_000}k`;
+  const tokens = row.capacityTokens.map(each => `${each / 1_000}k`).join('+');
   console.log(`| ${nameOf(row.played)} | ${tokens} | ${row.load} | ${cells.join(' | ')} |`);
+  if (values.plots !== undefined) plot(`${nameOf(row.played)}, ${tokens}, load ${row.load}`, results);
 }
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(all, null, 1)}\n`);
 
@@ -84,21 +99,42 @@ function cellOf(results: readonly PolicyResult[]): string {
   return `${firstToken.toFixed(2)} / ${slowest.toFixed(2)} / ${(100 * mean(({ hitRate }) => hitRate)).toFixed(1)} %`;
 }
 
-async function inThreads(runs: readonly OneRun[], jobs: number) {
-  const results: (OneRun & { readonly result: PolicyResult })[] = [];
+function plot(title: string, results: readonly Result[]): void {
+  const curves = results.filter(({ seed }) => seed === seeds[0]);
+  const svg = shares(
+    { title: `Requests that have their first token: ${title}`, axis: 'seconds since they arrived' },
+    curves.map(({ rule, result }) => ({
+      label: rule,
+      points: result.firstTokenPercentilesMs.map((ms, percent) => [ms / 1_000, percent / 100] as const),
+    })),
+  );
+  mkdirSync(values.plots!, { recursive: true });
+  writeFileSync(join(values.plots!, `${title.replaceAll(/[^a-z0-9.]+/gi, '-')}.svg`), svg);
+}
+
+/** The same for the same run, whatever the order of its fields. */
+function keyOf(run: OneRun): string {
+  return JSON.stringify(Object.entries(run).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+async function inProcesses(runs: readonly OneRun[], jobs: number) {
+  const results: Result[] = [];
   const next = runs.entries();
   const work = async () => {
-    for (const [place, run] of next) results[place] = { ...run, result: await inThread(run) };
+    for (const [place, run] of next)
+      results[place] = { ...run, result: known.get(keyOf(run)) ?? (await inProcess(run)) };
   };
   await Promise.all(Array.from({ length: jobs }, work));
   return results;
 }
 
-function inThread(run: OneRun): Promise<PolicyResult> {
+/** A process, not a thread: V8 sometimes aborts at the end of a thread that has used WebAssembly. */
+function inProcess(run: OneRun): Promise<PolicyResult> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL('policies/one-run.ts', import.meta.url), { workerData: run });
-    worker.once('message', resolve);
-    worker.once('error', reject);
+    const child = fork(new URL('policies/one-run.ts', import.meta.url));
+    child.once('message', result => resolve(result as PolicyResult));
+    child.once('exit', code => reject(new Error(`${run.rule} ended with ${code}`)));
+    child.send(run);
   });
 }
 

@@ -1,5 +1,6 @@
-/** One rule on one workload, in a thread of its own. */
-import { parentPort, workerData } from 'node:worker_threads';
+/** One rule on one workload, in a process of its own: the run comes as a message, and the result goes as one. */
+import { once } from 'node:events';
+import process from 'node:process';
 import { LLAMA_70B_ON_4_H100 } from '../../src/simulation/engine/cost-model.ts';
 import { policyResult } from '../../src/simulation/report/results.ts';
 import { simulate } from '../../src/simulation/simulate.ts';
@@ -18,7 +19,8 @@ export interface OneRun {
   readonly warmUpMs: number;
 }
 
-const { rule, played, load, seed, ...fleet } = workerData as OneRun;
+const [message] = await once(process, 'message');
+const { rule, played, load, seed, ...fleet } = message as OneRun;
 const result = await simulate({
   ...fleet,
   policy: ruleNamed(rule),
@@ -29,4 +31,4 @@ const result = await simulate({
   ...{ eventDelayMs: 5, metricsIntervalMs: 1_000, expectedBlocksTtlMs: 5_000 },
   zones: ONE_ZONE,
 });
-parentPort!.postMessage(policyResult(rule, seed, result));
+process.send!(policyResult(rule, seed, result), () => process.disconnect());

@@ -24,11 +24,6 @@ export class PrefillRate {
   #stepTokens = 0;
   #stepMs = 0;
 
-  /** When the last step was announced; -infinity: none was. */
-  get lastStepMs(): number {
-    return this.#lastMs;
-  }
-
   /** Tokens per millisecond; undefined: too little has been seen. */
   get tokensPerMs(): number | undefined {
     if (this.#seenTokens < TOKENS_TO_KNOW) return undefined;

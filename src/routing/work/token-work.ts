@@ -40,6 +40,9 @@ interface Account {
   readonly prompts: Set<Prompt>;
   readonly rate: PrefillRate;
   queuedTokens: number;
+  /** When the step that the engine is at began, and what was queued then: it computes no more than that. */
+  stepBeganMs: number;
+  stepTokens: number;
   decoding: number;
   /** Requests of others that waited there when its engine was last asked. */
   othersWaiting: number;
@@ -90,6 +93,10 @@ export class TokenWork {
   routed(pod: Pod, uncachedTokens: number): WorkLease {
     const account = this.#accountOf(pod);
     const prompt: Prompt = { sentAtMs: this.#now(), left: Math.max(1, uncachedTokens) };
+    if (account.prompts.size === 0) {
+      account.stepBeganMs = prompt.sentAtMs;
+      account.stepTokens = prompt.left;
+    }
     account.prompts.add(prompt);
     this.#routed = Math.min(this.#routed + 1, RECENT_REQUESTS);
     this.#meanTokens += (prompt.left - this.#meanTokens) / this.#routed;
@@ -109,20 +116,24 @@ export class TokenWork {
   announced(pod: Pod, blocks: number, blockSizeTokens: number): void {
     const account = this.#accounts.get(endpointOf(pod));
     if (account === undefined || (blocks === 1 && account.decoding > 0)) return;
-    let tokens = blocks * blockSizeTokens;
     const [oldest] = account.prompts;
-    if (oldest !== undefined) account.rate.computed(tokens, oldest.sentAtMs, this.#now());
+    if (oldest === undefined) return;
+    const nowMs = this.#now();
+    let tokens = blocks * blockSizeTokens;
+    account.rate.computed(tokens, oldest.sentAtMs, nowMs);
     for (const prompt of account.prompts) {
       const taken = Math.min(tokens, prompt.left);
       tokens -= taken;
       prompt.left -= taken;
       account.queuedTokens -= taken;
-      if (prompt.left >= blockSizeTokens) return;
+      if (prompt.left >= blockSizeTokens) break;
       account.queuedTokens -= prompt.left;
       account.prompts.delete(prompt);
       account.decoding++;
-      if (tokens < blockSizeTokens) return;
+      if (tokens < blockSizeTokens) break;
     }
+    account.stepBeganMs = nowMs;
+    account.stepTokens = account.queuedTokens;
   }
 
   /**
@@ -192,7 +203,7 @@ export class TokenWork {
     if (account === undefined) {
       account = {
         ...{ prompts: new Set<Prompt>(), rate: new PrefillRate() },
-        ...{ queuedTokens: 0, decoding: 0, othersWaiting: 0 },
+        ...{ queuedTokens: 0, stepBeganMs: 0, stepTokens: 0, decoding: 0, othersWaiting: 0 },
       };
       this.#accounts.set(endpoint, account);
     }
@@ -200,13 +211,11 @@ export class TokenWork {
   }
 }
 
-/** Of the step that the engine is at, of which it has not told yet: as much as it does in the time, as far as one step goes. */
-function computedSince({ prompts, rate, queuedTokens }: Account, nowMs: number): number {
-  const { tokensPerMs, lastStepMs } = rate;
+/** Of the step that the engine is at, of which it has not told yet: as much as it does in the time, of what was there when the step began. */
+function computedSince({ rate, queuedTokens, stepBeganMs, stepTokens }: Account, nowMs: number): number {
+  const { tokensPerMs } = rate;
   if (tokensPerMs === undefined) return 0;
-  const [oldest] = prompts;
-  const sinceMs = nowMs - Math.max(lastStepMs, oldest!.sentAtMs);
-  return Math.min(queuedTokens, STEP_TOKENS, tokensPerMs * sinceMs);
+  return Math.min(queuedTokens, stepTokens, STEP_TOKENS, tokensPerMs * (nowMs - stepBeganMs));
 }
 
 const NO_RATES = new Float64Array(0);

@@ -115,6 +115,27 @@ describe('work in tokens', () => {
     assert.isUndefined(work.of(b).prefillRate);
   });
 
+  it('becomes less while a step is running, by what is computed in that time of what was there when it began', () => {
+    const work = new TokenWork(() => now);
+    const queued = () => work.of(a).queuedTokens;
+    work.routed(a, 16_384);
+    now = 400;
+    assert.equal(queued(), 16_384, 'its rate is not known');
+    for (const ms of [1_000, 2_000]) {
+      now = ms;
+      work.announced(a, 256, BLOCK);
+    }
+    // 4.096 tokens a millisecond; the rest of the prompt has begun.
+    assert.equal(queued(), 8_192);
+    now = 2_500;
+    assert.equal(queued(), 8_192 - 2_048);
+    work.routed(a, 1_000);
+    now = 60_000;
+    assert.equal(queued(), 1_000, 'what was sent later is not in the step');
+    work.announced(a, 512, BLOCK);
+    assert.equal(queued(), 1_000);
+  });
+
   it('of a list is that of now, after a pod has been forgotten, too', () => {
     const work = new TokenWork(() => now);
     const pods = [a, b];
