@@ -42,8 +42,10 @@ describe('serve() and prefix-cost', function () {
   }
 
   /** One request, which is under way until it is ended. */
-  async function ask(prompt = PROMPT, given: object = {}) {
-    const stream = served.envoy.open().send(requestHeaders({ headers: { ':path': '/v1/completions' } }));
+  async function ask(prompt = PROMPT, given: object = {}, headers: Readonly<Record<string, string>> = {}) {
+    const stream = served.envoy
+      .open()
+      .send(requestHeaders({ headers: { ':path': '/v1/completions', ...headers } }));
     await stream.reply();
     const body = JSON.stringify({ model: MODEL, prompt, ...given });
     const reply = await stream.send(requestBody(body, 'end')).reply();
@@ -144,6 +146,33 @@ describe('serve() and prefix-cost', function () {
     await first.end();
     await other.end();
     await eventually('nothing waits', async () => !(await queued()).includes('queued'));
+  });
+
+  it('works without events, by where prompts went and what has not ended', async () => {
+    served = await bench.start({
+      ...{ ...QUIET, AIBRIX_KV_EVENT_SYNC_ENABLED: 'false', ROUTING_ALGORITHM: 'prefix-cost' },
+    });
+    const first = await ask();
+    const again = await ask();
+    assert.equal(again.pod, first.pod);
+    const { reason, candidates } = await lastDecision();
+    assert.equal(reason, 'prefix_match');
+    assert.match(candidates[0]!.verdict, /^soonest: .* tokens queued$/);
+    const other = await ask(PROMPT.replaceAll('story', 'truth'));
+    assert.notEqual(other.pod, first.pod, 'where nothing is queued');
+    for (const each of [first, again, other]) await each.end();
+  });
+
+  it('stands in a list with session-affinity, which keeps a session where that costs little more', async () => {
+    await start({ ROUTING_ALGORITHM: 'session-affinity,prefix-cost:3' });
+    const at = fakes[2]!.pod;
+    const session = Buffer.from(`127.0.0.1:${at.port}`).toString('base64');
+    const kept = await ask(PROMPT, {}, { 'x-session-id': session });
+    assert.equal(kept.pod, 2);
+    // The session’s pod has a whole prompt queued now, and costs twice as much.
+    const left = await ask(PROMPT.replaceAll('story', 'truth'), {}, { 'x-session-id': session });
+    assert.notEqual(left.pod, 2);
+    for (const each of [kept, left]) await each.end();
   });
 
   it('counts what others have sent there, as the engine says', async () => {
