@@ -30,6 +30,9 @@ export const DEFAULT_COSTS: PrefixCostOptions = {
   adapterLoadMs: 100,
 };
 
+/** That are counted at the pod with the shortest queue: at a price of any height all would wait at the pods that hold most. */
+const MOST_PROMPTS_WAITING = 10;
+
 /** Milliseconds per pod until the first token, with the price for the others; the least is the best. */
 export function prefixCosts(snapshot: Snapshot, options: PrefixCostOptions): CostComparison {
   const { pods } = snapshot;
@@ -69,7 +72,7 @@ function priceOf(
   const meanQueue = (waits / pods.length) * meanRate;
   const busy = meanQueue / (meanQueue + promptTokens);
   const saturated = meanTokens === 0 ? 0 : (leastWait * meanRate) / meanTokens;
-  return recomputePrice * busy + saturationPrice * saturated;
+  return recomputePrice * busy + saturationPrice * Math.min(saturated, MOST_PROMPTS_WAITING);
 }
 
 /** Where several are expected to be as soon, any of them. */

@@ -91,6 +91,7 @@ describe('prefix-cost', () => {
     assert.equal(priceAt(0, 9_000), 0);
     assert.equal(priceAt(1_000, 9_000), 2);
     assert.equal(priceAt(3_000, 3_000), 6);
+    assert.equal(priceAt(9_000_000, 9_000_000), 20, 'of ten of them at the most');
   });
 
   it('weighs what decodes there', () => {
