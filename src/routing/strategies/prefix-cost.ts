@@ -22,7 +22,7 @@ export interface PrefixCostOptions {
 
 /** What the settings say by default. */
 export const DEFAULT_COSTS: PrefixCostOptions = {
-  recomputePrice: 1,
+  recomputePrice: 2,
   saturationPrice: 1,
   decodeTokens: 200,
   cpuLoadShare: 0.1,
@@ -38,11 +38,14 @@ export function prefixCosts(snapshot: Snapshot, options: PrefixCostOptions): Cos
   const { pods } = snapshot;
   const work = snapshot.work();
   const { queuedTokens, decoding, prefillRate } = work;
-  const price = priceOf(snapshot, work, options);
+  const meanRate = meanOf(prefillRate);
+  const price = priceOf(snapshot, work, meanRate, options);
   const costs = new Float64Array(pods.length);
   for (let i = 0; i < pods.length; i++) {
     const before = queuedTokens[i]! + options.decodeTokens * decoding[i]!;
-    costs[i] = (before + uncachedTokens(snapshot, i, options) * (1 + price)) / prefillRate[i]!;
+    const uncached = uncachedTokens(snapshot, i, options);
+    // A slow pod takes longer over each token, but as few go there as it is slow: the others pay the same for a token on any pod.
+    costs[i] = (before + uncached) / prefillRate[i]! + (uncached * price) / meanRate;
   }
   addAdapterLoads(costs, snapshot, options);
   const zonePenaltyMs = addZonePenalties(costs, snapshot);
@@ -56,23 +59,27 @@ export function prefixCosts(snapshot: Snapshot, options: PrefixCostOptions): Cos
 function priceOf(
   { pods, promptTokens }: Snapshot,
   { queuedTokens, prefillRate, promptTokens: meanTokens }: PodsWork,
+  meanRate: number,
   { recomputePrice, saturationPrice }: PrefixCostOptions,
 ): number {
   let waits = 0;
   let leastWait = Number.POSITIVE_INFINITY;
-  let rates = 0;
   for (let i = 0; i < pods.length; i++) {
     const wait = queuedTokens[i]! / prefillRate[i]!;
     waits += wait;
-    rates += prefillRate[i]!;
     if (wait < leastWait) leastWait = wait;
   }
   if (waits === 0) return 0;
-  const meanRate = rates / pods.length;
   const meanQueue = (waits / pods.length) * meanRate;
   const busy = meanQueue / (meanQueue + promptTokens);
   const saturated = meanTokens === 0 ? 0 : (leastWait * meanRate) / meanTokens;
   return recomputePrice * busy + saturationPrice * Math.min(saturated, MOST_PROMPTS_WAITING);
+}
+
+function meanOf(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]!;
+  return sum / values.length;
 }
 
 /** Where several are expected to be as soon, any of them. */

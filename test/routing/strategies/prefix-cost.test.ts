@@ -94,6 +94,19 @@ describe('prefix-cost', () => {
     assert.equal(priceAt(9_000_000, 9_000_000), 20, 'of ten of them at the most');
   });
 
+  it('has one price for a token, on slow pods and on fast ones', () => {
+    const rows = [
+      { queued: 1_000, rate: 5 },
+      { queued: 3_000, rate: 15 },
+    ];
+    const options = { ...DEFAULT_COSTS, recomputePrice: 0, saturationPrice: 1 };
+    // 200 ms of 10 tokens each wait at both, which is what two prompts take.
+    assert.deepEqual(costsOf(aSnapshot(rows), options), [
+      (1_000 + 16_000) / 5 + (2 * 16_000) / 10,
+      (3_000 + 16_000) / 15 + (2 * 16_000) / 10,
+    ]);
+  });
+
   it('weighs what decodes there', () => {
     const options = { ...FREE, decodeTokens: 300 };
     assert.deepEqual(costsOf(aSnapshot([{ decoding: 2 }, {}]), options), [1_660, 1_600]);
