@@ -40,12 +40,13 @@ export function prefixCosts(snapshot: Snapshot, options: PrefixCostOptions): Cos
   const { queuedTokens, decoding, prefillRate } = work;
   const meanRate = meanOf(prefillRate);
   const price = priceOf(snapshot, work, meanRate, options);
+  // A slow pod takes longer over each token, but as few go there as it is slow: the others pay the same for a token on any pod.
+  const msForOthers = price / meanRate;
   const costs = new Float64Array(pods.length);
   for (let i = 0; i < pods.length; i++) {
     const before = queuedTokens[i]! + options.decodeTokens * decoding[i]!;
     const uncached = uncachedTokens(snapshot, i, options);
-    // A slow pod takes longer over each token, but as few go there as it is slow: the others pay the same for a token on any pod.
-    costs[i] = (before + uncached) / prefillRate[i]! + (uncached * price) / meanRate;
+    costs[i] = (before + uncached) / prefillRate[i]! + uncached * msForOthers;
   }
   addAdapterLoads(costs, snapshot, options);
   const zonePenaltyMs = addZonePenalties(costs, snapshot);
