@@ -65,9 +65,11 @@ export interface Pod {
 /** Where Kubernetes says which zone a node, or a pod on it, is in. */
 export const ZONE_LABEL = 'topology.kubernetes.io/zone';
 
-/** Whether the text can be a zone: the value of a label of Kubernetes, and not an empty one. */
+/** What can be a zone: the value of a label of Kubernetes, and not an empty one. */
+export const ZONE_PATTERN = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/;
+
 export function isZone(text: string): boolean {
-  return /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/.test(text);
+  return ZONE_PATTERN.test(text);
 }
 
 /** What no pod can be called: as the model of a request it means that any pod will do. */

@@ -72,7 +72,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   history: [
     ...['printable', 'simulation/report/markup', 'simulation/report/page', 'simulation/report/plots'],
-    ...['simulation/report/results', 'simulation/trace/mooncake', 'simulation/trace/trace-file'],
+    ...[
+      'simulation/report/results',
+      'simulation/report/write-files',
+      'simulation/trace/mooncake',
+      'simulation/trace/trace-file',
+    ],
     'simulation/trace/trace-lines',
   ],
   doctor: [

@@ -1,9 +1,8 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { escaped } from '../simulation/report/markup.ts';
 import { htmlPage, htmlTable } from '../simulation/report/page.ts';
 import { bars, type Curve, shares, sharesOverTime } from '../simulation/report/plots.ts';
 import { jsonOf } from '../simulation/report/results.ts';
+import { writeFiles } from '../simulation/report/write-files.ts';
 import type { History, ModelHistory } from './history.ts';
 import { overview, type Section, sectionsOf } from './sections.ts';
 
@@ -11,10 +10,10 @@ import { overview, type Section, sectionsOf } from './sections.ts';
 const MAX_BARS = 40;
 
 /** Writes the numbers (JSON), the plots (SVG) and a page with all of them into a folder, which is made. Returns the files' paths. */
-export async function writeHistory(directory: string, history: History): Promise<readonly string[]> {
+export function writeHistory(directory: string, history: History): Promise<readonly string[]> {
   const common = plotsOfAll(history.models);
   const ofModels = history.models.map((model, i) => ({ model, plots: plotsOf(model, i + 1) }));
-  const files: Readonly<Record<string, string>> = {
+  return writeFiles(directory, {
     'history.json': jsonOf(history),
     ...Object.assign({}, common, ...ofModels.map(({ plots }) => plots)),
     'index.html': htmlPage(
@@ -26,15 +25,7 @@ export async function writeHistory(directory: string, history: History): Promise
         ...ofModels.map(({ model, plots }) => partOf(model, Object.values(plots))),
       ].join('\n'),
     ),
-  };
-  await mkdir(directory, { recursive: true });
-  const paths: string[] = [];
-  for (const [name, text] of Object.entries(files)) {
-    const path = join(directory, name);
-    await writeFile(path, text);
-    paths.push(path);
-  }
-  return paths;
+  });
 }
 
 function partOf(model: ModelHistory, plots: readonly string[]): string {

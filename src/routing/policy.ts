@@ -23,13 +23,7 @@ import { weighted } from './strategies/weighted.ts';
 
 export { DEFAULT_COSTS } from './strategies/prefix-cost.ts';
 export { sessionIdOf } from './strategies/session-affinity.ts';
-export {
-  leastRequest,
-  type Pick,
-  type Policy,
-  type Session,
-  type Snapshot,
-} from './strategies/snapshot.ts';
+export { leastRequest, type Pick, type Policy, type Session, type Snapshot } from './strategies/snapshot.ts';
 
 export interface PrefixCacheOptions {
   /** Above this difference between the most and the least loaded pod, only the least loaded are considered. */

@@ -1,6 +1,7 @@
 import type { RoutedDecision, Tokens } from '../domain.ts';
 import type { PodsHealth } from '../health/pods-health.ts';
-import { type Choice, type ChoiceParts, createChoice, type PodChoice } from './choice/choose.ts';
+import type { Choice, PodChoice } from './choice/choice.ts';
+import { type ChoiceParts, createChoice } from './choice/choose.ts';
 import type { Turns } from './choice/turns.ts';
 import type { Confirmations } from './confirmations.ts';
 import type { Load } from './load.ts';

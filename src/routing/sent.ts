@@ -1,7 +1,7 @@
 /** A request on its way: what it counts for meanwhile, and what is changed about that by how it goes. */
 import type { Pod, RoutedDecision } from '../domain.ts';
 import type { Answer, Outcome, PodsHealth, Visibility } from '../health/pods-health.ts';
-import type { PromptTokens } from './choice/choose.ts';
+import type { PromptTokens } from './choice/choice.ts';
 import type { Predicted } from './confirmations.ts';
 import type { Load } from './load.ts';
 import type { TokenWork } from './work/token-work.ts';

@@ -106,7 +106,7 @@ export const AIBRIX = {
   strategy: setting(
     'AIBrix',
     ['ROUTING_ALGORITHM'],
-    // Depends on other settings: `defaultStrategy`.
+    // Depends on other settings: `strategyFor` in config.ts.
     undefined,
     'strategy',
     strategy,

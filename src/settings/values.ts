@@ -4,7 +4,7 @@
  */
 import { isIPv6 } from 'node:net';
 import { z } from 'zod';
-import { isZone, type Strategy } from '../domain.ts';
+import { isZone, type Strategy, ZONE_PATTERN } from '../domain.ts';
 import { parseStrategy } from '../strategies.ts';
 
 export const wholeNumber = (least: number, most: number) =>
@@ -205,7 +205,7 @@ export const zone = z
     error:
       'must be a value of a label: 1 to 63 letters, digits, "-", "_" or ".", letters or digits first and last',
   })
-  .meta({ type: 'string', pattern: '^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$' });
+  .meta({ type: 'string', pattern: ZONE_PATTERN.source });
 
 /** Of an object in a namespace, which may be left out. */
 export const qualifiedName = z

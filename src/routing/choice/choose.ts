@@ -35,8 +35,9 @@ import type { Draw } from '../worth/drawn.ts';
 import { predictedTokens } from '../worth/predicted-tokens.ts';
 import { type AskedPromptParts, askedPrompt } from './asked-prompt.ts';
 import { askedStrategy } from './asked-strategy.ts';
+import type { Choice, PodChoice, PromptTokens } from './choice.ts';
 import { consideredIn } from './considered.ts';
-import type { Considered, Course, StageTimes } from './course.ts';
+import type { Considered, StageTimes } from './course.ts';
 import { type LookupInput, type PromptTokensParts, tokensOf } from './lookup-input.ts';
 import { promptSize } from './prompt-size.ts';
 
@@ -70,31 +71,6 @@ export interface ChoiceParts extends AskedPromptParts, PromptTokensParts {
   readonly excerptOf?: ((prompt: PromptRequest) => string) | undefined;
   readonly random?: () => number;
   readonly now?: Clock;
-}
-
-/** How many tokens a prompt has; a guess where it has none. */
-export interface PromptTokens {
-  readonly all: number;
-  /** Those that the pod is expected to compute. */
-  readonly uncached: number;
-}
-
-/** What becomes of a request. */
-export type Choice =
-  | { readonly kind: 'no_pod'; readonly decision: Exclude<Decision, RoutedDecision>; readonly course: Course }
-  | PodChoice;
-
-export interface PodChoice {
-  readonly kind: 'pod';
-  readonly decision: RoutedDecision;
-  readonly course: Course;
-  readonly prompt: PromptRequest;
-  readonly input: LookupInput;
-  /** undefined: the prompt has no tokens, or was not looked up. */
-  readonly found: PrefixFound | undefined;
-  readonly promptTokens: PromptTokens;
-  /** Those that were chosen from, and how many tokens of the prompt each holds: valid until the next choice. */
-  readonly candidates: { readonly pods: readonly Pod[]; readonly matchedTokens: Uint32Array };
 }
 
 /** @param follow what follows of a choice; called at once when it is made, before anything else can happen */

@@ -1,7 +1,7 @@
 /** A request that Envoy balances itself: what it counts for once it is known which pod has it. */
 import type { Pod, PredictedTokens, RoutedDecision } from '../../domain.ts';
 import type { PodsHealth } from '../../health/pods-health.ts';
-import type { PodChoice } from '../choice/choose.ts';
+import type { PodChoice } from '../choice/choice.ts';
 import type { Lease, Load } from '../load.ts';
 import type { PrefixFound } from '../prefix-lookup.ts';
 import type { HeldPrompt, Sent } from '../sent.ts';

@@ -37,9 +37,8 @@ const MOST_PROMPTS_WAITING = 10;
 export function prefixCosts(snapshot: Snapshot, options: PrefixCostOptions): CostComparison {
   const { pods } = snapshot;
   const work = snapshot.work();
-  const { queuedTokens, decoding, prefillRate } = work;
-  const meanRate = meanOf(prefillRate);
-  const price = priceOf(snapshot, work, meanRate, options);
+  const { queuedTokens, decoding, prefillRate, meanRate } = work;
+  const price = priceOf(snapshot, work, options);
   // A slow pod takes longer over each token, but as few go there as it is slow: the others pay the same for a token on any pod.
   const msForOthers = price / meanRate;
   const costs = new Float64Array(pods.length);
@@ -50,7 +49,7 @@ export function prefixCosts(snapshot: Snapshot, options: PrefixCostOptions): Cos
   }
   addAdapterLoads(costs, snapshot, options);
   const zonePenaltyMs = addZonePenalties(costs, snapshot);
-  return { kind: 'cost', costs, queuedTokens, prefillRate, price, zonePenaltyMs };
+  return { kind: 'cost', costs, queuedTokens, price, zonePenaltyMs };
 }
 
 /**
@@ -59,8 +58,7 @@ export function prefixCosts(snapshot: Snapshot, options: PrefixCostOptions): Cos
  */
 function priceOf(
   { pods, promptTokens }: Snapshot,
-  { queuedTokens, prefillRate, promptTokens: meanTokens }: PodsWork,
-  meanRate: number,
+  { queuedTokens, prefillRate, meanRate, meanPromptTokens }: PodsWork,
   { recomputePrice, saturationPrice }: PrefixCostOptions,
 ): number {
   let waits = 0;
@@ -73,14 +71,8 @@ function priceOf(
   if (waits === 0) return 0;
   const meanQueue = (waits / pods.length) * meanRate;
   const busy = meanQueue / (meanQueue + promptTokens);
-  const saturated = meanTokens === 0 ? 0 : (leastWait * meanRate) / meanTokens;
+  const saturated = meanPromptTokens === 0 ? 0 : (leastWait * meanRate) / meanPromptTokens;
   return recomputePrice * busy + saturationPrice * Math.min(saturated, MOST_PROMPTS_WAITING);
-}
-
-function meanOf(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]!;
-  return sum / values.length;
 }
 
 /** Where several are expected to be as soon, any of them. */

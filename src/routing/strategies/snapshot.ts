@@ -102,7 +102,6 @@ export interface CostComparison {
   /** Milliseconds, one number per pod, the least is the best. */
   readonly costs: Float64Array;
   readonly queuedTokens: ArrayLike<number>;
-  readonly prefillRate: ArrayLike<number>;
   /** What computing one token was reckoned to cost the others, in tokens. */
   readonly price: number;
   /** The most that any of the pods costs for its zone, in milliseconds; 0: none costs anything. */

@@ -19,8 +19,10 @@ export interface PodsWork {
   readonly decoding: Uint32Array;
   /** Tokens per millisecond, above 0; see `ratesByKind`. */
   readonly prefillRate: Float64Array;
+  /** The mean of these. */
+  readonly meanRate: number;
   /** Tokens to be computed of a prompt that was routed lately, on average; 0: none was. */
-  readonly promptTokens: number;
+  readonly meanPromptTokens: number;
 }
 
 /** One request on its way. `ended` may be called any number of times; it counts once. */
@@ -53,6 +55,7 @@ interface Listed extends Pick<PodsWork, 'queuedTokens' | 'decoding'> {
   readonly accounts: readonly Account[];
   readonly version: number;
   prefillRate: Float64Array;
+  meanRate: number;
   /** When the rates were looked at. */
   ratesAtMs: number;
 }
@@ -165,6 +168,7 @@ export class TokenWork {
     const { accounts, queuedTokens, decoding } = listed;
     if (nowMs - listed.ratesAtMs >= RATES_FOR_MS) {
       listed.prefillRate = ratesByKind(accounts.map(({ rate }) => rate.tokensPerMs));
+      listed.meanRate = listed.prefillRate.reduce((sum, rate) => sum + rate, 0) / accounts.length;
       listed.ratesAtMs = nowMs;
     }
     for (let i = 0; i < accounts.length; i++) {
@@ -172,7 +176,8 @@ export class TokenWork {
       queuedTokens[i] = this.#queuedAt(account, nowMs);
       decoding[i] = account.decoding;
     }
-    return { queuedTokens, decoding, prefillRate: listed.prefillRate, promptTokens: this.#meanTokens };
+    const { prefillRate, meanRate } = listed;
+    return { queuedTokens, decoding, prefillRate, meanRate, meanPromptTokens: this.#meanTokens };
   }
 
   #list(pods: readonly Pod[]): Listed {
@@ -182,6 +187,7 @@ export class TokenWork {
       queuedTokens: new Float64Array(pods.length),
       decoding: new Uint32Array(pods.length),
       prefillRate: NO_RATES,
+      meanRate: 0,
       ratesAtMs: Number.NEGATIVE_INFINITY,
     };
   }

@@ -1,26 +1,17 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { pageOf } from './page.ts';
 import { bars, shares } from './plots.ts';
 import { csvOf, jsonOf, type PolicyResult, type Results } from './results.ts';
+import { writeFiles } from './write-files.ts';
 
 /** Writes the numbers (JSON, CSV), the plots (SVG) and a page with all of them into a folder, which is made. Returns the files' paths. */
-export async function writeOutput(directory: string, results: Results): Promise<readonly string[]> {
+export function writeOutput(directory: string, results: Results): Promise<readonly string[]> {
   const plots = plotsOf(results);
-  const files: Readonly<Record<string, string>> = {
+  return writeFiles(directory, {
     'results.json': jsonOf(results),
     'results.csv': csvOf(results),
     ...plots,
     'index.html': pageOf(results, Object.values(plots)),
-  };
-  await mkdir(directory, { recursive: true });
-  const paths: string[] = [];
-  for (const [name, text] of Object.entries(files)) {
-    const path = join(directory, name);
-    await writeFile(path, text);
-    paths.push(path);
-  }
-  return paths;
+  });
 }
 
 function plotsOf({ runs }: Results): Readonly<Record<string, string>> {

@@ -32,7 +32,8 @@ function aSnapshot(rows: readonly Row[], changes: Partial<Snapshot> = {}): Snaps
       queuedTokens: Float64Array.from(rows, ({ queued = 0 }) => queued),
       decoding: Uint32Array.from(rows, ({ decoding = 0 }) => decoding),
       prefillRate: Float64Array.from(rows, ({ rate = 10 }) => rate),
-      promptTokens: 1_000,
+      meanRate: rows.reduce((sum, { rate = 10 }) => sum + rate, 0) / rows.length,
+      meanPromptTokens: 1_000,
     }),
     ...changes,
   };
