@@ -73,8 +73,7 @@ describe('docs/operations.md', () => {
       // Standard output is written by its number.
       'ops/log/log-output.ts': /^(write|writeSync|fstatSync)$/,
       // `--out` of `warmroute simulate` and `warmroute history`, which serve nobody.
-      'simulation/report/output.ts': /^(mkdir|writeFile)$/,
-      'history/output.ts': /^(mkdir|writeFile)$/,
+      'simulation/report/write-files.ts': /^(mkdir|writeFile)$/,
       // A recording, which is asked for.
       [RECORDING]: /^(lstat|rename|unlink)$/,
     } as Record<string, RegExp>;
