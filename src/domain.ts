@@ -172,6 +172,16 @@ export interface Tokens {
   readonly ids: Uint32Array;
   /** By their offsets; undefined in a prompt of text alone. */
   readonly media?: readonly MediaItem[];
+  /** Undefined where nothing is kept of the prompt. */
+  readonly chains?: KeptChains;
+}
+
+/** Block hashes of a prompt's tokens that are kept from earlier prompts which begin alike. */
+export interface KeptChains {
+  /** Of the first blocks of the chain with this root, as many as are kept. */
+  firstBlocks(root: BlockHash, blockSizeTokens: number): BlockLanes;
+  /** The chain from this root over the prompt's tokens, or its beginning. */
+  keep(root: BlockHash, chain: BlockChain): void;
 }
 
 /** The cache's namespace: two contexts never share a block. */

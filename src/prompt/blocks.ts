@@ -8,7 +8,15 @@
  * The mixing is of the MurmurHash3 family; it is seeded per process and never leaves it. A collision would only send a
  * request to a pod that turns out to be cold.
  */
-import type { BlockChain, BlockForm, BlockHash, BlockLanes, CacheContext, MediaItem } from '../domain.ts';
+import type {
+  BlockChain,
+  BlockForm,
+  BlockHash,
+  BlockLanes,
+  CacheContext,
+  KeptChains,
+  MediaItem,
+} from '../domain.ts';
 
 const X_MULTIPLIER = 0xcc9e2d51;
 const Y_MULTIPLIER = 0x85ebca6b;
@@ -140,6 +148,28 @@ export class BlockHasher {
     }
     return { blockSizeTokens, length, lanes };
   }
+}
+
+/** The chain of a prompt of which the first blocks' hashes may be kept from another one that begins alike. */
+export function chainWithKept(
+  hasher: Pick<BlockHasher, 'chain'>,
+  root: BlockHash,
+  ids: Uint32Array,
+  blockSizeTokens: number,
+  kept: KeptChains,
+): BlockChain {
+  const most = Math.floor(ids.length / blockSizeTokens);
+  const first = kept.firstBlocks(root, blockSizeTokens).subarray(0, 2 * most);
+  const known = { blockSizeTokens, length: first.length / 2, lanes: first as BlockLanes };
+  if (known.length === most) return known;
+  const parent = known.length === 0 ? root : blockAt(known, known.length - 1);
+  const rest = hasher.chain(parent, ids.subarray(known.length * blockSizeTokens), blockSizeTokens);
+  const lanes = new Uint32Array(2 * most) as BlockLanes;
+  lanes.set(first);
+  lanes.set(rest.lanes, first.length);
+  const chain = { blockSizeTokens, length: most, lanes };
+  kept.keep(root, chain);
+  return chain;
 }
 
 /** The hash of block `position` of a chain. */

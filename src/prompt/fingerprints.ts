@@ -4,7 +4,7 @@
  * not depend on what follows. Each covers all that precedes it. Nothing is claimed of an engine's cache by them.
  */
 import { crc32 } from 'node:zlib';
-import { systemText } from './engine/messages-chat.ts';
+import { systemText } from './chat/messages-chat.ts';
 import { isPresent } from './exact-json.ts';
 import type { PromptRequest } from './request.ts';
 

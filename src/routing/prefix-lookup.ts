@@ -10,7 +10,7 @@ import type {
   TokenSpace,
   Tokens,
 } from '../domain.ts';
-import { type BlockHasher, lookaheadOf, mediaExtras } from '../prompt/blocks.ts';
+import { type BlockHasher, chainWithKept, lookaheadOf, mediaExtras } from '../prompt/blocks.ts';
 import { type Clock, monotonicClock } from '../time.ts';
 
 /** How much of one prompt each pod holds: a number per pod, in their order. Valid until the next look-up. */
@@ -151,10 +151,12 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
     return seen.length > 0 ? seen : [{ sizeTokens: defaultBlockSizeTokens[space], lookaheadTokens: 0 }];
   }
 
-  function cut({ ids: all, media }: Tokens, context: CacheContext, form: BlockForm): Cut {
+  function cut({ ids: all, media, chains }: Tokens, context: CacheContext, form: BlockForm): Cut {
     const { sizeTokens } = form;
     const root = hasher.root(context, form);
     const ids = all.subarray(0, maxBlocksPerPrompt * sizeTokens + form.lookaheadTokens);
+    if (chains !== undefined && media === undefined && form.lookaheadTokens === 0)
+      return { form, root, chain: chainWithKept(hasher, root, ids, sizeTokens, chains) };
     const extras = media && mediaExtras(media, form);
     const chain = hasher.chain(root, ids, sizeTokens, extras, lookaheadOf(ids, form));
     return { form, root, chain };

@@ -1,6 +1,6 @@
 import { assert } from 'chai';
-import { messagesChat } from '../../src/prompt/engine/messages-chat.ts';
-import { responsesChat } from '../../src/prompt/engine/responses-chat.ts';
+import { messagesChat } from '../../src/prompt/chat/messages-chat.ts';
+import { responsesChat } from '../../src/prompt/chat/responses-chat.ts';
 import { at, Bench, eventStreamData, type Json, post } from './helpers.ts';
 
 const SCHEMA = {

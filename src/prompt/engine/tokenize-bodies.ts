@@ -8,11 +8,11 @@
  * code, and knows the fields by their names: they are given as well.
  */
 
+import { beforeMedia, type ChatForm, templateArguments } from '../chat/chat-form.ts';
+import { messagesChat, traitsFor } from '../chat/messages-chat.ts';
+import { responsesChat } from '../chat/responses-chat.ts';
 import { isPresent, type Json, parseExactly, pick, writeExactly } from '../exact-json.ts';
 import type { PromptRequest } from '../request.ts';
-import { beforeMedia, type ChatForm, templateArguments } from './chat-form.ts';
-import { messagesChat, traitsFor } from './messages-chat.ts';
-import { responsesChat } from './responses-chat.ts';
 
 /** Fields of a chat request, the messages aside, that `/tokenize` knows under the same name and with the same meaning. */
 const CHAT_FIELDS = [

@@ -1,0 +1,105 @@
+/** One model's tokenizer and templates, loaded: requests → token ids. */
+import type { KeptChains } from '../domain.ts';
+import type { PromptRequest } from '../prompt/request.ts';
+import { type ChatRenderer, renderPrompt, type Unrendered } from './rendering/render-prompt.ts';
+import type { SegmentCache, SegmentTree, Splitter } from './segments/segment-cache.ts';
+
+/** A tokenizer as it runs beside the event loop. */
+export interface TextTokenizer {
+  readonly splitter: Splitter;
+  /** `whole`: texts may not be cut, the ids of the parts are not those of the whole. */
+  readonly segments: 'independent' | 'whole';
+  /** Ids that it adds before and behind where its special tokens are asked for. */
+  readonly before: Uint32Array;
+  readonly after: Uint32Array;
+  /** Ids of each text, without those. */
+  encode(texts: readonly string[]): Promise<readonly Uint32Array[]>;
+  close(): Promise<void>;
+}
+
+/** - `failed`: the tokenizer has ended, or refuses the text. */
+export type ComputedTokens =
+  | {
+      readonly kind: 'tokens';
+      readonly ids: Uint32Array;
+      readonly chains: KeptChains | undefined;
+      readonly characters: number;
+      /** Of those, how many had to be tokenized. */
+      readonly newCharacters: number;
+    }
+  | { readonly kind: 'none'; readonly why: Unrendered | 'failed' };
+
+/** Texts that are cut nowhere. */
+const WHOLE: Splitter = { endOfBoundary: () => -1 };
+/** What one message to the tokenizer holds at most, so that others' texts come in between. */
+const BATCH_CHARACTERS = 32 * 1024;
+
+export class ModelTokenizer {
+  readonly #tokenizer: TextTokenizer;
+  readonly #chat: ChatRenderer | undefined;
+  readonly #tree: SegmentTree;
+
+  /** @param chat undefined: the model's chats are not rendered here */
+  constructor(tokenizer: TextTokenizer, chat: ChatRenderer | undefined, cache: SegmentCache) {
+    this.#tokenizer = tokenizer;
+    this.#chat = chat;
+    const splitter = tokenizer.segments === 'independent' ? tokenizer.splitter : WHOLE;
+    this.#tree = cache.tree(splitter, texts => encodeInBatches(tokenizer, texts));
+  }
+
+  get segments(): TextTokenizer['segments'] {
+    return this.#tokenizer.segments;
+  }
+
+  get rendersChats(): boolean {
+    return this.#chat !== undefined;
+  }
+
+  /** Never rejects. */
+  async tokensOf(prompt: PromptRequest): Promise<ComputedTokens> {
+    const rendered = renderPrompt(prompt, this.#chat);
+    if (rendered.kind === 'unrendered') return { kind: 'none', why: rendered.why };
+    const { text, specialTokens } = rendered;
+    try {
+      const { ids, chains, newCharacters } = await this.#tree.encode(text);
+      const counts = { characters: text.length, newCharacters };
+      const { before, after } = this.#tokenizer;
+      if (specialTokens === 'as_written' || before.length + after.length === 0)
+        return { kind: 'tokens', ids, chains, ...counts };
+      return { kind: 'tokens', ids: surrounded(before, ids, after), chains: undefined, ...counts };
+    } catch {
+      return { kind: 'none', why: 'failed' };
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#tree.clear();
+    await this.#tokenizer.close();
+  }
+}
+
+async function encodeInBatches(
+  tokenizer: TextTokenizer,
+  texts: readonly string[],
+): Promise<readonly Uint32Array[]> {
+  const lists: Uint32Array[] = [];
+  let batch: string[] = [];
+  let characters = 0;
+  for (const [i, text] of texts.entries()) {
+    batch.push(text);
+    characters += text.length;
+    if (characters < BATCH_CHARACTERS && i < texts.length - 1) continue;
+    lists.push(...(await tokenizer.encode(batch)));
+    batch = [];
+    characters = 0;
+  }
+  return lists;
+}
+
+function surrounded(before: Uint32Array, ids: Uint32Array, after: Uint32Array): Uint32Array {
+  const all = new Uint32Array(before.length + ids.length + after.length);
+  all.set(before);
+  all.set(ids, before.length);
+  all.set(after, before.length + ids.length);
+  return all;
+}

@@ -1,0 +1,174 @@
+/**
+ * Messages as templates see them: vLLM's `parse_chat_messages` (renderers/chat_utils.py, 0.32). What is not text, and what vLLM
+ * does otherwise than is known here, has no conversation: the engine renders it.
+ */
+import { isObject, isPresent, type Json } from '../../prompt/exact-json.ts';
+import { parseShown } from './shown-values.ts';
+
+/** How a template wants contents: a text, or a list of parts. vLLM finds out by looking at the template. */
+export type ContentFormat = 'string' | 'openai';
+
+/** - `media`: more in it than text; `form`: something that only the engine knows how to show. */
+export type Conversation =
+  | { readonly kind: 'messages'; readonly messages: readonly Json[] }
+  | { readonly kind: 'media' | 'form' };
+
+/** Thrown where a message cannot be shown; never leaves this file. */
+class Unshown extends Error {
+  readonly why: 'media' | 'form';
+  constructor(why: 'media' | 'form') {
+    super(why);
+    this.why = why;
+  }
+}
+
+/**
+ * @param callOrder the members of a call's function as the endpoint orders them: chats are validated by a schema that has
+ * `arguments` first, responses are not
+ */
+export function conversationOf(
+  messages: readonly Json[],
+  format: ContentFormat,
+  callOrder: 'arguments_first' | 'name_first',
+): Conversation {
+  try {
+    return { kind: 'messages', messages: messages.map(each => shownMessage(each, format, callOrder)) };
+  } catch (error) {
+    if (!(error instanceof Unshown)) throw error;
+    return { kind: error.why };
+  }
+}
+
+type Shown = Record<string, unknown>;
+
+function shownMessage(
+  message: Json,
+  format: ContentFormat,
+  callOrder: 'arguments_first' | 'name_first',
+): Json {
+  const { role, name, task } = message;
+  if (typeof role !== 'string') throw new Unshown('form');
+  const content = role === 'system' ? withoutBilling(message.content) : message.content;
+  const shown: Shown = { role, content: shownContent(content, format) };
+  if (role === 'assistant') addAssistant(shown, message, callOrder);
+  else if (role === 'tool') {
+    if ('tool_call_id' in message) shown.tool_call_id = message.tool_call_id;
+    if (Array.isArray(shown.content)) shown.content = toolContent(shown.content as Json[]);
+  }
+  if (typeof name === 'string') shown.name = name;
+  if (typeof task === 'string') shown.task = task;
+  if (role === 'developer') {
+    // Validated by a schema of their own.
+    if (isPresent(message.tools)) throw new Unshown('form');
+    shown.tools = null;
+  }
+  return shown;
+}
+
+function shownContent(content: unknown, format: ContentFormat): string | Json[] {
+  if (typeof content === 'string') return format === 'string' ? content : [{ type: 'text', text: content }];
+  if (!isPresent(content)) return format === 'string' ? '' : [];
+  if (!Array.isArray(content)) throw new Unshown('form');
+  const parts = content.flatMap(shownPart);
+  return format === 'string'
+    ? parts.map(part => (part.type === 'text' ? part.text : part.name)).join('\n')
+    : parts;
+}
+
+/** Members of text parts that schemas know, so that they are not shown. */
+const KNOWN_MEMBERS: ReadonlySet<string> = new Set([
+  ...['type', 'text', 'thinking', 'refusal', 'annotations', 'logprobs', 'closed', 'prompt_cache_breakpoint'],
+]);
+
+function shownPart(part: unknown): Json[] {
+  if (typeof part === 'string') return [{ type: 'text', text: part }];
+  if (!isObject(part)) throw new Unshown('form');
+  const { type } = part;
+  switch (type) {
+    case 'text':
+    case 'input_text':
+    case 'output_text':
+    case 'refusal':
+    case 'thinking': {
+      const text = part[type === 'refusal' || type === 'thinking' ? type : 'text'];
+      if (!isPresent(text) && (type === 'text' || type === 'refusal')) return [];
+      if (typeof text !== 'string') throw new Unshown('form');
+      if (!Object.keys(part).every(name => KNOWN_MEMBERS.has(name))) throw new Unshown('form');
+      return [{ type: 'text', text }];
+    }
+    case 'tool_reference':
+      if (typeof part.name !== 'string') throw new Unshown('form');
+      return [{ type, name: part.name }];
+    default:
+      throw new Unshown(typeof type === 'string' ? 'media' : 'form');
+  }
+}
+
+/** Of results text alone is a text; references to tools stay parts. */
+function toolContent(parts: readonly Json[]): string | readonly Json[] {
+  return parts.every(({ type }) => type === 'text') ? parts.map(({ text }) => text).join('\n') : parts;
+}
+
+/** Claude Code's attribution, with another hash in each request: its line goes, from each text that begins with it. */
+const BILLING_HEADER = 'x-anthropic-billing-header';
+
+function withoutBilling(content: unknown): unknown {
+  if (typeof content === 'string')
+    return content.startsWith(BILLING_HEADER) ? afterLine(content) || null : content;
+  if (!Array.isArray(content)) return content;
+  return content.flatMap(part => {
+    const text = isObject(part) ? (part.type === 'text' ? part.text : undefined) : part;
+    if (typeof text !== 'string' || !text.startsWith(BILLING_HEADER)) return [part];
+    const rest = afterLine(text);
+    if (rest === '') return [];
+    return [typeof part === 'string' ? rest : { ...part, text: rest }];
+  });
+}
+
+function afterLine(text: string): string {
+  const end = text.indexOf('\n');
+  return end < 0 ? '' : text.slice(end + 1);
+}
+
+function addAssistant(shown: Shown, message: Json, callOrder: 'arguments_first' | 'name_first'): void {
+  const { tool_calls: calls, reasoning, reasoning_content } = message;
+  if (isPresent(calls)) {
+    if (!Array.isArray(calls)) throw new Unshown('form');
+    if (calls.length > 0) shown.tool_calls = calls.map(call => shownCall(call, callOrder));
+  }
+  const given = isPresent(reasoning) ? reasoning : reasoning_content;
+  if (!isPresent(given)) return;
+  if (typeof given !== 'string') throw new Unshown('form');
+  shown.reasoning = shown.reasoning_content = given;
+}
+
+function shownCall(call: unknown, order: 'arguments_first' | 'name_first'): Json {
+  if (!isObject(call) || !isObject(call.function)) throw new Unshown('form');
+  const { id, type = 'function' } = call;
+  const { name } = call.function;
+  if (type !== 'function' || typeof id !== 'string' || typeof name !== 'string') throw new Unshown('form');
+  const given = shownArguments(call.function.arguments);
+  return {
+    id,
+    function: order === 'arguments_first' ? { arguments: given, name } : { name, arguments: given },
+    type,
+  };
+}
+
+/** What Python reads as JSON and JavaScript does not. */
+const PYTHON_ONLY = /\b(?:NaN|Infinity)\b/;
+
+/** Arguments as an object, whatever they were: what cannot be read is an empty one. */
+function shownArguments(given: unknown): Json {
+  if (given === undefined || given === null || given === '') return {};
+  if (isObject(given)) return given;
+  if (typeof given !== 'string') throw new Unshown('form');
+  try {
+    const parsed = parseShown(given);
+    if (parsed.kind === 'changed') throw new Unshown('form');
+    return isObject(parsed.value) ? parsed.value : {};
+  } catch (error) {
+    if (!(error instanceof SyntaxError) || PYTHON_ONLY.test(given)) throw new Unshown('form');
+    return {};
+  }
+}
