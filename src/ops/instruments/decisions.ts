@@ -3,7 +3,7 @@ import type { Decision } from '../../domain.ts';
 import type { Confirmation } from '../../routing/confirmations.ts';
 import type { ZoneRelation } from '../../routing/strategies/zone-penalties.ts';
 import { allOf, counter, gauge, histogram } from './instrument.ts';
-import { MODEL, POD, REASON, STAGE_SECONDS, STRATEGY, STRATEGY_NAME } from './labels.ts';
+import { ENDPOINT, MODEL, POD, REASON, STAGE_SECONDS, STRATEGY, STRATEGY_NAME } from './labels.ts';
 
 /** `hash` is a part of `match`. */
 export type Stage = 'parse' | 'tokenize' | 'match' | 'hash' | 'decide' | 'reply';
@@ -77,7 +77,7 @@ export const DECISION_METRICS = {
     unit: 'requests',
     labels: {
       model: MODEL,
-      endpoint: { names: 'an endpoint with a prompt (docs/paths.md)' },
+      endpoint: ENDPOINT,
       verdict: allOf<Confirmation['verdict']>()('confirmed', 'unconfirmed'),
     },
     help: 'Sampled prompts whose blocks their pod then announced (confirmed), or did not (unconfirmed)',

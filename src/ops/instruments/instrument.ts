@@ -4,7 +4,7 @@ import type { RecordedHistogram, ScrapedCounter, ScrapedValues } from '../metric
 /** Prometheus' base units, and the things that are counted. */
 export type Unit =
   | ('seconds' | 'bytes')
-  | ('blocks' | 'events' | 'lines' | 'messages' | 'requests' | 'tokens')
+  | ('blocks' | 'characters' | 'events' | 'lines' | 'messages' | 'requests' | 'tokens')
   | (
       | 'connections'
       | 'errors'

@@ -6,6 +6,7 @@ export const POD = { names: 'the name of a pod' };
 export const RANK = { names: 'a data-parallel rank of the pod' };
 /** Of what a client asks for only what a pod serves; an empty one stands for any. */
 export const MODEL = { names: 'a model, alias or adapter that a pod serves' };
+export const ENDPOINT = { names: 'an endpoint with a prompt (docs/paths.md)' };
 export const STRATEGY_NAME: ClosedLabel<StrategyName> = STRATEGIES;
 /** A list of several is one value, however it is weighted. */
 export const STRATEGY: ClosedLabel<StrategyLabel> = [...STRATEGIES, 'weighted'];

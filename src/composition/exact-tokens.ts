@@ -1,0 +1,108 @@
+/** The engine's own tokens, computed in process: joined to the files, the engines to compare with, and what is heard of them. */
+import type { Config } from '../config.ts';
+import type { Pod } from '../domain.ts';
+import type { PodKeeper } from '../engines/pod-lives.ts';
+import { reportExactTokens } from '../ops/exact-tokens-report.ts';
+import type { Instruments } from '../ops/instruments/instruments.ts';
+import type { Logger } from '../ops/log/log.ts';
+import type { PodRegistry } from '../pods/registry.ts';
+import type { Tokenizer } from '../prompt/tokenizer.ts';
+import type { Doubt } from '../routing/confirmations.ts';
+import { monotonicClock, realSleep } from '../time.ts';
+import { createExactTokenizer } from '../tokenizers/exact-tokenizer.ts';
+import type { TokenizerFileSource } from '../tokenizers/files/files.ts';
+import { LoadedModels, type ModelState } from '../tokenizers/loaded-models.ts';
+import { ParityCheck } from '../tokenizers/parity/parity-check.ts';
+import { ParityGuard, type ParityRecord } from '../tokenizers/parity/parity-guard.ts';
+import { SegmentCache } from '../tokenizers/segments/segment-cache.ts';
+import { compileTemplate } from '../tokenizers/template/template.ts';
+import { startTextTokenizer } from '../tokenizers/worker/text-tokenizer.ts';
+
+export interface ExactTokensParts {
+  readonly registry: PodRegistry;
+  readonly files: TokenizerFileSource;
+  /** Asks engines, and what else there is where they have no answer; undefined: engines are never asked. */
+  readonly otherwise: Tokenizer | undefined;
+  /** Asks engines, and nothing that was asked before: to compare with. undefined: as above. */
+  readonly engines: Tokenizer | undefined;
+  readonly instruments: Instruments;
+  readonly log: Logger;
+  readonly random: () => number;
+  readonly onUnexpected: (error: unknown) => void;
+}
+
+/** What `/debug/tokenizers` shows of a model. */
+export interface ShownTokenizer {
+  readonly model: string;
+  readonly tokenizer: ModelState;
+  readonly endpoints: readonly Omit<ParityRecord, 'model'>[];
+}
+
+export interface ExactTokens {
+  readonly tokenizer: Tokenizer;
+  readonly keeper: PodKeeper;
+  /** What is predicted does not come true. */
+  readonly doubted: (doubt: Doubt) => void;
+  /** An engine's process is another one. */
+  readonly restarted: (pod: string) => void;
+  shown(): readonly ShownTokenizer[];
+}
+
+export function createExactTokens(
+  config: Pick<Config, 'tokenizerCheckPercent' | 'tokenizerSegmentsBytes'>,
+  { registry, files, otherwise, engines, instruments, log, random, onUnexpected }: ExactTokensParts,
+): ExactTokens {
+  const cache = new SegmentCache(config.tokenizerSegmentsBytes);
+  const report = reportExactTokens(instruments, log, () => ({
+    records: guard.records(),
+    segmentBytes: cache.bytes,
+  }));
+  const guard = new ParityGuard({
+    ...{ checkPercent: config.tokenizerCheckPercent, random, now: monotonicClock },
+    onFact: report.parity,
+  });
+  const models = new LoadedModels({
+    ...{ files, cache, compile: compileTemplate, now: monotonicClock, sleep: realSleep },
+    start: (files, onEnded) => startTextTokenizer(files, { onEnded }),
+    onFact(fact) {
+      report.loading(fact);
+      if (fact.kind === 'loaded') check.loaded(fact.model, podsOf(fact.model));
+      else guard.forget(fact.model);
+    },
+  });
+  const check = new ParityCheck({ models, guard, engines, now: monotonicClock, onUnexpected });
+  const podsOf = (model: string): Pod[] => registry.pods().filter(pod => pod.model === model && !registry.isUnready(pod.name));
+  const tokenizer = createExactTokenizer({ models, guard, check, otherwise, onFact: report.tokens });
+
+  return {
+    tokenizer: {
+      tokenize: (prompt, pods, signal) => tokenizer.tokenize(prompt, pods, signal),
+      async close() {
+        await tokenizer.close();
+        await engines?.close();
+        await models.close();
+      },
+    },
+    keeper: {
+      joined: pod => check.engineChanged(pod),
+      changed: () => models.retain(registry.pods()),
+    },
+    doubted({ kind, pod, model, endpoint }) {
+      if (kind !== 'doubted') return;
+      guard.unconfirmed(pod?.model ?? model, endpoint);
+    },
+    restarted(name) {
+      const pod = registry.pods().find(pod => pod.name === name);
+      if (pod !== undefined) check.engineChanged(pod);
+    },
+    shown: () =>
+      [...new Set(registry.pods().map(({ model }) => model))].map(model => ({
+        model,
+        tokenizer: models.stateOf(model),
+        endpoints: guard
+          .records()
+          .filter(each => each.model === model)
+          .map(({ model: _, ...each }) => each),
+      })),
+  };
+}
