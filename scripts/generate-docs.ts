@@ -16,6 +16,12 @@ const GROUPS: readonly { readonly group: Setting<unknown>['group']; readonly abo
       'Where two names stand in one row, either will do; if both are set they must agree.',
   },
   {
+    group: 'Hugging Face',
+    about:
+      'The standard variables of the model hub’s own clients, with their meanings. In force with `WARMROUTE_TOKENIZER_HUB=true`: ' +
+      '[tokenizing.md](tokenizing.md).',
+  },
+  {
     group: 'OpenTelemetry',
     about:
       'With the standard names and meanings. Where two names stand in one row, the first wins. ' +
@@ -70,7 +76,7 @@ warmroute check-config   # prints the configuration in force, or every mistake i
 
 \`warmroute serve\` needs to know where pods are known from, and nothing else: ${podsFile}, or ${discovery}.
 
-## The three modes
+## The modes
 
 Two switches choose where tokens come from and what the router believes about the engines' caches.
 
@@ -79,10 +85,11 @@ Two switches choose where tokens come from and what the router believes about th
 | \`false\` | \`false\` | the local tokenizer | what was routed where |
 | \`true\` | \`false\` | the engines; the local tokenizer where they do not answer | what was routed where |
 | \`true\` | \`true\` | the engines | the engines' KV-cache events, and for a moment what was routed where |
-| \`false\` | \`true\` | refused | |
+| \`false\` | \`true\` | the router, with \`${SETTINGS.tokenizer.names[0]}\` \`auto\` or \`local\`; else refused | the engines' KV-cache events, and for a moment what was routed where |
 
-The last row is refused at start, with a message that names both settings: engines announce blocks in their own tokens,
-so without their tokenizer no request would ever match one. ${remoteTokenizerInAibrix}
+Without the engines' tokens the last row is refused at start, with a message that names the settings: engines announce blocks in their
+own tokens, so without these no request would ever match one. The router makes them itself by a model's tokenizer files
+([tokenizing.md](tokenizing.md)), in every row, in front of what the row says. ${remoteTokenizerInAibrix}
 and ${kvEventSyncInAibrix}, as AIBrix spells them now, mean the same.
 
 Tokens of the local tokenizer and of the engines are never compared with each other.`;
@@ -123,6 +130,7 @@ pods:
       replayPort: 5558            # optional: ZeroMQ ROUTER of rank 0; rank r is on replayPort + r
       ranks: 1                    # optional: data-parallel ranks, 1 if absent
     labels: { team: a }           # optional
+    tokenizer: /models/qwen3      # optional: the directory of its tokenizer files, or relative to this file; docs/tokenizing.md
     zone: eu-1a                   # optional: or the label topology.kubernetes.io/zone; docs/policies.md, Zones
   - name: engine-1
     address: engine-1.default.svc.cluster.local
@@ -143,7 +151,7 @@ rename or updated by Kubernetes as a mounted ConfigMap.
 - A pod that left gets no more requests, and what was known of its cache is forgotten at once. Requests under way on it
   go on.
 - A pod whose address, port, model or event ports changed has left, and another has joined. A change of \`aliases\`,
-  \`labels\` or \`zone\` alone keeps what is known.
+  \`labels\`, \`tokenizer\` or \`zone\` alone keeps what is known.
 - One mistake makes the whole file invalid. At start that ends the program, with all mistakes named; later the last good
   file stays in force, the mistakes are logged and \`warmroute_pod_discovery_problems_total\` counts them.
 - It may have 8 MiB, 20,000 pods, 256 aliases and 64 labels a pod, and may take 15 s and 768 MB to parse. A file that does not answer

@@ -1,16 +1,27 @@
 import type { Strategy } from './domain.ts';
 import { SETTINGS, type Setting, type WithoutEffect, withoutEffect } from './settings/settings.ts';
 import { defaultTls, type TlsKind, tlsProblems } from './settings/tls.ts';
+import { asksEngines, tokenizerProblems } from './settings/tokenizers.ts';
+import { MASK, secret } from './settings/values.ts';
 
 type Values = { readonly [Key in keyof typeof SETTINGS]: Value<(typeof SETTINGS)[Key]> };
 /** Only settings without a default can be undefined. */
 type Value<S> = S extends Setting<infer T, infer Fallback> ? T | Extract<Fallback, undefined> : never;
 
-/** Where tokens come from, and what feeds the index. */
+/**
+ * Where tokens come from, and what feeds the index. What the router tokenizes by a model's tokenizer files are the engine's tokens, in
+ * every mode (`tokenizer` in Config); the mode says what follows where it cannot. `local…`: no engine is asked.
+ */
 export type Mode =
   | { readonly kind: 'local'; readonly tokenizer: 'character' | 'tiktoken' }
   | { readonly kind: 'remote'; readonly fallback: 'character' | 'tiktoken' }
+  | { readonly kind: 'local_with_events' }
   | { readonly kind: 'remote_with_events' };
+
+/** Whether engines' events feed the index. */
+export function usesEvents({ kind }: Mode): boolean {
+  return kind === 'local_with_events' || kind === 'remote_with_events';
+}
 
 export interface Config extends Omit<Values, 'strategy'> {
   /** Of requests that ask for none. */
@@ -90,19 +101,22 @@ export function readConfig(environment: Environment): LoadedConfig {
     const name = given[0]?.name ?? setting.names[0];
     const text = given[0]?.value ?? setting.fallback;
     const source = given.length > 0 ? 'environment' : text === undefined ? 'unset' : 'default';
-    effective.push({ name, value: withoutPassword(text ?? ''), source });
+    effective.push({ name, value: shown(setting, text ?? ''), source });
     if (text === undefined) continue;
     const read = readAll(setting, given.length > 0 ? given : [{ name, value: text }]);
     problems.push(...read.problems);
     values[key] = read.value;
   }
   const settings = values as unknown as Values;
-  if (settings.kvEventSync && settings.useRemoteTokenizer === false) {
+  const isExact = settings.tokenizer === 'local' || settings.tokenizer === 'auto';
+  if (settings.kvEventSync && settings.useRemoteTokenizer === false && !isExact) {
     problems.push(
       `${SETTINGS.kvEventSync.names.join(' / ')} is on but ${SETTINGS.useRemoteTokenizer.names.join(' / ')} is off: ` +
-        'blocks are announced in the engines’ tokens, which only the engines’ tokenizer gives. Turn both on, or both off',
+        'blocks are announced in the engines’ tokens, which only the engines’ tokenizer gives. Turn both on, or both off; ' +
+        `or set ${SETTINGS.tokenizer.names[0]} to auto or local, with the models’ tokenizer files (docs/tokenizing.md)`,
     );
   }
+  problems.push(...tokenizerProblems(settings));
   const tls = settings.tls ?? defaultTls(settings);
   problems.push(...tlsProblems({ ...settings, tls }));
   if (environment[CLIENT_KEY]) {
@@ -130,8 +144,8 @@ export function readConfig(environment: Environment): LoadedConfig {
 }
 
 /** Queues in tokens say more than requests in flight where engines announce what they compute. */
-function strategyFor({ kind }: Mode): Strategy {
-  const name = kind === 'remote_with_events' ? 'prefix-cost' : 'prefix-cache';
+function strategyFor(mode: Mode): Strategy {
+  const name = usesEvents(mode) ? 'prefix-cost' : 'prefix-cache';
   return { kind: 'single', name, text: name };
 }
 
@@ -163,7 +177,7 @@ function readAll(
     if (read.success) values.add(read.data);
     else
       problems.push(
-        `${name}=${withoutPassword(value)}: ${read.error.issues.map(issue => issue.message).join(', ')}`,
+        `${name}=${shown(setting, value)}: ${read.error.issues.map(issue => issue.message).join(', ')}`,
       );
   }
   if (problems.length > 0) return { problems };
@@ -174,9 +188,9 @@ function readAll(
   };
 }
 
-/** What is printed must not hold the password of a URL. */
-function withoutPassword(value: string): string {
-  return value.replace(/\/\/[^/@\s]*@/, '//***@');
+/** What is printed must not hold a secret, nor the password of a URL. */
+function shown({ read }: Setting<unknown>, value: string): string {
+  return value && read === secret ? MASK : value.replace(/\/\/[^/@\s]*@/, `//${MASK}@`);
 }
 
 /** An empty variable is an unset one, as docker-compose and Helm write it. */
@@ -187,8 +201,10 @@ function givenFor({ names }: Setting<unknown>, environment: Environment): Given[
   });
 }
 
-function modeOf({ useRemoteTokenizer, kvEventSync, localTokenizer }: Values): Mode {
+function modeOf(settings: Values): Mode {
+  const { kvEventSync, localTokenizer } = settings;
   const local = localTokenizer === 'tiktoken' ? 'tiktoken' : 'character';
-  if (!useRemoteTokenizer) return { kind: 'local', tokenizer: local };
-  return kvEventSync ? { kind: 'remote_with_events' } : { kind: 'remote', fallback: local };
+  if (asksEngines(settings))
+    return kvEventSync ? { kind: 'remote_with_events' } : { kind: 'remote', fallback: local };
+  return kvEventSync ? { kind: 'local_with_events' } : { kind: 'local', tokenizer: local };
 }

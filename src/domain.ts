@@ -32,6 +32,19 @@ export interface KvPublisher {
   readonly replayPort: number | undefined;
 }
 
+/**
+ * Where the tokenizer files of a pod's model are, by what is said of the pod. `directory`: an absolute path, which only whoever runs the
+ * router may say; `name`: of a directory below the router's own one for tokenizer files, which nobody gets out of.
+ */
+export type TokenizerPlace =
+  | { readonly kind: 'directory'; readonly path: string }
+  | { readonly kind: 'name'; readonly name: string };
+
+/** Whether `name` is that of a directory below another one, whatever it is of: relative, and without steps out of it. */
+export function isTokenizerName(name: string): boolean {
+  return !name.includes('\0') && name.split('/').every(part => part !== '' && part !== '.' && part !== '..');
+}
+
 /** What an engine means by having cleared its cache: what is on its GPU, or in all its tiers. */
 export type ClearScope = 'gpu' | 'everything';
 
@@ -60,6 +73,8 @@ export interface Pod {
   readonly metricsPort?: number;
   /** The zone that it runs in, as its source says: nodes of a zone fail together, and are near each other. */
   readonly zone?: string;
+  /** Where its model's tokenizer files are, if its source says so. */
+  readonly tokenizer?: TokenizerPlace;
 }
 
 /** Where Kubernetes says which zone a node, or a pod on it, is in. */

@@ -17,7 +17,7 @@ import { recordTraffic } from './composition/recording.ts';
 import { rollOut } from './composition/rolling-out.ts';
 import { createTokenizer } from './composition/tokenizing.ts';
 import { Warmup } from './composition/warmup.ts';
-import { type Config, type Environment, processEnvironment } from './config.ts';
+import { type Config, type Environment, processEnvironment, usesEvents } from './config.ts';
 import { endpointOf } from './domain.ts';
 import { HealthPoller, type HealthPollerOptions } from './engine-api/health-poller.ts';
 import { Engines } from './engines/engines.ts';
@@ -125,7 +125,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
   }
 
   async function start(): Promise<RunningServer> {
-    const usesKvEvents = config.mode.kind === 'remote_with_events';
+    const usesKvEvents = usesEvents(config.mode);
     const telemetry = startTelemetry({
       serviceName: config.serviceName,
       exporter: await exporterFor(parts.traces ?? traceSink(config)),

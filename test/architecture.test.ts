@@ -59,6 +59,21 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'explain',
     'slots',
     'record/recording',
+    'tokenizers',
+  ],
+  tokenizers: [
+    ...[
+      'domain',
+      'time',
+      'slots',
+      'aside',
+      'coalesced',
+      'printable',
+      'bounded-body',
+      'http-client',
+      'prompt',
+    ],
+    ...['listeners', 'pods/file-watch', 'pods/bounded-read'],
   ],
   record: ['domain', 'time', 'routing/route', 'prompt/blocks', 'prompt/paths'],
   simulator: ['domain'],
@@ -99,7 +114,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   composition: [
     ...['config', 'settings', 'domain', 'time', 'slots', 'listeners', 'strategies'],
     ...['cache', 'engine-api', 'events', 'extproc', 'health', 'kubernetes', 'pods', 'prompt', 'routing'],
-    ...['tls', 'ops', 'doctor', 'explain', 'version', 'record'],
+    ...['tls', 'ops', 'doctor', 'explain', 'version', 'record', 'tokenizers'],
   ],
   serve: [
     ...['composition', 'config', 'settings', 'domain', 'time', 'listeners', 'strategies', 'version'],

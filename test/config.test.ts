@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { assert } from 'chai';
 import { type Environment, loadConfig, namesWithoutEffect, readConfig, unknownNames } from '../src/config.ts';
 import { DEFAULT_COSTS } from '../src/routing/policy.ts';
@@ -59,6 +60,12 @@ describe('configuration', () => {
       tokenizerConnections: 16,
       indexCapacityBytes: 536_870_912,
       expectedBlocksTtlMs: 5000,
+      tokenizerHub: false,
+      tokenizerCheckPercent: 1,
+      tokenizerSegmentsBytes: 256 * 1024 * 1024,
+      hubEndpoint: 'https://huggingface.co',
+      hubHome: '~/.cache/huggingface',
+      hubOffline: false,
       kvEventsTopic: '',
       dnsRefreshMs: 5000,
       healthIntervalMs: 2000,
@@ -191,6 +198,24 @@ describe('configuration', () => {
     assert.notInclude(problem, 'hunter2');
   });
 
+  it('is shown without the token of the model hub, be it right or wrong', () => {
+    const loaded = readConfig({ HF_TOKEN: 'hf_hunter2' });
+    assert(loaded.kind === 'valid');
+    assert.deepInclude(loaded.effective, { name: 'HF_TOKEN', value: '***', source: 'environment' });
+    assert.notInclude(JSON.stringify(loaded), 'hunter2');
+    assert.notInclude(inspect(loaded, { depth: 9, showHidden: true }), 'hunter2');
+    assert.notInclude(`${loaded.config.hubToken}`, 'hunter2');
+    assert.equal(loaded.config.hubToken?.reveal(), 'hf_hunter2');
+    const [problem] = problemsOf({ HF_TOKEN: 'hf_hunter2\nx-header: 1' });
+    assert.equal(problem, 'HF_TOKEN=***: must be the token, and nothing else');
+  });
+
+  it('takes the switches of the model hub as its own clients do', () => {
+    for (const on of ['1', 'ON', 'yes', 'True']) assert.isTrue(aConfig({ HF_HUB_OFFLINE: on }).hubOffline);
+    for (const off of ['0', 'off', 'NO', 'false'])
+      assert.isFalse(aConfig({ HF_HUB_OFFLINE: off }).hubOffline);
+  });
+
   it('cannot be changed once it is read', () => {
     const config = aConfig() as { drainMs: number; mode: { kind: string } };
     assert.throws(() => {
@@ -261,6 +286,61 @@ describe('configuration', () => {
         assert.deepEqual(aConfig(environment).mode as object, mode);
       });
     }
+
+    const FILES = { WARMROUTE_TOKENIZER_DIR: '/models' };
+    for (const [environment, mode] of [
+      [{ [SYNC]: 'true', WARMROUTE_TOKENIZER: 'local', ...FILES }, { kind: 'local_with_events' }],
+      [{ [SYNC]: 'true', WARMROUTE_TOKENIZER: 'auto', ...FILES }, { kind: 'local_with_events' }],
+      [
+        { [SYNC]: 'true', [TOKENIZER]: 'true', WARMROUTE_TOKENIZER: 'local', ...FILES },
+        { kind: 'local_with_events' },
+      ],
+      [{ [SYNC]: 'true', [TOKENIZER]: 'true', WARMROUTE_TOKENIZER: 'auto' }, { kind: 'remote_with_events' }],
+      [
+        { [SYNC]: 'true', [TOKENIZER]: 'true', WARMROUTE_TOKENIZER: 'engine' },
+        { kind: 'remote_with_events' },
+      ],
+      [
+        { [TOKENIZER]: 'true', WARMROUTE_TOKENIZER: 'local', WARMROUTE_TOKENIZER_HUB: 'true' },
+        { kind: 'local', tokenizer: 'character' },
+      ],
+      [
+        { [TOKENIZER]: 'true', ...FILES },
+        { kind: 'remote', fallback: 'character' },
+      ],
+    ] as const) {
+      it(`${JSON.stringify(environment)} is ${JSON.stringify(mode)}`, () => {
+        const config = aConfig(environment);
+        assert.deepEqual(config.mode as object, mode);
+        assert.equal(config.strategy.text, mode.kind.endsWith('events') ? 'prefix-cost' : 'prefix-cache');
+      });
+    }
+
+    it('without a place for tokenizer files no mode goes by them alone', () => {
+      for (const environment of [
+        { WARMROUTE_TOKENIZER: 'local' },
+        { WARMROUTE_TOKENIZER: 'local', [TOKENIZER]: 'true' },
+        { WARMROUTE_TOKENIZER: 'auto' },
+        { WARMROUTE_TOKENIZER: 'auto', [SYNC]: 'true' },
+      ]) {
+        const [problem, ...others] = problemsOf(environment);
+        assert.isEmpty(others);
+        assert.match(
+          problem!,
+          /no place for tokenizer files: set WARMROUTE_TOKENIZER_DIR, or WARMROUTE_TOKENIZER_HUB/,
+        );
+        // The pods file may name one; nobody knows before it is read.
+        assert.isEmpty(problemsOf({ ...environment, WARMROUTE_PODS_FILE: '/pods.yaml' }));
+      }
+      assert.isEmpty(problemsOf({ WARMROUTE_TOKENIZER: 'auto', [TOKENIZER]: 'true' }));
+      assert.isEmpty(problemsOf({ WARMROUTE_TOKENIZER: 'engine' }));
+    });
+
+    it('a place for tokenizer files alone is not yet a wish to do without the engines’ tokenizer', () => {
+      const [problem] = problemsOf({ [SYNC]: 'true', ...FILES });
+      assert.match(problem!, /WARMROUTE_TOKENIZER to auto or local/);
+      assert.lengthOf(problemsOf({ [SYNC]: 'true', ...FILES, WARMROUTE_TOKENIZER: 'engine' }), 1);
+    });
 
     for (const sync of SWITCHES.kvEventSync) {
       it(`${sync} without the remote tokenizer is refused, naming both settings`, () => {
@@ -497,6 +577,12 @@ describe('configuration', () => {
         'a.example:80',
         'must be host names without a port, several with commas, or *',
       ],
+      ['WARMROUTE_TOKENIZER', 'remote', 'must be one of engine, local, auto'],
+      ['WARMROUTE_TOKENIZER_HUB', 'on', 'must be true or false'],
+      ['WARMROUTE_TOKENIZER_CHECK_PERCENT', '101', 'must be from 0 to 100'],
+      ['WARMROUTE_TOKENIZER_SEGMENTS_BYTES', '1Mi', whole],
+      ['HF_ENDPOINT', 'huggingface.co', url],
+      ['HF_HUB_OFFLINE', 'maybe', 'must be 1 or 0'],
       ['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'udp', 'must be one of grpc, http/protobuf'],
     ];
     for (const [name, text, reason] of bad) {
@@ -514,7 +600,9 @@ describe('configuration', () => {
         'OTEL_SERVICE_NAME',
       ];
       const tls = ['WARMROUTE_TLS_CERT_FILE', 'WARMROUTE_TLS_KEY_FILE', 'WARMROUTE_TLS_CLIENT_CA_FILE'];
-      const free = [...files, ...tls, ...texts];
+      const tokenizers = ['WARMROUTE_TOKENIZER_DIR', 'HF_TOKEN_PATH', 'HF_HOME', 'HF_HUB_CACHE'];
+      // Of HF_TOKEN above: it is not shown.
+      const free = [...files, ...tls, ...texts, ...tokenizers, 'HF_TOKEN'];
       const names = Object.values<Setting<unknown>>(SETTINGS).flatMap(setting => setting.names);
       assert.sameMembers([...new Set([...bad.map(([name]) => name), ...free])], names);
     });

@@ -311,6 +311,17 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
 
   engineApiKeyFile: elsewhere('test/serve-engine-access.test.ts'),
   engineCaFile: elsewhere('test/serve-engine-access.test.ts'),
+  tokenizer: elsewhere('test/composition/tokenizer-files.test.ts'),
+  tokenizerDir: elsewhere('test/composition/tokenizer-files.test.ts'),
+  tokenizerHub: elsewhere('test/composition/tokenizer-files.test.ts'),
+  tokenizerCheckPercent: elsewhere('test/composition/tokenizer-files.test.ts'),
+  tokenizerSegmentsBytes: elsewhere('test/composition/tokenizer-files.test.ts'),
+  hubEndpoint: elsewhere('test/composition/tokenizer-files.test.ts'),
+  hubToken: elsewhere('test/composition/tokenizer-files.test.ts'),
+  hubTokenPath: elsewhere('test/composition/tokenizer-files.test.ts'),
+  hubHome: elsewhere('test/composition/tokenizer-files.test.ts'),
+  hubCache: elsewhere('test/composition/tokenizer-files.test.ts'),
+  hubOffline: elsewhere('test/composition/tokenizer-files.test.ts'),
   useRemoteTokenizer: elsewhere('test/serve.test.ts', 'REMOTE'),
   kvEventSync: elsewhere('test/serve.test.ts', 'WITH_EVENTS'),
 

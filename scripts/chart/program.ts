@@ -1,6 +1,7 @@
 /** What the chart knows of the program: its settings, and the headers that no client may send. */
 import { DEBUG, FORGEABLE, ORIGINAL_DST_HOST, REQUEST_ID } from '../../src/extproc/headers.ts';
 import { SETTINGS, type Setting, WITHOUT_EFFECT } from '../../src/settings/settings.ts';
+import { secret } from '../../src/settings/values.ts';
 import { type Schema, strict } from './schema.ts';
 
 const settings = Object.values<Setting<unknown>>(SETTINGS);
@@ -22,12 +23,15 @@ export function generatedJson(): string {
 
 /** The schema of `config`: one property per name of a setting, of the kind that its reader takes; null leaves it unset. */
 export function configSchema(): Schema {
-  const known = settings.flatMap(({ names, purpose, read }) =>
-    names.map(name => [
-      name,
-      { description: purpose, ...nullable((read.meta() ?? { type: 'string' }) as Schema) },
-    ]),
-  );
+  // A secret would stand in the Deployment for all to read who may see that.
+  const known = settings
+    .filter(({ read }) => read !== secret)
+    .flatMap(({ names, purpose, read }) =>
+      names.map(name => [
+        name,
+        { description: purpose, ...nullable((read.meta() ?? { type: 'string' }) as Schema) },
+      ]),
+    );
   const accepted = WITHOUT_EFFECT.map(({ name, why }): [string, Schema] => [
     name,
     { description: `Without effect: ${why}.`, type: ['string', 'integer', 'boolean', 'null'] },

@@ -1,5 +1,5 @@
 /** `warmroute doctor` with the router's own configuration: the same pods, and the same way to their tokens. */
-import type { Config, Environment } from '../config.ts';
+import { type Config, type Environment, usesEvents } from '../config.ts';
 import { discoveryProblem } from '../doctor/discovery-problems.ts';
 import type { EnvoySource } from '../doctor/envoy/examine-envoy.ts';
 import { examine } from '../doctor/examination.ts';
@@ -70,7 +70,9 @@ export async function runDoctor(
         trust: access.ca === undefined ? { kind: 'system' } : { kind: 'ca', pem: access.ca },
         events: howEventsAreFollowed(config),
         tokenizer:
-          config.mode.kind === 'local' ? undefined : observed => createTokenizer(config, access, observed),
+          config.mode.kind === 'remote' || config.mode.kind === 'remote_with_events'
+            ? observed => createTokenizer(config, access, observed)
+            : undefined,
         defaultBlockSizeTokens: blockSizes(config),
       },
       envoy: options.envoy,
@@ -146,7 +148,7 @@ function namesOf(pods: readonly Pod[]): string {
 }
 
 function howEventsAreFollowed(config: Config): PodExamination['events'] {
-  if (config.mode.kind !== 'remote_with_events')
+  if (!usesEvents(config.mode))
     return {
       kind: 'not_followed',
       why: 'KV-cache events are not synced (AIBRIX_KV_EVENT_SYNC_ENABLED is off)',

@@ -1,7 +1,7 @@
 /** The read path of the mode that is configured, from a request to a pod. */
 import { randomInt } from 'node:crypto';
 import type { CacheState } from '../cache/cache-state.ts';
-import type { Config } from '../config.ts';
+import { type Config, usesEvents } from '../config.ts';
 import type { Pod } from '../domain.ts';
 import type { EngineMetrics } from '../engine-api/engine-metrics.ts';
 import type { PodsHealth } from '../health/pods-health.ts';
@@ -63,7 +63,7 @@ export function createReadPath(config: Config, parts: ReadPathParts): ReadPath {
   const { observed, registry, cache, hasher, tokenizer, health, load, work, engineMetrics, recorder } = parts;
   const lookupParts = {
     cache,
-    source: config.mode.kind === 'remote_with_events' ? 'engines' : 'history',
+    source: usesEvents(config.mode) ? 'engines' : 'history',
     defaultBlockSizeTokens: blockSizes(config),
     maxBlocksPerPrompt: maxBlocksPerPrompt(config),
   } as const;

@@ -1,11 +1,11 @@
 /** How prompts become tokens and blocks in the mode that is configured. */
-import type { Config } from '../config.ts';
+import { type Config, usesEvents } from '../config.ts';
 import { hostOf, type Pod, type TokenSpace } from '../domain.ts';
 import type { EngineAccess } from '../prompt/engine/http.ts';
 import { createRemoteTokenizer, type RemoteTokenizerOptions } from '../prompt/engine/remote-tokenizer.ts';
 import { withFallback } from '../prompt/fallback-tokenizer.ts';
 import { createLocalTokenizer } from '../prompt/local-tokenizer.ts';
-import type { Tokenizer } from '../prompt/tokenizer.ts';
+import { type Tokenizer, TokenizerError } from '../prompt/tokenizer.ts';
 
 /** Tokens per block until an engine's events have shown its own size: vLLM's default. */
 const ENGINE_BLOCK_SIZE_TOKENS = 16;
@@ -27,6 +27,7 @@ export function createTokenizer(
 ): Tokenizer {
   if (config.mode.kind === 'local')
     return createLocalTokenizer(config.mode.tokenizer, maxLocalTokens(config, config.mode.tokenizer));
+  if (config.mode.kind === 'local_with_events') return NO_TOKENS;
   const template = config.tokenizerEndpointTemplate;
   const remote = createRemoteTokenizer({
     timeoutMs: config.tokenizerTimeoutMs,
@@ -45,6 +46,13 @@ export function createTokenizer(
     : remote;
 }
 
+/** No engine may be asked, and tokens of another kind would match none of the engines' blocks. */
+const NO_TOKENS: Tokenizer = {
+  tokenize: () =>
+    Promise.reject(new TokenizerError('no_form', 'no engine is asked for tokens (WARMROUTE_TOKENIZER)')),
+  close: () => Promise.resolve(),
+};
+
 /** More are not looked at. */
 function maxLocalTokens(config: Config, kind: 'character' | 'tiktoken'): number {
   return MAX_HISTORY_BLOCKS_PER_PROMPT * blockSizes(config)[kind];
@@ -54,7 +62,7 @@ function maxLocalTokens(config: Config, kind: 'character' | 'tiktoken'): number 
 export function blockSizes({ mode, blockSizeBytes }: Config): Record<TokenSpace, number> {
   const tokens = Math.max(1, Math.floor(blockSizeBytes / BYTES_PER_TOKEN));
   return {
-    engine: mode.kind === 'remote_with_events' ? ENGINE_BLOCK_SIZE_TOKENS : tokens,
+    engine: usesEvents(mode) ? ENGINE_BLOCK_SIZE_TOKENS : tokens,
     tiktoken: tokens,
     character: blockSizeBytes,
   };
@@ -62,5 +70,5 @@ export function blockSizes({ mode, blockSizeBytes }: Config): Record<TokenSpace,
 
 /** Blocks of a prompt that are looked up and remembered. */
 export function maxBlocksPerPrompt({ mode }: Config): number {
-  return mode.kind === 'remote_with_events' ? Number.POSITIVE_INFINITY : MAX_HISTORY_BLOCKS_PER_PROMPT;
+  return usesEvents(mode) ? Number.POSITIVE_INFINITY : MAX_HISTORY_BLOCKS_PER_PROMPT;
 }

@@ -18,6 +18,8 @@ export interface FileWatchOptions {
 }
 
 export interface FileWatch {
+  /** Looks now whether the content is another one, as is done now and then anyway. */
+  check(): Promise<void>;
   /** Reads now and calls `onChange` whether or not anything changed. */
   reread(): Promise<void>;
   /** Afterwards no timer or watcher is left and `onChange` is not called again. */
@@ -76,6 +78,7 @@ export function watchFile(options: FileWatchOptions): FileWatch {
   const watcher = watchDirectory(dirname(path), () => void check());
   const polling = repeat({ everyMs: pollEveryMs, sleep, signal: stopping.signal, task: check });
   return {
+    check,
     async reread() {
       try {
         const content = await read(path, stopping.signal);

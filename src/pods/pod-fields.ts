@@ -1,12 +1,15 @@
 /** What may be said of a pod, wherever it is said: the fields of a pods file's entry, their bounds, and what is wrong with them. */
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { isZone, type KvEventSource, MAX_RANKS } from '../domain.ts';
+import { isTokenizerName, isZone, type KvEventSource, MAX_RANKS } from '../domain.ts';
 
 const MAX_NAME_CHARACTERS = 253;
 const MAX_MODEL_CHARACTERS = 512;
 const MAX_ALIASES = 256;
 const MAX_LABELS = 64;
+/** Of Linux (PATH_MAX). */
+const MAX_PATH_CHARACTERS = 4_096;
+const MAX_TOKENIZER_NAME_CHARACTERS = 512;
 const MAX_LABEL_CHARACTERS = 1_024;
 
 /** The same sentence for every way to be wrong, except for being absent. */
@@ -87,7 +90,19 @@ export const POD_FIELDS = {
   kvEvents: kvEventsSchema.default({ kind: 'none' }),
   labels: labels.default({}),
   zone: anyText.refine(isZone, ZONE_REASON),
+  /** A directory. */
+  tokenizer: text
+    .max(...upTo(MAX_PATH_CHARACTERS))
+    .refine(path => !path.includes('\0'), 'must be the path of a directory'),
 };
+
+/** The name of a directory below the one for tokenizer files, as `Qwen/Qwen3-8B`. */
+export const tokenizerName = text
+  .max(...upTo(MAX_TOKENIZER_NAME_CHARACTERS))
+  .refine(
+    isTokenizerName,
+    'must be the name of a directory below WARMROUTE_TOKENIZER_DIR, as Qwen/Qwen3-8B, without "." or ".." in it',
+  );
 
 function isAddress(address: string): boolean {
   if (isIP(address) !== 0) return !address.includes('%');

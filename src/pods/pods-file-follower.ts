@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { dirname, resolve as resolvePath } from 'node:path';
 import { type Clock, monotonicClock, realSleep, repeat, type Sleep } from '../time.ts';
 import { BoundedReader, DEFAULT_READ_BOUNDS, type FileContent, type ReadBounds } from './bounded-read.ts';
 import { watchFile } from './file-watch.ts';
@@ -176,6 +177,13 @@ export async function checkPodsFile(
   return findings.length === 0 ? undefined : { kind: 'reserved_address', findings };
 }
 
+/** A directory that is named in the file is relative to it. */
+function withAbsolutePath(spec: PodSpec, directory: string): PodSpec {
+  return spec.tokenizer?.kind === 'directory'
+    ? { ...spec, tokenizer: { kind: 'directory', path: resolvePath(directory, spec.tokenizer.path) } }
+    : spec;
+}
+
 /** Entries that have an address, not a host name. */
 function literalsOf(specs: readonly PodSpec[]): { readonly of: string; readonly address: string }[] {
   return specs.filter(({ address }) => isIP(address)).map(({ name, address }) => ({ of: name, address }));
@@ -191,5 +199,5 @@ async function readSpecs(
   }
   const parsed = await parsePodsFileAside(content.text, signal);
   if (parsed.kind === 'invalid') return { kind: 'invalid_file', path, problems: parsed.problems };
-  return { kind: 'specs', specs: parsed.specs };
+  return { kind: 'specs', specs: parsed.specs.map(spec => withAbsolutePath(spec, dirname(path))) };
 }

@@ -20,7 +20,7 @@ const MAX_REASON_CHARACTERS = 300;
 
 /**
  * Parses the pods file, YAML 1.2 or JSON: `pods`, a list of `name`, `address`, `port`, `model` and, optionally,
- * `aliases`, `kvEvents: {port, replayPort?, ranks?}` or `auto`, `labels`, and `zone`, which the label of Kubernetes may say as well. One bad
+ * `aliases`, `kvEvents: {port, replayPort?, ranks?}` or `auto`, `labels`, `tokenizer`, a directory, and `zone`, which the label of Kubernetes may say as well. One bad
  * entry makes the whole file bad, and all that is wrong is reported at once; only a syntax error hides what comes after it.
  */
 export function parsePodsFile(text: string): ParsedPodsFile {
@@ -98,15 +98,19 @@ const MAX_ALIAS_USES = MAX_PODS;
 
 const podSchema = z
   .strictObject(
-    { ...POD_FIELDS, zone: POD_FIELDS.zone.optional() },
+    { ...POD_FIELDS, zone: POD_FIELDS.zone.optional(), tokenizer: POD_FIELDS.tokenizer.optional() },
     must('must be a map of name, address, port and model'),
   )
-  .transform(({ zone, ...pod }, context): PodSpec => {
+  .transform(({ zone, tokenizer, ...read }, context): PodSpec => {
+    const pod = {
+      ...read,
+      ...(tokenizer !== undefined && { tokenizer: { kind: 'directory', path: tokenizer } as const }),
+    };
     const labelled = pod.labels[ZONE_LABEL];
     if (zone !== undefined || !labelled) return { ...pod, ...(zone !== undefined && { zone }) };
-    const read = POD_FIELDS.zone.safeParse(labelled);
-    if (read.success) return { ...pod, zone: read.data };
-    for (const { message } of read.error.issues)
+    const parsed = POD_FIELDS.zone.safeParse(labelled);
+    if (parsed.success) return { ...pod, zone: parsed.data };
+    for (const { message } of parsed.error.issues)
       context.issues.push({ code: 'custom', path: ['labels', ZONE_LABEL], message, input: labelled });
     return z.NEVER;
   });

@@ -1,4 +1,4 @@
-import type { KvEventSource, Pod } from '../domain.ts';
+import type { KvEventSource, Pod, TokenizerPlace } from '../domain.ts';
 
 /** One entry of the pods file: what the operator says is there, before its host name is resolved. */
 export interface PodSpec {
@@ -12,6 +12,7 @@ export interface PodSpec {
   readonly kvEvents: KvEventSource;
   readonly labels: Readonly<Record<string, string>>;
   readonly zone?: string;
+  readonly tokenizer?: TokenizerPlace;
 }
 
 /** An entry and the pods it stands for: none while its host name does not resolve, one per address otherwise. */

@@ -29,7 +29,7 @@ export const AIBRIX = {
     'false',
     'true or false',
     flag,
-    'Feed the index with KV-cache events over ZeroMQ. Needs the remote tokenizer.',
+    'Feed the index with KV-cache events over ZeroMQ. Needs the engines’ tokens: the remote tokenizer, or `WARMROUTE_TOKENIZER`.',
   ),
   localTokenizer: setting(
     'AIBrix',

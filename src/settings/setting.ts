@@ -8,7 +8,7 @@ export interface Setting<T, Fallback extends string | undefined = string | undef
   readonly unit: string;
   readonly read: z.ZodType<T, string>;
   readonly purpose: string;
-  readonly group: 'Warmroute' | 'AIBrix' | 'OpenTelemetry';
+  readonly group: 'Warmroute' | 'AIBrix' | 'Hugging Face' | 'OpenTelemetry';
 }
 
 /** One row of the table. */

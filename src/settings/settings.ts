@@ -7,12 +7,14 @@ import { COSTS } from './costs.ts';
 import { DISCOVERY } from './discovery.ts';
 import { DOORS } from './doors.ts';
 import { ENGINES } from './engines.ts';
+import { HUGGING_FACE } from './hugging-face.ts';
 import { OPENTELEMETRY } from './opentelemetry.ts';
 import { RECORDING } from './recording.ts';
 import { REQUESTS } from './requests.ts';
 import { ROLLOUT } from './rollout.ts';
 import type { Setting } from './setting.ts';
 import { TLS } from './tls.ts';
+import { TOKENIZERS } from './tokenizers.ts';
 import { WORTH } from './worth.ts';
 import { ZONES } from './zones.ts';
 
@@ -30,6 +32,8 @@ export const SETTINGS = {
   ...RECORDING,
   ...ZONES,
   ...ENGINES,
+  ...TOKENIZERS,
   ...AIBRIX,
+  ...HUGGING_FACE,
   ...OPENTELEMETRY,
 } as const satisfies Record<string, Setting<unknown>>;

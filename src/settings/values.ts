@@ -53,6 +53,16 @@ export const flag = z
   .transform(text => ['1', 't', 'true'].includes(text))
   .meta({ type: 'boolean' });
 
+/** The spellings of the model hub's own clients. */
+export const hubFlag = z
+  .string()
+  .transform(text => text.toLowerCase())
+  .refine(text => ['1', 'on', 'yes', 'true', '0', 'off', 'no', 'false'].includes(text), {
+    error: 'must be 1 or 0',
+  })
+  .transform(text => ['1', 'on', 'yes', 'true'].includes(text))
+  .meta({ type: ['boolean', 'integer', 'string'] });
+
 const UNITS_MS = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
 type Unit = keyof typeof UNITS_MS;
 const UNIT = Object.keys(UNITS_MS).join('|');
@@ -148,6 +158,36 @@ export const headerName = z
   .string()
   .regex(/^[\w!#$%&'*+.^`|~-]+$/, { error: 'must be the name of a header', abort: true })
   .transform(text => text.toLowerCase());
+
+/** A text that nothing prints: not with the configuration, and not in a log line or an error. */
+export class Secret {
+  readonly #text: string;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  reveal(): string {
+    return this.#text;
+  }
+
+  toString(): string {
+    return MASK;
+  }
+
+  toJSON(): string {
+    return MASK;
+  }
+}
+
+/** What is shown of a secret. */
+export const MASK = '***';
+
+/** What may be in a header. */
+export const secret = z
+  .string()
+  .regex(/^[\x21-\x7e]+$/, { error: 'must be the token, and nothing else', abort: true })
+  .transform(text => new Secret(text));
 
 export const anyText = z.string();
 export const choice = <const T extends readonly [string, ...string[]]>(values: T) =>

@@ -86,6 +86,11 @@ describe('parsePodsFile', () => {
     assert.deepEqual(specsOf('pods: []'), []);
   });
 
+  it('takes a directory of tokenizer files', () => {
+    const [spec] = specsOf(fileWith(pod({ tokenizer: 'qwen3' }))) as { tokenizer?: unknown }[];
+    assert.deepEqual(spec!.tokenizer, { kind: 'directory', path: 'qwen3' });
+  });
+
   it('takes the zone from its field, else from the label of Kubernetes', () => {
     const zoneOf = (more: Record<string, unknown>) =>
       (specsOf(fileWith(pod(more))) as { zone?: string }[])[0]!.zone;
@@ -196,6 +201,12 @@ describe('parsePodsFile', () => {
       'a label that is no zone',
       pod({ labels: { 'topology.kubernetes.io/zone': 'z'.repeat(64) } }),
       `pods[0].labels["topology.kubernetes.io/zone"]: ${ZONE_REASON}`,
+    ],
+    ['an empty tokenizer', pod({ tokenizer: '' }), 'pods[0].tokenizer: must not be empty'],
+    [
+      'a tokenizer that is no path',
+      pod({ tokenizer: 'a\0' }),
+      'pods[0].tokenizer: must be the path of a directory',
     ],
     ['a zone that is a number', pod({ zone: 1 }), 'pods[0].zone: must be text; put it in quotes'],
     ['labels that are no map', pod({ labels: [] }), 'pods[0].labels: must be a map of text to text'],

@@ -62,6 +62,7 @@ export function enginesIn(object: PodObject, ports: EndpointPorts, before: reado
       ...{ name, ip, port, model: '', aliases: [], incarnation, labels, kvEvents },
       ...(metricsPort !== undefined && { metricsPort }),
       ...(hints.zone !== undefined && { zone: hints.zone }),
+      ...(hints.tokenizer !== undefined && { tokenizer: { kind: 'name', name: hints.tokenizer } as const }),
     };
     const wasReady = before.some(other => other.standing !== 'starting' && isSame(other.pod, pod));
     const standing = object.condition === 'ready' ? 'ready' : wasReady ? 'unready' : 'starting';

@@ -1,6 +1,6 @@
 /** What a pod's labels and annotations say of the engine in it: AIBrix's, and our own, which go first. */
 import { type KvEventSource, ZONE_LABEL } from '../../domain.ts';
-import { POD_FIELDS, publishersSchema, ranks as ranksSchema } from '../pod-fields.ts';
+import { POD_FIELDS, publishersSchema, ranks as ranksSchema, tokenizerName } from '../pod-fields.ts';
 import type { PodObject } from './pod-object.ts';
 
 /** What is said; the rest is found out from the engine itself. */
@@ -16,6 +16,8 @@ export interface PodHints {
   readonly container: string | undefined;
   /** undefined: neither its owner nor Kubernetes says it. */
   readonly zone: string | undefined;
+  /** The name of the directory with its model's tokenizer files; undefined: its owner does not say it. */
+  readonly tokenizer: string | undefined;
 }
 
 /** One thing that could not be read. The pod serves all the same, without it. */
@@ -49,6 +51,7 @@ export const ANNOTATIONS = {
   replayPort: 'warmroute.dev/replay-port',
   ranks: 'warmroute.dev/ranks',
   zone: 'warmroute.dev/zone',
+  tokenizer: 'warmroute.dev/tokenizer',
 } as const;
 
 const OURS = 'warmroute.dev/';
@@ -92,6 +95,8 @@ export function readHints(pod: PodObject): {
           ? { data: text }
           : unreadable('the pod has no container of this name'),
       ),
+      // A name, and no path: whoever may annotate pods is not whoever runs the router.
+      tokenizer: metadata.first([ANNOTATIONS.tokenizer], text => tokenizerName.safeParse(text)),
       // Kubernetes copies the node's label to a pod that is bound to it (PodTopologyLabels, on by default since 1.35).
       zone: metadata.first([ANNOTATIONS.zone, ZONE_LABEL], text => POD_FIELDS.zone.safeParse(text)),
     },

@@ -31,6 +31,7 @@ const NOTHING: ReturnType<typeof said> = {
   kvEvents: { kind: 'auto' },
   container: undefined,
   zone: undefined,
+  tokenizer: undefined,
   problems: [],
 };
 const USUAL: KvEventSource = { kind: 'zmq', port: 5557, replayPort: 5558, ranks: 1 };
@@ -74,6 +75,7 @@ describe('what labels and annotations say of an engine', () => {
       'warmroute.dev/replay-port': '6100',
       'warmroute.dev/ranks': '4',
       'warmroute.dev/zone': 'eu-1a',
+      'warmroute.dev/tokenizer': 'org/base',
     };
     const labels = { 'model.aibrix.ai/name': 'llama', 'model.aibrix.ai/port': '8080' };
     assert.deepEqual(said(labels, annotations), {
@@ -84,8 +86,19 @@ describe('what labels and annotations say of an engine', () => {
       container: 'proxy',
       kvEvents: { kind: 'zmq', port: 6000, replayPort: 6100, ranks: 4 },
       zone: 'eu-1a',
+      tokenizer: 'org/base',
       problems: [],
     });
+  });
+
+  it('name tokenizer files below a directory, and never a way out of it', () => {
+    for (const name of ['/etc', '../secrets', 'a/../../b', 'a//b', './a', 'a/', 'a\0b', 'x'.repeat(513)]) {
+      const { tokenizer, problems } = said({}, { 'warmroute.dev/tokenizer': name });
+      assert.isUndefined(tokenizer, name);
+      assert.match(problems[0] ?? '', /^warmroute\.dev\/tokenizer: must /);
+    }
+    assert.equal(said({}, { 'warmroute.dev/tokenizer': 'Qwen/Qwen3-8B' }).tokenizer, 'Qwen/Qwen3-8B');
+    assert.isUndefined(said({ 'warmroute.dev/tokenizer': 'a' }).tokenizer, 'labels of our own are not read');
   });
 
   it('names the zone by the label that Kubernetes copies from the node, unless its owner says another', () => {
