@@ -9,13 +9,14 @@ import { createDecisionLog, createDryRuns } from './composition/deciding.ts';
 import { startDiscovery } from './composition/discovering.ts';
 import { readEngineAccess } from './composition/engine-access.ts';
 import { createEngineMetrics, shownWithAge } from './composition/engine-loads.ts';
+import { createExactTokens } from './composition/exact-tokens.ts';
 import { openGrpcPorts } from './composition/grpc-ports.ts';
 import { measureWorth } from './composition/measuring-worth.ts';
 import { createReadPath } from './composition/read-path.ts';
 import { type Phase, readinessIn } from './composition/readiness.ts';
 import { recordTraffic } from './composition/recording.ts';
 import { rollOut } from './composition/rolling-out.ts';
-import { createTokenizer } from './composition/tokenizing.ts';
+import { createComparisonTokenizer, createTokenizer } from './composition/tokenizing.ts';
 import { Warmup } from './composition/warmup.ts';
 import { type Config, type Environment, processEnvironment, usesEvents } from './config.ts';
 import { endpointOf } from './domain.ts';
@@ -192,9 +193,18 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
 
     const tokenizerReport = reportTokenizer(instruments, log);
     const around = traceTokenizerCalls(telemetry.tracer);
-    const tokenizer =
-      parts.tokenizer ?? createTokenizer(config, access, { onCall: tokenizerReport.hear, around });
+    const asked = { onCall: tokenizerReport.hear, around };
+    const otherwise = parts.tokenizer ?? createTokenizer(config, access, asked);
+    const exact = createExactTokens(config, {
+      ...{ registry, otherwise, engines: createComparisonTokenizer(config, access, asked) },
+      ...{ instruments, log, random: parts.random ?? Math.random },
+      onUnexpected: unexpected('tokens computed here were not compared'),
+    });
+    const tokenizer = exact?.tokenizer ?? otherwise;
     stops.push(() => tokenizer.close());
+    facts.add(fact => {
+      if (fact.kind === 'forgotten' && fact.why === 'restart') exact?.restarted(fact.pod);
+    });
     const load = new Load();
     const responses = new ResponseOwners({
       maxResponses: config.rememberedResponses,
@@ -205,7 +215,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
         log.info({ pod: pod.name }, 'the engine keeps no responses; they are not followed for some time');
       },
     });
-    const confirmationReport = reportConfirmations(instruments, log);
+    const confirmationReport = reportConfirmations(instruments, log, doubt => exact?.doubted(doubt));
     const confirmations = usesKvEvents
       ? createConfirmations({ cache, feed, facts, report: confirmationReport })
       : undefined;
@@ -273,6 +283,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       { joined: pod => engineMetrics.follow(pod), left: pod => engineMetrics.leave(pod.name) },
       { joined: pod => feedReport.joined(pod.name), left: pod => feedReport.left(pod.name) },
       { joined: pod => tokenizerReport.joined(pod.name), left: pod => tokenizerReport.left(pod.name) },
+      exact?.keeper ?? {},
       { left: pod => confirmations?.left(pod), changed: () => confirmations?.retain(m => registry.knows(m)) },
       usesKvEvents ? engines : {},
       page,
@@ -321,6 +332,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
         ...engines.snapshot(),
         ...feed.unfollowed.map(pod => ({ pod, state: 'not_followed' })),
       ],
+      tokenizers: () => exact?.shown() ?? [],
       pods: () =>
         registry.pods().map(pod => ({
           ...{ pod: pod.name, endpoint: endpointOf(pod), model: pod.model, zone: pod.zone },

@@ -16,14 +16,14 @@ import { ParityCheck } from '../tokenizers/parity/parity-check.ts';
 import { ParityGuard, type ParityRecord } from '../tokenizers/parity/parity-guard.ts';
 import { SegmentCache } from '../tokenizers/segments/segment-cache.ts';
 import { compileTemplate } from '../tokenizers/template/template.ts';
+import { createTokenizerFiles } from './tokenizer-files.ts';
 import { startTextTokenizer } from '../tokenizers/worker/text-tokenizer.ts';
 
 export interface ExactTokensParts {
   readonly registry: PodRegistry;
-  readonly files: TokenizerFileSource;
-  /** Asks engines, and what else there is where they have no answer; undefined: engines are never asked. */
-  readonly otherwise: Tokenizer | undefined;
-  /** Asks engines, and nothing that was asked before: to compare with. undefined: as above. */
+  /** Of prompts whose tokens are not computed here. */
+  readonly otherwise: Tokenizer;
+  /** Asks engines to compare with. undefined: they are never asked. */
   readonly engines: Tokenizer | undefined;
   readonly instruments: Instruments;
   readonly log: Logger;
@@ -48,10 +48,13 @@ export interface ExactTokens {
   shown(): readonly ShownTokenizer[];
 }
 
+/** undefined: all tokens are the engines' to make (`WARMROUTE_TOKENIZER=engine`). */
 export function createExactTokens(
-  config: Pick<Config, 'tokenizerCheckPercent' | 'tokenizerSegmentsBytes'>,
-  { registry, files, otherwise, engines, instruments, log, random, onUnexpected }: ExactTokensParts,
-): ExactTokens {
+  config: Config,
+  { registry, otherwise, engines, instruments, log, random, onUnexpected }: ExactTokensParts,
+): ExactTokens | undefined {
+  const files = createTokenizerFiles(config, log);
+  if (files === undefined) return undefined;
   const cache = new SegmentCache(config.tokenizerSegmentsBytes);
   const report = reportExactTokens(instruments, log, () => ({
     records: guard.records(),
@@ -88,8 +91,7 @@ export function createExactTokens(
       changed: () => models.retain(registry.pods()),
     },
     doubted({ kind, pod, model, endpoint }) {
-      if (kind !== 'doubted') return;
-      guard.unconfirmed(pod?.model ?? model, endpoint);
+      if (kind === 'doubted') guard.unconfirmed((pod ?? registry.serving(model)[0])?.model ?? model, endpoint);
     },
     restarted(name) {
       const pod = registry.pods().find(pod => pod.name === name);

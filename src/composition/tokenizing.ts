@@ -19,23 +19,16 @@ const MAX_HISTORY_BLOCKS_PER_PROMPT = 8_192;
 /** A pod whose tokenizer fails or is late this often in a row is probed, and if that fails, left alone for a while. */
 const BREAKER = { failures: 5, halfOpenAfterMs: 5_000 };
 
+type Observed = Pick<RemoteTokenizerOptions, 'onCall' | 'around'>;
+
 /** The tokenizer of the mode that is configured. */
-export function createTokenizer(
-  config: Config,
-  access: EngineAccess,
-  observed: Pick<RemoteTokenizerOptions, 'onCall' | 'around'>,
-): Tokenizer {
+export function createTokenizer(config: Config, access: EngineAccess, observed: Observed): Tokenizer {
   if (config.mode.kind === 'local')
     return createLocalTokenizer(config.mode.tokenizer, maxLocalTokens(config, config.mode.tokenizer));
   if (config.mode.kind === 'local_with_events') return NO_TOKENS;
-  const template = config.tokenizerEndpointTemplate;
   const remote = createRemoteTokenizer({
-    timeoutMs: config.tokenizerTimeoutMs,
+    ...remoteOptions(config, access),
     cacheBytes: config.tokenizerCacheBytes,
-    maxConnectionsPerPod: config.tokenizerConnections,
-    breaker: BREAKER,
-    access,
-    ...(template !== undefined && { urlOf: (pod: Pod) => template.replace('%s', hostOf(pod.ip)) }),
     ...observed,
   });
   return config.mode.kind === 'remote'
@@ -44,6 +37,27 @@ export function createTokenizer(
         createLocalTokenizer(config.mode.fallback, maxLocalTokens(config, config.mode.fallback)),
       )
     : remote;
+}
+
+/** Asks engines afresh each time, beside the requests, with circuits of its own. undefined: engines are not asked. */
+export function createComparisonTokenizer(
+  config: Config,
+  access: EngineAccess,
+  observed: Observed,
+): Tokenizer | undefined {
+  if (config.mode.kind === 'local' || config.mode.kind === 'local_with_events') return undefined;
+  return createRemoteTokenizer({ ...remoteOptions(config, access), cacheBytes: 0, ...observed });
+}
+
+function remoteOptions(config: Config, access: EngineAccess) {
+  const template = config.tokenizerEndpointTemplate;
+  return {
+    timeoutMs: config.tokenizerTimeoutMs,
+    maxConnectionsPerPod: config.tokenizerConnections,
+    breaker: BREAKER,
+    access,
+    ...(template !== undefined && { urlOf: (pod: Pod) => template.replace('%s', hostOf(pod.ip)) }),
+  };
 }
 
 /** No engine may be asked, and tokens of another kind would match none of the engines' blocks. */

@@ -6,13 +6,20 @@ import type { Logger } from './log/log.ts';
 const CAUSES =
   'another chat template or tokenizer than the pod that was asked for the tokens has, prefix caching off, KV-cache events off, or blocks of another size';
 
-export function reportConfirmations(instruments: Pick<Instruments, 'confirmations'>, log: Logger) {
+/** @param onDoubt who acts by it */
+export function reportConfirmations(
+  instruments: Pick<Instruments, 'confirmations'>,
+  log: Logger,
+  onDoubt: (doubt: Doubt) => void = () => {},
+) {
   return {
     confirmation({ model, endpoint, verdict }: Confirmation): void {
       instruments.confirmations.add(1, { model, endpoint, verdict });
     },
 
-    doubt({ kind, pod, ...fields }: Doubt): void {
+    doubt(doubt: Doubt): void {
+      const { kind, pod, ...fields } = doubt;
+      onDoubt(doubt);
       const named = { ...(pod && { pod: pod.name }), ...fields };
       if (kind === 'confirmed_again')
         log.info(named, 'engines announce the prompts that they were sent again');

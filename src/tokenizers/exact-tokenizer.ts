@@ -4,7 +4,7 @@
  */
 import type { Pod, Tokens } from '../domain.ts';
 import type { PromptRequest } from '../prompt/request.ts';
-import { type Tokenizer, TokenizerError } from '../prompt/tokenizer.ts';
+import type { Tokenizer } from '../prompt/tokenizer.ts';
 import { type Clock, monotonicClock } from '../time.ts';
 import type { ComputedTokens, ModelTokenizer } from './model-tokenizer.ts';
 import type { ParityCheck } from './parity/parity-check.ts';
@@ -28,11 +28,15 @@ export type ExactTokensFact =
   | { readonly kind: 'left_to_engine'; readonly why: NotComputed };
 
 export interface ExactTokenizerParts {
-  readonly models: { of(model: string): ModelTokenizer | undefined };
+  readonly models: {
+    of(model: string): ModelTokenizer | undefined;
+    /** Whether somebody says where its tokenizer files are. */
+    expects(model: string): boolean;
+  };
   readonly guard: ParityGuard;
   readonly check: ParityCheck;
-  /** Asks engines, and what else there is where they have no answer. undefined: engines are never asked. */
-  readonly otherwise: Tokenizer | undefined;
+  /** Of prompts whose tokens are not computed here. */
+  readonly otherwise: Tokenizer;
   readonly onFact: (fact: ExactTokensFact) => void;
   readonly now?: Clock;
 }
@@ -48,8 +52,9 @@ export function createExactTokenizer(parts: ExactTokenizerParts): Tokenizer {
     };
     const { path } = prompt;
     const [pod] = pods;
-    const model = pod && models.of(pod.model);
-    if (pod === undefined || model === undefined) return leave('unloaded');
+    if (pod === undefined || !models.expects(pod.model)) return undefined;
+    const model = models.of(pod.model);
+    if (model === undefined) return leave('unloaded');
     if (!guard.mayUse(pod.model, path)) {
       check.prove(pod.model, path, pods);
       return leave(guard.isDoubted(pod.model, path) ? 'doubted' : 'unproven');
@@ -69,8 +74,6 @@ export function createExactTokenizer(parts: ExactTokenizerParts): Tokenizer {
       if (content.kind === 'tokens') return { space: 'engine', ids: content.ids };
       const tokens = await computed(prompt, pods);
       if (tokens !== undefined) return tokens;
-      if (otherwise === undefined)
-        throw new TokenizerError('no_form', 'its tokens are not computed here, and engines are not asked');
       const asked = await otherwise.tokenize(prompt, pods, signal);
       check.compareWithOurs(prompt, pods, asked);
       return asked;
@@ -78,7 +81,7 @@ export function createExactTokenizer(parts: ExactTokenizerParts): Tokenizer {
 
     async close() {
       await check.close();
-      await otherwise?.close();
+      await otherwise.close();
     },
   };
 }

@@ -1,7 +1,9 @@
 /** The tokenizers that are loaded: one per model whose files are known, replaced when these change. */
 import type { Pod } from '../domain.ts';
 import type { Clock, Sleep } from '../time.ts';
-import type { FilesState, TokenizerFileSource, TokenizerFiles } from './files/files.ts';
+import type { TokenizerFileSource } from './files/file-source.ts';
+import { describeChat, describeFilesProblem } from './files/problem.ts';
+import type { FilesState, TokenizerFiles } from './files/tokenizer-files.ts';
 import { ModelTokenizer, type TextTokenizer } from './model-tokenizer.ts';
 import type { ChatTemplate, ChatTemplates } from './rendering/chat-templates.ts';
 import type { ChatRenderer } from './rendering/render-prompt.ts';
@@ -69,11 +71,16 @@ export class LoadedModels {
     return this.#models.get(model)?.tokenizer;
   }
 
+  /** Whether somebody says where its tokenizer files are. */
+  expects(model: string): boolean {
+    return this.#parts.files.of(model).kind !== 'none';
+  }
+
   stateOf(model: string): ModelState {
     const state = this.#models.get(model)?.state;
     if (state !== undefined) return state;
     const files = this.#parts.files.of(model);
-    return { kind: files.kind, why: files.kind === 'broken' ? files.why : undefined };
+    return { kind: files.kind, why: files.kind === 'broken' ? describeFilesProblem(files.problem) : undefined };
   }
 
   /** The pods that there are now. */
@@ -154,7 +161,7 @@ export class LoadedModels {
     readonly renderer: ChatRenderer | undefined;
     readonly why: string | undefined;
   } {
-    if (chat.kind !== 'template') return { renderer: undefined, why: chat.why };
+    if (chat.kind !== 'template') return { renderer: undefined, why: describeChat(chat) };
     const { compile } = this.#parts;
     try {
       const templates: ChatTemplates = {

@@ -13,16 +13,19 @@ export interface StatusParts {
   readonly publishers: () => readonly unknown[];
   /** What `/debug/pods` shows: anything that is JSON. */
   readonly pods: () => readonly unknown[];
+  /** What `/debug/tokenizers` shows: anything that is JSON. */
+  readonly tokenizers: () => readonly unknown[];
   readonly now?: () => number;
 }
 
 /**
  * `/healthz` (the process runs), `/readyz` (200, or 503 while requests should go to another replica, and why), `/metrics`, `/version`,
  * `/debug/pods` (each pod: health and why, requests in flight, seen and failed, ports), `/debug/publishers` (each event stream: state,
- * sequence, lag, blocks, last errors), and `/v1/models` in OpenAI's list format.
+ * sequence, lag, blocks, last errors), `/debug/tokenizers` (each model whose tokens are computed in process: its files, and whether they
+ * are the engine's at which endpoint), and `/v1/models` in OpenAI's list format.
  */
 export function statusRoutes(parts: StatusParts): readonly AdminRoute[] {
-  const { metrics, isReady, version, models, publishers, pods, now = Date.now } = parts;
+  const { metrics, isReady, version, models, publishers, pods, tokenizers, now = Date.now } = parts;
   // OpenAI clients require a creation time; ours is the same for all models while the process lives.
   const created = Math.floor(now() / 1000);
   const toModel = ({ id, root }: { readonly id: string; readonly root: string }) => ({
@@ -40,6 +43,9 @@ export function statusRoutes(parts: StatusParts): readonly AdminRoute[] {
     page('/debug/pods', 'operator', ({ response }) => sendJson(response, 200, { pods: pods() })),
     page('/debug/publishers', 'operator', ({ response }) =>
       sendJson(response, 200, { publishers: publishers() }),
+    ),
+    page('/debug/tokenizers', 'operator', ({ response }) =>
+      sendJson(response, 200, { tokenizers: tokenizers() }),
     ),
     page('/v1/models', 'operator', ({ response }) =>
       sendJson(response, 200, { object: 'list', data: models().map(toModel) }),

@@ -75,9 +75,10 @@ function shownContent(content: unknown, format: ContentFormat): string | Json[] 
     : parts;
 }
 
-/** Members of text parts that schemas know, so that they are not shown. */
+/** Members of content parts that vLLM's schemas know: a part that is shown has none of them but its text, and all others. */
 const KNOWN_MEMBERS: ReadonlySet<string> = new Set([
-  ...['type', 'text', 'thinking', 'refusal', 'annotations', 'logprobs', 'closed', 'prompt_cache_breakpoint'],
+  ...['audio_embeds', 'audio_url', 'closed', 'data', 'file', 'image_embeds', 'image_pil', 'image_url', 'input_audio'],
+  ...['name', 'prompt_cache_breakpoint', 'refusal', 'text', 'thinking', 'type', 'uuid', 'video_embeds', 'video_url'],
 ]);
 
 function shownPart(part: unknown): Json[] {
@@ -93,8 +94,7 @@ function shownPart(part: unknown): Json[] {
       const text = part[type === 'refusal' || type === 'thinking' ? type : 'text'];
       if (!isPresent(text) && (type === 'text' || type === 'refusal')) return [];
       if (typeof text !== 'string') throw new Unshown('form');
-      if (!Object.keys(part).every(name => KNOWN_MEMBERS.has(name))) throw new Unshown('form');
-      return [{ type: 'text', text }];
+      return [{ type: 'text', text, ...without(part, KNOWN_MEMBERS) }];
     }
     case 'tool_reference':
       if (typeof part.name !== 'string') throw new Unshown('form');
@@ -139,7 +139,8 @@ function addAssistant(shown: Shown, message: Json, callOrder: 'arguments_first' 
   const given = isPresent(reasoning) ? reasoning : reasoning_content;
   if (!isPresent(given)) return;
   if (typeof given !== 'string') throw new Unshown('form');
-  shown.reasoning = shown.reasoning_content = given;
+  shown.reasoning = given;
+  shown.reasoning_content = given;
 }
 
 function shownCall(call: unknown, order: 'arguments_first' | 'name_first'): Json {
@@ -147,12 +148,22 @@ function shownCall(call: unknown, order: 'arguments_first' | 'name_first'): Json
   const { id, type = 'function' } = call;
   const { name } = call.function;
   if (type !== 'function' || typeof id !== 'string' || typeof name !== 'string') throw new Unshown('form');
-  const given = shownArguments(call.function.arguments);
+  const given = { arguments: shownArguments(call.function.arguments) };
+  const ofFunction = order === 'arguments_first' ? { ...given, name } : { name, ...given };
   return {
     id,
-    function: order === 'arguments_first' ? { arguments: given, name } : { name, arguments: given },
+    function: { ...ofFunction, ...without(call.function, MEMBERS_OF_FUNCTION) },
     type,
+    ...without(call, MEMBERS_OF_CALL),
   };
+}
+
+const MEMBERS_OF_CALL: ReadonlySet<string> = new Set(['id', 'function', 'type']);
+const MEMBERS_OF_FUNCTION: ReadonlySet<string> = new Set(['arguments', 'name']);
+
+/** What schemas do not know stays, behind what they do. */
+function without(object: Json, names: ReadonlySet<string>): Json {
+  return Object.fromEntries(Object.entries(object).filter(([name]) => !names.has(name)));
 }
 
 /** What Python reads as JSON and JavaScript does not. */
