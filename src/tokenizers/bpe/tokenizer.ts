@@ -1,0 +1,48 @@
+/** A tokenizer from its files: what is known of it, and the ids of texts. */
+import type { AddedToken } from './added-tokens.ts';
+import { areIndependent } from './segments.ts';
+import type { TokenizerShape } from './shape.ts';
+import { TextEncoder } from './text-encoder.ts';
+import type { Boundary } from './text-splitter.ts';
+import { readTokenizerFile } from './tokenizer-file.ts';
+
+export interface LoadedTokenizer {
+  readonly boundaries: readonly Boundary[];
+  readonly segments: 'independent' | 'whole';
+  readonly before: Uint32Array;
+  readonly after: Uint32Array;
+  /** Ids of all texts, one behind the other, and how many each has. */
+  encode(texts: readonly string[]): { ids: Uint32Array<ArrayBuffer>; lengths: readonly number[] };
+}
+
+/** Throws UnsupportedTokenizer or InvalidTokenizer. */
+export function loadTokenizer(tokenizerJson: string, _tokenizerConfig: string | undefined): LoadedTokenizer {
+  const shape = readTokenizerFile(tokenizerJson);
+  const encoder = new TextEncoder(shape);
+  const boundaries = boundariesOf(shape);
+  return {
+    boundaries,
+    segments: areIndependent(shape, encoder, boundaries) ? 'independent' : 'whole',
+    before: Uint32Array.from(shape.before),
+    after: Uint32Array.from(shape.after),
+    encode: texts => {
+      const all = texts.map(text => encoder.encode(text));
+      const lengths = all.map(({ length }) => length);
+      const [first] = all;
+      if (all.length === 1) return { ids: first!, lengths };
+      const ids = new Uint32Array(lengths.reduce((sum, length) => sum + length, 0));
+      let at = 0;
+      for (const one of all) {
+        ids.set(one, at);
+        at += one.length;
+      }
+      return { ids, lengths };
+    },
+  };
+}
+
+function boundariesOf({ addedTokens, normalizers }: TokenizerShape): Boundary[] {
+  const boundary = ({ content, rstrip, normalized }: AddedToken) => ({ content, rstrip, second: normalized });
+  // In a text that is normalized, nobody knows where in the text as it came a token is.
+  return addedTokens.filter(({ normalized }) => !normalized || normalizers.length === 0).map(boundary);
+}
