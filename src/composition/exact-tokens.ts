@@ -1,4 +1,5 @@
 /** The engine's own tokens, computed in process: joined to the files, the engines to compare with, and what is heard of them. */
+import { readFile } from 'node:fs/promises';
 import type { Config } from '../config.ts';
 import type { Pod } from '../domain.ts';
 import type { PodKeeper } from '../engines/pod-lives.ts';
@@ -10,14 +11,14 @@ import type { Tokenizer } from '../prompt/tokenizer.ts';
 import type { Doubt } from '../routing/confirmations.ts';
 import { monotonicClock, realSleep } from '../time.ts';
 import { createExactTokenizer } from '../tokenizers/exact-tokenizer.ts';
-import type { TokenizerFileSource } from '../tokenizers/files/files.ts';
+import type { TokenizerFiles } from '../tokenizers/files/tokenizer-files.ts';
 import { LoadedModels, type ModelState } from '../tokenizers/loaded-models.ts';
 import { ParityCheck } from '../tokenizers/parity/parity-check.ts';
 import { ParityGuard, type ParityRecord } from '../tokenizers/parity/parity-guard.ts';
 import { SegmentCache } from '../tokenizers/segments/segment-cache.ts';
 import { compileTemplate } from '../tokenizers/template/template.ts';
+import { startTextTokenizer, type TextTokenizer } from '../tokenizers/worker/text-tokenizer.ts';
 import { createTokenizerFiles } from './tokenizer-files.ts';
-import { startTextTokenizer } from '../tokenizers/worker/text-tokenizer.ts';
 
 export interface ExactTokensParts {
   readonly registry: PodRegistry;
@@ -48,6 +49,11 @@ export interface ExactTokens {
   shown(): readonly ShownTokenizer[];
 }
 
+async function startTokenizer({ tokenizerJson, tokenizerConfig }: TokenizerFiles): Promise<TextTokenizer> {
+  const config = tokenizerConfig === undefined ? undefined : await readFile(tokenizerConfig, 'utf8');
+  return startTextTokenizer({ tokenizerJson, tokenizerConfig: config });
+}
+
 /** undefined: all tokens are the engines' to make (`WARMROUTE_TOKENIZER=engine`). */
 export function createExactTokens(
   config: Config,
@@ -66,7 +72,7 @@ export function createExactTokens(
   });
   const models = new LoadedModels({
     ...{ files, cache, compile: compileTemplate, now: monotonicClock, sleep: realSleep },
-    start: (files, onEnded) => startTextTokenizer(files, { onEnded }),
+    start: startTokenizer,
     onFact(fact) {
       report.loading(fact);
       if (fact.kind === 'loaded') check.loaded(fact.model, podsOf(fact.model));
@@ -74,7 +80,8 @@ export function createExactTokens(
     },
   });
   const check = new ParityCheck({ models, guard, engines, now: monotonicClock, onUnexpected });
-  const podsOf = (model: string): Pod[] => registry.pods().filter(pod => pod.model === model && !registry.isUnready(pod.name));
+  const podsOf = (model: string): Pod[] =>
+    registry.pods().filter(pod => pod.model === model && !registry.isUnready(pod.name));
   const tokenizer = createExactTokenizer({ models, guard, check, otherwise, onFact: report.tokens });
 
   return {
@@ -91,7 +98,8 @@ export function createExactTokens(
       changed: () => models.retain(registry.pods()),
     },
     doubted({ kind, pod, model, endpoint }) {
-      if (kind === 'doubted') guard.unconfirmed((pod ?? registry.serving(model)[0])?.model ?? model, endpoint);
+      if (kind === 'doubted')
+        guard.unconfirmed((pod ?? registry.serving(model)[0])?.model ?? model, endpoint);
     },
     restarted(name) {
       const pod = registry.pods().find(pod => pod.name === name);

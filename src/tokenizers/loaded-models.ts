@@ -4,11 +4,12 @@ import type { Clock, Sleep } from '../time.ts';
 import type { TokenizerFileSource } from './files/file-source.ts';
 import { describeChat, describeFilesProblem } from './files/problem.ts';
 import type { FilesState, TokenizerFiles } from './files/tokenizer-files.ts';
-import { ModelTokenizer, type TextTokenizer } from './model-tokenizer.ts';
+import { ModelTokenizer } from './model-tokenizer.ts';
 import type { ChatTemplate, ChatTemplates } from './rendering/chat-templates.ts';
 import type { ChatRenderer } from './rendering/render-prompt.ts';
 import { traitsOf } from './rendering/template-traits.ts';
 import type { SegmentCache } from './segments/segment-cache.ts';
+import type { TextTokenizer } from './worker/text-tokenizer.ts';
 
 /** How long a tokenizer that has ended by itself is left alone: whatever its files make it do may happen again. */
 export const RELOAD_AFTER_MS = 10 * 60 * 1000;
@@ -29,8 +30,8 @@ export type LoadFact =
 
 export interface LoadedModelsParts {
   readonly files: TokenizerFileSource;
-  /** Rejects with what says why, for operators. `onEnded` is called where it ends without being closed. */
-  readonly start: (files: TokenizerFiles, onEnded: (why: string) => void) => Promise<TextTokenizer>;
+  /** Rejects with what says why, for operators. */
+  readonly start: (files: TokenizerFiles) => Promise<TextTokenizer>;
   /** Throws what says why. */
   readonly compile: (source: string) => ChatTemplate;
   readonly cache: SegmentCache;
@@ -80,7 +81,10 @@ export class LoadedModels {
     const state = this.#models.get(model)?.state;
     if (state !== undefined) return state;
     const files = this.#parts.files.of(model);
-    return { kind: files.kind, why: files.kind === 'broken' ? describeFilesProblem(files.problem) : undefined };
+    return {
+      kind: files.kind,
+      why: files.kind === 'broken' ? describeFilesProblem(files.problem) : undefined,
+    };
   }
 
   /** The pods that there are now. */
@@ -132,14 +136,14 @@ export class LoadedModels {
       this.#track(this.#reloadLater(model, loading));
     };
     try {
-      const tokenizer = await start(files, ended);
+      const tokenizer = await start(files);
       if (!isCurrent()) {
         await tokenizer.close();
         return;
       }
       const { renderer, why } = this.#chatRenderer(files);
       const { segments } = tokenizer;
-      loading.tokenizer = new ModelTokenizer(tokenizer, renderer, cache);
+      loading.tokenizer = new ModelTokenizer(tokenizer, renderer, cache, ended);
       loading.state = { kind: 'loaded', segments, chats: why };
       onFact({ kind: 'loaded', model, files, segments, chats: why, tookMs: now() - startedAt });
     } catch (error) {

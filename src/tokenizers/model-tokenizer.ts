@@ -3,19 +3,7 @@ import type { KeptChains } from '../domain.ts';
 import type { PromptRequest } from '../prompt/request.ts';
 import { type ChatRenderer, renderPrompt, type Unrendered } from './rendering/render-prompt.ts';
 import type { SegmentCache, SegmentTree, Splitter } from './segments/segment-cache.ts';
-
-/** A tokenizer as it runs beside the event loop. */
-export interface TextTokenizer {
-  readonly splitter: Splitter;
-  /** `whole`: texts may not be cut, the ids of the parts are not those of the whole. */
-  readonly segments: 'independent' | 'whole';
-  /** Ids that it adds before and behind where its special tokens are asked for. */
-  readonly before: Uint32Array;
-  readonly after: Uint32Array;
-  /** Ids of each text, without those. */
-  encode(texts: readonly string[]): Promise<readonly Uint32Array[]>;
-  close(): Promise<void>;
-}
+import { type TextTokenizer, TokenizingError } from './worker/text-tokenizer.ts';
 
 /** - `failed`: the tokenizer has ended, or refuses the text. */
 export type ComputedTokens =
@@ -38,13 +26,24 @@ export class ModelTokenizer {
   readonly #tokenizer: TextTokenizer;
   readonly #chat: ChatRenderer | undefined;
   readonly #tree: SegmentTree;
+  readonly #closing = new AbortController();
+  readonly #onEnded: (why: string) => void;
 
-  /** @param chat undefined: the model's chats are not rendered here */
-  constructor(tokenizer: TextTokenizer, chat: ChatRenderer | undefined, cache: SegmentCache) {
+  /**
+   * @param chat undefined: the model's chats are not rendered here
+   * @param onEnded the tokenizer has ended by itself, as a text took too long; may be called several times
+   */
+  constructor(
+    tokenizer: TextTokenizer,
+    chat: ChatRenderer | undefined,
+    cache: SegmentCache,
+    onEnded: (why: string) => void,
+  ) {
+    this.#onEnded = onEnded;
     this.#tokenizer = tokenizer;
     this.#chat = chat;
     const splitter = tokenizer.segments === 'independent' ? tokenizer.splitter : WHOLE;
-    this.#tree = cache.tree(splitter, texts => encodeInBatches(tokenizer, texts));
+    this.#tree = cache.tree(splitter, texts => encodeInBatches(tokenizer, texts, this.#closing.signal));
   }
 
   get segments(): TextTokenizer['segments'] {
@@ -67,12 +66,16 @@ export class ModelTokenizer {
       if (specialTokens === 'as_written' || before.length + after.length === 0)
         return { kind: 'tokens', ids, chains, ...counts };
       return { kind: 'tokens', ids: surrounded(before, ids, after), chains: undefined, ...counts };
-    } catch {
+    } catch (error) {
+      const isOver =
+        error instanceof TokenizingError && (error.kind === 'too_slow' || error.kind === 'ended');
+      if (isOver && !this.#closing.signal.aborted) this.#onEnded(error.message);
       return { kind: 'none', why: 'failed' };
     }
   }
 
   async close(): Promise<void> {
+    this.#closing.abort();
     this.#tree.clear();
     await this.#tokenizer.close();
   }
@@ -81,6 +84,7 @@ export class ModelTokenizer {
 async function encodeInBatches(
   tokenizer: TextTokenizer,
   texts: readonly string[],
+  signal: AbortSignal,
 ): Promise<readonly Uint32Array[]> {
   const lists: Uint32Array[] = [];
   let batch: string[] = [];
@@ -89,7 +93,7 @@ async function encodeInBatches(
     batch.push(text);
     characters += text.length;
     if (characters < BATCH_CHARACTERS && i < texts.length - 1) continue;
-    lists.push(...(await tokenizer.encode(batch)));
+    lists.push(...(await tokenizer.encode(batch, signal)));
     batch = [];
     characters = 0;
   }

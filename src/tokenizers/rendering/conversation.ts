@@ -77,8 +77,28 @@ function shownContent(content: unknown, format: ContentFormat): string | Json[] 
 
 /** Members of content parts that vLLM's schemas know: a part that is shown has none of them but its text, and all others. */
 const KNOWN_MEMBERS: ReadonlySet<string> = new Set([
-  ...['audio_embeds', 'audio_url', 'closed', 'data', 'file', 'image_embeds', 'image_pil', 'image_url', 'input_audio'],
-  ...['name', 'prompt_cache_breakpoint', 'refusal', 'text', 'thinking', 'type', 'uuid', 'video_embeds', 'video_url'],
+  ...[
+    'audio_embeds',
+    'audio_url',
+    'closed',
+    'data',
+    'file',
+    'image_embeds',
+    'image_pil',
+    'image_url',
+    'input_audio',
+  ],
+  ...[
+    'name',
+    'prompt_cache_breakpoint',
+    'refusal',
+    'text',
+    'thinking',
+    'type',
+    'uuid',
+    'video_embeds',
+    'video_url',
+  ],
 ]);
 
 function shownPart(part: unknown): Json[] {

@@ -24,7 +24,7 @@ describe('300 clients that ask for the metrics 50 times in advance and read noth
     const counter = metrics.counter('warmroute_test_total', 'of tests', ['pod']);
     for (let i = 0; i < SERIES; i++) counter.add(i, { pod: `vllm-llama-70b-7c9d8f6b5-${i}` });
     const routes = statusRoutes({
-      ...{ version: '1.2.3', models: () => [], publishers: () => [], pods: () => [] },
+      ...{ version: '1.2.3', models: () => [], publishers: () => [], pods: () => [], tokenizers: () => [] },
       isReady: () => ({ ready: true, why: 'ok' }),
       metrics({ response }) {
         scrapes++;

@@ -23,6 +23,7 @@ describe('startAdmin', () => {
       models: () => [],
       pods: () => [{ pod: 'engine-0', health: 'healthy' }],
       publishers: () => [{ pod: 'engine-0', state: 'live' }],
+      tokenizers: () => [{ model: 'a', tokenizer: { kind: 'loaded' } }],
       now: () => 1_700_000_000_999,
       ...options,
     });

@@ -1,0 +1,415 @@
+/** What templates get to see is what a vLLM 0.32 showed of the same requests, by a template that prints all of it. */
+import { assert } from 'chai';
+import { parsePrompt } from '../../src/prompt/request.ts';
+import type { ChatTemplate } from '../../src/tokenizers/rendering/chat-templates.ts';
+import type { ContentFormat } from '../../src/tokenizers/rendering/conversation.ts';
+import { type RenderedPrompt, renderPrompt } from '../../src/tokenizers/rendering/render-prompt.ts';
+import { traitsOf } from '../../src/tokenizers/rendering/template-traits.ts';
+
+type Variables = Readonly<Record<string, unknown>>;
+
+/** A template that shows its variables as JSON. */
+function template(more: Partial<ChatTemplate> = {}): ChatTemplate {
+  return {
+    ...{ contentFormat: 'string', knowsDeveloper: true, dependsOnTime: false, source: 'content' },
+    render: variables => JSON.stringify(variables),
+    ...more,
+  };
+}
+
+function rendered(
+  path: string,
+  body: object | string,
+  more: Partial<ChatTemplate> = {},
+  toolUse?: ChatTemplate,
+): RenderedPrompt {
+  const raw = typeof body === 'string' ? body : JSON.stringify({ model: 'm', ...body });
+  const parsed = parsePrompt(path, 'application/json', Buffer.from(raw));
+  if (parsed.kind === 'invalid') throw new Error(parsed.error.kind);
+  const templates = { default: template(more), toolUse, specialTokens: { eos_token: '</s>' } };
+  return renderPrompt(parsed.prompt, { templates, traits: traitsOf(templates) });
+}
+
+function shown(path: string, body: object | string, more: Partial<ChatTemplate> = {}): Variables {
+  const result = rendered(path, body, more);
+  if (result.kind !== 'text') throw new Error(result.why);
+  return JSON.parse(result.text);
+}
+
+const CHAT = '/v1/chat/completions';
+const user = (content: unknown) => ({ role: 'user', content });
+const call = (given: unknown, more: object = {}) => ({
+  ...{ id: 'c', type: 'function', function: { name: 'f', arguments: given } },
+  ...more,
+});
+const messagesShown = (messages: readonly object[], format: ContentFormat = 'string') =>
+  shown(CHAT, { messages }, { contentFormat: format }).messages;
+const why = (result: RenderedPrompt) => (result.kind === 'unrendered' ? result.why : undefined);
+
+describe('prompts as templates see them', () => {
+  describe('of chats', () => {
+    it('have vLLM’s defaults, and the special tokens', () => {
+      assert.deepEqual(shown(CHAT, { messages: [user('Hi')] }), {
+        ...{ eos_token: '</s>', tools: null, documents: null, add_generation_prompt: true },
+        messages: [{ role: 'user', content: 'Hi' }],
+      });
+    });
+
+    const CONTENTS: readonly [what: string, content: unknown, text: string, parts: unknown][] = [
+      ['a text', 'a', 'a', [{ type: 'text', text: 'a' }]],
+      ['none', null, '', []],
+      [
+        'parts',
+        [
+          { type: 'text', text: 'a' },
+          { type: 'text', text: 'b' },
+        ],
+        'a\nb',
+        [
+          { type: 'text', text: 'a' },
+          { type: 'text', text: 'b' },
+        ],
+      ],
+      ['a part without its text', [{ type: 'text', text: null }], '', []],
+      [
+        'further members',
+        [{ type: 'text', text: 'a', cache_control: { type: 'ephemeral' }, foo: 1, name: 'n' }],
+        'a',
+        [{ type: 'text', text: 'a', cache_control: { type: 'ephemeral' }, foo: 1 }],
+      ],
+      [
+        'other kinds of text',
+        [
+          { type: 'thinking', thinking: 'hm', closed: true },
+          { type: 'refusal', refusal: 'no' },
+        ],
+        'hm\nno',
+        [
+          { type: 'text', text: 'hm' },
+          { type: 'text', text: 'no' },
+        ],
+      ],
+    ];
+    for (const [what, content, text, parts] of CONTENTS) {
+      it(`contents: ${what}`, () => {
+        const messages = [{ role: 'assistant', content }];
+        assert.deepEqual(messagesShown(messages), [{ role: 'assistant', content: text }]);
+        assert.deepEqual(messagesShown(messages, 'openai'), [{ role: 'assistant', content: parts }]);
+      });
+    }
+
+    it('calls have their arguments as objects, and what schemas do not know behind it', () => {
+      const messages = [
+        { role: 'assistant', content: null, tool_calls: [call('{"a": 1}', { index: 0 })] },
+        {
+          role: 'tool',
+          tool_call_id: 'c',
+          content: [
+            { type: 'text', text: 'a' },
+            { type: 'text', text: 'b' },
+          ],
+          name: 'f',
+          x: 1,
+        },
+      ];
+      const expected = [
+        {
+          ...{ role: 'assistant', content: '' },
+          tool_calls: [{ id: 'c', function: { arguments: { a: 1 }, name: 'f' }, type: 'function', index: 0 }],
+        },
+        { role: 'tool', content: 'a\nb', tool_call_id: 'c', name: 'f' },
+      ];
+      assert.equal(JSON.stringify(messagesShown(messages)), JSON.stringify(expected));
+      assert.deepEqual((messagesShown(messages, 'openai') as object[])[1], expected[1]);
+    });
+
+    for (const [given, expected] of [
+      ['{oops', {}],
+      ['[1]', {}],
+      ['', {}],
+      ['{"a":{"b":[null]}}', { a: { b: [null] } }],
+    ] as const) {
+      it(`arguments ${JSON.stringify(given)}`, () => {
+        const shown = messagesShown([{ role: 'assistant', tool_calls: [call(given)] }]);
+        const [message] = shown as [{ tool_calls: [{ function: { arguments: unknown } }] }];
+        assert.deepEqual(message.tool_calls[0].function.arguments, expected);
+      });
+    }
+
+    it('reasoning by either name is shown by both', () => {
+      const both = { role: 'assistant', content: 'a', reasoning: 'r', reasoning_content: 'r' };
+      for (const name of ['reasoning', 'reasoning_content'])
+        assert.deepEqual(messagesShown([{ role: 'assistant', content: 'a', [name]: 'r' }]), [both]);
+      assert.deepEqual(messagesShown([{ ...user('a'), reasoning: 'r', tool_calls: [] }]), [user('a')]);
+      assert.deepEqual(messagesShown([{ role: 'assistant', content: 'a', tool_calls: [] }]), [
+        { role: 'assistant', content: 'a' },
+      ]);
+    });
+
+    it('Claude Code’s attribution is left out of the system’s texts', () => {
+      const header = 'x-anthropic-billing-header: cch=1';
+      const system = (content: unknown) => ({ role: 'system', content });
+      assert.deepEqual(messagesShown([system(`${header}\nrest`)]), [system('rest')]);
+      assert.deepEqual(messagesShown([system(header)], 'openai'), [system([])]);
+      assert.deepEqual(
+        messagesShown([
+          system([
+            { type: 'text', text: header },
+            { type: 'text', text: 'b' },
+          ]),
+        ]),
+        [system('b')],
+      );
+      assert.deepEqual(messagesShown([user(header)]), [user(header)]);
+    });
+
+    it('developers become the system where a template does not know them', () => {
+      const messages = [{ role: 'system', content: 's' }, { role: 'developer', content: 'd' }, user('x')];
+      assert.deepEqual(shown(CHAT, { messages }, { knowsDeveloper: false }).messages, [
+        { role: 'system', content: 's\n\nd' },
+        user('x'),
+      ]);
+      assert.deepEqual(shown(CHAT, { messages: messages.slice(1) }, { knowsDeveloper: false }).messages, [
+        { role: 'system', content: 'd' },
+        user('x'),
+      ]);
+      assert.deepEqual(messagesShown(messages.slice(1)), [
+        { role: 'developer', content: 'd', tools: null },
+        user('x'),
+      ]);
+    });
+
+    it('tools have what vLLM’s schema has, in its order', () => {
+      const tools = [
+        {
+          type: 'function',
+          function: { parameters: { b: 1, a: {} }, strict: null, name: 'f', extra: 1 },
+          x: 2,
+        },
+        { type: 'function', defer_loading: true, function: { name: 'g', description: 'd', strict: true } },
+      ];
+      const expected = [
+        { type: 'function', function: { name: 'f', description: null, parameters: { b: 1, a: {} } } },
+        {
+          type: 'function',
+          function: { name: 'g', description: 'd', parameters: null, strict: true, defer_loading: true },
+          defer_loading: true,
+        },
+      ];
+      assert.equal(
+        JSON.stringify(shown(CHAT, { messages: [user('x')], tools }).tools),
+        JSON.stringify(expected),
+      );
+    });
+
+    it('template arguments win over special tokens, and efforts switch thinking', () => {
+      const chat_template_kwargs = { style: null, eos_token: '!', documents: [{ a: 'b' }] };
+      const variables = shown(CHAT, {
+        messages: [user('x')],
+        chat_template_kwargs,
+        reasoning_effort: 'none',
+      });
+      assert.include(variables, {
+        style: null,
+        eos_token: '!',
+        enable_thinking: false,
+        reasoning_effort: 'none',
+      });
+      assert.deepEqual(variables.documents, [{ a: 'b' }]);
+    });
+
+    it('numbers are printed as they were written', () => {
+      const body = `{"model":"m","messages":[{"role":"user","content":"2.0"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"minimum":1.0,"x":1e3,"n":7}}}]}`;
+      const result = rendered(CHAT, body);
+      assert.include((result as { text: string }).text, '"minimum":1.0,"x":1e3,"n":7');
+      const called = rendered(CHAT, {
+        messages: [{ role: 'assistant', tool_calls: [call('{"big": 12345678901234567890}')] }],
+      });
+      assert.include((called as { text: string }).text, '12345678901234567890');
+    });
+
+    it('a template of its own is taken for tools', () => {
+      const toolUse = template({ render: () => 'for tools' });
+      const tools = [{ type: 'function', function: { name: 'f' } }];
+      const withTools = rendered(CHAT, { messages: [user('x')], tools }, {}, toolUse);
+      assert.deepEqual(withTools, { kind: 'text', text: 'for tools', specialTokens: 'as_written' });
+      assert.include(
+        (rendered(CHAT, { messages: [user('x')] }, {}, toolUse) as { text: string }).text,
+        '"x"',
+      );
+    });
+
+    it('a final message to go on with ends the text', () => {
+      const body = {
+        messages: [user('Count'), { role: 'assistant', content: ' One, two, ' }],
+        ...{ add_generation_prompt: false, continue_final_message: true },
+      };
+      const plain = (strip: (text: string) => string): Partial<ChatTemplate> => ({
+        source: 'content',
+        render: ({ messages }) =>
+          (messages as { content: string }[]).map(({ content }) => `<${strip(content)}>`).join(''),
+      });
+      assert.deepInclude(
+        rendered(
+          CHAT,
+          body,
+          plain(text => text),
+        ),
+        { text: '<Count>< One, two, ' },
+      );
+      assert.deepInclude(
+        rendered(
+          CHAT,
+          body,
+          plain(text => text.trim()),
+        ),
+        { text: '<Count><One, two,' },
+      );
+      assert.equal(why(rendered(CHAT, body, { render: () => 'nothing of it' })), 'template');
+      assert.equal(why(rendered(CHAT, body, { source: 'no such member' })), 'template');
+    });
+  });
+
+  it('responses name a call before its arguments, and have the tokenizer’s own special tokens', () => {
+    const input = [user('x'), { type: 'function_call', call_id: 'c', name: 'f', arguments: '{"a":1}' }];
+    const result = rendered('/v1/responses', { input, instructions: 'Be brief.' });
+    assert.deepInclude(result, { kind: 'text', specialTokens: 'added' });
+    const { messages } = JSON.parse((result as { text: string }).text);
+    assert.equal(
+      JSON.stringify(messages.at(-1).tool_calls),
+      '[{"id":"c","function":{"name":"f","arguments":{"a":1}},"type":"function"}]',
+    );
+    assert.deepEqual(messages[0], { role: 'system', content: 'Be brief.' });
+  });
+
+  describe('of messages', () => {
+    const inline = { messages: [user('a'), { role: 'system', content: 's' }, user('b')], system: 'first ' };
+
+    it('keep the system between others, or have it at the start where a template wants it there', () => {
+      assert.deepEqual(shown('/v1/messages', inline).messages, [
+        { role: 'system', content: 'first ' },
+        user('a'),
+        { role: 'system', content: 's' },
+        user('b'),
+      ]);
+      const strict: Partial<ChatTemplate> = {
+        render(variables) {
+          const messages = variables.messages as { role: string }[];
+          if (messages.slice(1).some(({ role }) => role === 'system')) throw new Error('system first');
+          return JSON.stringify(variables);
+        },
+      };
+      assert.deepEqual(shown('/v1/messages', inline, strict).messages, [
+        { role: 'system', content: 'first s' },
+        user('a'),
+        user('b'),
+      ]);
+    });
+
+    it('say that thinking is off as the template understands it', () => {
+      const body = { messages: [user('a')], thinking: { type: 'disabled' } };
+      assert.include(shown('/v1/messages', body), { reasoning_effort: 'none', enable_thinking: false });
+      const deaf: Partial<ChatTemplate> = {
+        render: ({ messages, reasoning_effort }) =>
+          JSON.stringify({ messages, reasoning_effort: reasoning_effort === 'low' ? 'low' : 'max' }),
+      };
+      assert.include(shown('/v1/messages', body, deaf), { reasoning_effort: 'low' });
+    });
+  });
+
+  it('a text is itself, with special tokens unless they are not wanted', () => {
+    assert.deepEqual(rendered('/v1/completions', { prompt: ['a', 'b'] }), {
+      kind: 'text',
+      text: 'a',
+      specialTokens: 'added',
+    });
+    assert.deepInclude(rendered('/v1/completions', { prompt: 'a', add_special_tokens: false }), {
+      specialTokens: 'as_written',
+    });
+  });
+
+  describe('are the engine’s', () => {
+    const x = [user('x')];
+    const tools = [{ type: 'function', function: { name: 'f' } }];
+    const LEFT: readonly [
+      what: string,
+      path: string,
+      body: object,
+      why: string,
+      more?: Partial<ChatTemplate>,
+    ][] = [
+      ['images', CHAT, { messages: [user([{ type: 'image_url', image_url: { url: 'u' } }])] }, 'media'],
+      ['parts without a type', CHAT, { messages: [user([{ text: 'a' }])] }, 'media'],
+      ['half a surrogate pair', CHAT, { messages: x }, 'form', { render: () => '\ud83d' }],
+      ['half a surrogate pair in a text', '/v1/completions', { prompt: '\udc00' }, 'form'],
+      ['a template of the client’s', CHAT, { messages: x, chat_template: 't' }, 'form'],
+      ['a cut prompt', CHAT, { messages: x, truncate_prompt_tokens: 5 }, 'form'],
+      ['a suffix', '/v1/completions', { prompt: 'a', suffix: 'b' }, 'form'],
+      ['tokens of a prefill', CHAT, { messages: x, kv_transfer_params: { prompt_token_ids: [1] } }, 'form'],
+      ['tools that are not to be called', CHAT, { messages: x, tools, tool_choice: 'none' }, 'form'],
+      [
+        'tools of another type',
+        CHAT,
+        { messages: x, tools: [{ type: 'x', function: { name: 'f' } }] },
+        'form',
+      ],
+      [
+        'tools with strange switches',
+        CHAT,
+        { messages: x, tools: [{ type: 'function', function: { name: 'f', strict: 'yes' } }] },
+        'form',
+      ],
+      ['both ends of a chat', CHAT, { messages: x, continue_final_message: true }, 'form'],
+      ['arguments for transformers', CHAT, { messages: x, chat_template_kwargs: { tools: [] } }, 'form'],
+      [
+        'numbered members',
+        CHAT,
+        { messages: [{ role: 'assistant', tool_calls: [call('{"2":1,"1":2}')] }] },
+        'form',
+      ],
+      [
+        'numbered members of tools',
+        CHAT,
+        { messages: x, tools: [{ type: 'function', function: { name: 'f', parameters: { 2: 1 } } }] },
+        'form',
+      ],
+      [
+        'numbers of Python’s',
+        CHAT,
+        { messages: [{ role: 'assistant', tool_calls: [call('{"a":NaN}')] }] },
+        'form',
+      ],
+      [
+        'calls of another type',
+        CHAT,
+        { messages: [{ role: 'assistant', tool_calls: [call('{}', { type: 'custom' })] }] },
+        'form',
+      ],
+      ['tools of a developer', CHAT, { messages: [{ role: 'developer', content: 'd', tools }] }, 'form'],
+      ['a role that is none', CHAT, { messages: [{ role: 1, content: 'd' }] }, 'form'],
+      ['content that is none', CHAT, { messages: [user({ a: 1 })] }, 'form'],
+      ['responses that the engine keeps', '/v1/responses', { input: 'x', previous_response_id: 'r' }, 'form'],
+      ['responses that are cut', '/v1/responses', { input: 'x', truncation: 'auto' }, 'form'],
+      [
+        'what a template refuses',
+        CHAT,
+        { messages: x },
+        'template',
+        {
+          render() {
+            throw new Error('no');
+          },
+        },
+      ],
+      ['the time', CHAT, { messages: x }, 'template', { dependsOnTime: true }],
+    ];
+    for (const [what, path, body, reason, more] of LEFT)
+      it(what, () => assert.equal(why(rendered(path, body, more)), reason));
+
+    it('chats of a model without a template', () => {
+      const parsed = parsePrompt(CHAT, undefined, Buffer.from(JSON.stringify({ model: 'm', messages: x })));
+      assert.equal(parsed.kind, 'prompt');
+      if (parsed.kind === 'prompt') assert.equal(why(renderPrompt(parsed.prompt, undefined)), 'no_template');
+    });
+  });
+});
