@@ -1,0 +1,71 @@
+import type { Budget } from '../budget.ts';
+
+/** One rendering: what was printed, and what every part of the template shares. */
+export class Rendering {
+  readonly budget: Budget;
+  readonly now: () => Date;
+  /** Variables by name: those given, those that the template sets at its top, and functions. */
+  readonly #given: Readonly<Record<string, unknown>>;
+  readonly #globals: ReadonlyMap<string, unknown>;
+  readonly #set = new Map<string, unknown>();
+  /** What was printed so far; a macro or block that is printed apart puts its own in its place for a while. */
+  output = '';
+
+  constructor(
+    budget: Budget,
+    given: Readonly<Record<string, unknown>>,
+    globals: ReadonlyMap<string, unknown>,
+    now: () => Date,
+  ) {
+    this.budget = budget;
+    this.now = now;
+    this.#given = given;
+    this.#globals = globals;
+  }
+
+  resolve(name: string): unknown {
+    if (this.#set.has(name)) return this.#set.get(name);
+    return Object.hasOwn(this.#given, name) ? this.#given[name] : this.#globals.get(name);
+  }
+
+  set(name: string, value: unknown): void {
+    this.#set.set(name, value);
+  }
+
+  print(text: string): void {
+    this.output += text;
+    this.budget.allowText(this.output.length);
+  }
+
+  /** What `run` prints, as a string of its own. */
+  printed(run: () => void): string {
+    const before = this.output;
+    this.output = '';
+    run();
+    const text = this.output;
+    this.output = before;
+    return text;
+  }
+}
+
+/** The variables of the template, or of one call of a macro. */
+export interface Frame {
+  readonly slots: unknown[];
+  /** That in which the macro was defined. */
+  readonly parent: Frame | undefined;
+  readonly rendering: Rendering;
+}
+
+export function newFrame(slots: number, parent: Frame | undefined, rendering: Rendering): Frame {
+  return { slots: new Array<unknown>(slots).fill(undefined), parent, rendering };
+}
+
+export type Evaluate = (frame: Frame) => unknown;
+
+/** How a statement ended. */
+export const NEXT = 0;
+export const BREAK = 1;
+export const CONTINUE = 2;
+export type Ending = typeof NEXT | typeof BREAK | typeof CONTINUE;
+
+export type Execute = (frame: Frame) => Ending;
