@@ -74,3 +74,46 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     close: () => agent.destroy(),
   };
 }
+
+/** An answer whose body is taken as it comes. */
+export interface HttpStream {
+  readonly status: number;
+  readonly header: (name: string) => string | undefined;
+  /** To be read, or discarded. Leaving it early ends the connection. */
+  readonly body: AsyncIterable<Uint8Array>;
+  discard(): Promise<void>;
+}
+
+/** HTTP to any server. Redirects are answers like others: whoever asks says whom to trust with what. */
+export interface HttpStreams {
+  /** @throws the system's error, or the reason of `signal` */
+  open(
+    method: 'GET' | 'HEAD',
+    url: URL,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<HttpStream>;
+  close(): Promise<void>;
+}
+
+/** @param silenceMs how long to wait for a connection, for an answer, and for more of it */
+export function createHttpStreams({ silenceMs }: { readonly silenceMs: number }): HttpStreams {
+  const agent = new Agent({
+    headersTimeout: silenceMs,
+    bodyTimeout: silenceMs,
+    connect: { timeout: silenceMs },
+  });
+  return {
+    async open(method, url, headers, signal) {
+      const { origin, pathname, search } = url;
+      const response = await agent.request({ origin, path: pathname + search, method, headers, signal });
+      return {
+        status: response.statusCode,
+        header: name => response.headers[name]?.toString(),
+        body: response.body,
+        discard: () => response.body.dump(),
+      };
+    },
+    close: () => agent.destroy(),
+  };
+}

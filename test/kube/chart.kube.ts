@@ -111,6 +111,11 @@ const CONTRADICTIONS: readonly Refused[] = [
     /AIBRIX_KV_EVENT_SYNC_ENABLED needs config\.AIBRIX_USE_REMOTE_TOKENIZER/,
   ],
   [
+    'a token of a hub that is not asked',
+    { tokenizers: { hubTokenSecretName: 'hub' } },
+    /tokenizers\.hub is false: set it to true/,
+  ],
+  [
     'two spellings of a switch that disagree',
     { config: { AIBRIX_PREFIX_CACHE_KV_EVENT_SYNC_ENABLED: false } },
     /contradict each other: set the first/,

@@ -76,6 +76,20 @@ describe('followPodsFile', () => {
       assert.deepEqual(events.notes, ['joined a@10.0.0.1', 'joined b@::1']);
     });
 
+    it('names directories of tokenizer files as seen from where it is itself', async () => {
+      const pods = ['qwen3', '../models/qwen3', '/models/qwen3'].map((tokenizer, i) => {
+        return { name: `pod-${i}`, address: '10.0.0.1', port: 8000 + i, model: 'm', tokenizer };
+      });
+      await writeFile(path, JSON.stringify({ pods }));
+      await follow();
+      assert.deepEqual(
+        registry.pods().map(({ tokenizer }) => tokenizer),
+        [join(directory, 'qwen3'), join(directory, '../models/qwen3'), '/models/qwen3'].map(absolute => {
+          return { kind: 'directory', path: absolute } as const;
+        }),
+      );
+    });
+
     it('is followed when it is written in place', async () => {
       await writeFile(path, file('a 10.0.0.1'));
       await follow();

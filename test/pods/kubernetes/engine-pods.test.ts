@@ -126,10 +126,18 @@ describe('pods of Pods', () => {
       object({
         containers: { ...containers, proxy: { restarts: 5 } },
         labels: { ...LABELS, tier: 'gold' },
-        annotations: { 'warmroute.dev/aliases': 'alias', 'warmroute.dev/zone': 'b' },
+        annotations: {
+          ...{
+            'warmroute.dev/aliases': 'alias',
+            'warmroute.dev/zone': 'b',
+            'warmroute.dev/tokenizer': 'a/b',
+          },
+        },
       }),
     ]);
-    assert.deepInclude(registry.pods()[0], { labels: { ...LABELS, tier: 'gold' }, zone: 'b' });
+    assert.deepInclude(registry.pods()[0], {
+      ...{ labels: { ...LABELS, tier: 'gold' }, zone: 'b', tokenizer: { kind: 'name', name: 'a/b' } },
+    });
     assert.deepEqual(serving('alias'), ['default/a 10.0.0.1:8000']);
     assert.notInclude(changes.take().join(), 'left');
   });

@@ -38,6 +38,20 @@ export const USES: Readonly<Record<string, ChartValues>> = {
       { maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable: 'DoNotSchedule', labelSelector: {} },
     ],
   },
+  'with tokenizer files of its own': {
+    tokenizers: {
+      volume: { persistentVolumeClaim: { claimName: 'tokenizers', readOnly: true } },
+      hub: true,
+      hubCache: { persistentVolumeClaim: { claimName: 'hub' } },
+      hubTokenSecretName: 'hub',
+    },
+    networkPolicy: { enabled: true },
+    config: {
+      AIBRIX_USE_REMOTE_TOKENIZER: false,
+      WARMROUTE_TOKENIZER: 'auto',
+      WARMROUTE_TOKENIZER_CHECK_PERCENT: 0.5,
+    },
+  },
   'as an endpoint picker': {
     inferencePool: { create: true, name: 'vllm', annotations: { a: 'b' }, targetPorts: [8000, 8001] },
     probes: { by: 'grpc' },

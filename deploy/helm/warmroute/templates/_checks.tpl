@@ -27,8 +27,11 @@
 {{- end -}}
 {{- $_ := set $switches $what (default $long $short) -}}
 {{- end -}}
-{{- if and (eq (get $switches "KV_EVENT_SYNC_ENABLED") "true") (eq (get $switches "USE_REMOTE_TOKENIZER") "false") -}}
-{{- fail "config.AIBRIX_KV_EVENT_SYNC_ENABLED needs config.AIBRIX_USE_REMOTE_TOKENIZER: set both to true, or both to false" -}}
+{{- if and (eq (get $switches "KV_EVENT_SYNC_ENABLED") "true") (eq (get $switches "USE_REMOTE_TOKENIZER") "false") (not (has (get $settings "WARMROUTE_TOKENIZER") (list "auto" "local"))) -}}
+{{- fail "config.AIBRIX_KV_EVENT_SYNC_ENABLED needs config.AIBRIX_USE_REMOTE_TOKENIZER, or config.WARMROUTE_TOKENIZER auto or local: set both to true, or both to false" -}}
+{{- end -}}
+{{- if and .Values.tokenizers.hubTokenSecretName (not .Values.tokenizers.hub) -}}
+{{- fail "tokenizers.hubTokenSecretName is set, but tokenizers.hub is false: set it to true, or unset the first" -}}
 {{- end -}}
 {{- $tls := include "warmroute.tls" . -}}
 {{- $health := include "warmroute.setting" (list . "WARMROUTE_HEALTH_ADDRESS") -}}

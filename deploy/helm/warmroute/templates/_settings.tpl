@@ -1,6 +1,6 @@
 {{/* A value of `config` as the text of a variable. Helm reads numbers as floats, and would write large ones as 3.3554432e+07. */}}
 {{- define "warmroute.text" -}}
-{{- if kindIs "float64" . -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
+{{- if and (kindIs "float64" .) (eq . (float64 (int64 .))) -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
 {{- end }}
 
 {{/* The settings as the container gets them, name → text, as JSON: `config`, and what follows from other values. */}}
@@ -18,6 +18,18 @@
 {{- $_ := set $settings "WARMROUTE_TLS_KEY_FILE" "/etc/warmroute/tls/tls.key" -}}
 {{- with .Values.tls.clientCaKey -}}
 {{- $_ := set $settings "WARMROUTE_TLS_CLIENT_CA_FILE" (printf "/etc/warmroute/tls/%s" .) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.tokenizers -}}
+{{- if .volume -}}
+{{- $_ := set $settings "WARMROUTE_TOKENIZER_DIR" "/etc/warmroute/tokenizers" -}}
+{{- end -}}
+{{- if .hub -}}
+{{- $_ := set $settings "WARMROUTE_TOKENIZER_HUB" "true" -}}
+{{- $_ := set $settings "HF_HOME" "/var/cache/warmroute" -}}
+{{- end -}}
+{{- if .hubTokenSecretName -}}
+{{- $_ := set $settings "HF_TOKEN_PATH" "/etc/warmroute/hub/token" -}}
 {{- end -}}
 {{- end -}}
 {{- range $name, $value := .Values.config -}}
