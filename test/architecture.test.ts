@@ -23,7 +23,6 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'prefix-index': ['domain'],
   cache: ['domain', 'time', 'prefix-index'],
   prompt: ['domain', 'time', 'bounded-body'],
-  tokenizers: [],
   pods: ['domain', 'time', 'slots', 'aside', 'coalesced', 'kubernetes'],
   kubernetes: ['time', 'coalesced', 'printable', 'bounded-body'],
   health: ['domain', 'time'],

@@ -2,11 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import type { Config } from '../config.ts';
 import type { Pod } from '../domain.ts';
-import type { PodKeeper } from '../engines/pod-lives.ts';
 import { reportExactTokens } from '../ops/exact-tokens-report.ts';
 import type { Instruments } from '../ops/instruments/instruments.ts';
 import type { Logger } from '../ops/log/log.ts';
-import type { PodRegistry } from '../pods/registry.ts';
+import type { PodListener, PodRegistry } from '../pods/registry.ts';
 import type { Tokenizer } from '../prompt/tokenizer.ts';
 import type { Doubt } from '../routing/confirmations.ts';
 import { monotonicClock, realSleep } from '../time.ts';
@@ -41,7 +40,8 @@ export interface ShownTokenizer {
 
 export interface ExactTokens {
   readonly tokenizer: Tokenizer;
-  readonly keeper: PodKeeper;
+  /** Hears of pods, after all that it asks. */
+  readonly keeper: Required<Pick<PodListener, 'joined' | 'changed'>>;
   /** What is predicted does not come true. */
   readonly doubted: (doubt: Doubt) => void;
   /** An engine's process is another one. */

@@ -33,7 +33,7 @@ export interface LoadedModelsParts {
   /** Rejects with what says why, for operators. */
   readonly start: (files: TokenizerFiles) => Promise<TextTokenizer>;
   /** Throws what says why. */
-  readonly compile: (source: string) => ChatTemplate;
+  readonly compile: (source: string) => Omit<ChatTemplate, 'source'>;
   readonly cache: SegmentCache;
   readonly onFact: (fact: LoadFact) => void;
   readonly now: Clock;
@@ -169,8 +169,8 @@ export class LoadedModels {
     const { compile } = this.#parts;
     try {
       const templates: ChatTemplates = {
-        default: compile(chat.default),
-        toolUse: chat.toolUse === undefined ? undefined : compile(chat.toolUse),
+        default: { ...compile(chat.default), source: chat.default },
+        toolUse: chat.toolUse === undefined ? undefined : { ...compile(chat.toolUse), source: chat.toolUse },
         specialTokens,
       };
       return { renderer: { templates, traits: traitsOf(templates) }, why: undefined };

@@ -401,7 +401,6 @@ describe('prompts as templates see them', () => {
           },
         },
       ],
-      ['the time', CHAT, { messages: x }, 'template', { dependsOnTime: true }],
     ];
     for (const [what, path, body, reason, more] of LEFT)
       it(what, () => assert.equal(why(rendered(path, body, more)), reason));

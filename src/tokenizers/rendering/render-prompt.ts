@@ -18,7 +18,7 @@ import { exactlyShown } from './shown-values.ts';
  * - `text`: to be tokenized; `specialTokens`: whether the tokenizer adds its own, or only those that the text names;
  * - `unrendered`: only the engine knows its tokens. `media`: it has images or the like; `form`: it has what only the engine can show,
  *   or what depends on how the engine was started; `no_template`: chats of this model have none that is known; `template`: the
- *   template refuses it, fails, or prints the time.
+ *   template refuses it, fails, or does too much.
  */
 export type RenderedPrompt =
   | { readonly kind: 'text'; readonly text: string; readonly specialTokens: 'added' | 'as_written' }
@@ -108,7 +108,6 @@ function renderChat(
   // Engines may be started so that they leave the tools out then.
   if (tools !== null && fields.tool_choice === 'none') return unrendered('form');
   const template = templateFor(templates, tools);
-  if (template.dependsOnTime) return unrendered('template');
   const order = kind === 'responses' ? 'name_first' : 'arguments_first';
   const conversation = conversationOf(messages, template.contentFormat, order);
   if (conversation.kind !== 'messages') return unrendered(conversation.kind);
