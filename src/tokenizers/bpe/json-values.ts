@@ -8,6 +8,16 @@ export function recordOf(value: unknown, what: string): JsonRecord {
   throw new InvalidTokenizer(`${what} is no object`);
 }
 
+export function parseRecord(text: string, what: string): JsonRecord {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new InvalidTokenizer(`${what} is not JSON`);
+  }
+  return recordOf(value, what);
+}
+
 export function listOf(value: unknown, what: string, most: number): readonly unknown[] {
   if (!Array.isArray(value)) throw new InvalidTokenizer(`${what} is no list`);
   if (value.length > most) throw new UnsupportedTokenizer(`${what} has more than ${most} entries`);

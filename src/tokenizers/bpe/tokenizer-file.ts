@@ -3,7 +3,16 @@
  * would load but is not done here is refused by its name.
  */
 import type { AddedToken } from './added-tokens.ts';
-import { choiceOf, fieldOf, flagOf, type JsonRecord, listOf, recordOf, stringOf } from './json-values.ts';
+import {
+  choiceOf,
+  fieldOf,
+  flagOf,
+  type JsonRecord,
+  listOf,
+  parseRecord,
+  recordOf,
+  stringOf,
+} from './json-values.ts';
 import { readPostProcessor } from './post-processor-file.ts';
 import { InvalidTokenizer, UnsupportedTokenizer } from './refusals.ts';
 import {
@@ -25,7 +34,7 @@ const MAX_ID = 2 ** 31 - 2;
 
 /** Throws UnsupportedTokenizer or InvalidTokenizer. */
 export function readTokenizerFile(text: string): TokenizerShape {
-  const file = recordOf(parseJson(text), 'the file');
+  const file = parseRecord(text, 'it');
   const version = file.version;
   if (version !== undefined && version !== '1.0') {
     throw new UnsupportedTokenizer(`version ${JSON.stringify(version)} of the format`);
@@ -39,14 +48,6 @@ export function readTokenizerFile(text: string): TokenizerShape {
     addedTokens,
     ...readPostProcessor(file.post_processor),
   };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new InvalidTokenizer('it is not JSON');
-  }
 }
 
 function readModel(model: JsonRecord): ModelShape {

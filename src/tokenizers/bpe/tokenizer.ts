@@ -5,6 +5,7 @@ import type { TokenizerShape } from './shape.ts';
 import { TextEncoder } from './text-encoder.ts';
 import type { Boundary } from './text-splitter.ts';
 import { readTokenizerFile } from './tokenizer-file.ts';
+import { asTransformersLoads, type ConfigFiles } from './transformers-loading.ts';
 
 export interface LoadedTokenizer {
   readonly boundaries: readonly Boundary[];
@@ -16,8 +17,8 @@ export interface LoadedTokenizer {
 }
 
 /** Throws UnsupportedTokenizer or InvalidTokenizer. */
-export function loadTokenizer(tokenizerJson: string, _tokenizerConfig: string | undefined): LoadedTokenizer {
-  const shape = readTokenizerFile(tokenizerJson);
+export function loadTokenizer(tokenizerJson: string, configs: ConfigFiles): LoadedTokenizer {
+  const shape = asTransformersLoads(readTokenizerFile(tokenizerJson), configs);
   const encoder = new TextEncoder(shape);
   const boundaries = boundariesOf(shape);
   return {

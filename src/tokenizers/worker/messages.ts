@@ -1,9 +1,10 @@
 /** What a tokenizer's thread and the main thread say to each other. */
-import type { Boundary } from '../bpe/text-splitter.ts';
 
-export interface WorkerInput {
+import type { Boundary } from '../bpe/text-splitter.ts';
+import type { ConfigFiles } from '../bpe/transformers-loading.ts';
+
+export interface WorkerInput extends ConfigFiles {
   readonly tokenizerJson: string;
-  readonly tokenizerConfig: string | undefined;
   readonly maxBytes: number;
 }
 

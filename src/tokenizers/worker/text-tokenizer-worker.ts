@@ -20,7 +20,7 @@ if (parentPort) {
   function load(input: WorkerInput): LoadedTokenizer | undefined {
     try {
       const text = readBounded(input.tokenizerJson, input.maxBytes);
-      const loaded = loadTokenizer(text, input.tokenizerConfig);
+      const loaded = loadTokenizer(text, input);
       const { boundaries, segments, before, after } = loaded;
       port.postMessage({ kind: 'ready', boundaries, segments, before, after } satisfies Loaded);
       return loaded;

@@ -34,8 +34,10 @@ export interface TextTokenizer {
 export interface TextTokenizerFiles {
   /** Path of tokenizer.json. */
   readonly tokenizerJson: string;
-  /** Content of tokenizer_config.json, if there is one. */
+  /** Content of tokenizer_config.json; without it, tokenizer.json is taken as it is. */
   readonly tokenizerConfig: string | undefined;
+  /** Content of config.json, of which `model_type` says how transformers loads some tokenizers. */
+  readonly modelConfig: string | undefined;
 }
 
 export interface TextTokenizerLimits {
