@@ -11,38 +11,11 @@ import {
   TokenizerLoadError,
   TokenizingError,
 } from '../../../src/tokenizers/worker/text-tokenizer.ts';
+import { addedToken, SMALL, splittingAt, VOCAB, withVocab } from '../../support/small-tokenizer.ts';
 
 const NEVER = new AbortController().signal;
-const VOCAB = { a: 0, b: 1, ab: 2, abab: 3, '▁': 4, '▁a': 5, '!': 6 };
-const MERGES = ['a b', 'ab ab', '▁ a'];
-
-const AN_END = addedToken('<end>', 7);
-const SMALL = {
-  version: '1.0',
-  added_tokens: [AN_END],
-  normalizer: { type: 'Replace', pattern: { String: ' ' }, content: '▁' },
-  pre_tokenizer: null,
-  post_processor: {
-    type: 'TemplateProcessing',
-    single: [{ SpecialToken: { id: 's', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }],
-    pair: [],
-    special_tokens: { s: { id: 's', ids: [7, 6], tokens: ['<end>', '!'] } },
-  },
-  model: { type: 'BPE', vocab: VOCAB, merges: MERGES },
-};
-
 /** Takes for ever on many q's without a `b` behind; there are none in the texts that a tokenizer is tried with when it is loaded. */
 const ENDLESS = splittingAt('(?:q+)+b');
-
-function splittingAt(regex: string) {
-  const pattern = { Regex: regex };
-  return { ...SMALL, pre_tokenizer: { type: 'Split', pattern, behavior: 'Isolated', invert: false } };
-}
-
-function addedToken(content: string, id: number) {
-  const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
-  return { id, content, ...flags };
-}
 
 describe('A text tokenizer on its thread', () => {
   let folder: string;
@@ -152,62 +125,6 @@ describe('A text tokenizer on its thread', () => {
     await tokenizer.close();
   });
 
-  const refusals: readonly (readonly [what: string, content: unknown, kind: string, why: RegExp])[] = [
-    ['that is not JSON', '{', 'invalid', /not JSON/],
-    ['that is nested deeply', '['.repeat(200_000), 'invalid', /not JSON|stack/],
-    ['that is a list', [], 'invalid', /no object/],
-    ['without a model', {}, 'invalid', /model/],
-    ['of another version', { ...SMALL, version: '2.0' }, 'unsupported', /version/],
-    ['with another model', { ...SMALL, model: { type: 'Unigram' } }, 'unsupported', /Unigram/],
-    ['with dropout', { ...SMALL, model: { ...SMALL.model, dropout: 0.1 } }, 'unsupported', /dropout/],
-    [
-      'with a suffix',
-      { ...SMALL, model: { ...SMALL.model, end_of_word_suffix: '</w>' } },
-      'unsupported',
-      /end_of_word_suffix/,
-    ],
-    ...[-1, 1.5, 2 ** 40, '1', null].map(
-      id => ['with a strange id', withVocab({ ...VOCAB, c: id }), 'invalid', /id/] as const,
-    ),
-    ['with an id twice', withVocab({ ...VOCAB, c: 0 }), 'unsupported', /two tokens/],
-    [
-      'with a merge of strangers',
-      { ...SMALL, model: { ...SMALL.model, merges: ['a q'] } },
-      'invalid',
-      /merge 1/,
-    ],
-    ['with a merge of three', { ...SMALL, model: { ...SMALL.model, merges: ['a b b'] } }, 'invalid', /pairs/],
-    ['with a merge of one', { ...SMALL, model: { ...SMALL.model, merges: [['a']] } }, 'invalid', /pairs/],
-    ['with another normalizer', { ...SMALL, normalizer: { type: 'Bert' } }, 'unsupported', /"Bert"/],
-    ['with another pre-tokenizer', { ...SMALL, pre_tokenizer: { type: 'X' } }, 'unsupported', /"X"/],
-    ['with another post-processor', { ...SMALL, post_processor: { type: 'X' } }, 'unsupported', /"X"/],
-    ['with a pattern that is not known', splittingAt('^a'), 'unsupported', /regular expression/],
-    [
-      'that names what is everywhere',
-      { ...SMALL, normalizer: { type: 'constructor' } },
-      'unsupported',
-      /constructor/,
-    ],
-    [
-      'whose special token is not there',
-      { ...SMALL, post_processor: { ...SMALL.post_processor, special_tokens: {} } },
-      'invalid',
-      /special token/,
-    ],
-  ];
-
-  function withVocab(vocab: object) {
-    return { ...SMALL, model: { ...SMALL.model, vocab } };
-  }
-
-  for (const [what, content, kind, why] of refusals) {
-    it(`refuses a file ${what}`, async () => {
-      const refusal = await refusalOf(fileOf(content));
-      assert.equal(refusal.kind, kind);
-      assert.match(refusal.message, why);
-    });
-  }
-
   it('takes names of prototypes, tokens that are empty and merges in circles as what they are', async () => {
     const vocab = JSON.parse('{"__proto__":0,"constructor":1,"a":2,"aa":3,"toString":4,"c":5}') as object;
     const tokenizer = await start(
@@ -228,6 +145,13 @@ describe('A text tokenizer on its thread', () => {
     );
     const [ids] = await tokenizer.encode(['__proto__aaavalueOfc'], NEVER);
     assert.deepEqual([...ids!], [0, 3, 2, 6, 5]);
+  });
+
+  it('says why a file is refused', async () => {
+    const refusals = [{ ...SMALL, model: { type: 'Unigram' } }, {}];
+    const kinds = [];
+    for (const content of refusals) kinds.push((await refusalOf(fileOf(content))).kind);
+    assert.deepEqual(kinds, ['unsupported', 'invalid']);
   });
 
   it('refuses what is no file, or too long, or not there', async () => {
