@@ -41,6 +41,7 @@ describe('A tokenizer', () => {
   }
 
   const families = process.env.WARMROUTE_TOKENIZER_FAMILIES;
+  /** A folder for each: tokenizer.json, and `expected`, lines of `[text, ids]` that Hugging Face's library gives. */
   it('gives all texts ids in the files of whole families', function () {
     if (families === undefined) {
       console.log('      skipped: WARMROUTE_TOKENIZER_FAMILIES names no folder of tokenizer files');
