@@ -9,6 +9,7 @@ import {
   classSource,
   codePointsOfProperty,
   complement,
+  includes,
   intersection,
   union,
   WHITE_SPACE,
@@ -95,8 +96,8 @@ class PatternParser {
   #atom(isCaseless: boolean): Parsed {
     if (this.#sees('(')) return this.#group(isCaseless);
     if (this.#sees('[')) {
-      if (isCaseless) this.#refuse();
-      return oneOf(this.#class());
+      const set = this.#class();
+      return oneOf(isCaseless ? this.#caselessClass(set) : set);
     }
     if (this.#take('.')) return oneOf(complement([0xa, 0xa]));
     if (this.#sees('\\')) {
@@ -119,6 +120,17 @@ class PatternParser {
     if (FOLDED_PAIR.test(this.#letters)) this.#refuse();
     const others = [letter.codePointAt(0)!, letter.toUpperCase().codePointAt(0)!, CASELESS[letter] ?? -1];
     return union(...others.filter(other => other >= 0).map(other => [other, other]));
+  }
+
+  #caselessClass(set: CodePoints): CodePoints {
+    if (set.at(-1)! >= 0x80) this.#refuse();
+    const chars = Array.from({ length: 0x80 }, (_, code) => code).filter(code => includes(set, code));
+    const sets = chars.map(code => {
+      this.#letters = '';
+      return this.#caseless([code, code]);
+    });
+    this.#letters = '';
+    return union(...sets);
   }
 
   #group(isCaseless: boolean): Parsed {

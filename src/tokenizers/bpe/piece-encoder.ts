@@ -242,7 +242,7 @@ function readMerges({ merges, vocabulary }: ModelShape): ReadMerges {
 
 /**
  * A piece may be cut where no merge can reach across: before a `▁` behind a code unit that stands before `▁` in no result of a
- * merge. Not where tokens stand for other text than they spell.
+ * merge. Not where tokens stand for other text than they spell, nor where characters may be left out, whose neighbours then meet.
  */
 function whereToCut(
   { vocabulary, unknown, byteFallback, ignoreMerges }: ModelShape,
@@ -253,8 +253,10 @@ function whereToCut(
     ...(unknown === undefined ? [] : [unknown]),
     ...(byteFallback ? Array.from({ length: 256 }, (_, byte) => byteToken(byte)) : []),
   ];
+  const leavesOut =
+    unknown === undefined && !(byteFallback && misspelt.every(token => vocabulary.has(token)));
   const isMerged = (token: string) => parts.has(vocabulary.get(token) ?? NONE);
-  if (ignoreMerges || !vocabulary.has(META) || misspelt.some(isMerged)) return undefined;
+  if (ignoreMerges || leavesOut || !vocabulary.has(META) || misspelt.some(isMerged)) return undefined;
   const cuts = new Uint8Array(1 << 16).fill(1);
   for (const result of results) {
     for (let at = result.indexOf(META, 1); at >= 0; at = result.indexOf(META, at + 1)) {
