@@ -1,5 +1,6 @@
 /** The engine's own tokens, computed in process: joined to the files, the engines to compare with, and what is heard of them. */
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import type { Pod } from '../domain.ts';
 import { reportExactTokens } from '../ops/exact-tokens-report.ts';
@@ -10,7 +11,7 @@ import type { Tokenizer } from '../prompt/tokenizer.ts';
 import type { Doubt } from '../routing/confirmations.ts';
 import { monotonicClock, realSleep } from '../time.ts';
 import { createExactTokenizer } from '../tokenizers/exact-tokenizer.ts';
-import type { TokenizerFiles } from '../tokenizers/files/tokenizer-files.ts';
+import { MODEL_CONFIG, type TokenizerFiles } from '../tokenizers/files/tokenizer-files.ts';
 import { LoadedModels, type ModelState } from '../tokenizers/loaded-models.ts';
 import { ParityCheck } from '../tokenizers/parity/parity-check.ts';
 import { ParityGuard, type ParityRecord } from '../tokenizers/parity/parity-guard.ts';
@@ -49,9 +50,15 @@ export interface ExactTokens {
   shown(): readonly ShownTokenizer[];
 }
 
-async function startTokenizer({ tokenizerJson, tokenizerConfig }: TokenizerFiles): Promise<TextTokenizer> {
-  const config = tokenizerConfig === undefined ? undefined : await readFile(tokenizerConfig, 'utf8');
-  return startTextTokenizer({ tokenizerJson, tokenizerConfig: config });
+async function startTokenizer({
+  directory,
+  tokenizerJson,
+  tokenizerConfig,
+}: TokenizerFiles): Promise<TextTokenizer> {
+  const read = (path: string) => readFile(path, 'utf8');
+  const config = tokenizerConfig === undefined ? undefined : await read(tokenizerConfig);
+  const modelConfig = await read(join(directory, MODEL_CONFIG)).catch(() => undefined);
+  return startTextTokenizer({ tokenizerJson, tokenizerConfig: config, modelConfig });
 }
 
 /** undefined: all tokens are the engines' to make (`WARMROUTE_TOKENIZER=engine`). */

@@ -1,4 +1,5 @@
 /** Tokenizer files as they are configured: real files, a real hub. */
+import { execFileSync } from 'node:child_process';
 import { readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { assert } from 'chai';
 import { createTokenizerFiles } from '../../src/composition/tokenizer-files.ts';
@@ -170,6 +171,22 @@ describe('Tokenizer files from a model hub', () => {
     const { directory } = await ready(MODEL, { ...offline, HF_HUB_CACHE: folder.path });
     assert.equal(directory, folder.at(FOLDER, 'snapshots', hub.commit));
     assert.isEmpty(hub.asked);
+  });
+
+  it('are downloaded again when the cache is emptied', async () => {
+    await ready();
+    const told = new Inbox<string>();
+    source!.onChange(told.push);
+    await rm(folder.at('home'), { recursive: true });
+    await told.until(() => source!.of(MODEL).kind === 'loading');
+    await told.until(() => source!.of(MODEL).kind === 'ready');
+    assert.lengthOf(hub.given, 4);
+  });
+
+  it('are not waited for where the cache has a pipe', async () => {
+    await folder.writeModel(`home/hub/${FOLDER}/refs`, { 'tokenizer.json': undefined });
+    execFileSync('mkfifo', [cached('refs', 'main')]);
+    assert.equal((await ready()).directory, cached('snapshots', hub.commit));
   });
 
   it('are not led out of the cache by what it says of the commit', async () => {

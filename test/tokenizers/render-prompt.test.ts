@@ -1,6 +1,7 @@
 /** What templates get to see is what a vLLM 0.32 showed of the same requests, by a template that prints all of it. */
 import { assert } from 'chai';
 import { parsePrompt } from '../../src/prompt/request.ts';
+import { CallArguments } from '../../src/tokenizers/rendering/call-arguments.ts';
 import type { ChatTemplate } from '../../src/tokenizers/rendering/chat-templates.ts';
 import type { ContentFormat } from '../../src/tokenizers/rendering/conversation.ts';
 import { type RenderedPrompt, renderPrompt } from '../../src/tokenizers/rendering/render-prompt.ts';
@@ -27,7 +28,7 @@ function rendered(
   const parsed = parsePrompt(path, 'application/json', Buffer.from(raw));
   if (parsed.kind === 'invalid') throw new Error(parsed.error.kind);
   const templates = { default: template(more), toolUse, specialTokens: { eos_token: '</s>' } };
-  return renderPrompt(parsed.prompt, { templates, traits: traitsOf(templates) });
+  return renderPrompt(parsed.prompt, { templates, traits: traitsOf(templates), calls: new CallArguments() });
 }
 
 function shown(path: string, body: object | string, more: Partial<ChatTemplate> = {}): Variables {
@@ -340,8 +341,6 @@ describe('prompts as templates see them', () => {
     ][] = [
       ['images', CHAT, { messages: [user([{ type: 'image_url', image_url: { url: 'u' } }])] }, 'media'],
       ['parts without a type', CHAT, { messages: [user([{ text: 'a' }])] }, 'media'],
-      ['half a surrogate pair', CHAT, { messages: x }, 'form', { render: () => '\ud83d' }],
-      ['half a surrogate pair in a text', '/v1/completions', { prompt: '\udc00' }, 'form'],
       ['a template of the client’s', CHAT, { messages: x, chat_template: 't' }, 'form'],
       ['a cut prompt', CHAT, { messages: x, truncate_prompt_tokens: 5 }, 'form'],
       ['a suffix', '/v1/completions', { prompt: 'a', suffix: 'b' }, 'form'],
@@ -365,12 +364,6 @@ describe('prompts as templates see them', () => {
         'numbered members',
         CHAT,
         { messages: [{ role: 'assistant', tool_calls: [call('{"2":1,"1":2}')] }] },
-        'form',
-      ],
-      [
-        'numbered members of tools',
-        CHAT,
-        { messages: x, tools: [{ type: 'function', function: { name: 'f', parameters: { 2: 1 } } }] },
         'form',
       ],
       [
@@ -404,6 +397,12 @@ describe('prompts as templates see them', () => {
     ];
     for (const [what, path, body, reason, more] of LEFT)
       it(what, () => assert.equal(why(rendered(path, body, more)), reason));
+
+    it('numbered members of tools, whose order is lost', () => {
+      const body =
+        '{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"b":1,"2":1}}}]}';
+      assert.equal(why(rendered(CHAT, body)), 'form');
+    });
 
     it('chats of a model without a template', () => {
       const parsed = parsePrompt(CHAT, undefined, Buffer.from(JSON.stringify({ model: 'm', messages: x })));

@@ -55,13 +55,15 @@ describe('the cache of tokenized segments', () => {
     assert.deepEqual(asked, [['a|', 'b|', 'c|', 'd|'], ['x|'], ['e|'], ['y|']]);
   });
 
-  it('keeps what stands behind the last boundary for the same prompt alone', async () => {
+  it('takes what stands behind the last boundary for a segment only where a prompt ends', async () => {
     const { asked, encode } = counted();
     const tree = new SegmentCache(1e6).tree(splitter, encode);
     await tree.encode('a|assist');
     await tree.encode('a|assist');
     const longer = await tree.encode('a|assistant|');
     assert.deepEqual(asked, [['a|', 'assist'], ['assistant|']]);
+    await tree.encode('a|assistant|assist');
+    assert.lengthOf(asked, 2, 'whatever stands before');
     assert.deepEqual([...longer.ids], [...idsOf('a|assistant|')]);
   });
 

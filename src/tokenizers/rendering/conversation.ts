@@ -3,7 +3,7 @@
  * does otherwise than is known here, has no conversation: the engine renders it.
  */
 import { isObject, isPresent, type Json } from '../../prompt/exact-json.ts';
-import { parseShown } from './shown-values.ts';
+import type { CallArguments } from './call-arguments.ts';
 
 /** How a template wants contents: a text, or a list of parts. vLLM finds out by looking at the template. */
 export type ContentFormat = 'string' | 'openai';
@@ -29,28 +29,35 @@ class Unshown extends Error {
 export function conversationOf(
   messages: readonly Json[],
   format: ContentFormat,
-  callOrder: 'arguments_first' | 'name_first',
+  callOrder: CallOrder,
+  calls: CallArguments,
 ): Conversation {
+  const how: How = { format, callOrder, calls };
   try {
-    return { kind: 'messages', messages: messages.map(each => shownMessage(each, format, callOrder)) };
+    return { kind: 'messages', messages: messages.map(each => shownMessage(each, how)) };
   } catch (error) {
     if (!(error instanceof Unshown)) throw error;
     return { kind: error.why };
   }
 }
 
+type CallOrder = 'arguments_first' | 'name_first';
+
+interface How {
+  readonly format: ContentFormat;
+  readonly callOrder: CallOrder;
+  readonly calls: CallArguments;
+}
+
 type Shown = Record<string, unknown>;
 
-function shownMessage(
-  message: Json,
-  format: ContentFormat,
-  callOrder: 'arguments_first' | 'name_first',
-): Json {
+function shownMessage(message: Json, how: How): Json {
+  const { format } = how;
   const { role, name, task } = message;
   if (typeof role !== 'string') throw new Unshown('form');
   const content = role === 'system' ? withoutBilling(message.content) : message.content;
   const shown: Shown = { role, content: shownContent(content, format) };
-  if (role === 'assistant') addAssistant(shown, message, callOrder);
+  if (role === 'assistant') addAssistant(shown, message, how);
   else if (role === 'tool') {
     if ('tool_call_id' in message) shown.tool_call_id = message.tool_call_id;
     if (Array.isArray(shown.content)) shown.content = toolContent(shown.content as Json[]);
@@ -150,11 +157,11 @@ function afterLine(text: string): string {
   return end < 0 ? '' : text.slice(end + 1);
 }
 
-function addAssistant(shown: Shown, message: Json, callOrder: 'arguments_first' | 'name_first'): void {
+function addAssistant(shown: Shown, message: Json, how: How): void {
   const { tool_calls: calls, reasoning, reasoning_content } = message;
   if (isPresent(calls)) {
     if (!Array.isArray(calls)) throw new Unshown('form');
-    if (calls.length > 0) shown.tool_calls = calls.map(call => shownCall(call, callOrder));
+    if (calls.length > 0) shown.tool_calls = calls.map(call => shownCall(call, how));
   }
   const given = isPresent(reasoning) ? reasoning : reasoning_content;
   if (!isPresent(given)) return;
@@ -163,13 +170,15 @@ function addAssistant(shown: Shown, message: Json, callOrder: 'arguments_first' 
   shown.reasoning_content = given;
 }
 
-function shownCall(call: unknown, order: 'arguments_first' | 'name_first'): Json {
+function shownCall(call: unknown, { callOrder, calls }: How): Json {
   if (!isObject(call) || !isObject(call.function)) throw new Unshown('form');
   const { id, type = 'function' } = call;
   const { name } = call.function;
   if (type !== 'function' || typeof id !== 'string' || typeof name !== 'string') throw new Unshown('form');
-  const given = { arguments: shownArguments(call.function.arguments) };
-  const ofFunction = order === 'arguments_first' ? { ...given, name } : { name, ...given };
+  const parsed = calls.parsed(call.function.arguments);
+  if (parsed === undefined) throw new Unshown('form');
+  const given = { arguments: parsed };
+  const ofFunction = callOrder === 'arguments_first' ? { ...given, name } : { name, ...given };
   return {
     id,
     function: { ...ofFunction, ...without(call.function, MEMBERS_OF_FUNCTION) },
@@ -184,22 +193,4 @@ const MEMBERS_OF_FUNCTION: ReadonlySet<string> = new Set(['arguments', 'name']);
 /** What schemas do not know stays, behind what they do. */
 function without(object: Json, names: ReadonlySet<string>): Json {
   return Object.fromEntries(Object.entries(object).filter(([name]) => !names.has(name)));
-}
-
-/** What Python reads as JSON and JavaScript does not. */
-const PYTHON_ONLY = /\b(?:NaN|Infinity)\b/;
-
-/** Arguments as an object, whatever they were: what cannot be read is an empty one. */
-function shownArguments(given: unknown): Json {
-  if (given === undefined || given === null || given === '') return {};
-  if (isObject(given)) return given;
-  if (typeof given !== 'string') throw new Unshown('form');
-  try {
-    const parsed = parseShown(given);
-    if (parsed.kind === 'changed') throw new Unshown('form');
-    return isObject(parsed.value) ? parsed.value : {};
-  } catch (error) {
-    if (!(error instanceof SyntaxError) || PYTHON_ONLY.test(given)) throw new Unshown('form');
-    return {};
-  }
 }

@@ -7,6 +7,7 @@ import { messagesChat, type TemplateTraits } from '../../prompt/chat/messages-ch
 import { responsesChat } from '../../prompt/chat/responses-chat.ts';
 import { isObject, isPresent, type Json } from '../../prompt/exact-json.ts';
 import type { PromptRequest } from '../../prompt/request.ts';
+import type { CallArguments } from './call-arguments.ts';
 import { type ChatTemplate, type ChatTemplates, templateFor } from './chat-templates.ts';
 import { conversationOf } from './conversation.ts';
 import { withoutDeveloper } from './developer-role.ts';
@@ -30,6 +31,7 @@ export type Unrendered = 'media' | 'form' | 'no_template' | 'template';
 export interface ChatRenderer {
   readonly templates: ChatTemplates;
   readonly traits: TemplateTraits;
+  readonly calls: CallArguments;
 }
 
 /** Members that change the tokens in ways that only the engine knows. */
@@ -64,8 +66,7 @@ export function renderPrompt(prompt: PromptRequest, chat: ChatRenderer | undefin
   const form = exact && chatForm(content.kind, exact, chat.traits);
   if (form === undefined) return unrendered('form');
   if (form.messages.some(hasMedia)) return unrendered('media');
-  const rendered = renderChat(form, chat.templates, content.kind);
-  return rendered.kind === 'text' && !rendered.text.isWellFormed() ? unrendered('form') : rendered;
+  return renderChat(form, chat, content.kind);
 }
 
 function unrendered(why: Unrendered): RenderedPrompt {
@@ -73,7 +74,7 @@ function unrendered(why: Unrendered): RenderedPrompt {
 }
 
 function textPrompt(text: string, { add_special_tokens: added = true }: Json): RenderedPrompt {
-  if (typeof added !== 'boolean' || !text.isWellFormed()) return unrendered('form');
+  if (typeof added !== 'boolean') return unrendered('form');
   return { kind: 'text', text, specialTokens: added ? 'added' : 'as_written' };
 }
 
@@ -109,7 +110,7 @@ function renderChat(
   if (tools !== null && fields.tool_choice === 'none') return unrendered('form');
   const template = templateFor(templates, tools);
   const order = kind === 'responses' ? 'name_first' : 'arguments_first';
-  const conversation = conversationOf(messages, template.contentFormat, order);
+  const conversation = conversationOf(messages, template.contentFormat, order, calls);
   if (conversation.kind !== 'messages') return unrendered(conversation.kind);
   const shown = template.knowsDeveloper ? conversation.messages : withoutDeveloper(conversation.messages);
   const { chat_template_kwargs: kwargs = {} } = templateArguments(given, fields);

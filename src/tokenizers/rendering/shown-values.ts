@@ -4,8 +4,9 @@
  */
 import { isObject, type Json, parseExactly } from '../../prompt/exact-json.ts';
 
-/** A number that JavaScript may not print as it was written. */
-const INEXACT_NUMBER = /(?:^|[:[,])\s*-?(?:\d+[.eE]|\d{16}|0\s*(?:[,\]}]|$))/;
+/** Where a number may be that JavaScript does not print as it was written: what is quick to look for, and too much. */
+const INEXACT_NUMBER = /\d[.eE]|\d{16}|-0/;
+const DIGIT = /\d/;
 /** JavaScript puts such members before all others, whatever their order was. */
 const NUMBERED_MEMBER = /"(?:0|[1-9]\d{0,9})"\s*:/;
 const NUMBERED_NAME = /^(?:0|[1-9]\d{0,9})$/;
@@ -14,59 +15,70 @@ const NUMBERED_NAME = /^(?:0|[1-9]\d{0,9})$/;
 export function parseShown(
   text: string,
 ): { readonly kind: 'value'; readonly value: unknown } | { readonly kind: 'changed' } {
-  if (NUMBERED_MEMBER.test(text)) return { kind: 'changed' };
-  const value: unknown = INEXACT_NUMBER.test(text)
-    ? parseExactly(new TextEncoder().encode(text))
-    : JSON.parse(text);
+  const hasDigits = DIGIT.test(text);
+  if (hasDigits && NUMBERED_MEMBER.test(text)) return { kind: 'changed' };
+  const value: unknown =
+    hasDigits && INEXACT_NUMBER.test(text) ? parseExactly(new TextEncoder().encode(text)) : JSON.parse(text);
   return { kind: 'value', value };
-}
-
-/** What of a parsed value may not be as it was written. */
-export type Doubts = 'none' | 'numbers' | 'order';
-
-/** Of values that were parsed plainly: whether there are numbers in them, or members whose order is lost. */
-export function doubtsOf(value: unknown): Doubts {
-  if (typeof value === 'number') return 'numbers';
-  if (typeof value !== 'object' || value === null) return 'none';
-  let found: Doubts = 'none';
-  for (const name in value) {
-    if (!Array.isArray(value) && NUMBERED_NAME.test(name)) return 'order';
-    const inner = doubtsOf((value as Json)[name]);
-    if (inner === 'order') return inner;
-    if (inner === 'numbers') found = inner;
-  }
-  return found;
 }
 
 /** Members of a request that templates print as they are. */
 const SHOWN = ['tools', 'chat_template_kwargs', 'documents'] as const;
 
 /**
- * A request's body with the numbers that are shown as they were written. undefined: an order is lost that would be shown.
+ * A request's body with the numbers that are shown as they were written. undefined: the order of members is lost that would be shown.
  * @param raw the same body's bytes
  */
 export function exactlyShown(body: Json, raw: Uint8Array): Json | undefined {
-  let found: Doubts = 'none';
-  for (const name of SHOWN) found = worse(found, doubtsOf(body[name]));
+  const doubtful = doubtfulValues(body);
+  if (doubtful.length === 0) return body;
+  const text = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
+  let from = 0;
+  for (const value of doubtful) {
+    // Most clients write JSON as JavaScript does: what stands there as it would be written again has lost nothing.
+    const written = writtenAgain(value);
+    const at = text.indexOf(written, from);
+    const found = at < 0 && from > 0 ? text.indexOf(written) : at;
+    if (found < 0) return exactlyParsed(doubtful, raw);
+    from = found + 1;
+  }
+  return body;
+}
+
+function exactlyParsed(doubtful: readonly unknown[], raw: Uint8Array): Json | undefined {
+  return doubtful.some(value => NUMBERED_MEMBER.test(writtenAgain(value))) ? undefined : parseExactly(raw);
+}
+
+function writtenAgain(value: unknown): string {
+  return JSON.stringify(value);
+}
+
+/** What is shown and has numbers in it, or members whose order may be lost. */
+function doubtfulValues(body: Json): unknown[] {
+  const found: unknown[] = SHOWN.map(name => body[name]).filter(isDoubtful);
   for (const list of [body.messages, body.input]) {
     if (!Array.isArray(list)) continue;
-    for (const message of list) found = worse(found, doubtsOfMessage(message));
+    for (const message of list) {
+      if (!isObject(message)) continue;
+      // Calls may have objects for arguments; parts of contents may have a call's input.
+      const { content, tool_calls } = message;
+      for (const value of [content, tool_calls]) if (isDoubtful(value)) found.push(value);
+    }
   }
-  if (found === 'order') return undefined;
-  if (found === 'none') return body;
-  const text = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('latin1');
-  return INEXACT_NUMBER.test(text) ? parseExactly(raw) : body;
-}
-
-function worse(a: Doubts, b: Doubts): Doubts {
-  return a === 'order' || b === 'none' ? a : b;
-}
-
-/** Calls may have objects for arguments; content is text, or parts of which Anthropic's have a call's input. */
-function doubtsOfMessage(message: unknown): Doubts {
-  if (!isObject(message)) return 'none';
-  const { content, tool_calls, tools } = message;
-  let found = worse(doubtsOf(tool_calls), doubtsOf(tools));
-  if (Array.isArray(content)) for (const part of content) found = worse(found, doubtsOf(part));
   return found;
+}
+
+function isDoubtful(value: unknown): boolean {
+  if (typeof value === 'number') return true;
+  if (typeof value !== 'object' || value === null) return false;
+  if (Array.isArray(value)) return value.some(isDoubtful);
+  for (const name in value) {
+    if (isNumbered(name) || isDoubtful((value as Json)[name])) return true;
+  }
+  return false;
+}
+
+function isNumbered(name: string): boolean {
+  const first = name.charCodeAt(0);
+  return first >= 0x30 && first <= 0x39 && NUMBERED_NAME.test(name);
 }

@@ -26,6 +26,7 @@ export class PromptChains implements KeptChains {
       if (lanes === undefined) break;
       kept.push(lanes);
       length += lanes.length;
+      if (lanes.length < 2 * blocksEndingIn(node, blockSizeTokens)) break;
     }
     const all = new Uint32Array(length);
     let at = 0;
@@ -43,7 +44,7 @@ export class PromptChains implements KeptChains {
       const blocks = blocksEndingIn(node, blockSizeTokens);
       // A chain may be shorter than its prompt: only so much of long ones is looked up.
       if (at + blocks > length) return;
-      if (node.lanesOf(key) === undefined)
+      if ((node.lanesOf(key)?.length ?? -1) < 2 * blocks)
         node.keepLanes(key, lanes.slice(2 * at, 2 * (at + blocks)) as BlockLanes);
       at += blocks;
     }

@@ -6,6 +6,7 @@
  *
  * All trees share one bound in bytes; what was used longest ago is evicted, a node before its parent.
  */
+import { LRUCache } from 'lru-cache';
 import type { KeptChains } from '../../domain.ts';
 import { PromptChains, pathTo } from './prompt-chains.ts';
 import { ownText, SegmentNode } from './segment-node.ts';
@@ -88,6 +89,8 @@ export class SegmentTree {
   readonly #root = new SegmentNode(undefined, EMPTY);
   /** First segments that are being tokenized, with all that follows them, by the node that they follow. */
   readonly #underWay = new Map<SegmentNode, Map<string, Promise<unknown>>>();
+  /** Ids of short ends behind the last boundary: most prompts have one of a few, as what begins an answer. */
+  readonly #tails = new LRUCache<string, Uint32Array>({ max: MAX_TAILS });
 
   constructor(cache: SegmentCache, splitter: Splitter, encode: EncodeTexts) {
     this.#cache = cache;
@@ -102,8 +105,13 @@ export class SegmentTree {
   async encode(text: string): Promise<Encoded> {
     for (;;) {
       const known = this.#walk(text);
-      if (known.at === text.length) return this.#encoded(known.node, 0);
-      const first = text.slice(known.at, this.#endOfSegment(text, known.at));
+      if (known.at === text.length) return this.#encoded(known.node, NO_IDS, 0);
+      const end = this.#endOfSegment(text, known.at);
+      const first = text.slice(known.at, end);
+      if (end === text.length && isShort(first)) {
+        const ids = this.#tails.get(first);
+        if (ids !== undefined) return this.#encoded(known.node, ids, 0);
+      }
       const other = this.#underWay.get(known.node)?.get(first);
       if (other === undefined) return this.#tokenize(text, known, first);
       // Where it fails, this prompt is tokenized for itself.
@@ -119,57 +127,76 @@ export class SegmentTree {
       node.children.clear();
     };
     forget(this.#root);
+    this.#tails.clear();
   }
 
   async #tokenize(text: string, { node, at }: Known, first: string): Promise<Encoded> {
-    const ends: number[] = [];
-    const texts: string[] = [];
-    for (let from = at; from < text.length; from = ends.at(-1)! + at) {
-      const end = this.#endOfSegment(text, from);
-      ends.push(end - at);
-      texts.push(text.slice(from, end));
-    }
+    const { texts, end } = this.#segmentsFrom(text, at);
     const underWay = this.#underWay.get(node) ?? new Map<string, Promise<unknown>>();
     const call = this.#encode(texts);
     this.#underWay.set(node, underWay.set(first, call));
+    let lists: readonly Uint32Array[];
     try {
-      const lists = await call;
-      const tokenEnds = new Uint32Array(lists.length);
-      let sum = 0;
-      lists.forEach((ids, i) => {
-        tokenEnds[i] = sum += ids.length;
-      });
-      const content = {
-        text: ownText(text.slice(at)),
-        ...{ ends: Uint32Array.from(ends), tokenEnds, ids: joined(lists, sum) },
-        end: this.#splitter.endOfBoundary(text, at + (ends.at(-2) ?? 0)) < 0 ? 'open' : 'closed',
-      } as const;
-      return this.#encoded(this.#keep(node, content, first), text.length - at);
+      lists = await call;
     } finally {
       underWay.delete(first);
       if (underWay.size === 0) this.#underWay.delete(node);
     }
+    const newCharacters = text.length - at;
+    const last = texts.at(-1)!;
+    if (end === 'closed' || !isShort(last))
+      return this.#encoded(this.#keep(node, texts, lists, end), NO_IDS, newCharacters);
+    const tail = lists.at(-1)!.slice();
+    this.#tails.set(ownText(last), tail);
+    const kept = texts.length === 1 ? node : this.#keep(node, texts.slice(0, -1), lists, 'closed');
+    return this.#encoded(kept, tail, newCharacters);
   }
 
   /** A node for what is new. It hangs in the tree where its parent still does. */
-  #keep(parent: SegmentNode, content: SegmentNode['content'], first: string): SegmentNode {
-    const node = new SegmentNode(parent, content);
+  #keep(
+    parent: SegmentNode,
+    texts: readonly string[],
+    lists: readonly Uint32Array[],
+    end: SegmentNode['content']['end'],
+  ): SegmentNode {
+    const node = new SegmentNode(parent, contentOf(texts, lists, end));
     node.isKept = false;
+    const first = texts[0]!;
     if (!parent.isKept || parent.children.has(first)) return node;
     parent.children.set(node.firstSegment, node);
     this.#cache.add(node);
-    return node;
+    return this.#compacted(node);
   }
 
-  #encoded(node: SegmentNode, newCharacters: number): Encoded {
+  /**
+   * Makes one node of a node and its parent that has no other child, unless the parent is much longer: so a conversation of many turns
+   * has a few nodes, and each of its parts is copied a few times.
+   */
+  #compacted(node: SegmentNode): SegmentNode {
+    let whole = node;
+    for (let { parent } = whole; parent?.parent !== undefined; { parent } = whole) {
+      const isMuchLonger = parent.content.text.length > MUCH_LONGER * whole.content.text.length;
+      if (isMuchLonger || parent.children.size > 1 || this.#underWay.has(parent)) break;
+      const joined = parent.joinedWith(whole);
+      parent.parent.children.set(joined.firstSegment, joined);
+      this.#cache.remove(parent);
+      this.#cache.remove(whole);
+      this.#cache.add(joined);
+      whole = joined;
+    }
+    return whole;
+  }
+
+  #encoded(node: SegmentNode, tail: Uint32Array, newCharacters: number): Encoded {
     this.#cache.use(node);
-    const ids = new Uint32Array(node.endTokens);
+    const ids = new Uint32Array(node.endTokens + tail.length);
     for (const each of pathTo(node)) ids.set(each.content.ids, each.startTokens);
+    ids.set(tail, node.endTokens);
     this.#cache.trim();
     return { ids, newCharacters, chains: new PromptChains(node) };
   }
 
-  /** As far as `text` is known: up to the end of a segment. */
+  /** As far as `text` is known: up to the end of a segment. A short end is looked for elsewhere. */
   #walk(text: string): Known {
     let node = this.#root;
     let at = 0;
@@ -186,6 +213,18 @@ export class SegmentTree {
       break;
     }
     return { node, at };
+  }
+
+  /** The segments of `text` from `at` on; `open`: no boundary stands behind the last one. */
+  #segmentsFrom(text: string, at: number): { texts: string[]; end: SegmentNode['content']['end'] } {
+    const texts: string[] = [];
+    for (let from = at; ; ) {
+      const end = this.#splitter.endOfBoundary(text, from);
+      texts.push(end < 0 ? text.slice(from) : text.slice(from, end));
+      if (end < 0) return { texts, end: 'open' };
+      if (end === text.length) return { texts, end: 'closed' };
+      from = end;
+    }
   }
 
   /** Returns the node above. */
@@ -213,17 +252,35 @@ interface Known {
   readonly at: number;
 }
 
+const NO_IDS = new Uint32Array(0);
 const EMPTY = {
-  ...{ text: '', ends: new Uint32Array(0), tokenEnds: new Uint32Array(0), ids: new Uint32Array(0) },
+  ...{ text: '', ends: new Uint32Array(0), tokenEnds: new Uint32Array(0), ids: NO_IDS },
   end: 'closed',
 } as const;
 
-function joined(lists: readonly Uint32Array[], length: number): Uint32Array {
-  const all = new Uint32Array(length);
-  let at = 0;
-  for (const list of lists) {
-    all.set(list, at);
-    at += list.length;
+/** Ends that are kept by themselves, and how long they may be, in characters. */
+const MAX_TAILS = 256;
+const SHORT_CHARACTERS = 128;
+const MUCH_LONGER = 2;
+
+function isShort(text: string): boolean {
+  return text.length <= SHORT_CHARACTERS;
+}
+
+/** Of these segments and the ids of each. */
+function contentOf(
+  texts: readonly string[],
+  lists: readonly Uint32Array[],
+  end: SegmentNode['content']['end'],
+): SegmentNode['content'] {
+  const ends = new Uint32Array(texts.length);
+  const tokenEnds = new Uint32Array(texts.length);
+  let [characters, tokens] = [0, 0];
+  for (let i = 0; i < texts.length; i++) {
+    ends[i] = characters += texts[i]!.length;
+    tokenEnds[i] = tokens += lists[i]!.length;
   }
-  return all;
+  const ids = new Uint32Array(tokens);
+  for (let i = 0; i < texts.length; i++) ids.set(lists[i]!, tokenEnds[i]! - lists[i]!.length);
+  return { text: ownText(texts.join('')), ends, tokenEnds, ids, end };
 }

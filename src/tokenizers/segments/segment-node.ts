@@ -74,7 +74,7 @@ export class SegmentNode {
     return known;
   }
 
-  /** The hashes of the blocks that end in this node, as far as they are kept. */
+  /** The hashes of the blocks that end in this node, or of the first ones of these. */
   lanesOf({ hi, lo, blockSizeTokens }: ChainKey): BlockLanes | undefined {
     return this.#chains.find(
       each => each.hi === hi && each.lo === lo && each.blockSizeTokens === blockSizeTokens,
@@ -82,8 +82,28 @@ export class SegmentNode {
   }
 
   keepLanes({ hi, lo, blockSizeTokens }: ChainKey, lanes: BlockLanes): void {
-    this.#chains.unshift({ hi, lo, blockSizeTokens, lanes });
-    if (this.#chains.length > MAX_CHAINS) this.#chains.pop();
+    const others = this.#chains.filter(
+      each => each.hi !== hi || each.lo !== lo || each.blockSizeTokens !== blockSizeTokens,
+    );
+    this.#chains = [{ hi, lo, blockSizeTokens, lanes }, ...others.slice(0, MAX_CHAINS - 1)];
+  }
+
+  /** This node and its only child as one. */
+  joinedWith(child: SegmentNode): SegmentNode {
+    const [a, b] = [this.content, child.content];
+    const joined = new SegmentNode(this.parent, {
+      text: ownText(a.text + b.text),
+      ends: concatenated(a.ends, b.ends, a.text.length),
+      tokenEnds: concatenated(a.tokenEnds, b.tokenEnds, a.ids.length),
+      ids: concatenated(a.ids, b.ids, 0),
+      end: b.end,
+    });
+    for (const { lanes, ...key } of this.#chains.toReversed()) {
+      const isWhole = lanes.length === 2 * blocksEndingIn(this, key.blockSizeTokens);
+      const further = isWhole ? child.lanesOf(key) : undefined;
+      joined.keepLanes(key, further === undefined ? lanes : (concatenated(lanes, further, 0) as BlockLanes));
+    }
+    return joined;
   }
 
   /** Leaves the first `segments` to a new node, which is returned: between this one and what was its parent. */
@@ -117,6 +137,14 @@ export class SegmentNode {
     }
     return upper;
   }
+}
+
+function concatenated(first: Uint32Array, second: Uint32Array, added: number): Uint32Array {
+  const all = new Uint32Array(first.length + second.length);
+  all.set(first);
+  if (added === 0) all.set(second, first.length);
+  else for (let i = 0; i < second.length; i++) all[first.length + i] = second[i]! + added;
+  return all;
 }
 
 /** How many full blocks of the prompt have their last token in this node. */

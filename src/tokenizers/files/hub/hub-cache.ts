@@ -3,9 +3,10 @@
  * revision in `refs/main`, and `.no_exist/<commit>/…` for files that are not there. Others may fill it, and use what is written here.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import { access, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { TOKENIZER } from '../tokenizer-files.ts';
+import { BoundedReader } from '../../../pods/bounded-read.ts';
+import { MAX_CONFIG_BYTES, TOKENIZER } from '../tokenizer-files.ts';
 import { COMMIT } from './hub-client.ts';
 import { HubError } from './hub-error.ts';
 
@@ -23,7 +24,11 @@ const TEMPORARY = '.warmroute-';
 /** No download takes so long. */
 const ABANDONED_MS = 3_600_000;
 
+/** Of what others may have written: it may be no file at all. */
+const READ_BOUNDS = { maxBytes: MAX_CONFIG_BYTES, timeoutMs: 5_000 };
+
 export class HubCache {
+  readonly #reader = new BoundedReader(READ_BOUNDS);
   readonly #directory: string;
 
   constructor(directory: string) {
@@ -40,8 +45,8 @@ export class HubCache {
   }
 
   /** The directory with the files of the main revision; undefined: there is none, or no tokenizer in it. */
-  async snapshotOf(model: string): Promise<string | undefined> {
-    const commit = (await readFile(this.mainOf(model), 'utf8').catch(() => '')).trim();
+  async snapshotOf(model: string, signal: AbortSignal): Promise<string | undefined> {
+    const commit = (await this.#text(this.mainOf(model), signal)).trim();
     if (!COMMIT.test(commit)) return undefined;
     const snapshot = this.#snapshot(model, commit);
     return (await isThere(join(snapshot, TOKENIZER))) ? snapshot : undefined;
@@ -53,8 +58,9 @@ export class HubCache {
     return (await isThere(this.#absent(model, commit, file))) ? 'absent' : 'unknown';
   }
 
-  async read(model: string, commit: string, file: string): Promise<string> {
-    return readFile(join(this.#snapshot(model, commit), file), 'utf8').catch(() => '');
+  /** '' where there is none that can be read. */
+  read(model: string, commit: string, file: string, signal: AbortSignal): Promise<string> {
+    return this.#text(join(this.#snapshot(model, commit), file), signal);
   }
 
   /** There at once, or not at all. Rejects with HubError, BodyTooLong, OtherBody, or with the error of `body`. */
@@ -97,9 +103,9 @@ export class HubCache {
   }
 
   /** All files of the commit are here: it is the main revision from now on. */
-  async setMain(model: string, commit: string): Promise<void> {
+  async setMain(model: string, commit: string, signal: AbortSignal): Promise<void> {
     const main = this.mainOf(model);
-    if ((await readFile(main, 'utf8').catch(() => '')).trim() === commit) return;
+    if ((await this.#text(main, signal)).trim() === commit) return;
     const temporary = join(this.folderOf(model), `${TEMPORARY}${randomUUID()}`);
     await this.#onDisk(() => mkdir(dirname(main), { recursive: true }));
     await this.#onDisk(() => writeFile(temporary, commit));
@@ -115,6 +121,16 @@ export class HubCache {
       const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: nowMs }));
       if (nowMs - mtimeMs > ABANDONED_MS) await rm(path, { force: true });
     }
+  }
+
+  async #text(path: string, signal: AbortSignal): Promise<string> {
+    const isFile = await stat(path).then(
+      stats => stats.isFile(),
+      () => false,
+    );
+    if (!isFile) return '';
+    const content = await this.#reader.read(path, signal);
+    return content.kind === 'text' ? content.text : '';
   }
 
   #snapshot(model: string, commit: string): string {

@@ -8,7 +8,6 @@ import {
   type FilesProblem,
   type HubProblem,
   MAX_BYTES,
-  MAX_CONFIG_BYTES,
   MAX_TOKENIZER_BYTES,
   MODEL_CONFIG,
   TOKENIZER,
@@ -95,13 +94,17 @@ export class HubDownloads implements Downloads {
     const download = this.#downloads.get(model);
     const result = download?.result;
     if (result === 'none') return { kind: 'waiting' };
-    const snapshot = await cache.snapshotOf(model);
+    const snapshot = await cache.snapshotOf(model, signal);
     if (snapshot !== undefined) {
       if (download !== undefined && typeof result === 'object') this.#tellFallback(model, download, result);
       return { kind: 'at', directory: snapshot, root: cache.folderOf(model) };
     }
     if (typeof result === 'object') return problem(result.problem);
-    return problem({ kind: 'not_in_cache', directory: cacheDirectory });
+    if (client === undefined) return problem({ kind: 'not_in_cache', directory: cacheDirectory });
+    // Somebody has emptied the cache: once more.
+    this.forget(model);
+    this.#start(model, client);
+    return { kind: 'waiting' };
   }
 
   forget(model: string): void {
@@ -218,10 +221,10 @@ export class HubDownloads implements Downloads {
     if (!(await get(TOKENIZER, MAX_TOKENIZER_BYTES)))
       throw new HubError({ kind: 'not_at_hub', host, file: TOKENIZER });
     for (const [file, maxBytes] of Object.entries(MAX_BYTES)) await get(file, maxBytes);
-    const config = (await cache.read(model, commit, MODEL_CONFIG)).slice(0, MAX_CONFIG_BYTES);
+    const config = await cache.read(model, commit, MODEL_CONFIG, signal);
     if (MISTRAL_TYPE.test(config))
       for (const file of MISTRAL_FILES) if (await get(file, MAX_TOKENIZER_BYTES)) break;
-    await cache.setMain(model, commit);
+    await cache.setMain(model, commit, signal);
   }
 }
 

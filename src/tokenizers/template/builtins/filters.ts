@@ -1,7 +1,7 @@
 import type { Budget } from '../budget.ts';
 import { failed, unsupported } from '../template-error.ts';
 import { orderOfStrings } from '../values/compare.ts';
-import { dumps } from '../values/json.ts';
+import { dumps, USUAL_STYLE } from '../values/json.ts';
 import { str } from '../values/text.ts';
 import {
   asFloat,
@@ -159,6 +159,8 @@ function toJson(
   [ascii, indent, separators, sorted]: readonly unknown[],
   budget: Budget,
 ): string {
+  if ([ascii, indent, separators, sorted].every(option => option === ABSENT))
+    return dumps(value, USUAL_STYLE, budget);
   if (isTrue(given(ascii, false))) throw unsupported('JSON in ASCII');
   const indention =
     indent === ABSENT || indent === null

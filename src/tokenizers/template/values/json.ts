@@ -13,8 +13,28 @@ export interface JsonStyle {
   readonly keys: 'as-given' | 'sorted';
 }
 
+/** How `tojson` writes where it is not told otherwise. */
+export const USUAL_STYLE: JsonStyle = {
+  ...{ indent: undefined, itemSeparator: ', ', keySeparator: ': ', keys: 'as-given' },
+};
+
+/** What was written of objects that may come again: nothing changes them. */
+const written = new WeakMap<object, string>();
+
 /** `json.dumps(value, ensure_ascii=False)`. */
 export function dumps(value: unknown, style: JsonStyle, budget: Budget): string {
+  if (style !== USUAL_STYLE || !isDict(value)) return writeWhole(value, style, budget);
+  const known = written.get(value);
+  if (known !== undefined) {
+    budget.allowString(known.length);
+    return known;
+  }
+  const text = writeWhole(value, style, budget);
+  written.set(value, text);
+  return text;
+}
+
+function writeWhole(value: unknown, style: JsonStyle, budget: Budget): string {
   return write(value, style, style.indent === undefined ? '' : '\n', budget);
 }
 
@@ -94,10 +114,8 @@ function jsonFloat(value: number): string {
   return floatText(value);
 }
 
-const LONE_SURROGATE = /\p{Surrogate}/u;
-
 function quoted(text: string): string {
   // Python writes a lone surrogate as it is, which then cannot be encoded; JavaScript escapes it.
-  if (LONE_SURROGATE.test(text)) throw failed('half of a surrogate pair');
+  if (!text.isWellFormed()) throw failed('half of a surrogate pair');
   return JSON.stringify(text);
 }
