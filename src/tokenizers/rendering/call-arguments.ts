@@ -5,7 +5,7 @@ import { parseShown } from './shown-values.ts';
 
 /** What Python reads as JSON and JavaScript does not. */
 const PYTHON_ONLY = /\b(?:NaN|Infinity)\b/;
-/** What is kept, in characters of JSON; a tenth of it at most of one call. */
+/** What is kept, in characters of JSON; an eighth of it at most of one call. */
 const MAX_CHARACTERS = 4 * 1024 * 1024;
 
 /**
@@ -15,7 +15,7 @@ const MAX_CHARACTERS = 4 * 1024 * 1024;
 export class CallArguments {
   readonly #parsed = new LRUCache<string, Json>({
     maxSize: MAX_CHARACTERS,
-    maxEntrySize: MAX_CHARACTERS / 10,
+    maxEntrySize: MAX_CHARACTERS / 8,
     sizeCalculation: (_, text) => text.length,
   });
 

@@ -95,7 +95,7 @@ function chatForm(kind: ChatKind, body: Json, traits: TemplateTraits): ChatForm 
 
 function renderChat(
   { messages, fields }: ChatForm,
-  templates: ChatTemplates,
+  { templates, calls }: ChatRenderer,
   kind: ChatKind,
 ): RenderedPrompt {
   const tools = shownTools(fields.tools);
