@@ -19,7 +19,7 @@ export class PieceCache {
   /** Of the last `find`, for `add`. */
   #hash = 0;
 
-  /** Copies the piece's ids to `into`, which must have room for one more than the piece has code units; -1: not known. */
+  /** Appends the piece's ids to `into`; false: they are not known. */
   find(text: string, from: number, to: number, into: IdBuffer): boolean {
     let hash = to - from;
     for (let at = from; at < to; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
@@ -77,10 +77,6 @@ export class IdBuffer {
   #ids = new Uint32Array(1024);
   #length = 0;
 
-  get length(): number {
-    return this.#length;
-  }
-
   add(id: number): void {
     if (this.#length === this.#ids.length) this.#grow(1);
     this.#ids[this.#length++] = id;
@@ -91,11 +87,12 @@ export class IdBuffer {
     for (let index = 0; index < count; index++) this.#ids[this.#length++] = ids[first + index]!;
   }
 
-  /** A copy of what was added since the last `take`. */
-  take(): Uint32Array<ArrayBuffer> {
-    const taken = this.#ids.slice(0, this.#length);
+  clear(): void {
     this.#length = 0;
-    return taken;
+  }
+
+  copy(): Uint32Array<ArrayBuffer> {
+    return this.#ids.slice(0, this.#length);
   }
 
   #grow(by: number): void {

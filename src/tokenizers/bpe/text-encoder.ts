@@ -39,8 +39,10 @@ export class TextEncoder {
 
   /** @param text has no lone surrogates */
   encode(text: string): Uint32Array<ArrayBuffer> {
+    // Not afterwards: a text before may have failed half-way, when a regular expression ran out of stack.
+    this.#ids.clear();
     this.#find(this.#raw, text, this.#encodeGap);
-    return this.#ids.take();
+    return this.#ids.copy();
   }
 
   readonly #encodeGap: Gap = (text, from, to) => {
