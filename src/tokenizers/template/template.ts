@@ -8,8 +8,8 @@ import { compileBlock } from './compile/statements.ts';
 import { parseTemplate } from './syntax/parse.ts';
 import { tooMuch, unsupported } from './template-error.ts';
 
-/** In UTF-16 units; the largest templates of known models have some 20,000. */
-const LONGEST_SOURCE = 1024 * 1024;
+/** In UTF-16 units. The largest templates of known models have some 30,000, and reading takes time quadratic in the worst. */
+const LONGEST_SOURCE = 256 * 1024;
 
 /** A chat template, which renders as jinja2 does in vLLM, or not at all. */
 export interface ChatTemplate {
@@ -39,7 +39,7 @@ export function compileTemplate(
   source: string,
   { limits, now = () => new Date() }: TemplateOptions = {},
 ): ChatTemplate {
-  if (source.length > LONGEST_SOURCE) throw unsupported('a template of more than a million characters');
+  if (source.length > LONGEST_SOURCE) throw unsupported('a template of more than 256 KiB');
   const bounds = { ...DEFAULT_LIMITS, ...limits };
   return withinStack(() => {
     const statements = parseTemplate(source);
