@@ -33,7 +33,9 @@ function admitList(list: readonly unknown[], budget: Budget): readonly unknown[]
   let copy: unknown[] | undefined;
   for (let at = 0; at < list.length; at++) {
     const item = admit(list[at], budget);
-    if (item !== list[at]) (copy ??= [...list])[at] = item;
+    if (item === list[at]) continue;
+    copy ??= [...list];
+    copy[at] = item;
   }
   return copy ?? list;
 }
@@ -47,7 +49,9 @@ function admitObject(value: object, budget: Budget): unknown {
   let changed: Map<string, unknown> | undefined;
   for (const key of keys) {
     const member = admit(dict[key], budget);
-    if (member !== dict[key]) (changed ??= new Map()).set(key, member);
+    if (member === dict[key]) continue;
+    changed ??= new Map();
+    changed.set(key, member);
   }
   if (changed === undefined) return dict;
   return Object.fromEntries(keys.map(key => [key, changed.has(key) ? changed.get(key) : dict[key]]));

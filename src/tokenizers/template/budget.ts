@@ -13,6 +13,7 @@ export interface TemplateLimits {
 export const DEFAULT_LIMITS: TemplateLimits = { steps: 20_000_000, characters: 64 * 1024 * 1024, depth: 100 };
 
 const CHARACTERS_PER_STEP_BITS = 5;
+const CHARACTERS_PER_STEP_OF_SEARCH = 64;
 
 /** Counts down what one rendering may still take. Every method throws a TemplateError of the kind `too_much`. */
 export class Budget {
@@ -33,6 +34,12 @@ export class Budget {
   /** A string of this length is looked through or made. */
   spendCharacters(length: number): void {
     this.spend(1 + (length >>> CHARACTERS_PER_STEP_BITS));
+  }
+
+  /** One string is looked for in another: the engine may compare every character of one with every one of the other. */
+  spendSearch(length: number, searched: number): void {
+    this.spendCharacters(length);
+    if (searched <= length) this.spend((length * searched) / CHARACTERS_PER_STEP_OF_SEARCH);
   }
 
   /** Before a string of this length comes into being. */

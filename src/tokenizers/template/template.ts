@@ -6,10 +6,10 @@ import { type Execute, newFrame, Rendering } from './compile/rendering.ts';
 import { Scope } from './compile/scope.ts';
 import { compileBlock } from './compile/statements.ts';
 import { parseTemplate } from './syntax/parse.ts';
-import { tooMuch, unsupported } from './template-error.ts';
+import { type TemplateError, tooMuch, unsupported } from './template-error.ts';
 
-/** In UTF-16 units; the largest templates of known models have some 20,000. */
-const LONGEST_SOURCE = 1024 * 1024;
+/** In UTF-16 units. The largest templates of known models have some 30,000, and reading takes time quadratic in the worst. */
+const LONGEST_SOURCE = 256 * 1024;
 
 /** A chat template, which renders as jinja2 does in vLLM, or not at all. */
 export interface ChatTemplate {
@@ -39,24 +39,31 @@ export function compileTemplate(
   source: string,
   { limits, now = () => new Date() }: TemplateOptions = {},
 ): ChatTemplate {
-  if (source.length > LONGEST_SOURCE) throw unsupported('a template of more than a million characters');
+  if (source.length > LONGEST_SOURCE) throw unsupported('a template of more than 256 KiB');
   const bounds = { ...DEFAULT_LIMITS, ...limits };
-  return withinStack(() => {
-    const statements = parseTemplate(source);
-    const variables = new Set<string>();
-    const scope = Scope.root(statements, { variables });
-    const enter = scope.entering();
-    const body = compileBlock(statements, scope);
-    const { slots } = scope.symbols.scope;
-    for (const name of JINJA_GLOBALS) variables.delete(name);
-    return {
-      contentFormat: contentFormatOf(statements),
-      knowsDeveloper: source.includes('"developer"') || source.includes("'developer'"),
-      variables,
-      dependsOnTime: TIME_FUNCTIONS.some(name => variables.has(name)),
-      render: given => withinStack(() => render({ enter, body, slots }, given, bounds, now)),
-    };
-  });
+  return withinStack(
+    () => unsupported('such deep nesting'),
+    () => {
+      const statements = parseTemplate(source);
+      const variables = new Set<string>();
+      const scope = Scope.root(statements, { variables });
+      const enter = scope.entering();
+      const body = compileBlock(statements, scope);
+      const { slots } = scope.symbols.scope;
+      for (const name of JINJA_GLOBALS) variables.delete(name);
+      return {
+        contentFormat: contentFormatOf(statements),
+        knowsDeveloper: source.includes('"developer"') || source.includes("'developer'"),
+        variables,
+        dependsOnTime: TIME_FUNCTIONS.some(name => variables.has(name)),
+        render: given =>
+          withinStack(
+            () => tooMuch('nesting'),
+            () => render({ enter, body, slots }, given, bounds, now),
+          ),
+      };
+    },
+  );
 }
 
 interface Compiled {
@@ -85,12 +92,11 @@ function render(
   return rendering.output;
 }
 
-/** What is nested beyond the stack is too much, like anything else. */
-function withinStack<T>(run: () => T): T {
+/** What is nested beyond the stack is an error like any other. */
+function withinStack<T>(beyond: () => TemplateError, run: () => T): T {
   try {
     return run();
   } catch (error) {
-    if (error instanceof RangeError) throw tooMuch('nesting');
-    throw error;
+    throw error instanceof RangeError ? beyond() : error;
   }
 }

@@ -24,7 +24,7 @@ import { LIST_FILTERS } from './list-filters.ts';
 import { itemsOf } from './methods.ts';
 import { rounded, toFloat, toInt } from './number-filters.ts';
 import { ABSENT, type Builtin, builtin, given } from './parameters.ts';
-import { capitalized, joined, linesOf, lower, replaced, strip, upper } from './strings.ts';
+import { capitalized, isAscii, joined, linesOf, lower, replaced, strip, upper } from './strings.ts';
 
 type Filter = Builtin<unknown>;
 
@@ -45,10 +45,7 @@ function textOf(value: unknown, budget: Budget): string {
 const DEFAULT: Filter = builtin('default_value? boolean?', (value, [otherwise, boolean]) =>
   value === undefined || (isTrue(given(boolean, false)) && !isTrue(value)) ? given(otherwise, '') : value,
 );
-const LENGTH: Filter = builtin(
-  '',
-  (value, _, budget) => (typeof value === 'string' && budget.spendCharacters(value.length), lengthOf(value)),
-);
+const LENGTH: Filter = builtin('', (value, _, budget) => lengthOf(value, budget));
 const ESCAPE: Filter = builtin('', (value, _, budget) =>
   value instanceof Markup ? value : new Markup(escaped(str(value, budget), budget)),
 );
@@ -95,7 +92,7 @@ const WORD_BEGINNING = /([-\s({[<]+)/;
 
 function title(text: string, budget: Budget): string {
   budget.allowString(text.length);
-  if (!/^[\x00-\x7f]*$/.test(text)) throw unsupported('title beyond ASCII');
+  if (!isAscii(text)) throw unsupported('title beyond ASCII');
   const parts = text.split(WORD_BEGINNING);
   budget.spend(parts.length);
   return parts.map(part => part.charAt(0).toUpperCase() + part.slice(1).toLowerCase()).join('');
@@ -104,10 +101,11 @@ function title(text: string, budget: Budget): string {
 function escaped(text: string, budget: Budget): string {
   let size = 0;
   const piece = (entity: string) => {
-    budget.allowString((size += entity.length));
+    size += entity.length;
+    budget.allowString(size);
     return entity;
   };
-  budget.spendCharacters(text.length);
+  budget.spend(text.length / 2);
   return text.replace(/[&<>'"]/g, character => piece(ENTITIES[character]!));
 }
 
@@ -141,7 +139,7 @@ function indentionOf(width: unknown, budget: Budget): string {
 }
 
 function join(value: unknown, [separator, attributes]: readonly unknown[], budget: Budget): string {
-  let items = iterate(value);
+  let items = iterate(value, budget);
   if (attributes !== ABSENT && attributes !== null) {
     const path = attributePath(attributes);
     items = items.map(item => alongPath(item, path, budget));
@@ -168,7 +166,7 @@ function toJson(
       : typeof indent === 'string'
         ? indent
         : spaces(indent, budget);
-  const [itemSeparator, keySeparator] = separatorsIn(separators) ?? [
+  const [itemSeparator, keySeparator] = separatorsIn(separators, budget) ?? [
     indention === undefined ? ', ' : ',',
     ': ',
   ];
@@ -190,9 +188,9 @@ function spaces(width: unknown, budget: Budget): string {
   return ' '.repeat(count);
 }
 
-function separatorsIn(value: unknown): readonly [string, string] | undefined {
+function separatorsIn(value: unknown, budget: Budget): readonly [string, string] | undefined {
   if (value === ABSENT || value === null) return undefined;
-  const items = iterate(value);
+  const items = iterate(value, budget);
   const [item, key] = items;
   if (items.length !== 2 || typeof item !== 'string' || typeof key !== 'string')
     throw failed('separators are two strings');

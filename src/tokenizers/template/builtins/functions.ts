@@ -1,9 +1,11 @@
+import type { Budget } from '../budget.ts';
 import type { Rendering } from '../compile/rendering.ts';
 import { failed, TemplateError, tooMuch, unsupported } from '../template-error.ts';
 import {
   Callable,
   indexOf,
   isDict,
+  keysOf,
   makeDict,
   type Named,
   Namespace,
@@ -50,21 +52,21 @@ function range(args: readonly unknown[], named: Named, { budget }: Rendering): R
   return new Range(Array.from({ length }, (_, at) => start + at * step));
 }
 
-function dict(args: readonly unknown[], named: Named): unknown {
-  return makeDict(entriesOf(args, named));
+function dict(args: readonly unknown[], named: Named, { budget }: Rendering): unknown {
+  return makeDict(entriesOf(args, named, budget));
 }
 
-function namespace(args: readonly unknown[], named: Named): Namespace {
+function namespace(args: readonly unknown[], named: Named, { budget }: Rendering): Namespace {
   const made = new Namespace();
-  for (const [name, value] of entriesOf(args, named)) made.attributes.set(name, value);
+  for (const [name, value] of entriesOf(args, named, budget)) made.attributes.set(name, value);
   return made;
 }
 
-function entriesOf(args: readonly unknown[], named: Named): [string, unknown][] {
+function entriesOf(args: readonly unknown[], named: Named, budget: Budget): [string, unknown][] {
   if (args.length > 1) throw failed('dict takes one value');
   const [from = {}] = args;
   if (!isDict(from)) throw unsupported('a dict of pairs');
-  return [...Object.entries(from), ...named];
+  return [...keysOf(from, budget).map((name): [string, unknown] => [name, from[name]]), ...named];
 }
 
 function raise(args: readonly unknown[], named: Named): never {

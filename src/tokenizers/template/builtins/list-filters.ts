@@ -33,8 +33,7 @@ export const LIST_FILTERS: ReadonlyMap<string, Builtin<unknown>> = new Map<strin
 
 /** The items, one step each. */
 export function paidFor(value: unknown, budget: Budget): readonly unknown[] {
-  if (typeof value === 'string') budget.spend(value.length);
-  const items = iterate(value);
+  const items = iterate(value, budget);
   budget.spend(items.length);
   return items;
 }
@@ -43,7 +42,7 @@ function firstOf(value: unknown, budget: Budget): unknown {
   if (typeof value === 'string')
     return value === '' ? undefined : String.fromCodePoint(value.codePointAt(0)!);
   if (value instanceof Generator) throw unsupported('the first of what is gone through once');
-  return (isDict(value) ? paidFor(value, budget) : iterate(value))[0];
+  return (isDict(value) ? paidFor(value, budget) : iterate(value, budget))[0];
 }
 
 function lastOf(value: unknown, budget: Budget): unknown {

@@ -2,7 +2,17 @@ import type { Budget } from '../budget.ts';
 import { failed, unsupported } from '../template-error.ts';
 import { equals, getMember } from '../values/compare.ts';
 import { format } from '../values/printf.ts';
-import { Callable, type Dict, DictView, Float, isDict, type Named, Tuple } from '../values/values.ts';
+import {
+  Callable,
+  type Dict,
+  DictView,
+  Float,
+  Generator,
+  isDict,
+  keysOf,
+  type Named,
+  Tuple,
+} from '../values/values.ts';
 import { ABSENT, type Builtin, bind, builtin } from './parameters.ts';
 import { STRING_METHODS } from './strings.ts';
 
@@ -20,7 +30,7 @@ const LIST_METHODS: ReadonlyMap<string, Builtin<readonly unknown[]>> = new Map<
     'count',
     builtin('_value', (items, [value], budget) => items.filter(item => isSame(item, value, budget)).length),
   ],
-  ['copy', builtin('', (items, _, budget) => (budget.spend(items.length), [...items]))],
+  ['copy', builtin('', copied)],
 ]);
 
 export const DICT_METHODS: ReadonlyMap<string, Builtin<Dict>> = new Map<string, Builtin<Dict>>([
@@ -62,10 +72,17 @@ const TUPLE_NAMES = names('count index');
 const INT_NAMES = names(
   'as_integer_ratio bit_count bit_length conjugate denominator from_bytes imag is_integer numerator real to_bytes',
 );
+const GENERATOR_NAMES = names('close gi_code gi_frame gi_running gi_suspended gi_yieldfrom send throw');
+const VIEW_NAMES = names('isdisjoint mapping');
 const FLOAT_NAMES = names('as_integer_ratio conjugate fromhex hex imag is_integer real');
 
 function names(list: string): ReadonlySet<string> {
   return new Set(list.split(' '));
+}
+
+function copied(items: readonly unknown[], _: unknown, budget: Budget): unknown[] {
+  budget.spend(items.length);
+  return [...items];
 }
 
 /** Whether a dict has such an attribute, so that `dict.name` is not its member. */
@@ -88,6 +105,8 @@ export function attributeOf(value: unknown, name: string, budget: Budget): unkno
 }
 
 function hasName(value: unknown, name: string): boolean {
+  if (value instanceof Generator) return GENERATOR_NAMES.has(name);
+  if (value instanceof DictView) return VIEW_NAMES.has(name);
   if (value instanceof Tuple) return TUPLE_NAMES.has(name);
   if (value instanceof Float || (typeof value === 'number' && !Number.isInteger(value)))
     return FLOAT_NAMES.has(name);
@@ -121,12 +140,6 @@ export function callMethod<Self>(
   budget: Budget,
 ): unknown {
   return method.call(self, bind(method, args, named), budget);
-}
-
-function keysOf(dict: Dict, budget: Budget): string[] {
-  const keys = Object.keys(dict);
-  budget.spend(keys.length);
-  return keys;
 }
 
 /** The items of a dict, as `dict.items()` gives them. */

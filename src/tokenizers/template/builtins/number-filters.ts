@@ -3,11 +3,13 @@ import { failed, unsupported } from '../template-error.ts';
 import { asFloat, Float, indexOf, isInt, numberOf, Special } from '../values/values.ts';
 import { stripEnd, stripStart } from '../values/whitespace.ts';
 import { ABSENT, given } from './parameters.ts';
+import { isAscii } from './strings.ts';
 
 const INTEGER = /^[-+]?\d+$/;
 const FLOAT = /^[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?$/i;
 /** What Python may read as a number, but is not read here: underscores, other digits, names of what is not finite. */
-const DOUBTFUL = /[^\x00-\x7f]|\d_\d|^[-+]?(?:inf|nan)/i;
+const DOUBTFUL = /\d_\d|^[-+]?(?:inf|nan)/i;
+const LONGEST = 300;
 
 /** The filter `int`. */
 export function toInt(value: unknown, [otherwise, base]: readonly unknown[], budget: Budget): unknown {
@@ -33,7 +35,8 @@ function numberIn(value: unknown, budget: Budget): number | undefined {
   }
   budget.spendCharacters(value.length);
   const text = stripEnd(stripStart(value));
-  if (DOUBTFUL.test(text)) throw unsupported('such text of a number');
+  if (text.length > LONGEST || !isAscii(text) || DOUBTFUL.test(text))
+    throw unsupported('such text of a number');
   if (!INTEGER.test(text) && !FLOAT.test(text)) return undefined;
   const number = Number(text);
   if (!Number.isFinite(number)) throw unsupported('floats that overflow');

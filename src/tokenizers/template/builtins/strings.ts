@@ -5,10 +5,21 @@ import { isSpace, stripEnd, stripStart, WHITESPACE } from '../values/whitespace.
 import { ABSENT, type Builtin, builtin } from './parameters.ts';
 
 /** Where this is unlike JavaScript in Unicode, text beyond ASCII is refused. */
-const ASCII = /^[\x00-\x7f]*$/;
+export function isAscii(text: string): boolean {
+  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 0x7f) return false;
+  return true;
+}
+
 const SPACES = new RegExp(`[${WHITESPACE}]+`);
 
 type Method = Builtin<string>;
+
+function kind(is: (text: string) => boolean): Method {
+  return builtin('', (text, _, budget) => {
+    budget.spendCharacters(text.length);
+    return is(text);
+  });
+}
 
 /** The methods of Python's `str` that templates use. */
 export const STRING_METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
@@ -50,7 +61,9 @@ export const STRING_METHODS: ReadonlyMap<string, Method> = new Map<string, Metho
   ],
   [
     'join',
-    builtin('_iterable', (text, [items], budget) => joined(text, iterate(items).map(stringIn), budget)),
+    builtin('_iterable', (text, [items], budget) =>
+      joined(text, iterate(items, budget).map(stringIn), budget),
+    ),
   ],
   [
     'find',
@@ -67,14 +80,14 @@ export const STRING_METHODS: ReadonlyMap<string, Method> = new Map<string, Metho
     ),
   ],
   ['count', builtin('_sub', (text, [part], budget) => count(text, searched(text, part, budget)))],
-  ['isdigit', builtin('', text => isAll(text, /^\d+$/))],
-  ['isnumeric', builtin('', text => isAll(text, /^\d+$/))],
-  ['isdecimal', builtin('', text => isAll(text, /^\d+$/))],
-  ['isalpha', builtin('', text => isAll(text, /^[A-Za-z]+$/))],
-  ['isalnum', builtin('', text => isAll(text, /^[A-Za-z0-9]+$/))],
-  ['isspace', builtin('', text => text !== '' && stripStart(text) === '')],
-  ['isupper', builtin('', text => isUpper(text))],
-  ['islower', builtin('', text => isLower(text))],
+  ['isdigit', kind(text => isAll(text, /^\d+$/))],
+  ['isnumeric', kind(text => isAll(text, /^\d+$/))],
+  ['isdecimal', kind(text => isAll(text, /^\d+$/))],
+  ['isalpha', kind(text => isAll(text, /^[A-Za-z]+$/))],
+  ['isalnum', kind(text => isAll(text, /^[A-Za-z0-9]+$/))],
+  ['isspace', kind(text => text !== '' && stripStart(text) === '')],
+  ['isupper', kind(text => isUpper(text))],
+  ['islower', kind(text => isLower(text))],
 ]);
 
 function stringIn(value: unknown): string {
@@ -114,18 +127,16 @@ function mostIn(value: unknown): number {
 function split(text: string, separator: unknown, most: unknown, budget: Budget): string[] {
   const by = separatorIn(separator);
   const limit = mostIn(most);
-  budget.spendCharacters(text.length);
+  budget.spendSearch(text.length, by?.length ?? 1);
+  // Of so many parts at the most.
+  budget.spend(text.length / (by?.length ?? 2));
   const parts: string[] = [];
   let rest = by === undefined ? stripStart(text) : text;
   if (by === undefined && limit === Number.POSITIVE_INFINITY) {
-    const words = rest.split(SPACES).filter(word => word !== '');
-    budget.spend(words.length);
-    return words;
+    return rest.split(SPACES).filter(word => word !== '');
   }
   if (by !== undefined && limit === Number.POSITIVE_INFINITY) {
-    const all = text.split(by);
-    budget.spend(all.length);
-    return all;
+    return text.split(by);
   }
   if (by === undefined) {
     while (rest !== '' && parts.length < limit) {
@@ -150,19 +161,20 @@ function splitFromEnd(text: string, separator: unknown, most: unknown, budget: B
   if (limit === Number.POSITIVE_INFINITY) return split(text, separator, ABSENT, budget);
   const by = separatorIn(separator);
   if (by === undefined) throw unsupported('rsplit at whitespace');
-  budget.spendCharacters(text.length);
+  budget.spendSearch(text.length, by.length);
   const parts: string[] = [];
   let rest = text;
   while (parts.length < limit) {
     const at = rest.length < by.length ? -1 : rest.lastIndexOf(by);
     if (at === -1) break;
     budget.spend(1);
-    parts.unshift(rest.slice(at + by.length));
+    parts.push(rest.slice(at + by.length));
     rest = rest.slice(0, at);
   }
-  return [rest, ...parts];
+  return [rest, ...parts.reverse()];
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: Python ends lines at separators, too
 const LINE = /\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]/;
 
 function splitLines(text: string, keep: unknown, budget: Budget): string[] {
@@ -172,17 +184,16 @@ function splitLines(text: string, keep: unknown, budget: Budget): string[] {
 
 /** `str.splitlines()`. */
 export function linesOf(text: string, budget: Budget): string[] {
-  budget.spendCharacters(text.length);
+  budget.spend(text.length);
   if (text === '') return [];
   const lines = text.split(LINE);
-  budget.spend(lines.length);
   return lines.at(-1) === '' ? lines.slice(0, -1) : lines;
 }
 
 function partition(text: string, separator: unknown, which: 'first' | 'last', budget: Budget): Tuple {
   const by = stringIn(separator);
   if (by === '') throw failed('an empty separator');
-  budget.spendCharacters(text.length);
+  budget.spendSearch(text.length, by.length);
   const at = which === 'first' ? text.indexOf(by) : text.lastIndexOf(by);
   if (at === -1) return new Tuple(which === 'first' ? [text, '', ''] : ['', '', text]);
   return new Tuple([text.slice(0, at), by, text.slice(at + by.length)]);
@@ -217,19 +228,19 @@ export function lower(text: string, _: unknown, budget: Budget): string {
 export function capitalized(text: string, budget: Budget): string {
   budget.allowString(text.length);
   const first = text.charAt(0);
-  if (!ASCII.test(first)) throw unsupported('capitalize beyond ASCII');
+  if (!isAscii(first)) throw unsupported('capitalize beyond ASCII');
   return first.toUpperCase() + text.slice(1).toLowerCase();
 }
 
 function titled(text: string, budget: Budget): string {
   budget.allowString(text.length);
-  if (!ASCII.test(text)) throw unsupported('title beyond ASCII');
+  if (!isAscii(text)) throw unsupported('title beyond ASCII');
   return text.replace(/[A-Za-z]+/g, word => word.charAt(0).toUpperCase() + word.slice(1).toLowerCase());
 }
 
 /** `str.replace`. The result may be far longer than the text. */
 export function replaced(text: string, old: string, by: string, count: number, budget: Budget): string {
-  budget.spendCharacters(text.length);
+  budget.spendSearch(text.length, old.length);
   if (count === 0) return text;
   if (old === '') {
     if (!isFlat(text)) throw unsupported('replacing nothing beyond the basic plane');
@@ -261,8 +272,9 @@ export function joined(separator: string, parts: readonly string[], budget: Budg
 }
 
 function searched(text: string, part: unknown, budget: Budget): string {
-  budget.spendCharacters(text.length);
-  return stringIn(part);
+  const searchedFor = stringIn(part);
+  budget.spendSearch(text.length, searchedFor.length);
+  return searchedFor;
 }
 
 function position(text: string, at: number): number {
@@ -283,14 +295,14 @@ function count(text: string, part: string): number {
 }
 
 function isAll(text: string, pattern: RegExp): boolean {
-  if (!ASCII.test(text)) throw unsupported('kinds of characters beyond ASCII');
+  if (!isAscii(text)) throw unsupported('kinds of characters beyond ASCII');
   return pattern.test(text);
 }
 
 export function isUpper(text: string): boolean {
-  return isAll(text, /^[^a-z]*[A-Z][^a-z]*$/);
+  return isAll(text, /[A-Z]/) && !/[a-z]/.test(text);
 }
 
 export function isLower(text: string): boolean {
-  return isAll(text, /^[^A-Z]*[a-z][^A-Z]*$/);
+  return isAll(text, /[a-z]/) && !/[A-Z]/.test(text);
 }

@@ -16,6 +16,7 @@ import {
   Callable,
   isDict,
   isTrue,
+  iterate,
   makeDict,
   type Named,
   NO_NAMES,
@@ -199,11 +200,26 @@ function compileArguments(node: Arguments, scope: Scope): CompiledArguments {
   const args = compileAll(node.args, scope);
   const named = node.named.map(([name, value]) => [name, compileExpression(value, scope)] as const);
   return {
-    args: frame => args.map(value => value(frame)),
+    args: compileSpread(args, node.spread, scope),
     named:
       named.length === 0
         ? () => NO_NAMES
         : frame => new Map(named.map(([name, value]) => [name, value(frame)])),
+  };
+}
+
+function compileSpread(
+  args: readonly Evaluate[],
+  spread: Expression | undefined,
+  scope: Scope,
+): CompiledArguments['args'] {
+  if (spread === undefined) return frame => args.map(value => value(frame));
+  const others = compileExpression(spread, scope);
+  return frame => {
+    const given = args.map(value => value(frame));
+    const values = iterate(others(frame), frame.rendering.budget);
+    frame.rendering.budget.spend(values.length);
+    return [...given, ...values];
   };
 }
 
@@ -216,7 +232,7 @@ export function compileFilter(node: Filter, operand: Evaluate, scope: Scope): Ev
   }
   const filter = FILTERS.get(node.name);
   if (filter === undefined) throw unsupported('such a filter');
-  if (node.args.length + node.named.length === 0) {
+  if (node.args.length + node.named.length === 0 && node.spread === undefined) {
     const nothing = bind(filter, [], NO_NAMES);
     return frame => filter.call(operand(frame), nothing, frame.rendering.budget);
   }

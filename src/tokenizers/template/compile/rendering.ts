@@ -35,6 +35,7 @@ export class Rendering {
   print(text: string): void {
     this.output += text;
     this.budget.allowText(this.output.length);
+    this.budget.spendCharacters(text.length);
   }
 
   /** What `run` prints, as a string of its own. */
@@ -44,6 +45,7 @@ export class Rendering {
     run();
     const text = this.output;
     this.output = before;
+    this.budget.spendCharacters(text.length);
     return text;
   }
 }

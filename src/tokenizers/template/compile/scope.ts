@@ -49,15 +49,22 @@ export class Scope {
       if (load.type === 'resolve') {
         const { name } = load;
         this.#findings.variables.add(name);
-        loads.push(({ slots, rendering }) => (slots[slot] = rendering.resolve(name)));
+        loads.push(({ slots, rendering }) => {
+          slots[slot] = rendering.resolve(name);
+        });
       } else if (load.type === 'alias') {
         const outer = this.read(load.of);
-        loads.push(frame => (frame.slots[slot] = outer(frame)));
+        loads.push(frame => {
+          frame.slots[slot] = outer(frame);
+        });
       } else if (load.type === 'undefined') {
-        loads.push(({ slots }) => (slots[slot] = undefined));
+        loads.push(({ slots }) => {
+          slots[slot] = undefined;
+        });
       }
     }
     return frame => {
+      frame.rendering.budget.spend(loads.length);
       for (const load of loads) load(frame);
     };
   }

@@ -141,7 +141,11 @@ function compileTarget(target: Target, scope: Scope): Store {
     };
   }
   const { slot } = reference;
-  if (!scope.isTop) return ({ slots }, value) => void (slots[slot] = value);
+  if (!scope.isTop) {
+    return ({ slots }, value) => {
+      slots[slot] = value;
+    };
+  }
   const { name } = target;
   return ({ slots, rendering }, value) => {
     slots[slot] = value;
@@ -152,7 +156,7 @@ function compileTarget(target: Target, scope: Scope): Store {
 function unpacking(stores: readonly Store[]): Store {
   return (frame, value) => {
     if (value === undefined) throw failed('what is undefined is unpacked');
-    const items = iterate(value);
+    const items = iterate(value, frame.rendering.budget);
     if (items.length !== stores.length) throw failed('too many or too few values to unpack');
     for (let at = 0; at < stores.length; at++) stores[at]!(frame, items[at]);
   };
@@ -178,8 +182,8 @@ function compileFor(node: ForNode, scope: Scope): Execute {
   const otherwise = compileOtherwise(node, scope);
 
   return frame => {
-    const items = iterate(iterable(frame));
     const { budget } = frame.rendering;
+    const items = iterate(iterable(frame), budget);
     const wanted = isWanted?.(frame);
     const loop = new LoopContext(items, wanted, budget);
     let isEmpty = true;

@@ -133,9 +133,9 @@ export function analyze(symbols: Symbols, statements: readonly Statement[]): voi
 }
 
 export function analyzeLoop(symbols: Symbols, node: ForNode, part: 'body' | 'otherwise' | 'test'): void {
-  if (part === 'otherwise') return analyze(symbols, node.otherwise);
-  declare(symbols, node.target);
-  if (part === 'body') analyze(symbols, node.body);
+  if (part !== 'otherwise') declare(symbols, node.target);
+  if (part === 'otherwise') analyze(symbols, node.otherwise);
+  else if (part === 'body') analyze(symbols, node.body);
   else if (node.test !== undefined) analyzeExpression(symbols, node.test);
 }
 
@@ -169,27 +169,31 @@ function analyzeTarget(symbols: Symbols, target: Target): void {
 function analyzeStatement(symbols: Symbols, node: Statement): void {
   switch (node.type) {
     case 'output':
-      return analyzeExpression(symbols, node.node);
+      analyzeExpression(symbols, node.node);
+      break;
     case 'if':
       analyzeExpression(symbols, node.test);
-      return symbols.branches([
-        branch => analyze(branch, node.body),
-        branch => analyze(branch, node.otherwise),
-      ]);
+      symbols.branches([branch => analyze(branch, node.body), branch => analyze(branch, node.otherwise)]);
+      break;
     case 'for':
-      return analyzeExpression(symbols, node.iterable);
+      analyzeExpression(symbols, node.iterable);
+      break;
     case 'assign':
       analyzeExpression(symbols, node.node);
-      return analyzeTarget(symbols, node.target);
+      analyzeTarget(symbols, node.target);
+      break;
     case 'assign-block':
-      return analyzeTarget(symbols, node.target);
+      analyzeTarget(symbols, node.target);
+      break;
     case 'macro':
-      return symbols.store(node.name);
+      symbols.store(node.name);
+      break;
     case 'call-block':
       if (node.call !== undefined) analyzeExpression(symbols, node.call);
-      return;
+      break;
     case 'filter-block':
-      return analyzeExpression(symbols, node.filter);
+      analyzeExpression(symbols, node.filter);
+      break;
     default:
   }
 }

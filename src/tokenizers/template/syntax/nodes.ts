@@ -43,6 +43,8 @@ export interface Comparison {
 export interface Arguments {
   readonly args: readonly Expression[];
   readonly named: readonly (readonly [string, Expression])[];
+  /** `*values`, after the others. */
+  readonly spread: Expression | undefined;
 }
 
 export interface Call extends Arguments {

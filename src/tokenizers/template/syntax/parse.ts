@@ -2,7 +2,7 @@ import { unsupported } from '../template-error.ts';
 import { parseTokens, type Token, tagTokens } from './jinja.ts';
 import type { Statement } from './nodes.ts';
 import { piecesOf } from './pieces.ts';
-import { GENERATION, type Marks, Reader } from './read.ts';
+import { GENERATION, type Marks, Reader, WORDS } from './read.ts';
 
 const GENERATION_TAG = /^\s*(end)?generation\s*$/;
 
@@ -15,6 +15,7 @@ export function parseTemplate(source: string): readonly Statement[] {
     else {
       const ofTag =
         piece.type === 'expression' ? tagTokens(`{{ ${piece.inner} }}`) : statementTokens(piece.inner);
+      refuseMissingCommas(ofTag);
       mark(ofTag, marks);
       for (const token of ofTag) tokens.push(token);
     }
@@ -54,4 +55,27 @@ function mark(tokens: readonly Token[], marks: Marks): void {
     marks.groups.set(token, open.at(-1)!);
   }
   if (tokens[1]?.type === 'Identifier' && tokens[1].value === 'for') marks.filteredLoops.push(hasCondition);
+}
+
+const ENDS_VALUE = new Set([
+  'NumericLiteral',
+  'StringLiteral',
+  'CloseParen',
+  'CloseSquareBracket',
+  'CloseCurlyBracket',
+]);
+const BEGINS_VALUE = new Set(['NumericLiteral', 'StringLiteral', 'OpenCurlyBracket']);
+
+/** The library reads `[1 2]` as a list of two, and so `[1e5]`, too. */
+function refuseMissingCommas(tokens: readonly Token[]): void {
+  const statement = tokens[0]!.type === 'OpenStatement' ? tokens[1]!.value : undefined;
+  const isName = ({ type, value }: Token) => type === 'Identifier' && !WORDS.has(value);
+  for (let at = statement === undefined ? 1 : 2; at + 1 < tokens.length; at++) {
+    const [token, next] = [tokens[at]!, tokens[at + 1]!];
+    if (!ENDS_VALUE.has(token.type) && !isName(token)) continue;
+    if (!BEGINS_VALUE.has(next.type) && !isName(next)) continue;
+    if (token.type === 'StringLiteral' && next.type === 'StringLiteral') continue;
+    if (statement === 'call' && token.type === 'CloseParen') continue;
+    throw unsupported('two values side by side');
+  }
 }

@@ -85,8 +85,11 @@ function signBefore(source: string, at: number, from: number, signs: string): st
 /** The delimiter counts outside of strings and brackets alone. */
 function tagEnd(source: string, from: number, delimiter: string): TagEnd {
   const brackets: string[] = [];
+  let spaces = 0;
   for (let at = from; at < source.length; at++) {
     const character = source[at]!;
+    spaces = isSpace(character) ? spaces + 1 : 0;
+    if (spaces > LONGEST_RUN_OF_SPACES) throw unsupported('a long run of spaces in a tag');
     if (brackets.length === 0 && source.startsWith(delimiter, at)) {
       return { at, sign: signBefore(source, at, from, delimiter === '%}' ? '-+' : '-') };
     }

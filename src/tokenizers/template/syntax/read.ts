@@ -31,7 +31,21 @@ const CONSTANTS: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ['none', null],
   ['None', null],
 ]);
-const WORDS = new Set(['not', 'and', 'or', 'if', 'else', 'elif', 'in', 'is', 'for', 'recursive']);
+/** Words of the language, which are no names. */
+export const WORDS: ReadonlySet<string> = new Set([
+  'not',
+  'and',
+  'or',
+  'if',
+  'else',
+  'elif',
+  'in',
+  'is',
+  'for',
+  'recursive',
+]);
+/** What jinja2 itself puts into such variables is not made here. */
+const TEMPLATE_NAMES = new Set(['self', 'super']);
 const COMPARISONS = new Set(['==', '!=', '<', '<=', '>', '>=', 'in', 'not in']);
 const SUMS = new Set(['+', '-', '~']);
 const PRODUCTS = new Set(['*', '/', '//', '%', '**']);
@@ -151,7 +165,7 @@ export class Reader {
 
   #storedName(node: unknown): string {
     const name = this.#nameOf(node);
-    if (CONSTANTS.has(name) || WORDS.has(name) || name === GENERATION)
+    if (CONSTANTS.has(name) || WORDS.has(name) || name === GENERATION || name === 'loop')
       throw unsupported('such a name of a variable');
     return name;
   }
@@ -241,20 +255,22 @@ export class Reader {
   #arguments(nodes: unknown): Arguments {
     const args: Expression[] = [];
     const named: [string, Expression][] = [];
+    let spread: Expression | undefined;
     for (const node of nodes as readonly ParsedNode[]) {
-      if (node.type !== 'KeywordArgumentExpression') args.push(this.#expression(node));
+      if (node.type === 'SpreadExpression') spread = this.#expression(node.argument);
+      else if (node.type !== 'KeywordArgumentExpression') args.push(this.#expression(node));
       else named.push([this.#nameOf(node.key), this.#expression(node.value)]);
     }
     if (new Set(named.map(([name]) => name)).size < named.length)
       throw unsupported('an argument that is given twice');
-    return { args, named };
+    return { args, named, spread };
   }
 
   #filter(filter: unknown, node: Expression | undefined): Filter {
     const { type, callee, args } = filter as ParsedNode;
     return type === 'CallExpression'
       ? { type: 'filter', node, name: this.#nameOf(callee), ...this.#arguments(args) }
-      : { type: 'filter', node, name: this.#nameOf(filter), args: [], named: [] };
+      : { type: 'filter', node, name: this.#nameOf(filter), args: [], named: [], spread: undefined };
   }
 
   #test(node: ParsedNode): Expression {
@@ -360,7 +376,7 @@ function operatorOf(node: ParsedNode): string {
 
 function nameOrConstant(name: string): Expression {
   if (CONSTANTS.has(name)) return { type: 'const', value: CONSTANTS.get(name) };
-  if (WORDS.has(name)) throw unsupported('a keyword as a variable');
+  if (WORDS.has(name) || TEMPLATE_NAMES.has(name)) throw unsupported('such a name of a variable');
   return { type: 'name', name };
 }
 

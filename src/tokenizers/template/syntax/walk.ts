@@ -55,8 +55,8 @@ export function childrenOf(node: Node): readonly Node[] {
   }
 }
 
-function argumentsOf({ args, named }: Arguments): Node[] {
-  return [...args, ...named.map(([, value]) => value)];
+function argumentsOf({ args, named, spread }: Arguments): Node[] {
+  return present([...args, ...named.map(([, value]) => value), spread]);
 }
 
 function defaultsOf(parameters: readonly Parameter[]): Node[] {

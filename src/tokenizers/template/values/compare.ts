@@ -109,7 +109,7 @@ function rank(unit: number): number {
 export function contains(container: unknown, item: unknown, budget: Budget): boolean {
   if (typeof container === 'string') {
     if (typeof item !== 'string') throw failed('only strings are looked for in strings');
-    budget.spendCharacters(container.length);
+    budget.spendSearch(container.length, item.length);
     return container.includes(item);
   }
   if (isDict(container)) {
@@ -123,7 +123,7 @@ export function contains(container: unknown, item: unknown, budget: Budget): boo
     container instanceof DictView ||
     container instanceof Range
   ) {
-    for (const other of iterate(container)) {
+    for (const other of iterate(container, budget)) {
       budget.spend(1);
       if (equals(item, other, budget)) return true;
     }
@@ -142,5 +142,7 @@ function isHashable(value: unknown): false {
 
 /** `dict.get()`. */
 export function getMember(dict: Readonly<Record<string, unknown>>, key: unknown): unknown {
-  return typeof key === 'string' ? memberOf(dict, key) : (isHashable(key), undefined);
+  if (typeof key === 'string') return memberOf(dict, key);
+  isHashable(key);
+  return undefined;
 }

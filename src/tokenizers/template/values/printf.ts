@@ -19,7 +19,8 @@ export function printf(format: string, values: unknown, budget: Budget): string 
     const value = given[used++];
     if (kind !== 's' && !isInt(value)) throw unsupported('%d of what is no integer');
     const piece = str(value, budget);
-    budget.allowString((size += piece.length));
+    size += piece.length;
+    budget.allowString(size);
     return piece;
   });
   if (used < given.length) {
@@ -48,7 +49,7 @@ export function format(
     if (isNumbered !== undefined && isNumbered !== yes) throw failed('numbered and plain fields are mixed');
     isNumbered = yes;
   };
-  const valueOf = (field: string): unknown => {
+  const valueOfField = (field: string): unknown => {
     if (field === '' || NUMBER.test(field)) {
       numbered(field !== '');
       const at = field === '' ? next++ : Number(field);
@@ -63,8 +64,9 @@ export function format(
     if (match === '{{') return '{';
     if (match === '}}') return '}';
     if (field === undefined) throw unsupported('a single brace in format');
-    const piece = str(valueOf(field), budget);
-    budget.allowString((size += piece.length));
+    const piece = str(valueOfField(field), budget);
+    size += piece.length;
+    budget.allowString(size);
     return piece;
   });
 }

@@ -16,7 +16,7 @@ export function repr(value: unknown, budget: Budget): string {
   switch (typeof value) {
     case 'string':
       budget.allowString(value.length);
-      return reprString(value);
+      return reprString(value, budget);
     case 'number':
       return Number.isInteger(value) ? String(value) : floatText(value);
     case 'boolean':
@@ -33,7 +33,7 @@ export function repr(value: unknown, budget: Budget): string {
   if (value instanceof Tuple)
     return `(${reprAll(value.items, budget)}${value.items.length === 1 ? ',' : ''})`;
   if (isDict(value)) {
-    return `{${joined(Object.keys(value), key => `${reprString(key)}: ${repr(value[key], budget)}`, budget)}}`;
+    return `{${joined(Object.keys(value), key => `${reprString(key, budget)}: ${repr(value[key], budget)}`, budget)}}`;
   }
   if (value instanceof DictView || value instanceof Special) throw unsupported('printing such a value');
   throw unsupported('an unknown value');
@@ -81,8 +81,9 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
 ]);
 const UNPRINTABLE = /[\\\p{C}\p{Z}]/gu;
 
-function reprString(text: string): string {
+function reprString(text: string, budget: Budget): string {
   if (PLAIN.test(text)) return `'${text}'`;
+  budget.spend(text.length / 2);
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
   const escaped = text.replace(UNPRINTABLE, escapeCharacter);
   return `${quote}${quote === "'" ? escaped.replaceAll("'", "\\'") : escaped}${quote}`;

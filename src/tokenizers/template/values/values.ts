@@ -11,6 +11,7 @@
  * | anything else | a class of this file |
  */
 
+import type { Budget } from '../budget.ts';
 import { failed, unsupported } from '../template-error.ts';
 
 /** What is neither plain JSON nor a bigint. */
@@ -161,14 +162,30 @@ export function isTrue(value: unknown): boolean {
   if (value === null) return false;
   if (Array.isArray(value)) return value.length > 0;
   if (!(value instanceof Special)) {
-    for (const key in value as Dict) if (Object.hasOwn(value as Dict, key)) return true;
-    return false;
+    return hasMembers(value as Dict);
   }
   if (value instanceof Float) return value.value !== 0;
   if (value instanceof Markup) return value.text.length > 0;
   if (value instanceof Tuple || value instanceof DictView || value instanceof Range)
     return value.items.length > 0;
   return true;
+}
+
+/** What was seen to have members: looking takes time for large objects, and values never change. */
+const WITH_MEMBERS = new WeakSet<Dict>();
+
+function hasMembers(dict: Dict): boolean {
+  if (WITH_MEMBERS.has(dict)) return true;
+  if (Object.keys(dict).length === 0) return false;
+  WITH_MEMBERS.add(dict);
+  return true;
+}
+
+export function keysOf(dict: Dict, budget: Budget): string[] {
+  const keys = Object.keys(dict);
+  // Listing the members of a large object takes as long as several steps for each.
+  budget.spend(keys.length * 4);
+  return keys;
 }
 
 const SURROGATE = /[\ud800-\udfff]/;
@@ -178,33 +195,39 @@ export function isFlat(text: string): boolean {
   return !SURROGATE.test(text);
 }
 
-/** What Python goes through in a `for`. A generator is used up. */
-export function iterate(value: unknown): readonly unknown[] {
+/** What Python goes through in a `for`. A generator is used up. Pays for what it makes, not for going through it. */
+export function iterate(value: unknown, budget: Budget): readonly unknown[] {
   if (Array.isArray(value)) return value;
   if (value === undefined) return [];
-  if (typeof value === 'string') return [...value];
+  if (typeof value === 'string') {
+    budget.spend(value.length);
+    return [...value];
+  }
   if (value instanceof Tuple || value instanceof DictView || value instanceof Range) return value.items;
   if (value instanceof Generator) return value.take();
-  if (isDict(value)) return Object.keys(value);
+  if (isDict(value)) return keysOf(value, budget);
   if (value instanceof Special && !(value instanceof Float)) throw unsupported('going through such a value');
   throw failed('what is no sequence is gone through');
 }
 
 /** `len()`. */
-export function lengthOf(value: unknown): number {
+export function lengthOf(value: unknown, budget: Budget): number {
   if (Array.isArray(value)) return value.length;
   if (value === undefined) return 0;
-  if (typeof value === 'string') return codePoints(value);
+  if (typeof value === 'string') {
+    budget.spendCharacters(value.length);
+    return codePoints(value);
+  }
   if (value instanceof Tuple || value instanceof DictView || value instanceof Range)
     return value.items.length;
-  if (isDict(value)) return Object.keys(value).length;
+  if (isDict(value)) return keysOf(value, budget).length;
   if (value instanceof Special && !(value instanceof Float) && !(value instanceof Generator)) {
     throw unsupported('the length of such a value');
   }
   throw failed('what has no length is measured');
 }
 
-export function codePoints(text: string): number {
+function codePoints(text: string): number {
   if (isFlat(text)) return text.length;
   let count = 0;
   for (const _ of text) count++;
