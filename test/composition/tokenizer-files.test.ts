@@ -1,6 +1,6 @@
 /** Tokenizer files as they are configured: real files, a real hub. */
 import { execFileSync } from 'node:child_process';
-import { readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { assert } from 'chai';
 import { createTokenizerFiles } from '../../src/composition/tokenizer-files.ts';
 import type { Environment } from '../../src/config.ts';
@@ -177,7 +177,8 @@ describe('Tokenizer files from a model hub', () => {
     await ready();
     const told = new Inbox<string>();
     source!.onChange(told.push);
-    await rm(folder.at('home'), { recursive: true });
+    // At once, so that no download begins in what is still being removed.
+    await rename(folder.at('home'), folder.at('aside'));
     await told.until(() => source!.of(MODEL).kind === 'loading');
     await told.until(() => source!.of(MODEL).kind === 'ready');
     assert.lengthOf(hub.given, 4);
