@@ -17,7 +17,11 @@ import { ParityCheck } from '../tokenizers/parity/parity-check.ts';
 import { ParityGuard, type ParityRecord } from '../tokenizers/parity/parity-guard.ts';
 import { SegmentCache } from '../tokenizers/segments/segment-cache.ts';
 import { compileTemplate } from '../tokenizers/template/template.ts';
-import { startTextTokenizer, type TextTokenizer } from '../tokenizers/worker/text-tokenizer.ts';
+import {
+  DEFAULT_TEXT_TOKENIZER_LIMITS,
+  startTextTokenizer,
+  type TextTokenizer,
+} from '../tokenizers/worker/text-tokenizer.ts';
 import { createTokenizerFiles } from './tokenizer-files.ts';
 
 export interface ExactTokensParts {
@@ -50,15 +54,18 @@ export interface ExactTokens {
   shown(): readonly ShownTokenizer[];
 }
 
-async function startTokenizer({
-  directory,
-  tokenizerJson,
-  tokenizerConfig,
-}: TokenizerFiles): Promise<TextTokenizer> {
+async function startTokenizer(
+  { directory, tokenizerJson, tokenizerConfig }: TokenizerFiles,
+  signal: AbortSignal,
+): Promise<TextTokenizer> {
   const read = (path: string) => readFile(path, 'utf8');
   const config = tokenizerConfig === undefined ? undefined : await read(tokenizerConfig);
   const modelConfig = await read(join(directory, MODEL_CONFIG)).catch(() => undefined);
-  return startTextTokenizer({ tokenizerJson, tokenizerConfig: config, modelConfig });
+  return startTextTokenizer(
+    { tokenizerJson, tokenizerConfig: config, modelConfig },
+    DEFAULT_TEXT_TOKENIZER_LIMITS,
+    signal,
+  );
 }
 
 /** undefined: all tokens are the engines' to make (`WARMROUTE_TOKENIZER=engine`). */

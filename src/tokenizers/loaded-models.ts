@@ -32,7 +32,7 @@ export type LoadFact =
 export interface LoadedModelsParts {
   readonly files: TokenizerFileSource;
   /** Rejects with what says why, for operators. */
-  readonly start: (files: TokenizerFiles) => Promise<TextTokenizer>;
+  readonly start: (files: TokenizerFiles, signal: AbortSignal) => Promise<TextTokenizer>;
   /** Throws what says why. */
   readonly compile: (source: string) => Omit<ChatTemplate, 'source'>;
   readonly cache: SegmentCache;
@@ -54,6 +54,8 @@ interface Model {
   /** Of the files that are loaded, or were tried. */
   fingerprint: string | undefined;
   tokenizer: ModelTokenizer | undefined;
+  /** Of loading it. */
+  readonly abort: AbortController;
   state: ModelState | undefined;
 }
 
@@ -120,7 +122,12 @@ export class LoadedModels {
     }
     if (known?.fingerprint === files.files.fingerprint || this.#closing.signal.aborted) return;
     this.#unload(model);
-    const loading: Model = { fingerprint: files.files.fingerprint, tokenizer: undefined, state: undefined };
+    const loading: Model = {
+      fingerprint: files.files.fingerprint,
+      tokenizer: undefined,
+      state: undefined,
+      abort: new AbortController(),
+    };
     this.#models.set(model, loading);
     this.#track(this.#load(model, loading, files.files));
   }
@@ -137,7 +144,7 @@ export class LoadedModels {
       this.#track(this.#reloadLater(model, loading));
     };
     try {
-      const tokenizer = await start(files);
+      const tokenizer = await start(files, loading.abort.signal);
       if (!isCurrent()) {
         await tokenizer.close();
         return;
@@ -185,6 +192,7 @@ export class LoadedModels {
 
   #unload(model: string): void {
     const known = this.#models.get(model);
+    known?.abort.abort();
     const tokenizer = known?.tokenizer;
     if (known === undefined || tokenizer === undefined) return;
     known.tokenizer = undefined;

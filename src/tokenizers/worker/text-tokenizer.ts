@@ -87,17 +87,18 @@ export class TokenizingError extends Error {
 const TOO_LATE = new Error('too late');
 const NEVER_ABORTED = new AbortController().signal;
 
-/** Loads a tokenizer. Rejects with TokenizerLoadError. */
+/** Loads a tokenizer. Rejects with TokenizerLoadError, also when `signal` is aborted before it is there. */
 export async function startTextTokenizer(
   files: TextTokenizerFiles,
   limits: TextTokenizerLimits = DEFAULT_TEXT_TOKENIZER_LIMITS,
+  signal: AbortSignal = NEVER_ABORTED,
 ): Promise<TextTokenizer> {
   const { maxBytes, loadTimeoutMs, maxHeapMb } = limits;
   const thread = new Worker(workerBeside(import.meta.url, 'text-tokenizer-worker'), {
     workerData: { ...files, maxBytes } satisfies WorkerInput,
     resourceLimits: { maxOldGenerationSizeMb: maxHeapMb },
   });
-  const deadline = deadlineAfter(loadTimeoutMs, NEVER_ABORTED, TOO_LATE);
+  const deadline = deadlineAfter(loadTimeoutMs, signal, TOO_LATE);
   try {
     const loaded = await deadline.race(firstMessage(thread));
     if (loaded.kind === 'refused') throw new TokenizerLoadError(loaded.refusal, loaded.why);
