@@ -192,6 +192,8 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
     'routing/prompt-history',
     'routing/response-owners',
     'events/ingest/start-contexts',
+    'tokenizers/rendering/call-arguments',
+    'tokenizers/segments/segment-cache',
   ],
   'gpt-tokenizer': ['prompt/local-tokenizer', 'simulator/tokenizer'],
   pino: ['ops/log/log'],

@@ -54,6 +54,12 @@ export interface ExactTokens {
   shown(): readonly ShownTokenizer[];
 }
 
+/**
+ * Of one rendering, which is done between requests: a prompt of a million characters takes some 300,000 steps, and these at most some
+ * 20 ms where a template is made to be slow.
+ */
+const TEMPLATE_LIMITS = { steps: 300_000, characters: 16 * 1024 * 1024 };
+
 async function startTokenizer(
   { directory, tokenizerJson, tokenizerConfig }: TokenizerFiles,
   signal: AbortSignal,
@@ -85,7 +91,8 @@ export function createExactTokens(
     onFact: report.parity,
   });
   const models = new LoadedModels({
-    ...{ files, cache, compile: compileTemplate, now: monotonicClock, sleep: realSleep },
+    ...{ files, cache, now: monotonicClock, sleep: realSleep },
+    compile: source => compileTemplate(source, { limits: TEMPLATE_LIMITS }),
     start: startTokenizer,
     onFact(fact) {
       report.loading(fact);

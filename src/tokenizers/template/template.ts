@@ -9,7 +9,7 @@ import { parseTemplate } from './syntax/parse.ts';
 import { type TemplateError, tooMuch, unsupported } from './template-error.ts';
 
 /** In UTF-16 units. The largest templates of known models have some 30,000, and reading takes time quadratic in the worst. */
-const LONGEST_SOURCE = 256 * 1024;
+const LONGEST_SOURCE = 64 * 1024;
 
 /** A chat template, which renders as jinja2 does in vLLM, or not at all. */
 export interface ChatTemplate {
@@ -39,7 +39,7 @@ export function compileTemplate(
   source: string,
   { limits, now = () => new Date() }: TemplateOptions = {},
 ): ChatTemplate {
-  if (source.length > LONGEST_SOURCE) throw unsupported('a template of more than 256 KiB');
+  if (source.length > LONGEST_SOURCE) throw unsupported('a template of more than 64 KiB');
   const bounds = { ...DEFAULT_LIMITS, ...limits };
   return withinStack(
     () => unsupported('such deep nesting'),
