@@ -196,7 +196,7 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
     const asked = { onCall: tokenizerReport.hear, around };
     const otherwise = parts.tokenizer ?? createTokenizer(config, access, asked);
     const exact = createExactTokens(config, {
-      ...{ registry, otherwise, engines: createComparisonTokenizer(config, access, asked) },
+      ...{ registry, otherwise, engines: () => createComparisonTokenizer(config, access, asked) },
       ...{ instruments, log, random: parts.random ?? Math.random },
       onUnexpected: unexpected('tokens computed here were not compared'),
     });

@@ -1,8 +1,10 @@
-import { rm } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { assert } from 'chai';
 import { FIRST_CHECKS } from '../src/tokenizers/parity/parity-guard.ts';
 import { answerByteTokens, byteIds, CHATML, chatText, writeByteTokenizer } from './support/byte-tokenizer.ts';
 import { eventually } from './support/eventually.ts';
+import { startFakeHub } from './support/fake-hub.ts';
 import { type FakeTokenizer, json, NOT_FOUND } from './support/fake-tokenizer.ts';
 import { adminPage, MODEL, routedTo, ServeBench, type Served, WITH_EVENTS } from './support/serve-bench.ts';
 
@@ -233,6 +235,64 @@ describe('the server, with tokens computed in process', function () {
       fakes.flatMap(({ requests }) => requests),
       0,
     );
+  });
+
+  it('checks a share of the requests after the first ones (WARMROUTE_TOKENIZER_CHECK_PERCENT)', async () => {
+    await writeByteTokenizer(directory(), MODEL);
+    await bench.startTokenizers(2, answerByteTokens());
+    const served = await start({ WARMROUTE_TOKENIZER_CHECK_PERCENT: '100' });
+    await becomes(served, 'trusted');
+    let requests = 0;
+    await eventually('later ones are checked as well', async () => {
+      await routedTo(served.envoy, CHAT, chat(`checked ${requests++}`));
+      return (await stateOf(served))!.equal > FIRST_CHECKS + 3;
+    });
+  });
+
+  it('keeps nothing of what it has tokenized with WARMROUTE_TOKENIZER_SEGMENTS_BYTES=0', async () => {
+    await writeByteTokenizer(directory(), MODEL);
+    await bench.startTokenizers(2, answerByteTokens());
+    const served = await start({ WARMROUTE_TOKENIZER_SEGMENTS_BYTES: '0' });
+    await becomes(served, 'trusted');
+    for (const answer of ['Hi!', 'Hi!'])
+      await routedTo(served.envoy, CHAT, chat('hello', answer, 'And now?'));
+    assert.equal(await metric(served, 'warmroute_segment_bytes'), 0);
+    assert.isAbove(await metric(served, 'warmroute_exact_tokens_total{how="computed"}'), 0);
+  });
+
+  it('downloads what has no directory from a hub, by the standard settings, and without one from its cache', async () => {
+    const hub = await startFakeHub();
+    bench.atEnd(() => hub.close());
+    await writeByteTokenizer(directory(), 'any');
+    const file = (name: string) => readFile(join(directory(), 'any', name));
+    hub.token = 'hf_secret';
+    hub.models.set('org/model', {
+      'tokenizer.json': await file('tokenizer.json'),
+      'tokenizer_config.json': await file('tokenizer_config.json'),
+    });
+    await writeFile(bench.path('token'), 'hf_secret\n');
+    const fakes = await bench.startTokenizers(2, answerByteTokens());
+    const pods = fakes.map(({ pod: { name, ip, port } }) => {
+      return { name, address: ip, port, model: 'org/model', aliases: [MODEL] };
+    });
+    await writeFile(bench.podsFile, JSON.stringify({ pods }));
+    const byHub = {
+      ...{ ...WITH_EVENTS, WARMROUTE_TOKENIZER_HUB: 'true', HF_ENDPOINT: hub.url },
+      ...{ HF_HOME: bench.path('home'), HF_TOKEN_PATH: bench.path('token') },
+    };
+    const first = await bench.start(byHub);
+    await becomes(first, 'trusted');
+    assert.equal((await routedTo(first.envoy, CHAT, chat('x'))).reason, 'no_match');
+    assert.equal(await metric(first, 'warmroute_exact_tokens_total{how="computed"}'), 1);
+    assert.notInclude(JSON.stringify(first.lines), 'hf_secret');
+    await first.server.stop();
+    hub.asked.length = 0;
+    const offline = await bench.start({
+      ...{ ...byHub, HF_HUB_OFFLINE: '1', HF_TOKEN: 'hf_secret', HF_TOKEN_PATH: '' },
+      HF_HUB_CACHE: bench.path('home/hub'),
+    });
+    await becomes(offline, 'trusted');
+    assert.isEmpty(hub.asked);
   });
 
   it('looks at no files with WARMROUTE_TOKENIZER=engine', async () => {

@@ -12,6 +12,7 @@ import { serveCommand } from './serve.ts';
 import { settingsHelp } from './settings-help.ts';
 import { addSimulateCommand } from './simulate.ts';
 import { addSmokeCommand } from './smoke.ts';
+import { addTokensCommand } from './tokens.ts';
 
 /** Runs what the command line says. `ending` is aborted when the process gets a signal to end. */
 export async function runCommandLine(ending: AbortSignal): Promise<void> {
@@ -34,6 +35,7 @@ export async function runCommandLine(ending: AbortSignal): Promise<void> {
   addSmokeCommand(program, ending);
   addDoctorCommand(program, ending);
   addExplainCommand(program, ending);
+  addTokensCommand(program, ending);
   addMigrateCommand(program, ending);
   addSimulateCommand(program, ending);
   addHistoryCommand(program, ending);

@@ -1,6 +1,3 @@
-/** The engine's own tokens, computed in process: joined to the files, the engines to compare with, and what is heard of them. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import type { Pod } from '../domain.ts';
 import { reportExactTokens } from '../ops/exact-tokens-report.ts';
@@ -9,27 +6,21 @@ import type { Logger } from '../ops/log/log.ts';
 import type { PodListener, PodRegistry } from '../pods/registry.ts';
 import type { Tokenizer } from '../prompt/tokenizer.ts';
 import type { Doubt } from '../routing/confirmations.ts';
-import { monotonicClock, realSleep } from '../time.ts';
+import { monotonicClock } from '../time.ts';
 import { createExactTokenizer } from '../tokenizers/exact-tokenizer.ts';
-import { MODEL_CONFIG, type TokenizerFiles } from '../tokenizers/files/tokenizer-files.ts';
-import { LoadedModels, type ModelState } from '../tokenizers/loaded-models.ts';
+import type { ModelState } from '../tokenizers/loaded-models.ts';
 import { ParityCheck } from '../tokenizers/parity/parity-check.ts';
 import { ParityGuard, type ParityRecord } from '../tokenizers/parity/parity-guard.ts';
 import { SegmentCache } from '../tokenizers/segments/segment-cache.ts';
-import { compileTemplate } from '../tokenizers/template/template.ts';
-import {
-  DEFAULT_TEXT_TOKENIZER_LIMITS,
-  startTextTokenizer,
-  type TextTokenizer,
-} from '../tokenizers/worker/text-tokenizer.ts';
+import { loadModels } from './loading-tokenizers.ts';
 import { createTokenizerFiles } from './tokenizer-files.ts';
 
 export interface ExactTokensParts {
   readonly registry: PodRegistry;
   /** Of prompts whose tokens are not computed here. */
   readonly otherwise: Tokenizer;
-  /** Asks engines to compare with. undefined: they are never asked. */
-  readonly engines: Tokenizer | undefined;
+  /** Makes what asks engines to compare with. undefined: they are never asked. */
+  readonly engines: () => Tokenizer | undefined;
   readonly instruments: Instruments;
   readonly log: Logger;
   readonly random: () => number;
@@ -54,33 +45,12 @@ export interface ExactTokens {
   shown(): readonly ShownTokenizer[];
 }
 
-/**
- * Of one rendering, which is done between requests: a prompt of a million characters takes some 300,000 steps, and these at most some
- * 20 ms where a template is made to be slow.
- */
-const TEMPLATE_LIMITS = { steps: 300_000, characters: 16 * 1024 * 1024 };
-
-async function startTokenizer(
-  { directory, tokenizerJson, tokenizerConfig }: TokenizerFiles,
-  signal: AbortSignal,
-): Promise<TextTokenizer> {
-  const read = (path: string) => readFile(path, 'utf8');
-  const config = tokenizerConfig === undefined ? undefined : await read(tokenizerConfig);
-  const modelConfig = await read(join(directory, MODEL_CONFIG)).catch(() => undefined);
-  return startTextTokenizer(
-    { tokenizerJson, tokenizerConfig: config, modelConfig },
-    DEFAULT_TEXT_TOKENIZER_LIMITS,
-    signal,
-  );
-}
-
 /** undefined: all tokens are the engines' to make (`WARMROUTE_TOKENIZER=engine`). */
-export function createExactTokens(
-  config: Config,
-  { registry, otherwise, engines, instruments, log, random, onUnexpected }: ExactTokensParts,
-): ExactTokens | undefined {
+export function createExactTokens(config: Config, parts: ExactTokensParts): ExactTokens | undefined {
+  const { registry, otherwise, instruments, log, random, onUnexpected } = parts;
   const files = createTokenizerFiles(config, log);
   if (files === undefined) return undefined;
+  const engines = parts.engines();
   const cache = new SegmentCache(config.tokenizerSegmentsBytes);
   const report = reportExactTokens(instruments, log, () => ({
     records: guard.records(),
@@ -90,15 +60,10 @@ export function createExactTokens(
     ...{ checkPercent: config.tokenizerCheckPercent, random, now: monotonicClock },
     onFact: report.parity,
   });
-  const models = new LoadedModels({
-    ...{ files, cache, now: monotonicClock, sleep: realSleep },
-    compile: source => compileTemplate(source, { limits: TEMPLATE_LIMITS }),
-    start: startTokenizer,
-    onFact(fact) {
-      report.loading(fact);
-      if (fact.kind === 'loaded') check.loaded(fact.model, podsOf(fact.model));
-      else guard.forget(fact.model);
-    },
+  const models = loadModels(files, cache, fact => {
+    report.loading(fact);
+    if (fact.kind === 'loaded') check.loaded(fact.model, podsOf(fact.model));
+    else guard.forget(fact.model);
   });
   const check = new ParityCheck({ models, guard, engines, now: monotonicClock, onUnexpected });
   const podsOf = (model: string): Pod[] =>

@@ -2,7 +2,7 @@
 import type { KeptChains } from '../domain.ts';
 import type { PromptRequest } from '../prompt/request.ts';
 import { type ChatRenderer, renderPrompt, type Unrendered } from './rendering/render-prompt.ts';
-import type { SegmentCache, SegmentTree, Splitter } from './segments/segment-cache.ts';
+import { type SegmentCache, type SegmentTree, type Splitter, segmentsIn } from './segments/segment-cache.ts';
 import { type TextTokenizer, TokenizingError } from './worker/text-tokenizer.ts';
 
 /** - `failed`: the tokenizer has ended, or refuses the text. */
@@ -17,6 +17,12 @@ export type ComputedTokens =
     }
   | { readonly kind: 'none'; readonly why: Unrendered | 'failed' };
 
+/** One part of a prompt that is tokenized by itself. */
+export interface ShownSegment {
+  readonly text: string;
+  readonly ids: Uint32Array;
+}
+
 /** Texts that are cut nowhere. */
 const WHOLE: Splitter = { endOfBoundary: () => -1 };
 /** What one message to the tokenizer holds at most, so that others' texts come in between. */
@@ -25,6 +31,7 @@ const BATCH_CHARACTERS = 32 * 1024;
 export class ModelTokenizer {
   readonly #tokenizer: TextTokenizer;
   readonly #chat: ChatRenderer | undefined;
+  readonly #splitter: Splitter;
   readonly #tree: SegmentTree;
   readonly #closing = new AbortController();
   readonly #onEnded: (why: string) => void;
@@ -42,8 +49,8 @@ export class ModelTokenizer {
     this.#onEnded = onEnded;
     this.#tokenizer = tokenizer;
     this.#chat = chat;
-    const splitter = tokenizer.segments === 'independent' ? tokenizer.splitter : WHOLE;
-    this.#tree = cache.tree(splitter, texts => encodeInBatches(tokenizer, texts, this.#closing.signal));
+    this.#splitter = tokenizer.segments === 'independent' ? tokenizer.splitter : WHOLE;
+    this.#tree = cache.tree(this.#splitter, texts => encodeInBatches(tokenizer, texts, this.#closing.signal));
   }
 
   get segments(): TextTokenizer['segments'] {
@@ -72,6 +79,22 @@ export class ModelTokenizer {
       if (isOver && !this.#closing.signal.aborted) this.#onEnded(error.message);
       return { kind: 'none', why: 'failed' };
     }
+  }
+
+  /** The segments of a prompt, special tokens that the tokenizer adds before and behind among them. Rejects with TokenizingError. */
+  async segmentsOf(
+    prompt: PromptRequest,
+  ): Promise<readonly ShownSegment[] | Extract<ComputedTokens, { readonly kind: 'none' }>> {
+    const rendered = renderPrompt(prompt, this.#chat);
+    if (rendered.kind === 'unrendered') return { kind: 'none', why: rendered.why };
+    const texts = segmentsIn(rendered.text, this.#splitter);
+    const ids = await this.#tokenizer.encode(texts, this.#closing.signal);
+    const segments = texts.map((text, i) => ({ text, ids: ids[i]! }));
+    if (rendered.specialTokens === 'as_written') return segments;
+    const { before, after } = this.#tokenizer;
+    return [{ text: '', ids: before }, ...segments, { text: '', ids: after }].filter(
+      each => each.text !== '' || each.ids.length > 0,
+    );
   }
 
   async close(): Promise<void> {

@@ -27,6 +27,17 @@ export interface Encoded {
   readonly chains: KeptChains;
 }
 
+/** The segments of `text` from `at` on, which is where one begins; the last one ends where the text does. */
+export function segmentsIn(text: string, splitter: Splitter, at = 0): string[] {
+  const texts: string[] = [];
+  for (let from = at; from < text.length; ) {
+    const end = splitter.endOfBoundary(text, from);
+    texts.push(end < 0 ? text.slice(from) : text.slice(from, end));
+    from = end < 0 ? text.length : end;
+  }
+  return texts;
+}
+
 /** What is kept of all tokenizers' segments. */
 export class SegmentCache {
   readonly #maxBytes: number;
@@ -131,7 +142,8 @@ export class SegmentTree {
   }
 
   async #tokenize(text: string, { node, at }: Known, first: string): Promise<Encoded> {
-    const { texts, end } = this.#segmentsFrom(text, at);
+    const texts = segmentsIn(text, this.#splitter, at);
+    const end = this.#isClosed(text, texts.at(-1)!) ? 'closed' : 'open';
     const underWay = this.#underWay.get(node) ?? new Map<string, Promise<unknown>>();
     const call = this.#encode(texts);
     this.#underWay.set(node, underWay.set(first, call));
@@ -215,18 +227,6 @@ export class SegmentTree {
     return { node, at };
   }
 
-  /** The segments of `text` from `at` on; `open`: no boundary stands behind the last one. */
-  #segmentsFrom(text: string, at: number): { texts: string[]; end: SegmentNode['content']['end'] } {
-    const texts: string[] = [];
-    for (let from = at; ; ) {
-      const end = this.#splitter.endOfBoundary(text, from);
-      texts.push(end < 0 ? text.slice(from) : text.slice(from, end));
-      if (end < 0) return { texts, end: 'open' };
-      if (end === text.length) return { texts, end: 'closed' };
-      from = end;
-    }
-  }
-
   /** Returns the node above. */
   #split(node: SegmentNode, segments: number): SegmentNode {
     this.#cache.remove(node);
@@ -238,6 +238,10 @@ export class SegmentTree {
     this.#cache.use(node);
     this.#cache.trim();
     return upper;
+  }
+
+  #isClosed(text: string, last: string): boolean {
+    return this.#splitter.endOfBoundary(text, text.length - last.length) >= 0;
   }
 
   #endOfSegment(text: string, from: number): number {
