@@ -1,7 +1,11 @@
 /** Engines that do, and do not, announce the prompts that they were sent, behind a real Envoy. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { assert } from 'chai';
 import { startEngine } from '../../src/simulator/engine.ts';
 import { aPod, type LogLine } from '../support/builders.ts';
+import { writeByteTokenizer } from '../support/byte-tokenizer.ts';
 import { eventually } from '../support/eventually.ts';
 import {
   envoyReady,
@@ -50,6 +54,22 @@ async function askUntilDoubted(fleet: Fleet): Promise<void> {
 async function shownPods(fleet: Fleet): Promise<readonly ShownPod[]> {
   const response = await fetch(`http://127.0.0.1:${fleet.program.adminPort}/debug/pods`);
   return ((await response.json()) as { readonly pods: readonly ShownPod[] }).pods;
+}
+
+async function parityOf(
+  fleet: Fleet,
+  path: string,
+): Promise<{ readonly kind: string; readonly why?: string } | undefined> {
+  const response = await fetch(`http://127.0.0.1:${fleet.program.adminPort}/debug/tokenizers`);
+  const { tokenizers } = (await response.json()) as {
+    readonly tokenizers: readonly {
+      readonly endpoints: readonly {
+        readonly endpoint: string;
+        readonly state: { readonly kind: string; readonly why?: string };
+      }[];
+    }[];
+  };
+  return tokenizers[0]?.endpoints.find(({ endpoint }) => endpoint === path)?.state;
 }
 
 const doubts = (fleet: Fleet): LogLine[] =>
@@ -105,6 +125,35 @@ describe('Predicted and real', function () {
       assert.isAbove(seen(COMPLETIONS, 'confirmed'), 10);
       assert.equal(seen(COMPLETIONS, 'unconfirmed'), 0);
     });
+  });
+
+  it('differ where tokens are computed in process by another model’s files, which are no longer used then', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'warmroute-confirmations-'));
+    try {
+      await writeByteTokenizer(directory, MODEL);
+      // No engine is asked: only events can tell.
+      const environment = { WARMROUTE_TOKENIZER: 'local', WARMROUTE_TOKENIZER_DIR: directory };
+      await withFleet(startEngineFleet({ engines: 2, environment }), async fleet => {
+        const chatsAre = async (state: string) => (await parityOf(fleet, CHAT))?.kind === state;
+        await eventually('they are loaded', () => chatsAre('trusted'));
+        await eventually('they are doubted', async () => {
+          await ask(fleet, CHAT, 20);
+          await shownPods(fleet);
+          return chatsAre('doubted');
+        });
+        assert.deepInclude(await parityOf(fleet, CHAT), { why: 'unconfirmed' });
+        const metrics = await fleet.program.metrics();
+        assert.equal(metrics('warmroute_tokens_trusted', { model: MODEL, endpoint: CHAT }), 0);
+        const before = metrics('warmroute_exact_tokens_total', { how: 'computed' });
+        await ask(fleet, CHAT, 5);
+        assert.equal(
+          (await fleet.program.metrics())('warmroute_exact_tokens_total', { how: 'computed' }),
+          before,
+        );
+      });
+    } finally {
+      await rm(directory, { recursive: true });
+    }
   });
 
   it('differ where an engine’s events never come', async () => {
