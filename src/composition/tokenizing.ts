@@ -43,10 +43,17 @@ export function createTokenizer(config: Config, access: EngineAccess, observed: 
 export function createComparisonTokenizer(
   config: Config,
   access: EngineAccess,
-  observed: Observed,
+  { onCall, around }: Observed,
 ): Tokenizer | undefined {
   if (config.mode.kind === 'local' || config.mode.kind === 'local_with_events') return undefined;
-  return createRemoteTokenizer({ ...remoteOptions(config, access), cacheBytes: 0, ...observed });
+  return createRemoteTokenizer({
+    ...{ ...remoteOptions(config, access), cacheBytes: 0 },
+    ...(around && { around }),
+    // Circuits, and forms that there are not, are those of requests.
+    onCall: fact => {
+      if (fact.kind === 'call') onCall?.(fact);
+    },
+  });
 }
 
 function remoteOptions(config: Config, access: EngineAccess) {
