@@ -50,10 +50,12 @@ export function retriesOf(
   function leastLoaded(mayBe: (pod: Pod) => boolean): Pod | undefined {
     let best: Pod | undefined;
     let least = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < pods.length; i++) {
-      const at = (first + i) % pods.length;
+    // Nobody has less than nothing to do.
+    for (let i = 0, at = first; i < pods.length && least > 0; i++, at++) {
+      if (at === pods.length) at = 0;
+      if (running[at]! >= least) continue;
       const pod = pods[at]!;
-      if (running[at]! >= least || pod === picked || retries.includes(pod) || !mayBe(pod)) continue;
+      if (pod === picked || retries.includes(pod) || !mayBe(pod)) continue;
       best = pod;
       least = running[at]!;
     }

@@ -41,10 +41,14 @@ export function prefixCosts(snapshot: Snapshot, options: PrefixCostOptions): Cos
   const price = priceOf(snapshot, work, options);
   // A slow pod takes longer over each token, but as few go there as it is slow: the others pay the same for a token on any pod.
   const msForOthers = price / meanRate;
+  const { decodeTokens } = options;
+  const { promptTokens, matchedTokens, offGpu } = snapshot;
   const costs = new Float64Array(pods.length);
-  for (let i = 0; i < pods.length; i++) {
-    const before = queuedTokens[i]! + options.decodeTokens * decoding[i]!;
-    const uncached = uncachedTokens(snapshot, i, options);
+  for (let i = 0; i < costs.length; i++) {
+    // Engines compute the last token in any case.
+    let uncached = Math.max(1, promptTokens - matchedTokens[i]!);
+    if (offGpu !== undefined) uncached += tokensToLoad(snapshot, offGpu, i, options);
+    const before = queuedTokens[i]! + decodeTokens * decoding[i]!;
     costs[i] = (before + uncached) / prefillRate[i]! + uncached * msForOthers;
   }
   addAdapterLoads(costs, snapshot, options);
@@ -82,17 +86,17 @@ export function prefixCost(snapshot: Snapshot, options: PrefixCostOptions): Pick
   return picked(index, reasonFor(snapshot, index), comparison);
 }
 
-/** What pod `i` has to do for the prompt until its first token, in tokens. Engines compute the last one in any case. */
-function uncachedTokens(
-  { promptTokens, matchedTokens, matchedBlocks, offGpu }: Snapshot,
+/** What loading costs pod `i` of what it holds of the prompt and has not on its GPU, in tokens. */
+function tokensToLoad(
+  { matchedTokens, matchedBlocks }: Snapshot,
+  offGpu: NonNullable<Snapshot['offGpu']>,
   i: number,
   { cpuLoadShare, storageLoadShare }: PrefixCostOptions,
 ): number {
   const matched = matchedTokens[i]!;
-  const uncached = Math.max(1, promptTokens - matched);
-  if (offGpu === undefined || matched === 0) return uncached;
-  const loaded = offGpu.cpu[i]! * cpuLoadShare + offGpu.storage[i]! * storageLoadShare;
-  return uncached + (loaded * matched) / matchedBlocks[i]!;
+  if (matched === 0) return 0;
+  const blocks = offGpu.cpu[i]! * cpuLoadShare + offGpu.storage[i]! * storageLoadShare;
+  return (blocks * matched) / matchedBlocks[i]!;
 }
 
 function addAdapterLoads(
