@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 import { until } from './until.ts';
 import { AGENT_REQUESTS } from './vllm-agents.ts';
 import { drawnRequests } from './vllm-bodies.ts';
+import { ODD_REQUESTS } from './vllm-odd.ts';
 import { describeParity, parityWith } from './vllm-parity.ts';
 import { loadTokenizer } from './vllm-tokenizer.ts';
 
@@ -31,7 +32,11 @@ const { values: flags, positionals: directories } = parseArgs({
 if ((flags.start === undefined) === (flags.url === undefined) || directories.length === 0) {
   throw new Error('give --start COMMAND or --url URL, and directories');
 }
-const requests = [...AGENT_REQUESTS, ...drawnRequests(Number(flags.drawn), Number(flags.seed))];
+const requests = [
+  ...AGENT_REQUESTS,
+  ...ODD_REQUESTS,
+  ...drawnRequests(Number(flags.drawn), Number(flags.seed)),
+];
 for (const directory of directories) {
   const engine = await startEngine(directory);
   const loaded = await loadTokenizer(directory);

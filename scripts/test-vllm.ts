@@ -13,6 +13,7 @@ import { drawnRequests } from './vllm-bodies.ts';
 import { Engine, parsePorts } from './vllm-engine.ts';
 import { ExactRouter } from './vllm-exact.ts';
 import { chat, direct, expect, indexed, predictions } from './vllm-fleet.ts';
+import { ODD_REQUESTS } from './vllm-odd.ts';
 import { describeParity, parityWith } from './vllm-parity.ts';
 import { type Conversation, conversation, type Message, randomFrom } from './vllm-prompts.ts';
 import { loadTokenizer } from './vllm-tokenizer.ts';
@@ -91,10 +92,11 @@ async function main(): Promise<void> {
   await step('tokens computed in process are the engine’s', async () => {
     if (flags.tokenizer === undefined) return WITHOUT_TOKENIZER;
     if (!(await rendersAll(first.url, model))) return WITHOUT_RENDER;
-    const requests = DRAWN_SEEDS.flatMap(seed => drawnRequests(DRAWN_REQUESTS, seed));
+    const drawn = DRAWN_SEEDS.flatMap(seed => drawnRequests(DRAWN_REQUESTS, seed));
+    const requests = [...AGENT_REQUESTS, ...ODD_REQUESTS, ...drawn];
     const { tokenizer, close } = await loadTokenizer(flags.tokenizer);
     try {
-      const parity = await parityWith(first.url, model, tokenizer, [...AGENT_REQUESTS, ...requests]);
+      const parity = await parityWith(first.url, model, tokenizer, requests);
       expect(
         parity.different.length === 0,
         `${describeParity(parity)}:\n${parity.different.slice(0, 20).join('\n')}`,

@@ -112,10 +112,18 @@ export class ExactRouter {
     await engine.stop();
     await engine.start(`--chat-template ${await this.#otherTemplate()}`);
     let sent = 0;
+    const used = new Set<string>();
     let shown = await this.#shown();
     while (shown.state.kind === 'trusted') {
-      expect(sent < FIRST_CHECKS, `${sent} requests, and the template still counts as the engine’s`);
-      await this.#ask(blockSizeTokens, [{ role: 'user', content: `After the restart: ${sent++}` }]);
+      expect(
+        sent < FIRST_CHECKS,
+        `${sent} requests, and the template still counts as the engine’s (asked ${[...used].join()})`,
+      );
+      // Long enough for a block: that a process is another one is known by its events.
+      const content = `${sent++} after the restart. ${'Answer with care and name your sources. '.repeat(20)}`;
+      const { pod } = await this.#ask(blockSizeTokens, [{ role: 'user', content }]);
+      used.add(pod);
+      await indexed(this.#router);
       shown = await this.#shown();
     }
     expect(shown.state.kind === 'doubted', `it is ${shown.state.kind}`);

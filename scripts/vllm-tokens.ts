@@ -2,13 +2,13 @@
 
 import { tokenizeBodies } from '../src/prompt/engine/tokenize-bodies.ts';
 import { parsePrompt } from '../src/prompt/request.ts';
-import type { AgentRequest } from './vllm-agents.ts';
+import type { SentRequest } from './vllm-agents.ts';
 
 /** undefined: they are the same. Otherwise what is wrong. */
 export async function tokensDiffer(
   url: string,
   model: string,
-  { path, body }: AgentRequest,
+  { path, body }: SentRequest,
 ): Promise<string | undefined> {
   const raw = rawOf(model, body);
   const rendered = await post(`${url}${path}/render`, raw);
@@ -56,6 +56,7 @@ export async function post(url: string, body: string): Promise<{ status: number;
 }
 
 /** A request as it is sent. */
-export function rawOf(model: string, body: AgentRequest['body']): string {
-  return JSON.stringify({ model, ...body });
+export function rawOf(model: string, body: SentRequest['body']): string {
+  if (typeof body !== 'string') return JSON.stringify({ model, ...body });
+  return body.replace('{', () => `{"model":${JSON.stringify(model)},`);
 }

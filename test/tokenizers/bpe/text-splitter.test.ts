@@ -67,7 +67,7 @@ describe('Where a text may be cut', () => {
       'takes the blanks behind it',
       [token('<b>', { rstrip: true }), token('<c>')],
       '<b> \u0085\u3000x<c>',
-      [9],
+      [10],
     ],
     ['is the beginning of another', [token('\n'), token('\n\n')], 'a\nb\n\n\nc', [5]],
     ['another one goes on behind', [token('a'), token('<a>')], 'a<a>', [4]],
