@@ -1,41 +1,42 @@
 /**
  * Warmroute and Envoy in front of two real vLLM. `npm run test:vllm -- --engine HTTP:EVENTS:REPLAY --engine …`, all ports on
- * 127.0.0.1; with `--start 'COMMAND {http} {events} {replay}'` the engines are started, and one of them restarted, by that command.
+ * 127.0.0.1; with `--start 'COMMAND {http} {events} {replay}'` the engines are started, and one of them restarted, by that command;
+ * with `--tokenizer DIRECTORY`, that of the model, tokens are computed in process as well, and compared with theirs.
  */
-import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { findEnvoy } from '../demo/envoy.ts';
-import type { RunningCommand } from '../demo/processes.ts';
 import { comparison } from '../demo/report.ts';
 import { startEnvoyFor, startRouter } from '../demo/router.ts';
 import { type Run, runConversations } from '../demo/runs.ts';
-import { until } from './until.ts';
 import { AGENT_REQUESTS } from './vllm-agents.ts';
+import { drawnRequests } from './vllm-bodies.ts';
 import { Engine, parsePorts } from './vllm-engine.ts';
+import { ExactRouter } from './vllm-exact.ts';
+import { chat, direct, expect, indexed, predictions } from './vllm-fleet.ts';
+import { ODD_REQUESTS } from './vllm-odd.ts';
+import { describeParity, parityWith } from './vllm-parity.ts';
 import { type Conversation, conversation, type Message, randomFrom } from './vllm-prompts.ts';
+import { loadTokenizer } from './vllm-tokenizer.ts';
 import { rendersAll, tokensDiffer } from './vllm-tokens.ts';
 
 const CONVERSATIONS = 100;
 const RANDOM_REQUESTS = 500;
-const EVENTS_TIMEOUT_MS = 10_000;
-const JUDGED_AFTER_MS = 3_000;
+const DRAWN_REQUESTS = 400;
+const DRAWN_SEEDS = [1, 2, 3];
 const STRATEGIES = ['prefix-cost', 'prefix-cache', 'round-robin'];
 /** Of the decisions, at least. */
 const ACCURACY = 0.95;
 
-interface Answer {
-  readonly pod: string;
-  readonly reason: string;
-  readonly matchedTokens: number;
-  readonly cachedTokens: number;
-  readonly promptTokens: number;
-  readonly message: Message;
-}
-
 const { values: flags } = parseArgs({
-  options: { engine: { type: 'string', multiple: true, default: [] }, start: { type: 'string' } },
+  options: {
+    engine: { type: 'string', multiple: true, default: [] },
+    start: { type: 'string' },
+    tokenizer: { type: 'string' },
+  },
 });
 const run = `run ${Date.now()}`;
+const WITHOUT_RENDER = 'SKIPPED: the engine does not render all of it (vLLM 0.32 with --enable-scale-out)';
+const WITHOUT_TOKENIZER = 'SKIPPED: the model’s directory is not named (--tokenizer DIRECTORY)';
 const stops: (() => Promise<unknown>)[] = [];
 let failed = 0;
 let passed = 0;
@@ -77,7 +78,7 @@ async function main(): Promise<void> {
 
   await step('/tokenize gives the engine’s own tokens of what agents send', async () => {
     if (!(await rendersAll(first.url, model))) {
-      return 'SKIPPED: the engine does not render all of it (vLLM 0.32 with --enable-scale-out)';
+      return WITHOUT_RENDER;
     }
     const wrong: string[] = [];
     for (const request of AGENT_REQUESTS) {
@@ -86,6 +87,32 @@ async function main(): Promise<void> {
     }
     expect(wrong.length === 0, `${wrong.length} of ${AGENT_REQUESTS.length} differ:\n${wrong.join('\n')}`);
     return `${AGENT_REQUESTS.length} of ${AGENT_REQUESTS.length} requests have the same tokens both ways`;
+  });
+
+  await step('tokens computed in process are the engine’s', async () => {
+    if (flags.tokenizer === undefined) return WITHOUT_TOKENIZER;
+    if (!(await rendersAll(first.url, model))) return WITHOUT_RENDER;
+    const drawn = DRAWN_SEEDS.flatMap(seed => drawnRequests(DRAWN_REQUESTS, seed));
+    const requests = [...AGENT_REQUESTS, ...ODD_REQUESTS, ...drawn];
+    const { tokenizer, close } = await loadTokenizer(flags.tokenizer);
+    try {
+      const parity = await parityWith(first.url, model, tokenizer, requests);
+      expect(
+        parity.different.length === 0,
+        `${describeParity(parity)}:\n${parity.different.slice(0, 20).join('\n')}`,
+      );
+      return describeParity(parity);
+    } finally {
+      await close();
+    }
+  });
+
+  let exact: ExactRouter | undefined;
+  await step('with tokens computed in process no engine is asked, and what is claimed is a hit', async () => {
+    if (flags.tokenizer === undefined) return WITHOUT_TOKENIZER;
+    exact = await ExactRouter.start({ binary, engines, pods, model, directory: flags.tokenizer });
+    stops.push(() => exact!.stop());
+    return exact.asksNobody(blockSizeTokens, run);
   });
 
   await step('the second turn lands on the pod that has the first', async () => {
@@ -189,85 +216,12 @@ async function main(): Promise<void> {
     expect(confirmed > 50 && unconfirmed === 0, `${confirmed} confirmed, ${unconfirmed} unconfirmed`);
     return `${confirmed} confirmed, ${unconfirmed} unconfirmed`;
   });
-}
 
-// ---- the world -------------------------------------------------------------------------------------------------
-
-/** Resolves when the events of what has been asked so far are in the index: when it has stopped changing. */
-async function indexed(router: RunningCommand): Promise<void> {
-  let before = -1;
-  await until('the index rests', EVENTS_TIMEOUT_MS, async () => {
-    const metrics = await (await fetch(`http://127.0.0.1:${router.ready.adminPort}/metrics`)).text();
-    const events = [...metrics.matchAll(/^warmroute_kv_events_total\{.*\} (\d+)$/gm)];
-    const now = events.reduce((sum, [, count]) => sum + Number(count), 0);
-    const resting = now === before;
-    before = now;
-    return resting ? true : undefined;
+  await step('an engine that restarts with another chat template is found', async () => {
+    if (exact === undefined) return WITHOUT_TOKENIZER;
+    if (!first.canRestart) return 'SKIPPED: the engines were not started by this program (--start)';
+    return exact.findsOtherTemplate(blockSizeTokens);
   });
-}
-
-/** Of all pods, when those that are in doubt have been waited for. */
-async function predictions(router: RunningCommand): Promise<{ confirmed: number; unconfirmed: number }> {
-  await setTimeout(JUDGED_AFTER_MS);
-  const response = await fetch(`http://127.0.0.1:${router.ready.adminPort}/debug/pods`);
-  const { pods } = (await response.json()) as {
-    readonly pods: readonly { readonly confirmed: number; readonly unconfirmed: number }[];
-  };
-  return {
-    confirmed: pods.reduce((sum, pod) => sum + pod.confirmed, 0),
-    unconfirmed: pods.reduce((sum, pod) => sum + pod.unconfirmed, 0),
-  };
-}
-
-async function chat(
-  url: string,
-  model: string,
-  blockSizeTokens: number,
-  messages: readonly Message[],
-  { salt, tools }: Partial<Conversation>,
-): Promise<Answer> {
-  const response = await fetch(`${url}/v1/chat/completions`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', 'x-warmroute-debug': '1' },
-    body: JSON.stringify({
-      ...{ model, messages, max_tokens: 8, temperature: 0, seed: 1 },
-      ...(salt !== undefined && { cache_salt: salt }),
-      ...(tools !== undefined && { tools }),
-    }),
-  });
-  const text = await response.text();
-  expect(response.status === 200, `Envoy answered ${response.status}: ${text.slice(0, 300)}`);
-  const body = JSON.parse(text) as {
-    readonly choices: readonly { readonly message: { readonly content: string | null } }[];
-    readonly usage: {
-      readonly prompt_tokens: number;
-      readonly prompt_tokens_details: { readonly cached_tokens?: number } | null;
-    };
-  };
-  return {
-    pod: shownPod(response),
-    reason: response.headers.get('x-warmroute-reason') ?? '',
-    matchedTokens: Number(response.headers.get('x-warmroute-matched-blocks')) * blockSizeTokens,
-    cachedTokens: body.usage.prompt_tokens_details?.cached_tokens ?? 0,
-    promptTokens: body.usage.prompt_tokens,
-    message: { role: 'assistant', content: body.choices[0]?.message.content ?? '' },
-  };
-}
-
-function shownPod({ headers }: Response): string {
-  const pod = headers.get('x-warmroute-pod');
-  expect(pod !== null, 'the router does not say which pod it has picked');
-  return pod;
-}
-
-/** A request past the router: it makes the engine take a step. */
-async function direct(engine: Engine, model: string): Promise<void> {
-  const response = await fetch(`${engine.url}/v1/completions`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ model, prompt: `step ${Math.random()} `.repeat(20), max_tokens: 1 }),
-  });
-  await response.arrayBuffer();
 }
 
 async function step(name: string, body: () => Promise<string>): Promise<void> {
@@ -282,8 +236,4 @@ async function step(name: string, body: () => Promise<string>): Promise<void> {
 
 function percentOf(share: number): string {
   return `${(100 * share).toFixed(0)} %`;
-}
-
-function expect(condition: boolean, otherwise: string): asserts condition {
-  if (!condition) throw new Error(otherwise);
 }

@@ -1,9 +1,13 @@
 /** Requests as agents send them: Claude Code to `/v1/messages`, Codex to `/v1/responses`, others to `/v1/chat/completions`. */
 
-export interface AgentRequest {
+export interface SentRequest {
   readonly what: string;
   readonly path: '/v1/messages' | '/v1/responses' | '/v1/chat/completions' | '/v1/completions';
-  /** As JSON text after the model: some numbers are none of JavaScript's. */
+  /** Without the model. A text is JSON of an object, which JavaScript would write in another way. */
+  readonly body: object | string;
+}
+
+export interface AgentRequest extends SentRequest {
   readonly body: object;
 }
 

@@ -38,14 +38,15 @@ export class Engine {
     return this.#command !== undefined;
   }
 
-  async start(): Promise<void> {
+  /** @param flags to put behind the command */
+  async start(flags = ''): Promise<void> {
     if (this.#command !== undefined) {
       const { http, events, replay } = this.ports;
       const command = this.#command
         .replaceAll('{http}', String(http))
         .replaceAll('{events}', String(events))
         .replaceAll('{replay}', String(replay));
-      this.#child = spawn('sh', ['-c', `exec ${command}`], { stdio: 'ignore', detached: true });
+      this.#child = spawn('sh', ['-c', `exec ${command} ${flags}`], { stdio: 'ignore', detached: true });
     }
     await until(`vLLM answers on port ${this.ports.http}`, START_TIMEOUT_MS, async () =>
       (await fetch(`${this.url}/health`)).ok ? true : undefined,
@@ -66,6 +67,15 @@ export class Engine {
   async model(): Promise<string> {
     const { data } = (await (await fetch(`${this.url}/v1/models`)).json()) as { data: { id: string }[] };
     return data[0]!.id;
+  }
+
+  /** How many prompts it was asked to tokenize, by any of its endpoints. */
+  async tokenizeRequests(): Promise<number> {
+    const metrics = await (await fetch(`${this.url}/metrics`)).text();
+    const requests = metrics.matchAll(/^http_requests_total\{(.*)\} ([\d.e+]+)$/gm);
+    return [...requests]
+      .filter(([, labels]) => /handler="[^"]*\/(?:tokenize|render)"/.test(labels!))
+      .reduce((sum, [, , count]) => sum + Number(count), 0);
   }
 
   /** Tokens per KV-cache block, from its metrics. */

@@ -2,15 +2,15 @@
 
 import { tokenizeBodies } from '../src/prompt/engine/tokenize-bodies.ts';
 import { parsePrompt } from '../src/prompt/request.ts';
-import type { AgentRequest } from './vllm-agents.ts';
+import type { SentRequest } from './vllm-agents.ts';
 
 /** undefined: they are the same. Otherwise what is wrong. */
 export async function tokensDiffer(
   url: string,
   model: string,
-  { path, body }: AgentRequest,
+  { path, body }: SentRequest,
 ): Promise<string | undefined> {
-  const raw = JSON.stringify({ model, ...body });
+  const raw = rawOf(model, body);
   const rendered = await post(`${url}${path}/render`, raw);
   if (rendered.status !== 200) return `render answered ${rendered.status}: ${rendered.text.slice(0, 300)}`;
   const parsed = parsePrompt(path, 'application/json', Buffer.from(raw));
@@ -40,16 +40,23 @@ export async function rendersAll(url: string, model: string): Promise<boolean> {
   return (await post(`${url}/v1/messages/render`, JSON.stringify(body))).status === 200;
 }
 
-async function detokenized(url: string, model: string, tokens: readonly number[]): Promise<string> {
-  const { text } = await post(`${url}/detokenize`, JSON.stringify({ model, tokens }));
+/** The text of tokens, as JSON. */
+export async function detokenized(url: string, model: string, tokens: Iterable<number>): Promise<string> {
+  const { text } = await post(`${url}/detokenize`, JSON.stringify({ model, tokens: [...tokens] }));
   return JSON.stringify((JSON.parse(text) as { prompt?: string }).prompt);
 }
 
-async function post(url: string, body: string): Promise<{ status: number; text: string }> {
+export async function post(url: string, body: string): Promise<{ status: number; text: string }> {
   const response = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body,
   });
   return { status: response.status, text: await response.text() };
+}
+
+/** A request as it is sent. */
+export function rawOf(model: string, body: SentRequest['body']): string {
+  if (typeof body !== 'string') return JSON.stringify({ model, ...body });
+  return body.replace('{', () => `{"model":${JSON.stringify(model)},`);
 }

@@ -29,9 +29,9 @@ export function loadModels(
  * Of one rendering, which is done between requests: a prompt of a million characters takes some 300,000 steps, and these at most some
  * 20 ms where a template is made to be slow.
  */
-const TEMPLATE_LIMITS = { steps: 300_000, characters: 16 * 1024 * 1024 };
+export const TEMPLATE_LIMITS = { steps: 300_000, characters: 16 * 1024 * 1024 };
 
-async function startTokenizer(
+export async function startTokenizer(
   { directory, tokenizerJson, tokenizerConfig }: TokenizerFiles,
   signal: AbortSignal,
 ): Promise<TextTokenizer> {

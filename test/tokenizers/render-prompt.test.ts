@@ -73,6 +73,18 @@ describe('prompts as templates see them', () => {
       ],
       ['a part without its text', [{ type: 'text', text: null }], '', []],
       [
+        'an empty part',
+        [
+          { type: 'text', text: '' },
+          { type: 'text', text: 'b' },
+        ],
+        'b',
+        [
+          { type: 'text', text: '' },
+          { type: 'text', text: 'b' },
+        ],
+      ],
+      [
         'further members',
         [{ type: 'text', text: 'a', cache_control: { type: 'ephemeral' }, foo: 1, name: 'n' }],
         'a',
@@ -204,14 +216,14 @@ describe('prompts as templates see them', () => {
     });
 
     it('template arguments win over special tokens, and efforts switch thinking', () => {
-      const chat_template_kwargs = { style: null, eos_token: '!', documents: [{ a: 'b' }] };
+      const chat_template_kwargs = { style: 'terse', eos_token: '!', documents: [{ a: 'b' }] };
       const variables = shown(CHAT, {
         messages: [user('x')],
         chat_template_kwargs,
         reasoning_effort: 'none',
       });
       assert.include(variables, {
-        style: null,
+        style: 'terse',
         eos_token: '!',
         enable_thinking: false,
         reasoning_effort: 'none',
@@ -360,6 +372,8 @@ describe('prompts as templates see them', () => {
       ],
       ['both ends of a chat', CHAT, { messages: x, continue_final_message: true }, 'form'],
       ['arguments for transformers', CHAT, { messages: x, chat_template_kwargs: { tools: [] } }, 'form'],
+      ['arguments that are unset', CHAT, { messages: x, chat_template_kwargs: { style: null } }, 'form'],
+      ['arguments “auto”', CHAT, { messages: x, chat_template_kwargs: { enable_thinking: 'auto' } }, 'form'],
       [
         'numbered members',
         CHAT,

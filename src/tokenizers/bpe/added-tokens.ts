@@ -49,6 +49,23 @@ export class TextMatcher<T> {
     return undefined;
   }
 
+  /** The values of all texts that `text` has from `from` on, and where each ends. */
+  *allAt(text: string, from: number): Iterable<{ readonly value: T; readonly end: number }> {
+    let here: Node<T> | undefined = this.#root;
+    for (let at = from; at < text.length; at++) {
+      here = here.children.get(text.charCodeAt(at));
+      if (!here) return;
+      if (here.value !== undefined) yield { value: here.value, end: at + 1 };
+    }
+  }
+
+  /** Whether one of the texts goes on behind what `text` has from `from` on. */
+  goesOn(text: string, from: number): boolean {
+    let here: Node<T> | undefined = this.#root;
+    for (let at = from; at < text.length && here; at++) here = here.children.get(text.charCodeAt(at));
+    return here !== undefined && here.children.size > 0;
+  }
+
   #nextFirst(text: string, from: number): number {
     if (this.#firsts.length === 1) return text.indexOf(this.#firsts[0]!, from);
     for (let at = from; at < text.length; at++) if (this.#isFirst[text.charCodeAt(at)] === 1) return at;

@@ -1,14 +1,45 @@
-/** Where a text may be cut: behind added tokens. */
-import { TextMatcher } from './added-tokens.ts';
+/** Where a text may be cut: behind added tokens, where the cut stays one whatever follows. */
+import { type AddedToken, TextMatcher } from './added-tokens.ts';
 import { behindSpaces } from './unicode/words.ts';
 
-/** An added token behind which a text may be cut. */
+/** An added token. */
 export interface Boundary {
   readonly content: string;
   /** Blanks behind it belong to it. */
   readonly rstrip: boolean;
   /** Is looked for between those that are not. */
   readonly second: boolean;
+  /**
+   * Whether the text may be cut behind it. What is kept of a text is found again in others that go on in another way, so that it may
+   * not where another token could be found in its place, or blanks would belong to it.
+   */
+  readonly isCut: boolean;
+}
+
+/** Of tokens in texts that nothing changes before they are looked for. */
+export function boundariesOf(tokens: readonly AddedToken[]): Boundary[] {
+  const first = matcherOf(tokens.filter(({ normalized }) => !normalized));
+  const all = matcherOf(tokens);
+  const uncut = new Set(tokens.filter(({ rstrip }) => rstrip));
+  for (const longer of tokens) {
+    const { content } = longer;
+    for (let from = 0; from < content.length; from++) {
+      // A shorter one within it, which it is found instead of where it goes on.
+      for (const { value, end } of all.allAt(content, from)) {
+        if (end < content.length && (value.normalized || !longer.normalized)) uncut.add(value);
+      }
+      // One of the first may begin within it.
+      if (longer.normalized && first.goesOn(content, from)) uncut.add(longer);
+    }
+  }
+  return tokens.map(token => {
+    const { content, rstrip, normalized } = token;
+    return { content, rstrip, second: normalized, isCut: !uncut.has(token) };
+  });
+}
+
+function matcherOf(tokens: readonly AddedToken[]): TextMatcher<AddedToken> {
+  return new TextMatcher(tokens.map(token => [token.content, token] as const));
 }
 
 export class TextSplitter {
@@ -17,8 +48,7 @@ export class TextSplitter {
   readonly #second: TextMatcher<Boundary>;
   /** Where the next of the first is in the text of the last call, so that it is not looked for once more. */
   #text = '';
-  #start = -1;
-  #end = -1;
+  #next: Found | undefined;
   #searchedFrom = 0;
 
   constructor(boundaries: readonly Boundary[]) {
@@ -29,29 +59,49 @@ export class TextSplitter {
   }
 
   /**
-   * The index behind the first added token at or behind `from`, which must be 0 or what this gave before; -1: there is none.
+   * The index behind the first added token at or behind `from` behind which the text may be cut; -1: there is none. `from` must be 0
+   * or what this gave before.
    */
   endOfBoundary(text: string, from: number): number {
-    if (this.#second.isEmpty) return this.#endOf(this.#first, text, from);
-    this.#lookForFirst(text, from);
-    const end = this.#endOf(this.#second, text, from);
-    const isBetween = end >= 0 && (this.#start < 0 || this.#second.end <= this.#start);
-    return isBetween ? Math.min(end, this.#start < 0 ? end : this.#start) : this.#end;
+    for (let at = from; ; ) {
+      const found = this.#second.isEmpty ? find(this.#first, text, at) : this.#foundOfBoth(text, at);
+      if (found === undefined) return -1;
+      if (found.boundary.isCut) return found.end;
+      at = found.end;
+    }
   }
 
-  #lookForFirst(text: string, from: number): void {
+  #foundOfBoth(text: string, from: number): Found | undefined {
+    const next = this.#nextOfFirst(text, from);
+    const found = find(this.#second, text, from);
+    if (found === undefined || next === undefined) return found ?? next;
+    const endsBefore = this.#second.end <= next.start;
+    return endsBefore ? { ...found, end: Math.min(found.end, next.start) } : next;
+  }
+
+  #nextOfFirst(text: string, from: number): Found | undefined {
     const isKnown =
-      this.#text === text && this.#searchedFrom <= from && (this.#start < 0 || from <= this.#start);
-    if (isKnown) return;
-    this.#end = this.#endOf(this.#first, text, from);
-    this.#start = this.#first.start;
-    this.#text = text;
-    this.#searchedFrom = from;
+      this.#text === text &&
+      this.#searchedFrom <= from &&
+      (this.#next === undefined || from <= this.#next.start);
+    if (!isKnown) {
+      this.#next = find(this.#first, text, from);
+      this.#text = text;
+      this.#searchedFrom = from;
+    }
+    return this.#next;
   }
+}
 
-  #endOf(matcher: TextMatcher<Boundary>, text: string, from: number): number {
-    const boundary = matcher.find(text, from);
-    if (!boundary) return -1;
-    return boundary.rstrip ? behindSpaces(text, matcher.end) : matcher.end;
-  }
+interface Found {
+  readonly boundary: Boundary;
+  readonly start: number;
+  readonly end: number;
+}
+
+function find(matcher: TextMatcher<Boundary>, text: string, from: number): Found | undefined {
+  const boundary = matcher.find(text, from);
+  if (boundary === undefined) return undefined;
+  const { start, end } = matcher;
+  return { boundary, start, end: boundary.rstrip ? behindSpaces(text, end) : end };
 }

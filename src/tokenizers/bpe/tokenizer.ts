@@ -1,9 +1,7 @@
 /** A tokenizer from its files: what is known of it, and the ids of texts. */
-import type { AddedToken } from './added-tokens.ts';
 import { areIndependent } from './segments.ts';
-import type { TokenizerShape } from './shape.ts';
 import { TextEncoder } from './text-encoder.ts';
-import type { Boundary } from './text-splitter.ts';
+import { type Boundary, boundariesOf } from './text-splitter.ts';
 import { readTokenizerFile } from './tokenizer-file.ts';
 import { asTransformersLoads, type ConfigFiles } from './transformers-loading.ts';
 
@@ -20,7 +18,11 @@ export interface LoadedTokenizer {
 export function loadTokenizer(tokenizerJson: string, configs: ConfigFiles): LoadedTokenizer {
   const shape = asTransformersLoads(readTokenizerFile(tokenizerJson), configs);
   const encoder = new TextEncoder(shape);
-  const boundaries = boundariesOf(shape);
+  const { addedTokens, normalizers } = shape;
+  // In a text that is normalized, nobody knows where in the text as it came a token is.
+  const boundaries = boundariesOf(
+    addedTokens.filter(({ normalized }) => !normalized || normalizers.length === 0),
+  );
   return {
     boundaries,
     segments: areIndependent(shape, encoder, boundaries) ? 'independent' : 'whole',
@@ -40,10 +42,4 @@ export function loadTokenizer(tokenizerJson: string, configs: ConfigFiles): Load
       return { ids, lengths };
     },
   };
-}
-
-function boundariesOf({ addedTokens, normalizers }: TokenizerShape): Boundary[] {
-  const boundary = ({ content, rstrip, normalized }: AddedToken) => ({ content, rstrip, second: normalized });
-  // In a text that is normalized, nobody knows where in the text as it came a token is.
-  return addedTokens.filter(({ normalized }) => !normalized || normalizers.length === 0).map(boundary);
 }

@@ -77,9 +77,9 @@ function shownContent(content: unknown, format: ContentFormat): string | Json[] 
   if (!isPresent(content)) return format === 'string' ? '' : [];
   if (!Array.isArray(content)) throw new Unshown('form');
   const parts = content.flatMap(shownPart);
-  return format === 'string'
-    ? parts.map(part => (part.type === 'text' ? part.text : part.name)).join('\n')
-    : parts;
+  if (format === 'openai') return parts;
+  const texts = parts.map(part => (part.type === 'text' ? part.text : part.name));
+  return texts.filter(text => text !== '').join('\n');
 }
 
 /** Members of content parts that vLLM's schemas know: a part that is shown has none of them but its text, and all others. */

@@ -102,8 +102,7 @@ function renderChat(
   const given = fields.chat_template_kwargs ?? {};
   const { add_generation_prompt: opens = true, continue_final_message: continues = false } = fields;
   const { add_special_tokens: added = false } = fields;
-  if (tools === undefined || !isObject(given) || Object.keys(given).some(name => RESERVED.has(name)))
-    return unrendered('form');
+  if (tools === undefined || !isObject(given) || !areArguments(given)) return unrendered('form');
   if (![opens, continues, added].every(each => typeof each === 'boolean') || (opens && continues))
     return unrendered('form');
   // Engines may be started so that they leave the tools out then.
@@ -121,6 +120,13 @@ function renderChat(
   });
   if (text === undefined) return unrendered('template');
   return { kind: 'text', text, specialTokens: added ? 'added' : 'as_written' };
+}
+
+/** Without those that vLLM leaves out where it was started with arguments of its own (renderers/params.py, `merge_kwargs`). */
+function areArguments(given: Json): boolean {
+  return Object.entries(given).every(
+    ([name, value]) => !RESERVED.has(name) && value !== null && value !== 'auto',
+  );
 }
 
 /** undefined: the template refuses. */
