@@ -1,6 +1,6 @@
 /** A model's tokenizer as `serve` has it, without the rest of it. */
 import { resolve } from 'node:path';
-import { startTokenizer, TEMPLATE_LIMITS } from '../src/composition/exact-tokens.ts';
+import { startTokenizer, TEMPLATE_LIMITS } from '../src/composition/loading-tokenizers.ts';
 import { monotonicClock, realSleep } from '../src/time.ts';
 import { createFileSource } from '../src/tokenizers/files/file-source.ts';
 import { LoadedModels, type LoadFact } from '../src/tokenizers/loaded-models.ts';
