@@ -1,5 +1,6 @@
 /** A small tokenizer.json, and what may be wrong with one. */
 export const VOCAB = { a: 0, b: 1, ab: 2, abab: 3, '▁': 4, '▁a': 5, '!': 6 };
+const BYTES = { a: 0, b: 1, ab: 2, abab: 3 };
 const MERGES = ['a b', 'ab ab', '▁ a'];
 
 const AN_END = addedToken('<end>', 7);
@@ -29,4 +30,17 @@ export function addedToken(content: string, id: number) {
 
 export function withVocab(vocab: object) {
   return { ...SMALL, model: { ...SMALL.model, vocab } };
+}
+
+/** Byte-level, split at matches of `regexes` one behind the other, which is what short texts may be tokenized with on the main thread. */
+export function ofBytes(...regexes: readonly string[]) {
+  const splits = regexes.map(regex => splittingAt(regex).pre_tokenizer);
+  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false };
+  return {
+    ...SMALL,
+    normalizer: null,
+    pre_tokenizer: { type: 'Sequence', pretokenizers: [...splits, byteLevel] },
+    post_processor: null,
+    model: { type: 'BPE', vocab: BYTES, merges: ['a b', 'ab ab'] },
+  };
 }

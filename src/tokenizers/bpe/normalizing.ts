@@ -1,6 +1,6 @@
 /** Normalizers, one behind the other. */
 
-import { translatePattern } from './oniguruma.ts';
+import { translatePattern } from './patterns/oniguruma.ts';
 import { InvalidTokenizer } from './refusals.ts';
 import type { NormalizerShape } from './shape.ts';
 import { normalized } from './unicode/normalization.ts';

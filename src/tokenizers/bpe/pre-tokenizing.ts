@@ -1,5 +1,6 @@
 /** Pre-tokenizers: each takes a piece of text and hands on smaller ones, the last one to the model. */
-import { translatePattern } from './oniguruma.ts';
+import { GPT_2 } from './patterns/harmless-patterns.ts';
+import { translatePattern } from './patterns/oniguruma.ts';
 import { InvalidTokenizer } from './refusals.ts';
 import type { PreTokenizerShape, SplitBehavior, TextPattern } from './shape.ts';
 import { classSource, union } from './unicode/code-points.ts';
@@ -12,9 +13,6 @@ export type PieceSink = (text: string, from: number, to: number) => void;
 export interface Beginning {
   isAtStart: boolean;
 }
-
-/** GPT-2's. */
-const BYTE_LEVEL_PATTERN = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
 
 /** What Rust's `char::is_numeric` takes in Unicode 17.0, which is two blocks more than Unicode 16.0 has. */
 const NUMERIC = union(codePointsOfCategory('N')!, [0x11de0, 0x11de9, 0x16ff4, 0x16ff6]);
@@ -51,9 +49,7 @@ function literalSource(text: string): string {
 }
 
 function byteLevel(shape: Extract<PreTokenizerShape, { kind: 'byte_level' }>, next: PieceSink): PieceSink {
-  const split = shape.useRegex
-    ? splitter(translatePattern(BYTE_LEVEL_PATTERN), 'Isolated', false, next)
-    : next;
+  const split = shape.useRegex ? splitter(translatePattern(GPT_2), 'Isolated', false, next) : next;
   if (!shape.addPrefixSpace) return split;
   return (text, from, to) => {
     if (text[from] === ' ') return split(text, from, to);

@@ -49,12 +49,16 @@ export interface ModelShape {
   readonly ignoreMerges: boolean;
 }
 
-export interface TokenizerShape {
-  readonly model: ModelShape;
+/** What is done to a text before its pieces come to the model. */
+export interface TextSteps {
   readonly normalizers: readonly NormalizerShape[];
   readonly preTokenizers: readonly PreTokenizerShape[];
   /** In the order in which the file has them; ids are as Hugging Face's library gives them. */
   readonly addedTokens: readonly AddedToken[];
+}
+
+export interface TokenizerShape extends TextSteps {
+  readonly model: ModelShape;
   /** What `add_special_tokens` puts before and behind a text. */
   readonly before: readonly number[];
   readonly after: readonly number[];

@@ -1,10 +1,11 @@
 /** Texts to token ids, as Hugging Face's library does it: added tokens, normalizers, pre-tokenizers, model. */
 import { type AddedToken, TextMatcher } from './added-tokens.ts';
 import { type Normalize, normalizing } from './normalizing.ts';
-import { IdBuffer } from './piece-cache.ts';
-import { PieceEncoder } from './piece-encoder.ts';
+import { IdBuffer } from './pieces/id-buffer.ts';
+import { PieceEncoder } from './pieces/piece-encoder.ts';
+import type { PieceModel } from './pieces/piece-model.ts';
 import { type Beginning, type PieceSink, preTokenizing } from './pre-tokenizing.ts';
-import type { TokenizerShape } from './shape.ts';
+import type { TextSteps } from './shape.ts';
 import { beginsWithWord, behindSpaces, endsWithWord, leftmostSpace } from './unicode/words.ts';
 
 type Gap = (text: string, from: number, to: number) => void;
@@ -19,12 +20,17 @@ export class TextEncoder {
   /** Looked for in what is normalized. */
   readonly #normalized: TextMatcher<AddedToken>;
 
-  /** Throws UnsupportedTokenizer or InvalidTokenizer. */
-  constructor(shape: TokenizerShape) {
-    const { model, preTokenizers, addedTokens } = shape;
-    this.#normalize = normalizing(shape.normalizers);
-    const alphabet = preTokenizers.at(-1)?.kind === 'byte_level' ? 'bytes' : 'characters';
-    const encoder = new PieceEncoder(model, alphabet, this.#ids);
+  /**
+   * Throws UnsupportedTokenizer or InvalidTokenizer.
+   * @param cachedPieces whose ids are kept, a power of two
+   */
+  constructor(
+    { normalizers, preTokenizers, addedTokens }: TextSteps,
+    model: PieceModel,
+    cachedPieces: number,
+  ) {
+    this.#normalize = normalizing(normalizers);
+    const encoder = new PieceEncoder(model, cachedPieces, this.#ids);
     this.#pieces = preTokenizing(preTokenizers, this.#beginning, (text, from, to) =>
       encoder.encode(text, from, to),
     );

@@ -1,5 +1,6 @@
 /** What a tokenizer's thread and the main thread say to each other. */
 
+import type { SharedEncoder } from '../bpe/shared-encoder.ts';
 import type { Boundary } from '../bpe/text-splitter.ts';
 import type { ConfigFiles } from '../bpe/transformers-loading.ts';
 
@@ -18,6 +19,8 @@ export type Loaded =
       readonly segments: 'independent' | 'whole';
       readonly before: Uint32Array;
       readonly after: Uint32Array;
+      /** For short texts on the main thread; undefined: all texts are the thread's. */
+      readonly shared: SharedEncoder | undefined;
     }
   | { readonly kind: 'refused'; readonly refusal: RefusalKind; readonly why: string };
 

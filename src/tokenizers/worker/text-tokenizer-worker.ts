@@ -21,8 +21,8 @@ if (parentPort) {
     try {
       const text = readBounded(input.tokenizerJson, input.maxBytes);
       const loaded = loadTokenizer(text, input);
-      const { boundaries, segments, before, after } = loaded;
-      port.postMessage({ kind: 'ready', boundaries, segments, before, after } satisfies Loaded);
+      const { boundaries, segments, before, after, shared } = loaded;
+      port.postMessage({ kind: 'ready', boundaries, segments, before, after, shared } satisfies Loaded);
       return loaded;
     } catch (error) {
       port.postMessage(refused(error));

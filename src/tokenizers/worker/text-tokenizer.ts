@@ -1,9 +1,14 @@
-/** Exact token ids of texts, from a `tokenizer.json`, on a thread of their own that is ended when it takes too long. */
+/**
+ * Exact token ids of texts, from a `tokenizer.json`, on a thread of their own that is ended when it takes too long; short texts on this
+ * one, where that is known to take no time.
+ */
 import { Worker } from 'node:worker_threads';
 import { workerBeside } from '../../aside.ts';
 import { deadlineAfter } from '../../time.ts';
+import type { SharedEncoder } from '../bpe/shared-encoder.ts';
 import { TextSplitter } from '../bpe/text-splitter.ts';
 import type { EncodeAnswer, Loaded, WorkerInput } from './messages.ts';
+import { ShortTexts } from './short-texts.ts';
 
 export interface TextTokenizer {
   /** Where a text may be cut if segments are independent. */
@@ -24,7 +29,7 @@ export interface TextTokenizer {
   readonly after: Uint32Array;
   /**
    * Ids of each text, without `before` and `after`. Rejects with TokenizingError, or with the reason of `signal` when that is
-   * aborted. Calls are answered in their order, one at a time.
+   * aborted. The thread answers calls in their order, one at a time; short texts do not wait for it.
    */
   encode(texts: readonly string[], signal: AbortSignal): Promise<readonly Uint32Array[]>;
   /** Resolves when the thread is gone. */
@@ -102,7 +107,9 @@ export async function startTextTokenizer(
   try {
     const loaded = await deadline.race(firstMessage(thread));
     if (loaded.kind === 'refused') throw new TokenizerLoadError(loaded.refusal, loaded.why);
-    return new ThreadTokenizer(thread, loaded, limits);
+    const tokenizer = new ThreadTokenizer(thread, loaded, limits);
+    if (loaded.shared) await tokenizer.takeShortTexts(loaded.shared, deadline.signal);
+    return tokenizer;
   } catch (error) {
     await thread.terminate();
     throw error instanceof TokenizerLoadError ? error : whyNotLoaded(error, limits);
@@ -147,6 +154,8 @@ class ThreadTokenizer implements TextTokenizer {
   readonly #calls: Call[] = [];
   #timer: NodeJS.Timeout | undefined;
   #over: TokenizingError | undefined;
+  /** undefined: all texts are the thread's. */
+  #shortTexts: ShortTexts | undefined;
 
   constructor(thread: Worker, loaded: Extract<Loaded, { kind: 'ready' }>, limits: TextTokenizerLimits) {
     this.splitter = new TextSplitter(loaded.boundaries);
@@ -169,6 +178,7 @@ class ThreadTokenizer implements TextTokenizer {
     if (!texts.every(text => text.isWellFormed())) {
       throw new TokenizingError('invalid_text', 'a text has half of a surrogate pair');
     }
+    if (this.#shortTexts?.takes(texts)) return this.#shortTexts.encode(texts);
     return new Promise((resolve, reject) => {
       const abort = () => {
         call.isAborted = true;
@@ -188,6 +198,13 @@ class ThreadTokenizer implements TextTokenizer {
       this.#calls.push(call);
       if (this.#calls.length === 1) this.#send();
     });
+  }
+
+  /** Resolves when short texts are tokenized on this thread, unless it ends before. */
+  async takeShortTexts(shared: SharedEncoder, signal: AbortSignal): Promise<void> {
+    const shortTexts = await ShortTexts.warmedUp(shared, signal);
+    if (this.#over) throw this.#over;
+    this.#shortTexts = shortTexts;
   }
 
   async close(): Promise<void> {
@@ -223,6 +240,7 @@ class ThreadTokenizer implements TextTokenizer {
   #end(kind: TokenizingFailure, message: string): void {
     clearTimeout(this.#timer);
     this.#over ??= new TokenizingError(kind, message);
+    this.#shortTexts = undefined;
     for (const { settle } of this.#calls.splice(0)) settle(this.#over);
   }
 }

@@ -1,7 +1,7 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
-import { MergeTable } from '../../../src/tokenizers/bpe/merge-table.ts';
-import { Merger, mergeLong } from '../../../src/tokenizers/bpe/merging.ts';
+import { MergeTable } from '../../../src/tokenizers/bpe/pieces/merge-table.ts';
+import { Merger, mergeLong } from '../../../src/tokenizers/bpe/pieces/merging.ts';
 
 type Merge = readonly [left: number, right: number, merged: number];
 
@@ -24,7 +24,7 @@ function naivelyMerged(merges: readonly Merge[], symbols: readonly number[]): nu
 }
 
 function tableOf(merges: readonly Merge[]): MergeTable {
-  const table = new MergeTable(merges.length);
+  const table = MergeTable.withRoomFor(merges.length);
   for (const [rank, [left, right, merged]] of merges.entries()) table.set(left, right, rank, merged);
   return table;
 }

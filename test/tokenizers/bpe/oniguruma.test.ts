@@ -1,5 +1,5 @@
 import { assert } from 'chai';
-import { translatePattern } from '../../../src/tokenizers/bpe/oniguruma.ts';
+import { translatePattern } from '../../../src/tokenizers/bpe/patterns/oniguruma.ts';
 import { UnsupportedTokenizer } from '../../../src/tokenizers/bpe/refusals.ts';
 
 const QWEN = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;

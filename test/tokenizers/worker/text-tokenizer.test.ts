@@ -11,7 +11,7 @@ import {
   TokenizerLoadError,
   TokenizingError,
 } from '../../../src/tokenizers/worker/text-tokenizer.ts';
-import { addedToken, SMALL, splittingAt, VOCAB, withVocab } from '../../support/small-tokenizer.ts';
+import { addedToken, ofBytes, SMALL, splittingAt, VOCAB, withVocab } from '../../support/small-tokenizer.ts';
 
 const NEVER = new AbortController().signal;
 /** Takes for ever on many q's without a `b` behind; there are none in the texts that a tokenizer is tried with when it is loaded. */
@@ -98,6 +98,31 @@ describe('A text tokenizer on its thread', () => {
     const behind = tokenizer.encode(['b'], NEVER);
     assert.deepEqual(await Promise.all([failureOf(endless), failureOf(behind)]), ['too_slow', 'too_slow']);
     assert.equal(await failureOf(tokenizer.encode(['b'], NEVER)), 'too_slow');
+  });
+
+  it('tokenizes short texts while its thread is busy, and leaves it others', async () => {
+    const tokenizer = await start(
+      fileOf({ ...ofBytes(String.raw`\p{N}{1,3}`), normalizer: { type: 'NFC' } }),
+    );
+    const done: string[] = [];
+    const call = async (name: string, text: string) => {
+      const [ids] = await tokenizer.encode([text], NEVER);
+      done.push(name);
+      return [...ids!];
+    };
+    const long = call('long', 'ab'.repeat(2_001));
+    const marked = call('marked', `b${'\u0301'.repeat(200)}b`);
+    assert.deepEqual(await call('short', 'ababa'), [3, 0]);
+    assert.deepEqual(done, ['short']);
+    assert.deepEqual(await long, Array(1_000).fill(3).concat([2]));
+    assert.deepEqual(await marked, [1, 1]);
+    await tokenizer.close();
+    assert.equal(await failureOf(tokenizer.encode(['a'], NEVER)), 'ended');
+  });
+
+  it('leaves short texts to its thread where a pattern might take for ever', async () => {
+    const tokenizer = await start(fileOf(ofBytes('(?:q+)+b')), { encodeTimeoutMs: 50 });
+    assert.equal(await failureOf(tokenizer.encode(['q'.repeat(60)], NEVER)), 'too_slow');
   });
 
   it('rejects a call that is aborted, at once, and answers those behind it', async () => {

@@ -171,14 +171,16 @@ export function isTrue(value: unknown): boolean {
   return true;
 }
 
-/** What was seen to have members: looking takes time for large objects, and values never change. */
+/** Large objects that were seen to have members: looking takes time for them, and values never change. */
 const WITH_MEMBERS = new WeakSet<Dict>();
+/** Up to here, to look takes less than to remember. */
+const FEW_MEMBERS = 32;
 
 function hasMembers(dict: Dict): boolean {
   if (WITH_MEMBERS.has(dict)) return true;
-  if (Object.keys(dict).length === 0) return false;
-  WITH_MEMBERS.add(dict);
-  return true;
+  const { length } = Object.keys(dict);
+  if (length > FEW_MEMBERS) WITH_MEMBERS.add(dict);
+  return length > 0;
 }
 
 export function keysOf(dict: Dict, budget: Budget): string[] {

@@ -1,23 +1,38 @@
 /** Token ids of pieces that were tokenized before: an open-addressing table over arenas of a fixed size, emptied when one is full. */
-const MAX_ENTRIES = 1 << 16;
-const SLOTS = 1 << 17;
-const UNITS = 1 << 20;
-const IDS = 1 << 19;
+import type { IdBuffer } from './id-buffer.ts';
+
+const UNITS_PER_PIECE = 16;
+const IDS_PER_PIECE = 8;
 /** Longer pieces seldom come again. */
 const MAX_UNITS = 200;
+/** Of slots that are looked at: texts may be made so that their pieces all have one hash. */
+const MAX_PROBES = 16;
 /** hash, first unit, units, first id, ids */
 const FIELDS = 5;
 
 export class PieceCache {
-  readonly #slots = new Int32Array(SLOTS);
-  readonly #entries = new Int32Array(MAX_ENTRIES * FIELDS);
-  readonly #units = new Uint16Array(UNITS);
-  readonly #ids = new Int32Array(IDS);
+  readonly #maxPieces: number;
+  readonly #slots: Int32Array;
+  readonly #mask: number;
+  readonly #entries: Int32Array;
+  readonly #units: Uint16Array;
+  readonly #ids: Int32Array;
   #entryCount = 0;
   #unitCount = 0;
   #idCount = 0;
-  /** Of the last `find`, for `add`. */
+  /** Of the last `find`, for `add`: -1 where all slots that are looked at are taken. */
+  #slot = -1;
   #hash = 0;
+
+  /** @param maxPieces a power of two; 92 bytes each */
+  constructor(maxPieces: number) {
+    this.#maxPieces = maxPieces;
+    this.#slots = new Int32Array(2 * maxPieces);
+    this.#mask = this.#slots.length - 1;
+    this.#entries = new Int32Array(maxPieces * FIELDS);
+    this.#units = new Uint16Array(maxPieces * UNITS_PER_PIECE);
+    this.#ids = new Int32Array(maxPieces * IDS_PER_PIECE);
+  }
 
   /** Appends the piece's ids to `into`; false: they are not known. */
   find(text: string, from: number, to: number, into: IdBuffer): boolean {
@@ -26,9 +41,13 @@ export class PieceCache {
     hash ^= hash >>> 15;
     this.#hash = hash;
     const entries = this.#entries;
-    for (let slot = hash & (SLOTS - 1); ; slot = (slot + 1) & (SLOTS - 1)) {
+    for (let probe = 0; probe < MAX_PROBES; probe++) {
+      const slot = (hash + probe) & this.#mask;
       const entry = this.#slots[slot]!;
-      if (entry === 0) return false;
+      if (entry === 0) {
+        this.#slot = slot;
+        return false;
+      }
       const at = (entry - 1) * FIELDS;
       if (entries[at] !== hash || entries[at + 2] !== to - from) continue;
       if (this.#hasUnits(entries[at + 1]!, text, from, to)) {
@@ -36,14 +55,18 @@ export class PieceCache {
         return true;
       }
     }
+    this.#slot = -1;
+    return false;
   }
 
   /** Keeps the ids that the piece of the last `find`, which was not known, has. */
   add(text: string, from: number, to: number, ids: Int32Array, count: number): void {
     const length = to - from;
-    if (length > MAX_UNITS) return;
+    if (length > MAX_UNITS || this.#slot < 0) return;
     const isFull =
-      this.#entryCount === MAX_ENTRIES || this.#unitCount + length > UNITS || this.#idCount + count > IDS;
+      this.#entryCount === this.#maxPieces ||
+      this.#unitCount + length > this.#units.length ||
+      this.#idCount + count > this.#ids.length;
     if (isFull) this.#clear();
     const at = this.#entryCount++ * FIELDS;
     this.#entries[at] = this.#hash;
@@ -53,9 +76,7 @@ export class PieceCache {
     this.#entries[at + 4] = count;
     for (let unit = from; unit < to; unit++) this.#units[this.#unitCount++] = text.charCodeAt(unit);
     for (let index = 0; index < count; index++) this.#ids[this.#idCount++] = ids[index]!;
-    let slot = this.#hash & (SLOTS - 1);
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & (SLOTS - 1);
-    this.#slots[slot] = this.#entryCount;
+    this.#slots[this.#slot] = this.#entryCount;
   }
 
   #hasUnits(first: number, text: string, from: number, to: number): boolean {
@@ -66,38 +87,9 @@ export class PieceCache {
 
   #clear(): void {
     this.#slots.fill(0);
+    this.#slot = this.#hash & this.#mask;
     this.#entryCount = 0;
     this.#unitCount = 0;
     this.#idCount = 0;
-  }
-}
-
-/** Token ids that become more. */
-export class IdBuffer {
-  #ids = new Uint32Array(1024);
-  #length = 0;
-
-  add(id: number): void {
-    if (this.#length === this.#ids.length) this.#grow(1);
-    this.#ids[this.#length++] = id;
-  }
-
-  addFrom(ids: Int32Array, first: number, count: number): void {
-    if (this.#length + count > this.#ids.length) this.#grow(count);
-    for (let index = 0; index < count; index++) this.#ids[this.#length++] = ids[first + index]!;
-  }
-
-  clear(): void {
-    this.#length = 0;
-  }
-
-  copy(): Uint32Array<ArrayBuffer> {
-    return this.#ids.slice(0, this.#length);
-  }
-
-  #grow(by: number): void {
-    const grown = new Uint32Array(Math.max(2 * this.#ids.length, this.#length + by));
-    grown.set(this.#ids);
-    this.#ids = grown;
   }
 }

@@ -1,23 +1,35 @@
-/** What a pair of neighbours becomes: an open-addressing table of (left, right) → (rank, merged), in one typed array. */
+/**
+ * What a pair of neighbours becomes: an open-addressing table of (left, right) → (rank, merged), in one typed array that threads may
+ * share. It is written by one thread, before any other has it, and only read from then on: so no Atomics.
+ */
+import { EMPTY, longestRun, sharedInts } from './shared-table.ts';
+
 const WORDS = 4;
-const EMPTY = -1;
 
 export class MergeTable {
-  /** left, right, rank, merged; left is -1 where there is nothing. */
-  readonly #slots: Int32Array;
+  /** left, right, rank, merged; left is EMPTY where there is nothing. */
+  readonly slots: Int32Array;
   readonly #mask: number;
 
+  /** @param slots of a table that is complete */
+  constructor(slots: Int32Array) {
+    this.slots = slots;
+    this.#mask = slots.length / WORDS - 1;
+  }
+
   /** @param count how many pairs there will be at most */
-  constructor(count: number) {
-    let capacity = 16;
-    while (capacity < 2 * count) capacity *= 2;
-    this.#slots = new Int32Array(capacity * WORDS).fill(EMPTY);
-    this.#mask = capacity - 1;
+  static withRoomFor(count: number): MergeTable {
+    return new MergeTable(sharedInts(count, WORDS));
+  }
+
+  /** How many slots a lookup goes through at most. */
+  get maxProbes(): number {
+    return longestRun(this.slots, WORDS) + 1;
   }
 
   /** A pair that is there already becomes what it is set to. */
   set(left: number, right: number, rank: number, merged: number): void {
-    const slots = this.#slots;
+    const slots = this.slots;
     let index = hash(left, right) & this.#mask;
     for (;;) {
       const at = index * WORDS;
@@ -34,7 +46,7 @@ export class MergeTable {
 
   /** Where the pair is, for `rank` and `merged`; -1: it does not merge. */
   find(left: number, right: number): number {
-    const slots = this.#slots;
+    const slots = this.slots;
     const mask = this.#mask;
     let index = hash(left, right) & mask;
     for (;;) {
@@ -47,11 +59,11 @@ export class MergeTable {
   }
 
   rank(at: number): number {
-    return this.#slots[at + 2]!;
+    return this.slots[at + 2]!;
   }
 
   merged(at: number): number {
-    return this.#slots[at + 3]!;
+    return this.slots[at + 3]!;
   }
 }
 
