@@ -60,7 +60,11 @@ export interface ExactTokens {
  */
 const TEMPLATE_LIMITS = { steps: 300_000, characters: 16 * 1024 * 1024 };
 
-async function startTokenizer(
+export function compileBoundedTemplate(source: string): ReturnType<typeof compileTemplate> {
+  return compileTemplate(source, { limits: TEMPLATE_LIMITS });
+}
+
+export async function startTokenizer(
   { directory, tokenizerJson, tokenizerConfig }: TokenizerFiles,
   signal: AbortSignal,
 ): Promise<TextTokenizer> {
@@ -92,7 +96,7 @@ export function createExactTokens(
   });
   const models = new LoadedModels({
     ...{ files, cache, now: monotonicClock, sleep: realSleep },
-    compile: source => compileTemplate(source, { limits: TEMPLATE_LIMITS }),
+    compile: compileBoundedTemplate,
     start: startTokenizer,
     onFact(fact) {
       report.loading(fact);
