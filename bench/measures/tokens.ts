@@ -80,6 +80,7 @@ const cold = ofTokenizer('tokens-cold', async (directory, bench) => {
 interface Mix extends Times {
   readonly requests: number;
   readonly cpuPercent: number;
+  readonly waitedPercent: number;
   readonly hitShare: number;
   readonly mostBytes: number;
   readonly countedBytes: number;
@@ -116,6 +117,7 @@ const mix = ofTokenizer('tokens-mix', async directory => {
       ),
       row('hits', 100 * own.hitShare, '% of characters'),
       row('CPU', own.cpuPercent, '% of one core'),
+      row('waiting', own.waitedPercent, '% of the time, for a core'),
     );
   }
   return rows;

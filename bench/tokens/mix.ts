@@ -4,6 +4,7 @@
  *
  *   node --expose-gc bench/tokens/mix.ts --tokenizer DIR [--seconds 30] [--bytes N]
  */
+import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { SegmentCache } from '../../src/tokenizers/segments/segment-cache.ts';
@@ -53,6 +54,9 @@ const kept = { mostBytes: 0 };
 const hits = { characters: 0, newCharacters: 0 };
 const latencies = new Float64Array(bodies.length);
 const underWay: Promise<void>[] = [];
+// What making the requests has left behind is not to be collected meanwhile.
+bytesInUse();
+const waitedBefore = waitedMs();
 const cpuBefore = process.cpuUsage();
 const startedAt = performance.now();
 let due = startedAt;
@@ -65,6 +69,7 @@ for (const [i, body] of bodies.entries()) {
 await Promise.all(underWay);
 const tookMs = performance.now() - startedAt;
 const { user, system } = process.cpuUsage(cpuBefore);
+const waitedPercent = (100 * (waitedMs() - waitedBefore)) / tookMs;
 
 const countedBytes = cache.bytes;
 const withSegments = bytesInUse();
@@ -72,6 +77,7 @@ await model.close();
 console.log(
   JSON.stringify({
     ...{ requests: bodies.length, p50: percentile(latencies, 0.5), p99: percentile(latencies, 0.99) },
+    waitedPercent,
     ...{ cpuPercent: (user + system) / 10 / tookMs, hitShare: 1 - hits.newCharacters / hits.characters },
     ...{ mostBytes: kept.mostBytes, countedBytes, usedBytes: withSegments - bytesInUse() },
   }),
@@ -92,4 +98,10 @@ function bytesInUse(): number {
   gc?.();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;
+}
+
+/** How long this thread could have run and had no processor: others had it, which may be threads of this process. NaN: it is not known. */
+function waitedMs(): number {
+  if (process.platform !== 'linux') return Number.NaN;
+  return Number(readFileSync('/proc/self/schedstat', 'utf8').split(' ')[1]) / 1e6;
 }
