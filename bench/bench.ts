@@ -1,7 +1,7 @@
 /**
  * All workloads. Prints a table, in which what was missed is marked, and writes `bench/results.json`.
  *
- *   npm run bench -- [--trace FILE] [--peers DIR] [--only NAME]...
+ *   npm run bench -- [--trace FILE] [--peers DIR] [--tokenizer DIR [--libraries NODE_MODULES] [--vllm URL --vllm-model NAME]] [--only NAME]...
  */
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +10,7 @@ import { churn } from './measures/churn.ts';
 import { memory, pods } from './measures/memory.ts';
 import { micros } from './measures/micro.ts';
 import { decide, extprocs, hash, record } from './measures/read-path.ts';
+import { tokens } from './measures/tokens.ts';
 import { baselines, traces } from './measures/trace.ts';
 import { machineLine } from './support/machine.ts';
 import { isReached, type Measure, type Row } from './support/measure.ts';
@@ -27,6 +28,7 @@ const MEASURES: readonly Measure[] = [
   decide,
   record,
   ...extprocs,
+  ...tokens,
 ];
 const RESULTS = fileURLToPath(new URL('./results.json', import.meta.url));
 
@@ -34,6 +36,10 @@ const { values } = parseArgs({
   options: {
     trace: { type: 'string' },
     peers: { type: 'string' },
+    tokenizer: { type: 'string' },
+    libraries: { type: 'string' },
+    vllm: { type: 'string' },
+    'vllm-model': { type: 'string' },
     only: { type: 'string', multiple: true, default: [] },
   },
 });
@@ -46,6 +52,8 @@ console.log(machine);
 const bench = {
   trace: values.trace,
   peers: values.peers === undefined ? NO_PEERS : await buildPeers(values.peers),
+  ...{ tokenizer: values.tokenizer, libraries: values.libraries },
+  vllm: values.vllm === undefined ? undefined : { url: values.vllm, model: values['vllm-model'] ?? '' },
 };
 const measures = MEASURES.filter(({ name }) => values.only.length === 0 || values.only.includes(name));
 const rows: Row[] = [];

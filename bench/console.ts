@@ -9,7 +9,7 @@ import { DECISION_METRICS } from '../src/ops/instruments/decisions.ts';
 import { Distribution } from '../src/ops/metrics/read-metrics.ts';
 import { type EventReader, readEvents } from '../test/support/event-source.ts';
 import { cpuPerStream } from './read-path/extproc-load.ts';
-import { bodyOf } from './read-path/extproc-request.ts';
+import { bodyOf, WARM_POD } from './read-path/extproc-request.ts';
 import { machineLine } from './support/machine.ts';
 import { type Row, ratioTo } from './support/measure.ts';
 import { ForkedServer, freePort } from './support/servers.ts';
@@ -27,7 +27,8 @@ console.log(`${machineLine()}\n${WORKLOAD}\n`);
 console.log(tableOf([...(await watched()), sampled(3), sampled(1_000)]));
 
 async function watched(): Promise<Row[]> {
-  const body = bodyOf(4_000);
+  const bodies = Array<Buffer>(STREAMS).fill(bodyOf(4_000));
+  const load = { path: '/v1/completions', bodies, pods: [WARM_POD] };
   const address = `127.0.0.1:${await freePort()}`;
   const server = await ForkedServer.start(new URL('./read-path/warmroute-server.ts', import.meta.url), [
     address,
@@ -36,7 +37,7 @@ async function watched(): Promise<Row[]> {
   for (let round = -ROUNDS.warmUp; round < ROUNDS.measured; round++) {
     for (const viewers of VIEWERS) {
       const readers = await Promise.all(Array.from({ length: viewers }, () => viewer(address)));
-      const spent = await cpuPerStream(server, body, STREAMS);
+      const spent = await cpuPerStream(server, load);
       for (const reader of readers) reader.close();
       await Promise.all(readers.map(reader => reader.ended));
       if (round >= 0) rounds.get(viewers)!.push(spent);

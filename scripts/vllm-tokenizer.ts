@@ -1,12 +1,11 @@
 /** A model's tokenizer as `serve` has it, without the rest of it. */
 import { resolve } from 'node:path';
-import { startTokenizer, TEMPLATE_LIMITS } from '../src/composition/loading-tokenizers.ts';
-import { monotonicClock, realSleep } from '../src/time.ts';
+import { loadModels } from '../src/composition/loading-tokenizers.ts';
+import type { Pod } from '../src/domain.ts';
 import { createFileSource } from '../src/tokenizers/files/file-source.ts';
-import { LoadedModels, type LoadFact } from '../src/tokenizers/loaded-models.ts';
+import type { LoadFact } from '../src/tokenizers/loaded-models.ts';
 import type { ModelTokenizer } from '../src/tokenizers/model-tokenizer.ts';
 import { SegmentCache } from '../src/tokenizers/segments/segment-cache.ts';
-import { compileTemplate } from '../src/tokenizers/template/template.ts';
 
 const CACHE_BYTES = 64 << 20;
 
@@ -27,15 +26,14 @@ export async function loadTokenizer(directory: string): Promise<OneTokenizer> {
       if (fact.kind === 'broken') reject(new Error(`${directory}: ${JSON.stringify(fact.state.problem)}`));
     },
   });
-  const models = new LoadedModels({
-    ...{ files, cache: new SegmentCache(CACHE_BYTES), now: monotonicClock, sleep: realSleep },
-    compile: source => compileTemplate(source, { limits: TEMPLATE_LIMITS }),
-    ...{ start: startTokenizer, onFact: hear },
-  });
+  const models = loadModels(files, new SegmentCache(CACHE_BYTES), hear);
   const tokenizer = { kind: 'directory', path: resolve(directory) } as const;
-  const pod = { name: 'pod', address: '127.0.0.1', port: 1, model, aliases: [], engine: 'vllm', tokenizer };
+  const pod: Pod = {
+    ...{ name: 'pod', ip: '127.0.0.1', port: 1, model, aliases: [], labels: {}, tokenizer },
+    kvEvents: { kind: 'none' },
+  };
   try {
-    models.retain([pod as never]);
+    models.retain([pod]);
     const fact = await loaded;
     if (fact.kind !== 'loaded') throw new Error(`${directory}: ${'why' in fact ? fact.why : fact.kind}`);
     return { tokenizer: models.of(model)!, chats: fact.chats, close: () => models.close() };

@@ -21,6 +21,7 @@ const { values } = parseArgs({
 const WARM_UP_ROUNDS = 6;
 const body = bodyOf(Number(values.body));
 const streams = Number(values.streams);
+const load = { path: '/v1/completions', bodies: Array<Buffer>(streams).fill(body), pods: [WARM_POD] };
 
 const servers = new Map<string, ForkedServer | PeerServer>([
   ['warmroute', await ForkedServer.start(new URL('./warmroute-server.ts', import.meta.url))],
@@ -32,7 +33,7 @@ if (values.peer !== undefined)
 const rounds = new Map<string, number[]>();
 for (let round = -WARM_UP_ROUNDS; round < Number(values.rounds); round++) {
   for (const [name, server] of servers) {
-    const spent = await cpuPerStream(server, body, streams);
+    const spent = await cpuPerStream(server, load);
     if (round >= 0) rounds.set(name, [...(rounds.get(name) ?? []), spent]);
   }
 }

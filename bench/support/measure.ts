@@ -18,6 +18,12 @@ export interface Bench {
   /** Path of a request trace; undefined: one of the same shape is made. */
   readonly trace: string | undefined;
   readonly peers: Peers;
+  /** Directory of a model's tokenizer files; undefined: what needs them is skipped. */
+  readonly tokenizer: string | undefined;
+  /** A `node_modules` with libraries that we are compared with. */
+  readonly libraries: string | undefined;
+  /** A real vLLM with render endpoints, and a tokenizer of the same family. */
+  readonly vllm: { readonly url: string; readonly model: string } | undefined;
 }
 
 /** Some rows that come from one workload. */

@@ -1,5 +1,6 @@
 /** Runs programs that print their result as one line of JSON, each in a process of its own. */
 import { execFile } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -14,17 +15,29 @@ const HEAP_MEGABYTES = 8_000;
 export interface NodeOptions {
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** A program that starts it, and that one's arguments. */
+  readonly launcher?: readonly string[];
 }
 
 /** @param file below `bench/` */
 export async function runOwn<T>(
   file: string,
   args: readonly string[] = [],
-  { flags = [], env = {} }: NodeOptions = {},
+  { flags = [], env = {}, launcher = [] }: NodeOptions = {},
 ): Promise<T> {
   const program = fileURLToPath(new URL(`../${file}`, import.meta.url));
-  const all = ['--expose-gc', `--max-old-space-size=${HEAP_MEGABYTES}`, ...flags];
-  return runProgram<T>(process.execPath, [...all, program, ...args], env);
+  const all = ['--expose-gc', `--max-old-space-size=${HEAP_MEGABYTES}`, ...flags, program, ...args];
+  const [started, ...rest] = [...launcher, process.execPath, ...all];
+  return runProgram<T>(started!, rest, env);
+}
+
+/** What starts programs on one processor alone; undefined where there is nothing that does. */
+export async function onOneProcessor(): Promise<readonly string[] | undefined> {
+  const launcher = ['taskset', '-c', String(availableParallelism() - 1)];
+  return run(launcher[0]!, [...launcher.slice(1), process.execPath, '--version']).then(
+    () => launcher,
+    () => undefined,
+  );
 }
 
 export async function runProgram<T>(

@@ -20,7 +20,7 @@ export function loadModels(
 ): LoadedModels {
   return new LoadedModels({
     ...{ files, cache, onFact, now: monotonicClock, sleep: realSleep },
-    compile: source => compileTemplate(source, { limits: TEMPLATE_LIMITS }),
+    compile: compileBoundedTemplate,
     start: startTokenizer,
   });
 }
@@ -29,7 +29,11 @@ export function loadModels(
  * Of one rendering, which is done between requests: a prompt of a million characters takes some 300,000 steps, and these at most some
  * 20 ms where a template is made to be slow.
  */
-export const TEMPLATE_LIMITS = { steps: 300_000, characters: 16 * 1024 * 1024 };
+const TEMPLATE_LIMITS = { steps: 300_000, characters: 16 * 1024 * 1024 };
+
+export function compileBoundedTemplate(source: string): ReturnType<typeof compileTemplate> {
+  return compileTemplate(source, { limits: TEMPLATE_LIMITS });
+}
 
 export async function startTokenizer(
   { directory, tokenizerJson, tokenizerConfig }: TokenizerFiles,
