@@ -140,6 +140,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'explain',
     'simulation',
     'history',
+    ...['prompt/request', 'tokenizers/model-tokenizer', 'tokenizers/parity/comparison'],
   ],
   main: ['commands'],
 };
@@ -209,6 +210,7 @@ const DOORWAYS: Readonly<Record<string, readonly string[]>> = {
     'commands/simulate',
     'commands/history',
     'commands/number-values',
+    'commands/tokens',
   ],
   'd3-scale': ['simulation/report/plots'],
   'd3-shape': ['simulation/report/plots'],

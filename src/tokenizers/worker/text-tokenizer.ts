@@ -59,7 +59,8 @@ export const DEFAULT_TEXT_TOKENIZER_LIMITS: TextTokenizerLimits = {
   maxBytes: 64 << 20,
   loadTimeoutMs: 30_000,
   maxHeapMb: 1_024,
-  encodeTimeoutMs: 2_000,
+  // Of a machine without time to spare, too.
+  encodeTimeoutMs: 5_000,
   encodeTimeoutMsPerThousand: 1,
 };
 
