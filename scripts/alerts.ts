@@ -107,6 +107,16 @@ export const ALERTS = [
       'Its calls failed, and so do the probes. Other pods tokenize for it; without any, prompts have no tokens.',
   },
   {
+    name: 'WarmrouteTokensDoubted',
+    about: 'routing',
+    expr: 'max by (model, endpoint) (warmroute_tokens_trusted) == 0',
+    for: '30m',
+    severity: 'warning',
+    summary: 'Tokens of {{ $labels.model }} at {{ $labels.endpoint }} are not computed in process',
+    description:
+      'Its tokenizer files are there, and what they give was not shown to be what the engines make of prompts. The engines are asked, which takes longer.',
+  },
+  {
     name: 'WarmroutePublisherDisconnected',
     about: 'events',
     expr: 'max by (pod, rank) (warmroute_publisher_state{state="connecting"}) == 1 unless on (pod) (warmroute_pod_health{state=~"failing|sleeping"} == 1)',

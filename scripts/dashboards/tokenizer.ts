@@ -5,6 +5,8 @@ import { lines, number } from './panels.ts';
 import { gauge, observed, orZero, quantile, rate, share } from './promql.ts';
 
 const { tokenizeCalls, tokenizeCallSeconds, withoutTokens, stageSeconds, tokenizerCircuits } = METRICS;
+const { exactTokens, exactTokensSeconds, promptCharacters, tokenComparisons, tokensTrusted, segmentBytes } =
+  METRICS;
 
 /** Calls to engines, by what they came to. */
 const CALLS = [
@@ -139,6 +141,46 @@ export const TOKENIZER: Board = {
         unit: 'short',
         alert: 'WarmrouteTokenizerCircuitOpen',
         queries: { '{{pod}}': `${gauge('max', tokenizerCircuits, { by: ['pod'] })} > 0` },
+      }),
+    ],
+    'Computed in process': [
+      lines('Prompts, by how they got their tokens', {
+        about: exactTokens,
+        unit: 'reqps',
+        queries: { '{{how}}': rate(exactTokens, { by: ['how'] }) },
+      }),
+      lines('Time of those computed', {
+        about: exactTokensSeconds,
+        unit: 's',
+        queries: { p50: quantile(0.5, exactTokensSeconds), p99: quantile(0.99, exactTokensSeconds) },
+      }),
+      lines('Kept from earlier prompts', {
+        about: promptCharacters,
+        unit: 'percentunit',
+        queries: {
+          'of the characters': share(
+            rate(promptCharacters, { where: { from: 'segments' } }),
+            rate(promptCharacters),
+          ),
+        },
+      }),
+      lines('Memory for tokenized prompts', {
+        about: segmentBytes,
+        unit: 'bytes',
+        queries: { '{{instance}}': gauge('max', segmentBytes, { by: ['instance'] }) },
+      }),
+      lines('Compared with engines', {
+        about: tokenComparisons,
+        unit: 'reqps',
+        queries: { '{{outcome}}': rate(tokenComparisons, { by: ['outcome'] }) },
+      }),
+      lines('Endpoints whose tokens are not used', {
+        about: tokensTrusted,
+        unit: 'short',
+        alert: 'WarmrouteTokensDoubted',
+        queries: {
+          '{{model}} {{endpoint}}': `1 - ${gauge('max', tokensTrusted, { by: ['model', 'endpoint'] })} > 0`,
+        },
       }),
     ],
   },

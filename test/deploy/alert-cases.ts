@@ -118,6 +118,17 @@ export const ALERT_CASES: Readonly<Record<AlertName, AlertCase>> = {
     pendingAt: '4m',
     clearAt: '13m',
   },
+  WarmrouteTokensDoubted: {
+    series: { [`warmroute_tokens_trusted{model="m", endpoint="/v1/messages", ${ON_A}}`]: '0x40 1x20' },
+    fires: { at: '35m', labels: { model: 'm', endpoint: '/v1/messages' } },
+    pendingAt: '20m',
+    clearAt: '45m',
+    never: {
+      // Another replica uses them.
+      [`warmroute_tokens_trusted{model="n", endpoint="/v1/messages", ${ON_A}}`]: '0x60',
+      'warmroute_tokens_trusted{model="n", endpoint="/v1/messages", instance="b:8080"}': '1x60',
+    },
+  },
   WarmroutePublisherDisconnected: {
     series: {
       [`warmroute_publisher_state{pod="p", rank="0", state="connecting", ${ON_A}}`]: '1x10 _x20',
