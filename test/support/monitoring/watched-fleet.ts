@@ -6,6 +6,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { type RunningEnvoy, renderBootstrap, startEnvoy } from '../../../demo/envoy.ts';
 import { type SimulatedEngine, startEngine } from '../../../src/simulator/engine.ts';
+import { answerByteTokens, writeByteTokenizer } from '../byte-tokenizer.ts';
 import { createAuthority } from '../certificates.ts';
 import { envoyFile, envoyForTests } from '../envoy.ts';
 import { requestBody, requestHeaders, responseHeaders } from '../envoy-messages.ts';
@@ -25,6 +26,8 @@ const LOST_MODEL = 'lost-model';
 const LEFT_OUT = 'session-12';
 /** Its engine tokenizes nothing. */
 const MUTE_MODEL = 'mute-model';
+/** Its tokenizer files are there; its engines render chats by another template than is in them. */
+const BYTES_MODEL = 'bytes-model';
 
 export class WatchedFleet {
   readonly targets: readonly Target[];
@@ -89,6 +92,8 @@ export class WatchedFleet {
     await exchange(envoy, { prompt: PROMPT, extra_key: 'mine' });
     for (const model of [LOST_MODEL, MUTE_MODEL]) await exchange(envoy, { prompt: PROMPT, model });
     for (let i = 0; i < 3; i++) await exchange(envoy, { prompt: `${this.#round} ${i} ${PROMPT}` });
+    for (let i = 0; i < 2; i++)
+      await exchange(envoy, { prompt: `${this.#round} ${PROMPT}`, model: BYTES_MODEL });
     const bad = envoy.open().send(requestHeaders());
     await bad.reply();
     await bad.send(requestBody('{', 'end')).reply();
@@ -175,6 +180,8 @@ async function startParts(cluster: KubeBench): Promise<Parts> {
   bench.atEnd(() => asleep.stop());
   const mute = await FakeEngine.start({ '/health': json(200, {}) });
   bench.atEnd(() => mute.stop());
+  await writeByteTokenizer(bench.path('tokenizers'), BYTES_MODEL, { template: 'another one' });
+  const ofBytes = await bench.startTokenizers(2, answerByteTokens());
   await bench.writePods(engines);
   const { pods } = JSON.parse(await readFile(bench.podsFile, 'utf8')) as { pods: object[] };
   const pod = (name: string, port: number, more = {}) => ({
@@ -185,6 +192,7 @@ async function startParts(cluster: KubeBench): Promise<Parts> {
     pod('scripted', await freePort(), { kvEvents: { port: publisher.port, replayPort: await freePort() } }),
     pod('asleep', asleep.port),
     pod('mute', mute.port, { model: MUTE_MODEL }),
+    ...ofBytes.map(({ pod: { name, port } }) => pod(name, port, { model: BYTES_MODEL })),
     ...[
       pod('lost-0', await freePort(), { model: LOST_MODEL }),
       pod('lost-1', await freePort(), { model: LOST_MODEL }),
@@ -223,6 +231,7 @@ async function startParts(cluster: KubeBench): Promise<Parts> {
     WARMROUTE_SHADOW_POLICY: 'random',
     WARMROUTE_ANSWER_SAMPLE_PERCENT: '100',
     WARMROUTE_RECORD_FILE: bench.path('recording'),
+    WARMROUTE_TOKENIZER_DIR: bench.path('tokenizers'),
   });
   await publisher.joined();
   // Held, while no engine has said yet how fast it computes prompts.
