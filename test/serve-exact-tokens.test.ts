@@ -85,6 +85,9 @@ describe('the server, with tokens computed in process', function () {
     assert.equal(askedFor(fakes, 'unchecked'), 0);
     assert.equal(await metric(served, 'warmroute_exact_tokens_total{how="computed"}'), requests + 10);
     assert.isAbove(await metric(served, 'warmroute_segment_bytes'), 0);
+    assert.equal(await metric(served, 'warmroute_exact_tokens_seconds_count'), requests + 10);
+    const characters = (from: string) => metric(served, `warmroute_prompt_characters_total{from="${from}"}`);
+    assert.isAbove(await characters('segments'), await characters('tokenizer'), 'all of them begin alike');
     assert.equal(await metric(served, `warmroute_tokens_trusted{model="${MODEL}",endpoint="${CHAT}"}`), 1);
     assert.equal((await stateOf(served))!.different, 0);
   });
@@ -302,5 +305,14 @@ describe('the server, with tokens computed in process', function () {
     await routedTo(served.envoy, CHAT, chat('x'));
     assert.equal(askedFor(fakes, '"x"'), 1);
     assert.isUndefined(await shown(served));
+  });
+
+  it('counts nothing of models without files where nothing says that there are any', async () => {
+    await bench.startTokenizers(2, answerByteTokens());
+    const served = await bench.start(WITH_EVENTS);
+    for (let i = 0; i < 3; i++) await routedTo(served.envoy, CHAT, chat(`${i}`));
+    const { text } = await adminPage(served.server, '/metrics');
+    assert.notMatch(text, /^warmroute_(tokens_trusted|exact_tokens_total)\{/m);
+    assert.deepEqual((await shown(served))?.endpoints, []);
   });
 });

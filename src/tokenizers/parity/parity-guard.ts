@@ -119,7 +119,7 @@ export class ParityGuard {
 
   /** Engines do not announce what was predicted by the tokens in use. Without effect where these are not used. */
   unconfirmed(model: string, endpoint: string): void {
-    const subject = this.#subjectOf(model, endpoint);
+    const subject = this.#models.get(model)?.get(endpoint);
     if (subject !== undefined && this.#stateOf(subject).kind === 'trusted')
       this.#doubt(model, endpoint, subject, undefined);
   }
