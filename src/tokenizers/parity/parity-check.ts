@@ -81,9 +81,11 @@ export class ParityCheck {
 
   /** An engine has tokenized the prompt: computes the same here, where that is of use. */
   compareWithOurs(prompt: PromptRequest, pods: readonly Pod[], { space, ids }: Tokens): void {
+    const { models, guard } = this.#parts;
     const model = pods[0]?.model;
-    if (model === undefined || space !== 'engine' || !this.#parts.guard.wantsCheck(model, prompt.path))
-      return;
+    // Of a model without a tokenizer the guard is to know nothing.
+    if (model === undefined || space !== 'engine' || models.of(model) === undefined) return;
+    if (!guard.wantsCheck(model, prompt.path)) return;
     this.#compare(prompt, pods, async () => {
       const ours = await this.#parts.models.of(model)?.tokensOf(prompt);
       return ours?.kind === 'tokens' ? compareIds(ours.ids, ids) : undefined;
