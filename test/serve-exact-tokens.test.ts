@@ -195,7 +195,10 @@ describe('the server, with tokens computed in process', function () {
     await writeByteTokenizer(directory(), MODEL, { pattern: '(?:a+)+b' });
     await bench.startTokenizers(2, answerByteTokens());
     const served = await start();
-    await eventually('it is loaded', async () => (await shown(served))?.tokenizer.kind === 'ready');
+    await eventually('its files are read', () =>
+      Promise.resolve(served.lines.some(({ message }) => message.includes('are read'))),
+    );
+    assert.equal((await shown(served))?.tokenizer.kind, 'loading');
     assert.equal((await routedTo(served.envoy, CHAT, chat('x'))).reason, 'no_match');
   });
 

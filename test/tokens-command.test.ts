@@ -91,7 +91,13 @@ describe('warmroute tokens', function () {
     ['token ids', () => tokens({ model: MODEL, prompt: [1, 2] }), 'token ids'],
     ['no prompt', () => tokens({ model: MODEL }, '--path', '/v1/files'), 'no prompt'],
     ['no endpoint', () => tokens({ model: MODEL }), '--path'],
-    ['no JSON', () => tokens('{oops', '--path', '/v1/completions'), 'request.json'],
+    ['no JSON', () => tokens('{oops'), 'is no JSON object'],
+    ['no model', () => tokens({ prompt: 'x' }), '--model'],
+    [
+      'no such directory',
+      () => tokens(BODY, '--tokenizer', '/nowhere'),
+      'no directory /nowhere (--tokenizer)',
+    ],
     [
       'files that are none of a tokenizer',
       async () => {

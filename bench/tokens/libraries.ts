@@ -69,7 +69,7 @@ const { signal } = new AbortController();
 const own = await startTokenizer(files, signal);
 const js = new (library('@huggingface/tokenizers').Tokenizer)(
   read(files.tokenizerJson),
-  files.tokenizerConfig === undefined ? {} : read(files.tokenizerConfig),
+  JSON.parse(files.tokenizerConfig ?? '{}'),
 );
 const rust = library('@anush008/tokenizers').Tokenizer.fromFile(files.tokenizerJson);
 const encoders = {

@@ -56,7 +56,10 @@ async function showTokens(file: string, flags: TokensFlags, ending: AbortSignal)
   const prompt = await promptIn(file, flags);
   const { content } = prompt;
   if (content.kind === 'tokens') throw problem('the request has token ids in place of a text');
-  if (content.kind === 'none') throw problem('the request has no prompt');
+  if (content.kind === 'none')
+    throw problem(
+      `requests to ${printable(prompt.path, 80)} have no prompt: give the path with --path, as --path /v1/chat/completions`,
+    );
   const { tokenizer, blockSize } = flags;
   const place =
     tokenizer === undefined ? undefined : ({ kind: 'directory', path: resolve(tokenizer) } as const);
@@ -93,7 +96,10 @@ async function compared(
 }
 
 async function promptIn(file: string, { model, path }: TokensFlags): Promise<PromptRequest> {
-  const request = readRequestFile(await bytesOf(file), { path, headers: {} });
+  const bytes = await bytesOf(file);
+  const request = readRequestFile(bytes, { path, headers: {} });
+  if (request?.path === undefined && !isObject(bytes))
+    throw problem(`${file === '-' ? 'standard input' : file} is no JSON object, as the body of a request is`);
   if (request?.path === undefined)
     throw problem(
       `${file} does not say which endpoint it is for: give it with --path, as --path /v1/messages`,
@@ -101,6 +107,8 @@ async function promptIn(file: string, { model, path }: TokensFlags): Promise<Pro
   const parsed = parsePrompt(request.path, 'application/json', request.body, model);
   if (parsed.kind === 'prompt') return parsed.prompt;
   const { error } = parsed;
+  if ('param' in error && error.param === 'model' && model === undefined)
+    throw problem(`${file} names no model: give its name with --model`);
   throw problem('message' in error ? `${file}: ${printable(error.message)}` : `${file} is no request`);
 }
 
@@ -109,6 +117,15 @@ async function bytesOf(file: string): Promise<Buffer> {
     return Buffer.from(file === '-' ? await buffer(process.stdin) : await readFile(file));
   } catch (error) {
     throw problem(`${file} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+function isObject(bytes: Buffer): boolean {
+  try {
+    const value: unknown = JSON.parse(bytes.toString('utf8'));
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
   }
 }
 

@@ -10,10 +10,10 @@ import { monotonicClock } from '../time.ts';
 import { createExactTokenizer } from '../tokenizers/exact-tokenizer.ts';
 import type { ModelState } from '../tokenizers/loaded-models.ts';
 import { ParityCheck } from '../tokenizers/parity/parity-check.ts';
-import { ParityGuard, type ParityRecord } from '../tokenizers/parity/parity-guard.ts';
+import { ParityGuard, type ParityRecord, type ParityState } from '../tokenizers/parity/parity-guard.ts';
 import { SegmentCache } from '../tokenizers/segments/segment-cache.ts';
 import { loadModels } from './loading-tokenizers.ts';
-import { createTokenizerFiles } from './tokenizer-files.ts';
+import { createTokenizerFiles, otherwise as insteadOf } from './tokenizer-files.ts';
 
 export interface ExactTokensParts {
   readonly registry: PodRegistry;
@@ -31,7 +31,7 @@ export interface ExactTokensParts {
 export interface ShownTokenizer {
   readonly model: string;
   readonly tokenizer: ModelState;
-  readonly endpoints: readonly Omit<ParityRecord, 'model'>[];
+  readonly endpoints: readonly (Omit<ParityRecord, 'model' | 'state'> & { readonly state: object })[];
 }
 
 export interface ExactTokens {
@@ -52,7 +52,7 @@ export function createExactTokens(config: Config, parts: ExactTokensParts): Exac
   if (files === undefined) return undefined;
   const engines = parts.engines();
   const cache = new SegmentCache(config.tokenizerSegmentsBytes);
-  const report = reportExactTokens(instruments, log, () => ({
+  const report = reportExactTokens(instruments, log, insteadOf(config), () => ({
     records: guard.records(),
     segmentBytes: cache.bytes,
   }));
@@ -98,7 +98,13 @@ export function createExactTokens(config: Config, parts: ExactTokensParts): Exac
         endpoints: guard
           .records()
           .filter(each => each.model === model)
-          .map(({ model: _, ...each }) => each),
+          .map(({ model: _, state, ...each }) => ({ ...each, state: shownState(state) })),
       })),
   };
+}
+
+/** Nobody knows when a monotonic clock began. */
+function shownState(state: ParityState): object {
+  if (state.kind !== 'doubted') return state;
+  return { kind: state.kind, why: state.why, leftMs: Math.round(state.untilMs - monotonicClock()) };
 }

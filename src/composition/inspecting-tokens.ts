@@ -6,6 +6,7 @@ import { createRemoteTokenizer } from '../prompt/engine/remote-tokenizer.ts';
 import type { PromptRequest } from '../prompt/request.ts';
 import { TokenizerError } from '../prompt/tokenizer.ts';
 import { describeFilesProblem } from '../tokenizers/files/problem.ts';
+import type { FilesProblem } from '../tokenizers/files/tokenizer-files.ts';
 import type { ModelTokenizer, ShownSegment } from '../tokenizers/model-tokenizer.ts';
 import { type Comparison, compareIds } from '../tokenizers/parity/comparison.ts';
 import { SegmentCache } from '../tokenizers/segments/segment-cache.ts';
@@ -54,7 +55,7 @@ export async function inspectTokens(
   });
   files.onChange(() => {
     const state = files.of(model);
-    if (state.kind === 'broken') settled.resolve(describeFilesProblem(state.problem));
+    if (state.kind === 'broken') settled.resolve(whyBroken(state.problem, place));
   });
   const end = () => settled.reject(ending.reason);
   ending.addEventListener('abort', end, { once: true });
@@ -111,4 +112,10 @@ function podOf(model: string, tokenizer: TokenizerPlace | undefined): Pod {
     kvEvents: { kind: 'none' },
     ...(tokenizer && { tokenizer }),
   };
+}
+
+function whyBroken(problem: FilesProblem, place: TokenizerPlace | undefined): string {
+  return problem.kind === 'no_directory' && place !== undefined
+    ? `there is no directory ${problem.directory} (--tokenizer)`
+    : describeFilesProblem(problem);
 }

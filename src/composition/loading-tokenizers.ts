@@ -1,9 +1,7 @@
 /** How tokenizers and chat templates are loaded, by the router and by `warmroute tokens`. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { monotonicClock, realSleep } from '../time.ts';
 import type { TokenizerFileSource } from '../tokenizers/files/file-source.ts';
-import { MODEL_CONFIG, type TokenizerFiles } from '../tokenizers/files/tokenizer-files.ts';
+import type { TokenizerFiles } from '../tokenizers/files/tokenizer-files.ts';
 import { LoadedModels, type LoadFact } from '../tokenizers/loaded-models.ts';
 import type { SegmentCache } from '../tokenizers/segments/segment-cache.ts';
 import { compileTemplate } from '../tokenizers/template/template.ts';
@@ -35,15 +33,12 @@ export function compileBoundedTemplate(source: string): ReturnType<typeof compil
   return compileTemplate(source, { limits: TEMPLATE_LIMITS });
 }
 
-export async function startTokenizer(
-  { directory, tokenizerJson, tokenizerConfig }: TokenizerFiles,
+export function startTokenizer(
+  { tokenizerJson, tokenizerConfig, modelConfig }: TokenizerFiles,
   signal: AbortSignal,
 ): Promise<TextTokenizer> {
-  const read = (path: string) => readFile(path, 'utf8');
-  const config = tokenizerConfig === undefined ? undefined : await read(tokenizerConfig);
-  const modelConfig = await read(join(directory, MODEL_CONFIG)).catch(() => undefined);
   return startTextTokenizer(
-    { tokenizerJson, tokenizerConfig: config, modelConfig },
+    { tokenizerJson, tokenizerConfig, modelConfig },
     DEFAULT_TEXT_TOKENIZER_LIMITS,
     signal,
   );

@@ -75,7 +75,7 @@ function expanded(path: string): string {
 }
 
 /** What follows for a model without files. */
-function otherwise({ mode }: Config): string {
+export function otherwise({ mode }: Config): string {
   switch (mode.kind) {
     case 'local_with_events':
       return 'its prompts are routed by load';

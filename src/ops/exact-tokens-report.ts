@@ -21,9 +21,11 @@ export interface ExactTokensReport {
   readonly parity: (fact: ParityFact) => void;
 }
 
+/** @param otherwise what follows for what is not tokenized here, as `its engines are asked` */
 export function reportExactTokens(
   instruments: Ours,
   log: Logger,
+  otherwise: string,
   state: () => { readonly records: readonly ParityRecord[]; readonly segmentBytes: number },
 ): ExactTokensReport {
   instruments.segmentBytes.onScrape(set => set(state().segmentBytes));
@@ -54,20 +56,20 @@ export function reportExactTokens(
           else
             log.warn(
               { ...fields, why: chats },
-              'tokenizer loaded; chats of this model are rendered by the engine',
+              `tokenizer loaded; chats of this model cannot be rendered here: ${otherwise}`,
             );
           break;
         }
         case 'unusable':
           log.warn(
             { model, why: fact.why },
-            'these tokenizer files cannot be used, so the engine is asked for the tokens of this model (docs/tokenizing.md)',
+            `these tokenizer files cannot be used: ${otherwise} (docs/tokenizing.md)`,
           );
           break;
         case 'ended':
           log.error(
             { model, why: fact.why },
-            'the tokenizer of this model has ended; the engine is asked for ten minutes, then it is loaded again',
+            `the tokenizer of this model has ended, and is loaded again in ten minutes: ${otherwise}`,
           );
           break;
         case 'unloaded':
@@ -87,7 +89,7 @@ export function reportExactTokens(
           else
             log.warn(
               { model, endpoint },
-              'tokens computed here are used without having been compared: no engine tells its tokens of such requests. Its KV-cache events are compared with what is predicted',
+              'tokens computed here are used without having been compared: engines are not asked, or do not tell their tokens of such requests. Their KV-cache events are compared with what is predicted',
             );
           break;
         case 'doubted':

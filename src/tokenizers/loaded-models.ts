@@ -1,5 +1,6 @@
 /** The tokenizers that are loaded: one per model whose files are known, replaced when these change. */
 import type { Pod } from '../domain.ts';
+import { Slots } from '../slots.ts';
 import type { Clock, Sleep } from '../time.ts';
 import type { TokenizerFileSource } from './files/file-source.ts';
 import { describeChat, describeFilesProblem } from './files/problem.ts';
@@ -50,19 +51,23 @@ export type ModelState =
       readonly chats: string | undefined;
     };
 
+const LOADING: ModelState = { kind: 'loading', why: undefined };
+
 interface Model {
   /** Of the files that are loaded, or were tried. */
   fingerprint: string | undefined;
   tokenizer: ModelTokenizer | undefined;
   /** Of loading it. */
   readonly abort: AbortController;
-  state: ModelState | undefined;
+  state: ModelState;
 }
 
 export class LoadedModels {
   readonly #parts: LoadedModelsParts;
   readonly #models = new Map<string, Model>();
   readonly #closing = new AbortController();
+  /** One at a time: each may take a gigabyte for some seconds. */
+  readonly #loading = new Slots(1);
   readonly #work = new Set<Promise<unknown>>();
   readonly #stopListening: () => void;
 
@@ -125,7 +130,7 @@ export class LoadedModels {
     const loading: Model = {
       fingerprint: files.files.fingerprint,
       tokenizer: undefined,
-      state: undefined,
+      state: LOADING,
       abort: new AbortController(),
     };
     this.#models.set(model, loading);
@@ -144,7 +149,9 @@ export class LoadedModels {
       this.#track(this.#reloadLater(model, loading));
     };
     try {
-      const tokenizer = await start(files, loading.abort.signal);
+      const tokenizer = await this.#loading.run(loading.abort.signal, () =>
+        start(files, loading.abort.signal),
+      );
       if (!isCurrent()) {
         await tokenizer.close();
         return;

@@ -69,8 +69,8 @@ export function describeChat(chat: ChatRendering): string | undefined {
     case 'template':
       return undefined;
     case 'none':
-      return 'it has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json): chats are tokenized by the engine';
+      return 'it has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json): chats are not tokenized here';
     case 'own_code':
-      return `vLLM renders its chats by ${RENDERERS[chat.renderer]}, and not by a template: chats are tokenized by the engine`;
+      return `vLLM renders its chats by ${RENDERERS[chat.renderer]}, and not by a template: chats are not tokenized here`;
   }
 }

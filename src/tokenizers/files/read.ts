@@ -6,7 +6,13 @@ import { join } from 'node:path';
 import type { FileTexts } from './file-texts.ts';
 import { type Look, type SeenFile, stampOf } from './look.ts';
 import { parseAside } from './parse-aside.ts';
-import { type FilesProblem, TOKENIZER, TOKENIZER_CONFIG, type TokenizerFiles } from './tokenizer-files.ts';
+import {
+  type FilesProblem,
+  MODEL_CONFIG,
+  TOKENIZER,
+  TOKENIZER_CONFIG,
+  type TokenizerFiles,
+} from './tokenizer-files.ts';
 
 export type ReadFiles =
   | { readonly kind: 'files'; readonly files: TokenizerFiles }
@@ -38,10 +44,13 @@ export async function readSeen(
     return { kind: 'problem', problem: { kind: 'invalid', path, reason: parsed.reason } };
   }
   const { chat, specialTokens } = parsed;
-  const pathOf = (wanted: string) => files.find(({ name }) => name === wanted)?.path;
-  const paths = { tokenizerJson: pathOf(TOKENIZER)!, tokenizerConfig: pathOf(TOKENIZER_CONFIG) };
+  const configs = { tokenizerConfig: texts[TOKENIZER_CONFIG], modelConfig: texts[MODEL_CONFIG] };
+  const tokenizerJson = files.find(({ name }) => name === TOKENIZER)!.path;
   const fingerprint = whole.digest('hex');
-  return { kind: 'files', files: { model, directory, ...paths, chat, specialTokens, fingerprint } };
+  return {
+    kind: 'files',
+    files: { model, directory, tokenizerJson, ...configs, chat, specialTokens, fingerprint },
+  };
 }
 
 type ReadOne =

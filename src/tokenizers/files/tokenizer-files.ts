@@ -7,8 +7,9 @@ export interface TokenizerFiles {
   readonly directory: string;
   /** Its path, without links. At most `MAX_TOKENIZER_BYTES` when it was looked at; a reader bounds what it reads as well. */
   readonly tokenizerJson: string;
-  /** The same of tokenizer_config.json. */
+  /** What tokenizer_config.json and config.json say. Nobody reads them once more: they may be others by then, and anywhere. */
   readonly tokenizerConfig: string | undefined;
+  readonly modelConfig: string | undefined;
   readonly chat: ChatRendering;
   /**
    * Those that chat templates see as variables, by their names (`bos_token`): what transformers 5 has in `special_tokens_map`. The

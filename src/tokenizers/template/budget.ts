@@ -10,7 +10,7 @@ export interface TemplateLimits {
   readonly depth: number;
 }
 
-export const DEFAULT_LIMITS: TemplateLimits = { steps: 20_000_000, characters: 64 * 1024 * 1024, depth: 100 };
+export const DEFAULT_LIMITS: TemplateLimits = { steps: 1_000_000, characters: 16 * 1024 * 1024, depth: 100 };
 
 const CHARACTERS_PER_STEP_BITS = 5;
 const CHARACTERS_PER_STEP_OF_SEARCH = 64;

@@ -52,7 +52,7 @@ function refused(error: unknown): Loaded {
 /** Also of a file that grows; a pipe is no file. */
 function readBounded(path: string, maxBytes: number): string {
   // Without O_NONBLOCK a pipe that nobody writes to would keep the thread for ever.
-  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
   try {
     const stat = fstatSync(file);
     if (!stat.isFile()) throw new InvalidTokenizer('it is no file');

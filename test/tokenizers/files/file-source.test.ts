@@ -72,7 +72,8 @@ describe('Tokenizer files in directories', () => {
       model: MODEL,
       directory: folder.at(MODEL),
       tokenizerJson: folder.at(MODEL, 'tokenizer.json'),
-      tokenizerConfig: folder.at(MODEL, 'tokenizer_config.json'),
+      tokenizerConfig: JSON.stringify({ bos_token: '<s>', chat_template: TEMPLATE }),
+      modelConfig: undefined,
       chat: { kind: 'template', default: TEMPLATE, toolUse: undefined },
       specialTokens: { bos_token: '<s>' },
     });
