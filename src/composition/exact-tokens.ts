@@ -98,7 +98,9 @@ export function createExactTokens(config: Config, parts: ExactTokensParts): Exac
         endpoints: guard
           .records()
           .filter(each => each.model === model)
-          .map(({ model: _, state, ...each }) => ({ ...each, state: shownState(state) })),
+          .map(({ endpoint, state, equal, different }) => {
+            return { endpoint, state: shownState(state), equal, different };
+          }),
       })),
   };
 }
