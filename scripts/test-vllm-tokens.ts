@@ -8,9 +8,9 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
+import { freePort } from '../bench/support/servers.ts';
 import { until } from './until.ts';
 import { AGENT_REQUESTS } from './vllm-agents.ts';
 import { drawnRequests } from './vllm-bodies.ts';
@@ -77,13 +77,4 @@ async function startEngine(directory: string): Promise<{ readonly url: string; s
 async function modelOf(url: string): Promise<string> {
   const { data } = (await (await fetch(`${url}/v1/models`)).json()) as { data: { id: string }[] };
   return data[0]!.id;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { readonly port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -4,11 +4,10 @@ import type { Pod, TokenizerPlace } from '../domain.ts';
 import type { Logger } from '../ops/log/log.ts';
 import { createRemoteTokenizer } from '../prompt/engine/remote-tokenizer.ts';
 import type { PromptRequest } from '../prompt/request.ts';
-import { TokenizerError } from '../prompt/tokenizer.ts';
 import { describeFilesProblem } from '../tokenizers/files/problem.ts';
 import type { FilesProblem } from '../tokenizers/files/tokenizer-files.ts';
 import type { ModelTokenizer, ShownSegment } from '../tokenizers/model-tokenizer.ts';
-import { type Comparison, compareIds } from '../tokenizers/parity/comparison.ts';
+import { type Comparison, compareWithEngine } from '../tokenizers/parity/comparison.ts';
 import { SegmentCache } from '../tokenizers/segments/segment-cache.ts';
 import { readEngineAccess } from './engine-access.ts';
 import { loadModels } from './loading-tokenizers.ts';
@@ -94,12 +93,7 @@ export async function compareWithEngineAt(
     access: await readEngineAccess(config),
   });
   try {
-    const { ids } = await engine.tokenize(prompt, [podOf(prompt.model, undefined)], ending);
-    return compareIds(ours, ids);
-  } catch (error) {
-    if (!(error instanceof TokenizerError)) throw error;
-    const { kind } = error;
-    return { kind: 'unanswered', why: kind === 'refused' || kind === 'no_form' ? kind : 'failed' };
+    return await compareWithEngine(engine, prompt, [podOf(prompt.model, undefined)], ours, ending);
   } finally {
     await engine.close();
   }

@@ -57,10 +57,6 @@ export class ModelTokenizer {
     return this.#tokenizer.segments;
   }
 
-  get rendersChats(): boolean {
-    return this.#chat !== undefined;
-  }
-
   /** Never rejects. */
   async tokensOf(prompt: PromptRequest): Promise<ComputedTokens> {
     const rendered = renderPrompt(prompt, this.#chat);

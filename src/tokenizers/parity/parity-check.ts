@@ -4,10 +4,10 @@
  */
 import type { Pod, Tokens } from '../../domain.ts';
 import { type PromptRequest, parsePrompt } from '../../prompt/request.ts';
-import { type Tokenizer, TokenizerError } from '../../prompt/tokenizer.ts';
+import type { Tokenizer } from '../../prompt/tokenizer.ts';
 import type { Clock } from '../../time.ts';
 import type { ModelTokenizer } from '../model-tokenizer.ts';
-import { type Comparison, compareIds } from './comparison.ts';
+import { type Comparison, compareIds, compareWithEngine } from './comparison.ts';
 import type { ParityGuard } from './parity-guard.ts';
 import { PROBED_PATHS, PROBES, type ProbedPath } from './probes.ts';
 
@@ -153,19 +153,8 @@ export class ParityCheck {
     return this.#comparedWithEngine(parsed.prompt, pods, ours.ids);
   }
 
-  async #comparedWithEngine(
-    prompt: PromptRequest,
-    pods: readonly Pod[],
-    ours: Uint32Array,
-  ): Promise<Comparison> {
-    try {
-      const { ids } = await this.#parts.engines!.tokenize(prompt, pods, this.#closing.signal);
-      return compareIds(ours, ids);
-    } catch (error) {
-      if (!(error instanceof TokenizerError)) throw error;
-      const { kind } = error;
-      return { kind: 'unanswered', why: kind === 'refused' || kind === 'no_form' ? kind : 'failed' };
-    }
+  #comparedWithEngine(prompt: PromptRequest, pods: readonly Pod[], ours: Uint32Array): Promise<Comparison> {
+    return compareWithEngine(this.#parts.engines!, prompt, pods, ours, this.#closing.signal);
   }
 
   async #lookAtJoined(): Promise<void> {
