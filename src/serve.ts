@@ -45,6 +45,7 @@ import { createObserver } from './ops/observed.ts';
 import { reportProcess } from './ops/process-report.ts';
 import {
   forgetUnservedModels,
+  reportBodies,
   reportBuild,
   reportDiscovery,
   reportDoor,
@@ -61,6 +62,7 @@ import { traceTokenizerCalls } from './ops/tokenizer-spans.ts';
 import { reportZones } from './ops/zone-report.ts';
 import { PodRegistry } from './pods/registry.ts';
 import { BlockHasher } from './prompt/blocks.ts';
+import { KnownBodies } from './prompt/known/known-bodies.ts';
 import { pathRules } from './prompt/paths.ts';
 import type { Tokenizer } from './prompt/tokenizer.ts';
 import { Load } from './routing/load.ts';
@@ -257,8 +259,12 @@ export async function serve(config: Config, parts: ServeParts): Promise<RunningS
       ...{ tracer: telemetry.tracer, instruments, log, usesKvEvents, zone: config.zone, decisions },
       worth: worth.report,
     });
+    const bodies: KnownBodies = new KnownBodies(
+      config.knownBodiesBytes,
+      reportBodies(instruments, () => bodies.bytes),
+    );
     const { route, dryRun } = createReadPath(config, {
-      ...{ observed, registry, cache, hasher, tokenizer, health, load, work, responses },
+      ...{ bodies, observed, registry, cache, hasher, tokenizer, health, load, work, responses },
       ...{ engineMetrics, confirmations, worth, rollout, recorder: recorded?.recorder },
     });
 

@@ -22,6 +22,7 @@ import {
   PROMPT,
   REMOTE,
   routed,
+  routedTo,
   ServeBench,
   type Served,
   WITH_EVENTS,
@@ -165,6 +166,19 @@ const SHOWN: Readonly<Record<keyof typeof SETTINGS, Shown>> = {
   unsaidBodyMode: elsewhere('test/serve-paths.test.ts'),
   unsetStrategy: elsewhere('test/e2e/aibrix-routes.test.ts'),
   fallbackEndpoints: elsewhere('test/e2e/fallback-endpoints.test.ts'),
+  knownBodiesBytes: here('keeps messages that the next turn has again', async () => {
+    await writePods(2);
+    const turn = { role: 'user', content: 'x'.repeat(9_000) };
+    const knownBytes = async (environment: Environment) => {
+      const { server, envoy } = await start(environment);
+      for (const messages of [[turn], [turn, turn]])
+        await routedTo(envoy, '/v1/chat/completions', { model: MODEL, messages });
+      const { text } = await adminPage(server, '/metrics');
+      return /^warmroute_body_bytes_total\{from="known"\} (\d+)$/m.exec(text)?.[1];
+    };
+    assert.equal(await knownBytes({}), String(JSON.stringify(turn).length));
+    assert.equal(await knownBytes({ WARMROUTE_KNOWN_BODIES_BYTES: '0' }), undefined);
+  }),
   shedQueue: elsewhere('test/e2e/shedding.test.ts'),
   priorityHeader: elsewhere('test/e2e/shedding.test.ts'),
   maxBodyBytes: elsewhere('test/e2e/body-limits.test.ts'),

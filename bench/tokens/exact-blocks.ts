@@ -2,7 +2,9 @@
 import { compileBoundedTemplate, startTokenizer } from '../../src/composition/loading-tokenizers.ts';
 import type { BlockChain, Pod } from '../../src/domain.ts';
 import { BlockHasher, chainWithKept } from '../../src/prompt/blocks.ts';
+import { KnownBodies } from '../../src/prompt/known/known-bodies.ts';
 import { parsePrompt } from '../../src/prompt/request.ts';
+import { REQUESTS } from '../../src/settings/requests.ts';
 import { TOKENIZERS } from '../../src/settings/tokenizers.ts';
 import { monotonicClock, realSleep } from '../../src/time.ts';
 import { createFileSource } from '../../src/tokenizers/files/file-source.ts';
@@ -62,12 +64,13 @@ export async function loadModel(directory: string, cache: SegmentCache): Promise
     ...{ kvEvents: { kind: 'none' }, tokenizer: { kind: 'directory', path: directory } },
   };
   models.retain([pod]);
+  const bodies = new KnownBodies(Number(REQUESTS.knownBodiesBytes.fallback));
   const found = await loaded.promise;
   const model = models.of(MODEL)!;
   return {
     files: found,
     async blocksOf(body) {
-      const parsed = parsePrompt(PATH, 'application/json', body);
+      const parsed = parsePrompt(PATH, 'application/json', body, undefined, bodies);
       if (parsed.kind === 'invalid') throw new Error(JSON.stringify(parsed.error));
       const tokens = await model.tokensOf(parsed.prompt);
       if (tokens.kind === 'none') throw new Error(`not tokenized: ${tokens.why} ${ended}`);

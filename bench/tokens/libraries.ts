@@ -61,7 +61,7 @@ const bodies = await coldBodies(measuring);
 const long = await growTo(31_000, new Conversation(new Corpus(), { tools: 'tools' }), measuring);
 await measuring.close();
 
-const text = (body: Buffer) => ours.render(variablesOf(body));
+const text = (body: Buffer) => String(ours.render(variablesOf(body)));
 const warmUp = bodies.warmUp.map(text);
 const counted = { '2600': bodies.counted['2600'].map(text), '31000': bodies.counted['31000'].map(text) };
 
@@ -83,9 +83,9 @@ await own.close();
 
 const variables = variablesOf(long.body);
 const theirs = new (library('@huggingface/jinja').Template)(source);
-if (ours.render(variables) !== theirs.render(variables)) throw new Error('another rendering');
+if (String(ours.render(variables)) !== theirs.render(variables)) throw new Error('another rendering');
 const rendering = {
-  own: rendered(() => ours.render(variables)),
+  own: rendered(() => String(ours.render(variables))),
   interpreter: rendered(() => theirs.render(variables)),
 };
 console.log(JSON.stringify({ ...tokenizing, rendering }));

@@ -8,6 +8,7 @@ import type { PodsHealth } from '../health/pods-health.ts';
 import type { Observer } from '../ops/observed.ts';
 import type { PodRegistry } from '../pods/registry.ts';
 import type { BlockHasher } from '../prompt/blocks.ts';
+import type { KnownBodies } from '../prompt/known/known-bodies.ts';
 import { modelAtStart } from '../prompt/model-at-start.ts';
 import { excerptOf, parsePrompt } from '../prompt/request.ts';
 import type { Tokenizer } from '../prompt/tokenizer.ts';
@@ -39,6 +40,7 @@ export interface ReadPathParts {
   readonly cache: CacheState;
   /** The one that events are hashed with. */
   readonly hasher: BlockHasher;
+  readonly bodies: KnownBodies;
   readonly tokenizer: Tokenizer;
   readonly health: PodsHealth;
   readonly load: Load;
@@ -102,7 +104,9 @@ export function createReadPath(config: Config, parts: ReadPathParts): ReadPath {
   };
   const decide = createRoute({
     ...unobserved,
-    parse: observed.parse(parsePrompt),
+    parse: observed.parse((path, contentType, body, defaultModel) =>
+      parsePrompt(path, contentType, body, defaultModel, parts.bodies),
+    ),
     tokenize: observed.tokenize(tokenize),
     lookup: observed.lookup(createPrefixLookup({ ...lookupParts, hasher: observed.hasher(hasher) })),
     pick: observed.pick(pick),

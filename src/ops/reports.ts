@@ -9,6 +9,7 @@ import type { PodsHealth } from '../health/pods-health.ts';
 import type { PodsFileFollower } from '../pods/pods-file-follower.ts';
 import { type DiscoveryProblem, describeProblem } from '../pods/problem.ts';
 import type { PodRegistry } from '../pods/registry.ts';
+import type { OnParsed } from '../prompt/known/known-bodies.ts';
 import type { Load } from '../routing/load.ts';
 import { podKey } from './feed-report.ts';
 import type { Instruments } from './instruments/instruments.ts';
@@ -103,6 +104,15 @@ export function reportDiscovery(instruments: Instruments, stale: () => Staleness
 /** Counted at the scrape. */
 export function reportLog(instruments: Instruments, dropped: () => number = () => 0): void {
   instruments.logLinesDropped.onScrape(set => set(dropped()));
+}
+
+/** @param kept bytes of what is kept of them */
+export function reportBodies(instruments: Instruments, kept: () => number): OnParsed {
+  instruments.knownBodyBytes.onScrape(set => set(kept()));
+  return ({ known, parsed }) => {
+    instruments.bodyBytes.add(known, { from: 'known' });
+    instruments.bodyBytes.add(parsed, { from: 'parsed' });
+  };
 }
 
 /** Counted at the scrape. */

@@ -5,6 +5,7 @@
  * tells the two apart; a worker would have to be given each large body, and would give back what was parsed by copying it, which
  * takes the event loop as long as parsing it.
  */
+import { COMMA, endOfString, OPEN_BRACE, OPEN_BRACKET, QUOTE } from './json-bytes.ts';
 
 /** Lists, objects and strings. Parsing so many takes some 50 ms at worst; a conversation of 5,000 messages has fewer. */
 const MAX_ITEMS = 64 * 1024;
@@ -13,11 +14,7 @@ const MAX_NUMBERS = 1_200_000;
 /** Whatever is in it, it takes no longer than that many items. */
 const ALWAYS_CHEAP_BYTES = 256 * 1024;
 
-/** Looked at one by one behind an escaped quote, before the next search. */
-const STEP_BYTES = 1024;
-
-const [QUOTE, BACKSLASH, COMMA, DASH] = [0x22, 0x5c, 0x2c, 0x2d];
-const [OPEN_BRACE, OPEN_BRACKET] = [0x7b, 0x5b];
+const DASH = 0x2d;
 
 /**
  * @param numbers whether long lists of numbers may be part of the prompt. In all others numbers count as items, since they are
@@ -38,20 +35,4 @@ export function isCostlyJson(bytes: Uint8Array, numbers: 'expected' | 'unexpecte
     if (items > MAX_ITEMS || commas > maxCommas) return true;
   }
   return false;
-}
-
-/** Where its closing quote is. Long texts are skipped by searching; among escaped quotes that would take a search for each. */
-function endOfString(bytes: Uint8Array, start: number): number {
-  let at = start + 1;
-  for (;;) {
-    const quote = bytes.indexOf(QUOTE, at);
-    if (quote < 0) return bytes.length;
-    let before = quote;
-    while (bytes[before - 1] === BACKSLASH) before--;
-    if ((quote - before) % 2 === 0) return quote;
-    at = quote + 1;
-    const end = Math.min(at + STEP_BYTES, bytes.length);
-    while (at < end && bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1;
-    if (at < end) return at;
-  }
 }

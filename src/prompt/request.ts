@@ -4,6 +4,7 @@
  */
 import type { ClientError } from '../domain.ts';
 import { findJsonError, placeOf } from './json-error.ts';
+import type { KnownBodies } from './known/known-bodies.ts';
 import { findFormField, isMultipart } from './multipart.ts';
 import { cleanPath, type PromptPath } from './paths.ts';
 
@@ -67,12 +68,14 @@ const READERS: Readonly<Record<PromptPath, ReadContent>> = {
  * what the client sent. Of a completion's several prompts the first stands for all, since they all go to one pod.
  * The text of a path that is not routed is not looked at: it is a prompt of kind `none`.
  * @param defaultModel the model of bodies that name none, as engines have one; undefined: they are a mistake
+ * @param known parts of earlier bodies, which are not parsed again; undefined: all are
  */
 export function parsePrompt(
   path: string,
   contentType: string | undefined,
   raw: Uint8Array,
   defaultModel?: string,
+  known?: KnownBodies,
 ): ParsedPrompt {
   const bare = cleanPath(path);
   const read = Object.hasOwn(READERS, bare) ? READERS[bare as PromptPath] : readNothing;
@@ -82,7 +85,7 @@ export function parsePrompt(
       const model = modelOfForm(contentType, raw, defaultModel);
       return prompt({ ...promptWithout(bare, model), raw });
     }
-    const body = parseObject(raw);
+    const body = known === undefined ? parseObject(raw) : known.parse(raw, parseObject);
     const model = modelOf(body.model ?? defaultModel);
     const { cache_salt, lora_path, extra_key } = body;
     const context = { adapter: adapterOf(lora_path), salt: saltOf(cache_salt), extraKey: keyOf(extra_key) };
@@ -118,7 +121,7 @@ function prompt(prompt: PromptRequest): ParsedPrompt {
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 const lossyUtf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
-function parseObject(raw: Uint8Array): Body {
+function parseObject(raw: Uint8Array): Record<string, unknown> {
   if (raw.length === 0) throw unreadable('it is empty');
   let text: string;
   try {
@@ -301,7 +304,7 @@ function contentText(content: unknown): string {
   }
 }
 
-function isObject(value: unknown): value is Body {
+function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

@@ -43,6 +43,14 @@ export const REQUESTS = {
     wholeNumber(1, 8),
     'How many endpoints `x-gateway-destination-endpoint` names at most, in the header and in Envoy’s metadata: the pick, then those that a gateway may try in its place, in order. 1: the pick alone, since some gateways take no list ([endpoint-picker.md](endpoint-picker.md)).',
   ),
+  knownBodiesBytes: setting(
+    'Warmroute',
+    ['WARMROUTE_KNOWN_BODIES_BYTES'],
+    '134217728',
+    'bytes',
+    wholeNumber(0, MAX_BUFFERED_BYTES),
+    'Memory for messages and tools of bodies that were parsed, so that the next turn of a conversation, which has them again, is not parsed from its beginning. Above it those that were used longest ago go. 0 keeps none.',
+  ),
   shedQueue: setting(
     'Warmroute',
     ['WARMROUTE_SHED_QUEUE'],

@@ -6,10 +6,8 @@ import type { TokenizerFileSource } from './files/file-source.ts';
 import { describeChat, describeFilesProblem } from './files/problem.ts';
 import type { FilesState, TokenizerFiles } from './files/tokenizer-files.ts';
 import { ModelTokenizer } from './model-tokenizer.ts';
-import { CallArguments } from './rendering/call-arguments.ts';
 import type { ChatTemplate, ChatTemplates } from './rendering/chat-templates.ts';
-import type { ChatRenderer } from './rendering/render-prompt.ts';
-import { traitsOf } from './rendering/template-traits.ts';
+import { type ChatRenderer, createChatRenderer } from './rendering/render-prompt.ts';
 import type { SegmentCache } from './segments/segment-cache.ts';
 import type { TextTokenizer } from './worker/text-tokenizer.ts';
 
@@ -188,10 +186,7 @@ export class LoadedModels {
         toolUse: chat.toolUse === undefined ? undefined : { ...compile(chat.toolUse), source: chat.toolUse },
         specialTokens,
       };
-      return {
-        renderer: { templates, traits: traitsOf(templates), calls: new CallArguments() },
-        why: undefined,
-      };
+      return { renderer: createChatRenderer(templates), why: undefined };
     } catch (error) {
       return { renderer: undefined, why: `its chat template cannot be rendered here: ${messageOf(error)}` };
     }

@@ -83,7 +83,7 @@ export class ModelTokenizer {
   ): Promise<readonly ShownSegment[] | Extract<ComputedTokens, { readonly kind: 'none' }>> {
     const rendered = renderPrompt(prompt, this.#chat);
     if (rendered.kind === 'unrendered') return { kind: 'none', why: rendered.why };
-    const texts = segmentsIn(rendered.text, this.#splitter);
+    const texts = segmentsIn(String(rendered.text), this.#splitter);
     const ids = await this.#tokenizer.encode(texts, this.#closing.signal);
     const segments = texts.map((text, i) => ({ text, ids: ids[i]! }));
     if (rendered.specialTokens === 'as_written') return segments;

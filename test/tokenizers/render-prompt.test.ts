@@ -1,19 +1,38 @@
 /** What templates get to see is what a vLLM 0.32 showed of the same requests, by a template that prints all of it. */
 import { assert } from 'chai';
 import { parsePrompt } from '../../src/prompt/request.ts';
-import { CallArguments } from '../../src/tokenizers/rendering/call-arguments.ts';
+import { ChunkedText } from '../../src/tokenizers/chunked-text.ts';
 import type { ChatTemplate } from '../../src/tokenizers/rendering/chat-templates.ts';
 import type { ContentFormat } from '../../src/tokenizers/rendering/conversation.ts';
-import { type RenderedPrompt, renderPrompt } from '../../src/tokenizers/rendering/render-prompt.ts';
-import { traitsOf } from '../../src/tokenizers/rendering/template-traits.ts';
+import {
+  createChatRenderer,
+  type RenderedPrompt,
+  renderPrompt,
+} from '../../src/tokenizers/rendering/render-prompt.ts';
 
 type Variables = Readonly<Record<string, unknown>>;
 
+/** With its text as a string. */
+type Rendered =
+  | { readonly kind: 'text'; readonly text: string; readonly specialTokens: string }
+  | Extract<RenderedPrompt, { readonly kind: 'unrendered' }>;
+
+/** What `print` gives is cut into chunks. */
+interface FakeTemplate extends Partial<Omit<ChatTemplate, 'render'>> {
+  readonly print?: (variables: Variables) => string;
+}
+
 /** A template that shows its variables as JSON. */
-function template(more: Partial<ChatTemplate> = {}): ChatTemplate {
+function template({
+  print = variables => JSON.stringify(variables),
+  ...more
+}: FakeTemplate = {}): ChatTemplate {
   return {
     ...{ contentFormat: 'string', knowsDeveloper: true, dependsOnTime: false, source: 'content' },
-    render: variables => JSON.stringify(variables),
+    render(variables) {
+      const text = print(variables);
+      return new ChunkedText([text.slice(0, 9), text.slice(9)]);
+    },
     ...more,
   };
 }
@@ -21,17 +40,18 @@ function template(more: Partial<ChatTemplate> = {}): ChatTemplate {
 function rendered(
   path: string,
   body: object | string,
-  more: Partial<ChatTemplate> = {},
+  more: FakeTemplate = {},
   toolUse?: ChatTemplate,
-): RenderedPrompt {
+): Rendered {
   const raw = typeof body === 'string' ? body : JSON.stringify({ model: 'm', ...body });
   const parsed = parsePrompt(path, 'application/json', Buffer.from(raw));
   if (parsed.kind === 'invalid') throw new Error(parsed.error.kind);
   const templates = { default: template(more), toolUse, specialTokens: { eos_token: '</s>' } };
-  return renderPrompt(parsed.prompt, { templates, traits: traitsOf(templates), calls: new CallArguments() });
+  const prompt = renderPrompt(parsed.prompt, createChatRenderer(templates));
+  return prompt.kind === 'text' ? { ...prompt, text: String(prompt.text) } : prompt;
 }
 
-function shown(path: string, body: object | string, more: Partial<ChatTemplate> = {}): Variables {
+function shown(path: string, body: object | string, more: FakeTemplate = {}): Variables {
   const result = rendered(path, body, more);
   if (result.kind !== 'text') throw new Error(result.why);
   return JSON.parse(result.text);
@@ -45,7 +65,7 @@ const call = (given: unknown, more: object = {}) => ({
 });
 const messagesShown = (messages: readonly object[], format: ContentFormat = 'string') =>
   shown(CHAT, { messages }, { contentFormat: format }).messages;
-const why = (result: RenderedPrompt) => (result.kind === 'unrendered' ? result.why : undefined);
+const why = (result: Rendered) => (result.kind === 'unrendered' ? result.why : undefined);
 
 describe('prompts as templates see them', () => {
   describe('of chats', () => {
@@ -242,7 +262,7 @@ describe('prompts as templates see them', () => {
     });
 
     it('a template of its own is taken for tools', () => {
-      const toolUse = template({ render: () => 'for tools' });
+      const toolUse = template({ print: () => 'for tools' });
       const tools = [{ type: 'function', function: { name: 'f' } }];
       const withTools = rendered(CHAT, { messages: [user('x')], tools }, {}, toolUse);
       assert.deepEqual(withTools, { kind: 'text', text: 'for tools', specialTokens: 'as_written' });
@@ -257,9 +277,9 @@ describe('prompts as templates see them', () => {
         messages: [user('Count'), { role: 'assistant', content: ' One, two, ' }],
         ...{ add_generation_prompt: false, continue_final_message: true },
       };
-      const plain = (strip: (text: string) => string): Partial<ChatTemplate> => ({
+      const plain = (strip: (text: string) => string): FakeTemplate => ({
         source: 'content',
-        render: ({ messages }) =>
+        print: ({ messages }) =>
           (messages as { content: string }[]).map(({ content }) => `<${strip(content)}>`).join(''),
       });
       assert.deepInclude(
@@ -278,7 +298,7 @@ describe('prompts as templates see them', () => {
         ),
         { text: '<Count><One, two,' },
       );
-      assert.equal(why(rendered(CHAT, body, { render: () => 'nothing of it' })), 'template');
+      assert.equal(why(rendered(CHAT, body, { print: () => 'nothing of it' })), 'template');
       assert.equal(why(rendered(CHAT, body, { source: 'no such member' })), 'template');
     });
   });
@@ -305,8 +325,8 @@ describe('prompts as templates see them', () => {
         { role: 'system', content: 's' },
         user('b'),
       ]);
-      const strict: Partial<ChatTemplate> = {
-        render(variables) {
+      const strict: FakeTemplate = {
+        print(variables) {
           const messages = variables.messages as { role: string }[];
           if (messages.slice(1).some(({ role }) => role === 'system')) throw new Error('system first');
           return JSON.stringify(variables);
@@ -322,8 +342,8 @@ describe('prompts as templates see them', () => {
     it('say that thinking is off as the template understands it', () => {
       const body = { messages: [user('a')], thinking: { type: 'disabled' } };
       assert.include(shown('/v1/messages', body), { reasoning_effort: 'none', enable_thinking: false });
-      const deaf: Partial<ChatTemplate> = {
-        render: ({ messages, reasoning_effort }) =>
+      const deaf: FakeTemplate = {
+        print: ({ messages, reasoning_effort }) =>
           JSON.stringify({ messages, reasoning_effort: reasoning_effort === 'low' ? 'low' : 'max' }),
       };
       assert.include(shown('/v1/messages', body, deaf), { reasoning_effort: 'low' });
@@ -421,7 +441,8 @@ describe('prompts as templates see them', () => {
     it('chats of a model without a template', () => {
       const parsed = parsePrompt(CHAT, undefined, Buffer.from(JSON.stringify({ model: 'm', messages: x })));
       assert.equal(parsed.kind, 'prompt');
-      if (parsed.kind === 'prompt') assert.equal(why(renderPrompt(parsed.prompt, undefined)), 'no_template');
+      if (parsed.kind === 'prompt')
+        assert.deepInclude(renderPrompt(parsed.prompt, undefined), { why: 'no_template' });
     });
   });
 });

@@ -15,6 +15,17 @@ export const REQUEST_METRICS = {
     bad: 'Seconds: clients upload slowly, or Envoy waits for buffers; above `WARMROUTE_BODY_TIMEOUT_MS` requests go by load.',
     buckets: CALL_SECONDS,
   }),
+  bodyBytes: counter('warmroute_body_bytes_total', {
+    unit: 'bytes',
+    labels: { from: allOf<'known' | 'parsed'>()('known', 'parsed') },
+    help: 'Bytes of bodies of 8 KiB and more: those of messages and tools that an earlier body had (`known`), or parsed',
+    bad: 'Little `known` where clients have conversations: raise `WARMROUTE_KNOWN_BODIES_BYTES`.',
+  }),
+  knownBodyBytes: gauge('warmroute_known_body_bytes', {
+    unit: 'bytes',
+    help: 'Messages and tools that are kept of parsed bodies',
+    bad: 'At `WARMROUTE_KNOWN_BODIES_BYTES`, with little `known` in `warmroute_body_bytes_total`: it is too small.',
+  }),
   rejections: counter('warmroute_rejections_total', {
     unit: 'requests',
     labels: {

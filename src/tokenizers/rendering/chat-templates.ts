@@ -1,5 +1,6 @@
 /** What requests are rendered with: a model's chat templates and special tokens. */
 import type { Json } from '../../prompt/exact-json.ts';
+import type { ChunkedText } from '../chunked-text.ts';
 import type { ContentFormat } from './conversation.ts';
 
 /** A compiled chat template. */
@@ -11,7 +12,7 @@ export interface ChatTemplate {
   readonly dependsOnTime: boolean;
   readonly source: string;
   /** Throws where the template refuses, fails, or does too much. */
-  render(variables: Json): string;
+  render(variables: Json): ChunkedText;
 }
 
 export interface ChatTemplates {

@@ -3,7 +3,7 @@
  * does otherwise than is known here, has no conversation: the engine renders it.
  */
 import { isObject, isPresent, type Json } from '../../prompt/exact-json.ts';
-import type { CallArguments } from './call-arguments.ts';
+import { CallArguments } from './call-arguments.ts';
 
 /** How a template wants contents: a text, or a list of parts. vLLM finds out by looking at the template. */
 export type ContentFormat = 'string' | 'openai';
@@ -22,31 +22,37 @@ class Unshown extends Error {
   }
 }
 
-/**
- * @param callOrder the members of a call's function as the endpoint orders them: chats are validated by a schema that has
- * `arguments` first, responses are not
- */
-export function conversationOf(
-  messages: readonly Json[],
-  format: ContentFormat,
-  callOrder: CallOrder,
-  calls: CallArguments,
-): Conversation {
-  const how: How = { format, callOrder, calls };
-  try {
-    return { kind: 'messages', messages: messages.map(each => shownMessage(each, how)) };
-  } catch (error) {
-    if (!(error instanceof Unshown)) throw error;
-    return { kind: error.why };
-  }
-}
-
+/** The members of a call's function as the endpoint orders them: chats are validated by a schema that has `arguments` first. */
 type CallOrder = 'arguments_first' | 'name_first';
 
 interface How {
   readonly format: ContentFormat;
   readonly callOrder: CallOrder;
   readonly calls: CallArguments;
+}
+
+/** Shows messages, and keeps what it has shown: the bodies of a conversation share its messages (`prompt/known`). */
+export class ShownMessages {
+  readonly #calls = new CallArguments();
+  readonly #shown = new WeakMap<Json, How & { readonly shown: Json }>();
+
+  conversation(messages: readonly Json[], format: ContentFormat, callOrder: CallOrder): Conversation {
+    const how: How = { format, callOrder, calls: this.#calls };
+    try {
+      return { kind: 'messages', messages: messages.map(each => this.#shownMessage(each, how)) };
+    } catch (error) {
+      if (!(error instanceof Unshown)) throw error;
+      return { kind: error.why };
+    }
+  }
+
+  #shownMessage(message: Json, how: How): Json {
+    const known = this.#shown.get(message);
+    if (known?.format === how.format && known.callOrder === how.callOrder) return known.shown;
+    const shown = shownMessage(message, how);
+    this.#shown.set(message, { ...how, shown });
+    return shown;
+  }
 }
 
 type Shown = Record<string, unknown>;

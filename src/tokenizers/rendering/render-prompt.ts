@@ -7,13 +7,14 @@ import { messagesChat, type TemplateTraits } from '../../prompt/chat/messages-ch
 import { responsesChat } from '../../prompt/chat/responses-chat.ts';
 import { isObject, isPresent, type Json } from '../../prompt/exact-json.ts';
 import type { PromptRequest } from '../../prompt/request.ts';
-import type { CallArguments } from './call-arguments.ts';
+import { ChunkedText } from '../chunked-text.ts';
 import { type ChatTemplate, type ChatTemplates, templateFor } from './chat-templates.ts';
-import { conversationOf } from './conversation.ts';
+import { ShownMessages } from './conversation.ts';
 import { withoutDeveloper } from './developer-role.ts';
 import { type ContinuedFinal, continuedFinal } from './final-message.ts';
-import { shownTools } from './shown-tools.ts';
+import { ShownTools } from './shown-tools.ts';
 import { exactlyShown } from './shown-values.ts';
+import { traitsOf } from './template-traits.ts';
 
 /**
  * - `text`: to be tokenized; `specialTokens`: whether the tokenizer adds its own, or only those that the text names;
@@ -22,7 +23,7 @@ import { exactlyShown } from './shown-values.ts';
  *   template refuses it, fails, or does too much.
  */
 export type RenderedPrompt =
-  | { readonly kind: 'text'; readonly text: string; readonly specialTokens: 'added' | 'as_written' }
+  | { readonly kind: 'text'; readonly text: ChunkedText; readonly specialTokens: 'added' | 'as_written' }
   | { readonly kind: 'unrendered'; readonly why: Unrendered };
 
 export type Unrendered = 'media' | 'form' | 'no_template' | 'template';
@@ -31,7 +32,13 @@ export type Unrendered = 'media' | 'form' | 'no_template' | 'template';
 export interface ChatRenderer {
   readonly templates: ChatTemplates;
   readonly traits: TemplateTraits;
-  readonly calls: CallArguments;
+  readonly shownMessages: ShownMessages;
+  readonly shownTools: ShownTools;
+}
+
+export function createChatRenderer(templates: ChatTemplates): ChatRenderer {
+  const shown = { shownMessages: new ShownMessages(), shownTools: new ShownTools() };
+  return { templates, traits: traitsOf(templates), ...shown };
 }
 
 /** Members that change the tokens in ways that only the engine knows. */
@@ -75,7 +82,7 @@ function unrendered(why: Unrendered): RenderedPrompt {
 
 function textPrompt(text: string, { add_special_tokens: added = true }: Json): RenderedPrompt {
   if (typeof added !== 'boolean') return unrendered('form');
-  return { kind: 'text', text, specialTokens: added ? 'added' : 'as_written' };
+  return { kind: 'text', text: new ChunkedText([text]), specialTokens: added ? 'added' : 'as_written' };
 }
 
 type ChatKind = 'chat' | 'responses' | 'messages';
@@ -95,10 +102,10 @@ function chatForm(kind: ChatKind, body: Json, traits: TemplateTraits): ChatForm 
 
 function renderChat(
   { messages, fields }: ChatForm,
-  { templates, calls }: ChatRenderer,
+  { templates, shownMessages, shownTools }: ChatRenderer,
   kind: ChatKind,
 ): RenderedPrompt {
-  const tools = shownTools(fields.tools);
+  const tools = shownTools.of(fields.tools);
   const given = fields.chat_template_kwargs ?? {};
   const { add_generation_prompt: opens = true, continue_final_message: continues = false } = fields;
   const { add_special_tokens: added = false } = fields;
@@ -109,7 +116,7 @@ function renderChat(
   if (tools !== null && fields.tool_choice === 'none') return unrendered('form');
   const template = templateFor(templates, tools);
   const order = kind === 'responses' ? 'name_first' : 'arguments_first';
-  const conversation = conversationOf(messages, template.contentFormat, order, calls);
+  const conversation = shownMessages.conversation(messages, template.contentFormat, order);
   if (conversation.kind !== 'messages') return unrendered(conversation.kind);
   const shown = template.knowsDeveloper ? conversation.messages : withoutDeveloper(conversation.messages);
   const { chat_template_kwargs: kwargs = {} } = templateArguments(given, fields);
@@ -135,14 +142,16 @@ function renderedText(
   messages: readonly Json[],
   isContinued: boolean,
   variables: Json,
-): string | undefined {
+): ChunkedText | undefined {
   const final: ContinuedFinal | undefined = isContinued
     ? continuedFinal(messages, template.source)
     : undefined;
   if (isContinued && final === undefined) return undefined;
   try {
     const text = template.render({ ...variables, messages: final?.messages ?? messages });
-    return final === undefined ? text : final.cut(text);
+    if (final === undefined) return text;
+    const cut = final.cut(String(text));
+    return cut === undefined ? undefined : new ChunkedText([cut]);
   } catch {
     return undefined;
   }

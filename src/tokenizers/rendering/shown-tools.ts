@@ -4,8 +4,21 @@
  */
 import { isObject, isPresent, type Json } from '../../prompt/exact-json.ts';
 
-/** undefined: it is not known how they are shown. `null`: there are none. */
-export function shownTools(tools: unknown): readonly Json[] | null | undefined {
+/** Shows tools, and keeps what it has shown: bodies share their tools (`prompt/known`). */
+export class ShownTools {
+  readonly #shown = new WeakMap<object, readonly Json[] | undefined>();
+
+  /** undefined: it is not known how they are shown. `null`: there are none. */
+  of(tools: unknown): readonly Json[] | null | undefined {
+    if (typeof tools !== 'object' || tools === null) return shownTools(tools);
+    if (this.#shown.has(tools)) return this.#shown.get(tools);
+    const shown = shownTools(tools);
+    this.#shown.set(tools, shown ?? undefined);
+    return shown;
+  }
+}
+
+function shownTools(tools: unknown): readonly Json[] | null | undefined {
   if (!isPresent(tools)) return null;
   if (!Array.isArray(tools)) return undefined;
   const shown = tools.map(shownTool);

@@ -25,13 +25,16 @@ export function parseShown(
 /** Members of a request that templates print as they are. */
 const SHOWN = ['tools', 'chat_template_kwargs', 'documents'] as const;
 
+/** Values that were found to have lost nothing. Bodies share them (`prompt/known`). */
+const proven = new WeakSet<object>();
+
 /**
  * A request's body with the numbers that are shown as they were written. undefined: the order of members is lost that would be shown.
  * @param raw the same body's bytes
  */
 export function exactlyShown(body: Json, raw: Uint8Array): Json | undefined {
-  const doubtful = doubtfulValues(body);
-  if (doubtful.length === 0) return body;
+  const unproven = unprovenValues(body);
+  const doubtful = unproven.filter(isDoubtful);
   const text = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
   let from = 0;
   for (const value of doubtful) {
@@ -42,6 +45,7 @@ export function exactlyShown(body: Json, raw: Uint8Array): Json | undefined {
     if (found < 0) return exactlyParsed(doubtful, raw);
     from = found + 1;
   }
+  for (const value of unproven) if (typeof value === 'object') proven.add(value);
   return body;
 }
 
@@ -53,21 +57,27 @@ function writtenAgain(value: unknown): string {
   return JSON.stringify(value);
 }
 
-/** What is shown and has numbers in it, or members whose order may be lost. */
-function doubtfulValues(body: Json): unknown[] {
-  const found: unknown[] = SHOWN.map(name => body[name]).filter(isDoubtful);
+/** What is shown and is no text. */
+function unprovenValues(body: Json): (object | number)[] {
+  const found: (object | number)[] = [];
+  const look = (value: unknown) => {
+    if (typeof value === 'number') found.push(value);
+    else if (typeof value === 'object' && value !== null && !proven.has(value)) found.push(value);
+  };
+  for (const name of SHOWN) look(body[name]);
   for (const list of [body.messages, body.input]) {
     if (!Array.isArray(list)) continue;
     for (const message of list) {
       if (!isObject(message)) continue;
       // Calls may have objects for arguments; parts of contents may have a call's input.
-      const { content, tool_calls } = message;
-      for (const value of [content, tool_calls]) if (isDoubtful(value)) found.push(value);
+      look(message.content);
+      look(message.tool_calls);
     }
   }
   return found;
 }
 
+/** Whether it has numbers in it, or members whose order may be lost. */
 function isDoubtful(value: unknown): boolean {
   if (typeof value === 'number') return true;
   if (typeof value !== 'object' || value === null) return false;

@@ -43,7 +43,7 @@ function effortOfDisabled({ default: template, specialTokens }: ChatTemplates): 
 
 function rendered(template: ChatTemplate, variables: Json): string | undefined {
   try {
-    return template.render(variables);
+    return String(template.render(variables));
   } catch {
     return undefined;
   }

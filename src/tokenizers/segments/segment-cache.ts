@@ -8,12 +8,13 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { KeptChains } from '../../domain.ts';
+import type { ChunkedText } from '../chunked-text.ts';
 import { PromptChains, pathTo } from './prompt-chains.ts';
 import { ownText, SegmentNode } from './segment-node.ts';
 
 /** Where a prompt may be cut. */
 export interface Splitter {
-  /** The index behind the first boundary at or after `from`; -1: there is none. */
+  /** The index behind the first boundary at or after `from`, which is one whatever follows; -1: there is none. */
   endOfBoundary(text: string, from: number): number;
 }
 
@@ -27,10 +28,10 @@ export interface Encoded {
   readonly chains: KeptChains;
 }
 
-/** The segments of `text` from `at` on, which is where one begins; the last one ends where the text does. */
-export function segmentsIn(text: string, splitter: Splitter, at = 0): string[] {
+/** The segments of `text`; the last one ends where the text does. */
+export function segmentsIn(text: string, splitter: Splitter): string[] {
   const texts: string[] = [];
-  for (let from = at; from < text.length; ) {
+  for (let from = 0; from < text.length; ) {
     const end = splitter.endOfBoundary(text, from);
     texts.push(end < 0 ? text.slice(from) : text.slice(from, end));
     from = end < 0 ? text.length : end;
@@ -113,18 +114,19 @@ export class SegmentTree {
    * The ids of `text`. What another prompt that begins alike is being tokenized for is waited for and shared. Rejects with what
    * `encode` rejects with.
    */
-  async encode(text: string): Promise<Encoded> {
+  async encode(text: ChunkedText): Promise<Encoded> {
     for (;;) {
-      const known = this.#walk(text);
-      if (known.at === text.length) return this.#encoded(known.node, NO_IDS, 0);
-      const end = this.#endOfSegment(text, known.at);
-      const first = text.slice(known.at, end);
-      if (end === text.length && isShort(first)) {
-        const ids = this.#tails.get(first);
-        if (ids !== undefined) return this.#encoded(known.node, ids, 0);
+      const { node, at } = this.#walk(text);
+      if (at === text.length) return this.#encoded(node, NO_IDS, 0);
+      const rest = text.slice(at);
+      const end = this.#splitter.endOfBoundary(rest, 0);
+      const first = end < 0 ? rest : rest.slice(0, end);
+      if (first === rest && isShort(rest)) {
+        const ids = this.#tails.get(rest);
+        if (ids !== undefined) return this.#encoded(node, ids, 0);
       }
-      const other = this.#underWay.get(known.node)?.get(first);
-      if (other === undefined) return this.#tokenize(text, known, first);
+      const other = this.#underWay.get(node)?.get(first);
+      if (other === undefined) return this.#tokenize(rest, node, first);
       // Where it fails, this prompt is tokenized for itself.
       await other.catch(() => {});
     }
@@ -141,8 +143,9 @@ export class SegmentTree {
     this.#tails.clear();
   }
 
-  async #tokenize(text: string, { node, at }: Known, first: string): Promise<Encoded> {
-    const texts = segmentsIn(text, this.#splitter, at);
+  /** @param text what is new, behind `node` */
+  async #tokenize(text: string, node: SegmentNode, first: string): Promise<Encoded> {
+    const texts = segmentsIn(text, this.#splitter);
     const end = this.#isClosed(text, texts.at(-1)!) ? 'closed' : 'open';
     const underWay = this.#underWay.get(node) ?? new Map<string, Promise<unknown>>();
     const call = this.#encode(texts);
@@ -154,7 +157,7 @@ export class SegmentTree {
       underWay.delete(first);
       if (underWay.size === 0) this.#underWay.delete(node);
     }
-    const newCharacters = text.length - at;
+    const newCharacters = text.length;
     const last = texts.at(-1)!;
     if (end === 'closed' || !isShort(last))
       return this.#encoded(this.#keep(node, texts, lists, end), NO_IDS, newCharacters);
@@ -209,11 +212,11 @@ export class SegmentTree {
   }
 
   /** As far as `text` is known: up to the end of a segment. A short end is looked for elsewhere. */
-  #walk(text: string): Known {
+  #walk(text: ChunkedText): Known {
     let node = this.#root;
     let at = 0;
     while (at < text.length) {
-      const child = node.children.get(text.slice(at, this.#endOfSegment(text, at)));
+      const child = node.children.get(this.#segmentAt(text, at));
       if (child === undefined) break;
       const segments = child.segmentsIn(text, at);
       at += child.content.ends[segments - 1]!;
@@ -244,9 +247,14 @@ export class SegmentTree {
     return this.#splitter.endOfBoundary(text, text.length - last.length) >= 0;
   }
 
-  #endOfSegment(text: string, from: number): number {
-    const end = this.#splitter.endOfBoundary(text, from);
-    return end < 0 ? text.length : end;
+  #segmentAt(text: ChunkedText, at: number): string {
+    for (let size = SEARCHED_CHARACTERS; ; size *= 2) {
+      const part = text.slice(at, at + size);
+      // A cut stays one whatever follows.
+      const end = this.#splitter.endOfBoundary(part, 0);
+      if (end >= 0) return part.slice(0, end);
+      if (part.length < size) return part;
+    }
   }
 }
 
@@ -266,6 +274,8 @@ const EMPTY = {
 const MAX_TAILS = 256;
 const SHORT_CHARACTERS = 128;
 const MUCH_LONGER = 2;
+/** Where the end of a segment is looked for first. */
+const SEARCHED_CHARACTERS = 1024;
 
 function isShort(text: string): boolean {
   return text.length <= SHORT_CHARACTERS;

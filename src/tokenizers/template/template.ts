@@ -1,3 +1,4 @@
+import type { ChunkedText } from '../chunked-text.ts';
 import { admit } from './admit.ts';
 import { type ContentFormat, contentFormatOf } from './analysis/content-format.ts';
 import { Budget, DEFAULT_LIMITS, type TemplateLimits } from './budget.ts';
@@ -25,7 +26,7 @@ export interface ChatTemplate {
    * The text of a conversation. Variables are JSON as `JSON.parse` gives it; a number whose text matters is a `JSON.rawJSON` object.
    * Throws a TemplateError, and nothing else.
    */
-  render(variables: Readonly<Record<string, unknown>>): string;
+  render(variables: Readonly<Record<string, unknown>>): ChunkedText;
 }
 
 export interface TemplateOptions {
@@ -77,7 +78,7 @@ function render(
   given: Readonly<Record<string, unknown>>,
   limits: TemplateLimits,
   now: () => Date,
-): string {
+): ChunkedText {
   const budget = new Budget(limits);
   const variables = admit(given, budget) as Readonly<Record<string, unknown>>;
   const rendering: Rendering = new Rendering(
@@ -89,7 +90,7 @@ function render(
   const frame = newFrame(slots, undefined, rendering);
   enter(frame);
   body(frame);
-  return rendering.output;
+  return rendering.text;
 }
 
 /** What is nested beyond the stack is an error like any other. */

@@ -9,7 +9,7 @@ const SMALL: TemplateLimits = { steps: 200_000, characters: 100_000, depth: 40 }
 /** The text, or the kind of the error. */
 function outcome(source: string, variables: Readonly<Record<string, unknown>> = {}): string {
   try {
-    return compileTemplate(source, { limits: SMALL }).render(variables);
+    return String(compileTemplate(source, { limits: SMALL }).render(variables));
   } catch (error) {
     assert.instanceOf(error, TemplateError, String(error));
     return error.kind;
@@ -211,7 +211,7 @@ describe('What is known of a chat template', () => {
     const now = () => new Date(2026, 0, 5, 15, 4, 9);
     const dated = compileTemplate("{{ strftime_now('%d %b %Y %B %A %a %H:%I:%M:%S %p %y %m %%') }}", { now });
     assert.isTrue(dated.dependsOnTime);
-    assert.strictEqual(dated.render({}), '05 Jan 2026 January Monday Mon 15:03:04:09 PM 26 01 %');
+    assert.strictEqual(String(dated.render({})), '05 Jan 2026 January Monday Mon 15:03:04:09 PM 26 01 %');
     assert.isFalse(compileTemplate('{{ messages }}').dependsOnTime);
   });
 });

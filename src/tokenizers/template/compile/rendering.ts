@@ -1,4 +1,8 @@
+import { ChunkedText } from '../../chunked-text.ts';
 import type { Budget } from '../budget.ts';
+
+/** Copying shorter strings into one is cheap. */
+const CHUNK_CHARACTERS = 8 * 1024;
 
 /** One rendering: what was printed, and what every part of the template shares. */
 export class Rendering {
@@ -8,8 +12,13 @@ export class Rendering {
   readonly #given: Readonly<Record<string, unknown>>;
   readonly #globals: ReadonlyMap<string, unknown>;
   readonly #set = new Map<string, unknown>();
-  /** What was printed so far; a macro or block that is printed apart puts its own in its place for a while. */
-  output = '';
+  /** The end of what was printed so far; a macro or block that is printed apart puts its own in its place for a while. */
+  #output = '';
+  /** What stands before it. */
+  readonly #chunks: string[] = [];
+  #chunkedCharacters = 0;
+  /** How many macros and blocks are being printed apart, one within the other. */
+  #apart = 0;
 
   constructor(
     budget: Budget,
@@ -33,20 +42,31 @@ export class Rendering {
   }
 
   print(text: string): void {
-    this.output += text;
-    this.budget.allowText(this.output.length);
+    this.#output += text;
+    this.budget.allowText(this.#output.length + (this.#apart > 0 ? 0 : this.#chunkedCharacters));
     this.budget.spendCharacters(text.length);
+    if (this.#output.length < CHUNK_CHARACTERS || this.#apart > 0) return;
+    this.#chunks.push(this.#output);
+    this.#chunkedCharacters += this.#output.length;
+    this.#output = '';
   }
 
   /** What `run` prints, as a string of its own. */
   printed(run: () => void): string {
-    const before = this.output;
-    this.output = '';
+    const before = this.#output;
+    this.#output = '';
+    this.#apart++;
     run();
-    const text = this.output;
-    this.output = before;
+    this.#apart--;
+    const text = this.#output;
+    this.#output = before;
     this.budget.spendCharacters(text.length);
     return text;
+  }
+
+  /** All that was printed. */
+  get text(): ChunkedText {
+    return new ChunkedText([...this.#chunks, this.#output]);
   }
 }
 
