@@ -46,6 +46,8 @@ type Cold = Record<
     readonly tokens: number;
     readonly requests: number;
     readonly blocked: { readonly p50: number; readonly max: number };
+    /** Requests during which garbage was collected, and the longest collection. */
+    readonly collected: { readonly requests: number; readonly max: number };
     readonly idle: number;
   }
 >;
@@ -54,14 +56,14 @@ const cold = ofTokenizer('tokens-cold', async (directory, bench) => {
   const own = await runOwn<Cold>('tokens/cold.ts', ['--tokenizer', directory]);
   const asked = await askVllm(directory, bench);
   const rows = (['2600', '31000'] as const).flatMap(size => {
-    const { tokens, requests, blocked, idle } = own[size];
+    const { tokens, requests, blocked, collected, idle } = own[size];
     const name = `tokens-cold-${size}`;
     const workload = `chats of ${tokens.toFixed(0)} tokens, all of them new, ${requests} requests, from body to block hashes`;
     const row = (what: keyof Times, reach: Row['reach']): Row => ({
       ...{ name: `${name} ${what}`, value: own[size][what], unit: 'ms', reach, workload },
       ratio: ratioTo(VLLM, own[size][what], asked?.[size][what]),
     });
-    const stopped = `longest time between two turns of a timer of 1 ms, which is in it; ${workload}`;
+    const stopped = `longest time between two turns of a timer of 1 ms, which is in it, of the requests during which no garbage was collected; ${workload}`;
     return [
       row('p50', atMost(size === '2600' ? 4 : 45)),
       row('p99', undefined),
@@ -72,6 +74,13 @@ const cold = ofTokenizer('tokens-cold', async (directory, bench) => {
       {
         ...{ name: `${name} blocked max`, value: blocked.max, unit: 'ms', reach: atMost(5) },
         ...{ ratio: ratioTo('an idle process', blocked.max, idle), workload: stopped },
+      },
+      {
+        ...{ name: `${name} collections max`, value: collected.max, unit: 'ms', reach: undefined },
+        ...{
+          ratio: undefined,
+          workload: `garbage was collected during ${collected.requests} of them; ${workload}`,
+        },
       },
     ];
   });
