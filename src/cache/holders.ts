@@ -94,6 +94,11 @@ export class Holders {
     return this.#holders[id];
   }
 
+  /** `slotOfLone` of each id. */
+  get loneSlots(): readonly number[] {
+    return this.#standAlone;
+  }
+
   /** The slot of a holder's pod; -1 if what it holds is known only together with others (`multiParts`), or it is none. */
   slotOfLone(id: HolderId): number {
     return this.#standAlone[id] ?? NOWHERE;

@@ -33,7 +33,8 @@ export class Load {
       this.#ofPods.set(pods, known);
     }
     const { counters, running } = known;
-    for (let i = 0; i < running.length; i++) running[i] = counters[i]!.running;
+    const { length } = counters;
+    for (let i = 0; i < length; i++) running[i] = counters[i]!.running;
     return running;
   }
 

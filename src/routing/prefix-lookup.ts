@@ -193,6 +193,10 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       const { chain } = cut;
       const found = index.find(chain);
       found.forEachLayer((depth, ids, from, to) => {
+        if (ranks === undefined && dropping.size === 0 && offGpu === undefined) {
+          takeAll(depth, chain, ids, from, to);
+          return;
+        }
         for (let i = from; i < to; i++) take(holders.slotOfLone(ids[i] as HolderId), depth, cut);
         if (ranks === undefined) return;
         for (let i = from; i < to; i++) {
@@ -209,6 +213,22 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
         offGpu ??= { cpu: new Uint32Array(pods.length), storage: new Uint32Array(pods.length) };
         offGpu.cpu[at] = Math.min(cpu, matchedBlocks[at]!);
         offGpu.storage[at] = Math.min(storage, matchedBlocks[at]! - offGpu.cpu[at]!);
+      }
+    }
+
+    /** As `take` of each, where a pod is known by one holder and nothing else tells of it: all of a fleet may be in one layer. */
+    function takeAll(depth: number, chain: BlockChain, ids: Uint32Array, from: number, to: number): void {
+      const { bySlot } = list;
+      const { loneSlots } = holders;
+      const tokensHeld = depth * chain.blockSizeTokens;
+      for (let i = from; i < to; i++) {
+        const slot = loneSlots[ids[i]!]!;
+        if (!(slot >= 0 && slot < bySlot.length)) continue;
+        const at = bySlot[slot]!;
+        if (at < 0 || tokensHeld <= matchedTokens[at]!) continue;
+        matchedTokens[at] = tokensHeld;
+        matchedBlocks[at] = depth;
+        totalBlocks[at] = chain.length;
       }
     }
 

@@ -1,6 +1,12 @@
 import type { AllowedPods, Picked } from '../candidates.ts';
 import type { PrefixFound } from '../prefix-lookup.ts';
-import { type Comparison, type Pick, type Snapshot, spreadOf } from '../strategies/snapshot.ts';
+import {
+  type Comparison,
+  matchedPercent,
+  type Pick,
+  type Snapshot,
+  spreadOf,
+} from '../strategies/snapshot.ts';
 import type { Compared, Considered, KeptCandidates } from './course.ts';
 
 export interface ConsideredParts {
@@ -17,16 +23,16 @@ export interface ConsideredParts {
 const KEPT = 16;
 const LARGEST_KEPT = KEPT + 2;
 
-/** Of the last choice, used again for each: which pods are the best, and how good they are. */
+/** Of the last choice, used again for each: which pods are the best, and by what. */
 const best = new Int32Array(KEPT);
-const worths = new Float64Array(KEPT);
+const ranks = new Float64Array(KEPT);
 
 /** What is kept of a choice that was just made. */
 export function consideredIn({ allowed, picked, snapshot, pick, found }: ConsideredParts): Considered {
   const { running, pods } = snapshot;
   const { index: winner, comparison } = pick;
   const { least, most, mean } = comparison.kind === 'prefix' ? comparison : spreadOf(running);
-  const indexes = pods.length <= LARGEST_KEPT ? undefined : bestOf(snapshot, pick);
+  const indexes = pods.length <= LARGEST_KEPT ? undefined : bestOf(snapshot, pick, least);
   return {
     serving: allowed.serving,
     allowed: allowed.pods.length,
@@ -91,51 +97,66 @@ function numbersAt(
 }
 
 /** In no order. */
-function bestOf(snapshot: Snapshot, { index: winner, comparison }: ConsideredParts['pick']): number[] {
-  const least = keepBest(snapshot, comparison);
+function bestOf(
+  snapshot: Snapshot,
+  { index: winner, comparison }: ConsideredParts['pick'],
+  leastRunning: number,
+): number[] {
+  keepBest(snapshot, comparison);
   const indexes = Array.from(best);
-  for (const i of [winner, least]) if (!indexes.includes(i)) indexes.push(i);
+  for (const i of [winner, firstWith(leastRunning, snapshot.running)])
+    if (!indexes.includes(i)) indexes.push(i);
   return indexes;
 }
 
-/**
- * Fills `best` with those that the policy thinks most of, among equals those with the fewest requests in flight. Returns one of the
- * least loaded.
- */
-function keepBest({ running, matchedBlocks, totalBlocks }: Snapshot, comparison: Comparison): number {
-  const scores = scoresOf(comparison);
-  const sign = comparison.kind === 'weighted' ? 1 : -1;
-  const comparesMatches = comparison.kind === 'prefix';
+function firstWith(value: number, values: ArrayLike<number>): number {
+  let i = 0;
+  while (i < values.length - 1 && values[i] !== value) i++;
+  return i;
+}
+
+/** Fills `best` with those that the policy thinks most of, among equals those with the fewest requests in flight. */
+function keepBest(snapshot: Snapshot, comparison: Comparison): void {
+  const { running } = snapshot;
+  const ranking = rankingOf(snapshot, comparison);
+  const { length } = ranking;
   let count = 0;
-  let least = 0;
   /** Of the last that is kept, once there are enough. */
-  let leastWorth = Number.NEGATIVE_INFINITY;
-  let mostRunning = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < running.length; i++) {
+  let [worst, mostRunning] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  for (let i = 0; i < length; i++) {
+    const rank = ranking[i]!;
+    if (rank > worst) continue;
     const load = running[i]!;
-    if (load < running[least]!) least = i;
-    let worth = 0;
-    if (scores !== undefined) {
-      worth = sign * scores[i]!;
-      if (Number.isNaN(worth)) worth = Number.NEGATIVE_INFINITY;
-    } else if (comparesMatches && matchedBlocks[i] !== 0) {
-      worth = Math.floor((100 * matchedBlocks[i]!) / totalBlocks[i]!);
-    }
-    if (worth < leastWorth || (worth === leastWorth && load >= mostRunning)) continue;
+    if (rank === worst && load >= mostRunning) continue;
     let place = count < KEPT ? count++ : KEPT - 1;
     for (; place > 0; place--) {
-      const before = worths[place - 1]!;
-      if (before > worth || (before === worth && running[best[place - 1]!]! <= load)) break;
+      const before = ranks[place - 1]!;
+      if (before < rank || (before === rank && running[best[place - 1]!]! <= load)) break;
       best[place] = best[place - 1]!;
-      worths[place] = before;
+      ranks[place] = before;
     }
     best[place] = i;
-    worths[place] = worth;
+    ranks[place] = rank;
     if (count < KEPT) continue;
-    leastWorth = worths[KEPT - 1]!;
+    worst = ranks[KEPT - 1]!;
     mostRunning = running[best[KEPT - 1]!]!;
   }
-  return least;
+}
+
+/** By what the policy compares pods, the least first. */
+function rankingOf(snapshot: Snapshot, comparison: Comparison): ArrayLike<number> {
+  switch (comparison.kind) {
+    case 'cost':
+      return comparison.costs;
+    case 'engines':
+      return comparison.scores.map(score => (Number.isNaN(score) ? Number.POSITIVE_INFINITY : score));
+    case 'weighted':
+      return comparison.sums.map(sum => -sum);
+    case 'prefix':
+      return snapshot.pods.map((_, i) => -matchedPercent(snapshot, i));
+    default:
+      return snapshot.pods.map(() => 0);
+  }
 }
 
 function scoresOf(comparison: Comparison): ArrayLike<number> | undefined {

@@ -2,7 +2,7 @@
  * The pod where the request's first token is expected soonest, at the price that this has for the requests of others. docs/policies.md
  * explains each term, and the numbers that are its defaults.
  */
-import type { EngineLoad } from '../../domain.ts';
+import type { EngineLoad, Pod } from '../../domain.ts';
 import type { PodsWork } from '../work/token-work.ts';
 import { anyOf, type CostComparison, leastOf, type Pick, picked, type Snapshot } from './snapshot.ts';
 
@@ -33,6 +33,18 @@ export const DEFAULT_COSTS: PrefixCostOptions = {
 /** That are counted at the pod with the shortest queue: at a price of any height all would wait at the pods that hold most. */
 const MOST_PROMPTS_WAITING = 10;
 
+/** By list of pods, used again for each choice among it: new memory is in no cache of the processor. */
+const rooms = new WeakMap<readonly Pod[], Float64Array>();
+
+function roomFor(pods: readonly Pod[]): Float64Array {
+  let room = rooms.get(pods);
+  if (room === undefined) {
+    room = new Float64Array(pods.length);
+    rooms.set(pods, room);
+  }
+  return room;
+}
+
 /** Milliseconds per pod until the first token, with the price for the others; the least is the best. */
 export function prefixCosts(snapshot: Snapshot, options: PrefixCostOptions): CostComparison {
   const { pods } = snapshot;
@@ -43,13 +55,19 @@ export function prefixCosts(snapshot: Snapshot, options: PrefixCostOptions): Cos
   const msForOthers = price / meanRate;
   const { decodeTokens } = options;
   const { promptTokens, matchedTokens, offGpu } = snapshot;
-  const costs = new Float64Array(pods.length);
-  for (let i = 0; i < costs.length; i++) {
-    // Engines compute the last token in any case.
-    let uncached = Math.max(1, promptTokens - matchedTokens[i]!);
-    if (offGpu !== undefined) uncached += tokensToLoad(snapshot, offGpu, i, options);
+  // Read once: it costs as much as a pod's numbers to read a typed array's length each time.
+  const { length } = pods;
+  const costs = roomFor(pods);
+  for (let i = 0; i < length; i++) {
+    let uncached = promptTokens - matchedTokens[i]!;
+    // Engines compute the last token in any case. (`Math.max` takes longer than all else here.)
+    if (uncached < 1) uncached = 1;
     const before = queuedTokens[i]! + decodeTokens * decoding[i]!;
     costs[i] = (before + uncached) / prefillRate[i]! + uncached * msForOthers;
+  }
+  if (offGpu !== undefined) {
+    for (let i = 0; i < length; i++)
+      costs[i]! += tokensToLoad(snapshot, offGpu, i, options) * (1 / prefillRate[i]! + msForOthers);
   }
   addAdapterLoads(costs, snapshot, options);
   const zonePenaltyMs = addZonePenalties(costs, snapshot);
@@ -67,7 +85,8 @@ function priceOf(
 ): number {
   let waits = 0;
   let leastWait = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < pods.length; i++) {
+  const { length } = pods;
+  for (let i = 0; i < length; i++) {
     const wait = queuedTokens[i]! / prefillRate[i]!;
     waits += wait;
     if (wait < leastWait) leastWait = wait;

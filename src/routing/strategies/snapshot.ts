@@ -99,7 +99,7 @@ export interface PrefixComparison {
 /** What `prefix-cost` went by. */
 export interface CostComparison {
   readonly kind: 'cost';
-  /** Milliseconds, one number per pod, the least is the best. */
+  /** Milliseconds, one number per pod, the least is the best. Valid until the next choice among the same list of pods. */
   readonly costs: Float64Array;
   readonly queuedTokens: ArrayLike<number>;
   /** What computing one token was reckoned to cost the others, in tokens. */
@@ -133,13 +133,14 @@ export function spreadOf(values: ArrayLike<number>) {
   let least = Number.POSITIVE_INFINITY;
   let most = 0;
   let sum = 0;
-  for (let i = 0; i < values.length; i++) {
+  const { length } = values;
+  for (let i = 0; i < length; i++) {
     const value = values[i]!;
     if (value < least) least = value;
     if (value > most) most = value;
     sum += value;
   }
-  return { least, most, mean: sum / values.length };
+  return { least, most, mean: sum / length };
 }
 
 /** The sample's standard deviation, with n − 1 in the denominator; 0 for a single value. */
