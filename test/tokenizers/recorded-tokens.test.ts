@@ -8,7 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assert } from 'chai';
 import { loadTokenizer, type OneTokenizer } from '../../scripts/vllm-tokenizer.ts';
+import { KnownBodies } from '../../src/prompt/known/known-bodies.ts';
 import { parsePrompt } from '../../src/prompt/request.ts';
+import { deepFreeze } from '../support/deep-freeze.ts';
 
 interface Exchange {
   /** Of the endpoint that serves such prompts. */
@@ -49,9 +51,12 @@ interface Answer {
 /** How many were computed; the others are left to the engine. */
 async function assertSame({ tokenizer }: OneTokenizer, exchanges: readonly Exchange[]): Promise<number> {
   let computed = 0;
+  const bodies = new KnownBodies(10_000_000);
   for (const { path, body, ids } of exchanges) {
-    const parsed = parsePrompt(path, 'application/json', Buffer.from(JSON.stringify(body)));
+    const raw = Buffer.from(JSON.stringify(body));
+    const parsed = parsePrompt(path, 'application/json', raw, undefined, bodies);
     if (parsed.kind === 'invalid') continue;
+    deepFreeze(parsed.prompt.body);
     const ours = await tokenizer.tokensOf(parsed.prompt);
     if (ours.kind === 'none') continue;
     assert.deepEqual([...ours.ids], ids, `${path} ${JSON.stringify(body)}`);

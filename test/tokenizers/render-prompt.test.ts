@@ -9,6 +9,7 @@ import {
   type RenderedPrompt,
   renderPrompt,
 } from '../../src/tokenizers/rendering/render-prompt.ts';
+import { deepFreeze } from '../support/deep-freeze.ts';
 
 type Variables = Readonly<Record<string, unknown>>;
 
@@ -47,7 +48,15 @@ function rendered(
   const parsed = parsePrompt(path, 'application/json', Buffer.from(raw));
   if (parsed.kind === 'invalid') throw new Error(parsed.error.kind);
   const templates = { default: template(more), toolUse, specialTokens: { eos_token: '</s>' } };
-  const prompt = renderPrompt(parsed.prompt, createChatRenderer(templates));
+  const renderer = createChatRenderer(templates);
+  // Bodies share their objects, and what was shown of these is kept.
+  const prompt = deepFreeze(parsed.prompt.body) && parsed.prompt;
+  const [first, again] = [textOf(renderPrompt(prompt, renderer)), textOf(renderPrompt(prompt, renderer))];
+  assert.deepEqual(again, first);
+  return first;
+}
+
+function textOf(prompt: RenderedPrompt): Rendered {
   return prompt.kind === 'text' ? { ...prompt, text: String(prompt.text) } : prompt;
 }
 
@@ -68,6 +77,26 @@ const messagesShown = (messages: readonly object[], format: ContentFormat = 'str
 const why = (result: Rendered) => (result.kind === 'unrendered' ? result.why : undefined);
 
 describe('prompts as templates see them', () => {
+  it('are those of each template, also of messages that another one has shown', () => {
+    const messages = [user('a'), { role: 'assistant', tool_calls: [call('{"x":1.0}')] }];
+    const tools = [{ type: 'function', function: { name: 'f' } }];
+    const renderer = createChatRenderer({
+      ...{ default: template(), toolUse: template({ contentFormat: 'openai' }), specialTokens: {} },
+    });
+    const prompt = (path: string, body: object) => {
+      const parsed = parsePrompt(path, undefined, Buffer.from(JSON.stringify({ model: 'm', ...body })));
+      return parsed.kind === 'prompt' ? parsed.prompt : assert.fail(parsed.error.kind);
+    };
+    const plain = prompt(CHAT, { messages });
+    const shared = { ...prompt(CHAT, { messages, tools }), body: { ...plain.body, tools } };
+    const contents = [plain, shared, plain, shared].map(each => {
+      const result = textOf(renderPrompt(each, renderer));
+      return result.kind === 'text' ? JSON.parse(result.text).messages[0].content : result.why;
+    });
+    const parts = [{ type: 'text', text: 'a' }];
+    assert.deepEqual(contents, ['a', parts, 'a', parts]);
+  });
+
   describe('of chats', () => {
     it('have vLLM’s defaults, and the special tokens', () => {
       assert.deepEqual(shown(CHAT, { messages: [user('Hi')] }), {

@@ -2,6 +2,7 @@ import { assert } from 'chai';
 import { AGENT_REQUESTS } from '../../../scripts/vllm-agents.ts';
 import { tokenizeBodies } from '../../../src/prompt/engine/tokenize-bodies.ts';
 import { parsePrompt } from '../../../src/prompt/request.ts';
+import { deepFreeze } from '../../support/deep-freeze.ts';
 
 const CHAT = '/v1/chat/completions';
 const COMPLETIONS = '/v1/completions';
@@ -11,6 +12,7 @@ const MESSAGES = '/v1/messages';
 function bodyOf(path: string, body: object): unknown {
   const parsed = parsePrompt(path, undefined, Buffer.from(JSON.stringify({ model: 'm', ...body })));
   if (parsed.kind !== 'prompt') assert.fail(`not a prompt: ${JSON.stringify(parsed.error)}`);
+  deepFreeze(parsed.prompt.body);
   const [text] = tokenizeBodies(parsed.prompt);
   return text === undefined ? undefined : JSON.parse(text);
 }
