@@ -63,6 +63,9 @@ const READERS: Readonly<Record<PromptPath, ReadContent>> = {
   '/generate': readGenerate,
 };
 
+/** What has its earlier turns in each body. */
+const CONVERSATIONS: ReadonlySet<ReadContent> = new Set([readChat, readResponses, readMessages]);
+
 /**
  * Never throws: whatever is wrong with the bytes is a `malformed_body` whose message names a field and never repeats
  * what the client sent. Of a completion's several prompts the first stands for all, since they all go to one pod.
@@ -85,7 +88,8 @@ export function parsePrompt(
       const model = modelOfForm(contentType, raw, defaultModel);
       return prompt({ ...promptWithout(bare, model), raw });
     }
-    const body = known === undefined ? parseObject(raw) : known.parse(raw, parseObject);
+    const body =
+      known !== undefined && CONVERSATIONS.has(read) ? known.parse(raw, parseObject) : parseObject(raw);
     const model = modelOf(body.model ?? defaultModel);
     const { cache_salt, lora_path, extra_key } = body;
     const context = { adapter: adapterOf(lora_path), salt: saltOf(cache_salt), extraKey: keyOf(extra_key) };

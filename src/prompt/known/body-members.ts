@@ -44,6 +44,7 @@ function memberAt(bytes: Buffer, from: number): Member | undefined {
   return { name: bytes.toString('utf8', quote + 1, end), start: afterSpace(bytes, colon + 1) };
 }
 
+/** Whether a list begins there. */
 export function isList(bytes: Buffer, value: number): boolean {
   return bytes[value] === OPEN_BRACKET;
 }

@@ -25,7 +25,7 @@ const LARGEST_KEPT = KEPT + 2;
 
 /** Of the last choice, used again for each: which pods are the best, and by what. */
 const best = new Int32Array(KEPT);
-const ranks = new Float64Array(KEPT);
+const bestCosts = new Float64Array(KEPT);
 
 /** What is kept of a choice that was just made. */
 export function consideredIn({ allowed, picked, snapshot, pick, found }: ConsideredParts): Considered {
@@ -118,33 +118,33 @@ function firstWith(value: number, values: ArrayLike<number>): number {
 /** Fills `best` with those that the policy thinks most of, among equals those with the fewest requests in flight. */
 function keepBest(snapshot: Snapshot, comparison: Comparison): void {
   const { running } = snapshot;
-  const ranking = rankingOf(snapshot, comparison);
-  const { length } = ranking;
+  const costs = costsOf(snapshot, comparison);
+  const { length } = costs;
   let count = 0;
   /** Of the last that is kept, once there are enough. */
   let [worst, mostRunning] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
   for (let i = 0; i < length; i++) {
-    const rank = ranking[i]!;
-    if (rank > worst) continue;
+    const cost = costs[i]!;
+    if (cost > worst) continue;
     const load = running[i]!;
-    if (rank === worst && load >= mostRunning) continue;
+    if (cost === worst && load >= mostRunning) continue;
     let place = count < KEPT ? count++ : KEPT - 1;
     for (; place > 0; place--) {
-      const before = ranks[place - 1]!;
-      if (before < rank || (before === rank && running[best[place - 1]!]! <= load)) break;
+      const before = bestCosts[place - 1]!;
+      if (before < cost || (before === cost && running[best[place - 1]!]! <= load)) break;
       best[place] = best[place - 1]!;
-      ranks[place] = before;
+      bestCosts[place] = before;
     }
     best[place] = i;
-    ranks[place] = rank;
+    bestCosts[place] = cost;
     if (count < KEPT) continue;
-    worst = ranks[KEPT - 1]!;
+    worst = bestCosts[KEPT - 1]!;
     mostRunning = running[best[KEPT - 1]!]!;
   }
 }
 
-/** By what the policy compares pods, the least first. */
-function rankingOf(snapshot: Snapshot, comparison: Comparison): ArrayLike<number> {
+/** By what the policy compares pods; the least is the best. */
+function costsOf(snapshot: Snapshot, comparison: Comparison): ArrayLike<number> {
   switch (comparison.kind) {
     case 'cost':
       return comparison.costs;
