@@ -6,7 +6,7 @@ export const COSTS = {
   recomputePrice: setting(
     'Warmroute',
     ['WARMROUTE_RECOMPUTE_PRICE'],
-    '2',
+    '3',
     'factor',
     factor(100),
     'What computing a token costs the requests that come later, in tokens, where queues are long; less where they are short. Higher: more cache hits, and longer queues where the hot pods are. 0, and `WARMROUTE_SATURATION_PRICE` too: each request goes where its own first token comes soonest. For `prefix-cost`.',

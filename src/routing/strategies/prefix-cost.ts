@@ -22,7 +22,7 @@ export interface PrefixCostOptions {
 
 /** What the settings say by default. */
 export const DEFAULT_COSTS: PrefixCostOptions = {
-  recomputePrice: 2,
+  recomputePrice: 3,
   saturationPrice: 1,
   decodeTokens: 200,
   cpuLoadShare: 0.1,
@@ -76,7 +76,7 @@ export function prefixCosts(snapshot: Snapshot, options: PrefixCostOptions): Cos
 
 /**
  * What each token that is computed costs the requests that come later, in tokens. While pods are idle, nothing: nobody waits. The longer all
- * wait, the more of what comes next waits behind it.
+ * wait, the more of what comes next waits behind it: where queues are short, hardly anything does, so that the first term grows by the square.
  */
 function priceOf(
   { pods, promptTokens }: Snapshot,
@@ -95,7 +95,7 @@ function priceOf(
   const meanQueue = (waits / pods.length) * meanRate;
   const busy = meanQueue / (meanQueue + promptTokens);
   const saturated = meanPromptTokens === 0 ? 0 : (leastWait * meanRate) / meanPromptTokens;
-  return recomputePrice * busy + saturationPrice * Math.min(saturated, MOST_PROMPTS_WAITING);
+  return recomputePrice * busy ** 2 + saturationPrice * Math.min(saturated, MOST_PROMPTS_WAITING);
 }
 
 /** Where several are expected to be as soon, any of them. */

@@ -83,6 +83,8 @@ describe('prefix-cost', () => {
     assert.equal(price, 0);
     const busy = prefixCosts(aSnapshot([{ queued: 1e9 }, { queued: 0 }]), DEFAULT_COSTS);
     assert.closeTo(busy.price, DEFAULT_COSTS.recomputePrice, 0.001);
+    const between = prefixCosts(aSnapshot([{ queued: 32_000 }, { queued: 0 }]), DEFAULT_COSTS);
+    assert.closeTo(between.price, DEFAULT_COSTS.recomputePrice / 4, 0.001, 'as long as the prompt');
   });
 
   it('has a higher price for each prompt that waits even where the queue is the shortest', () => {
