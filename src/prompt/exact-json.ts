@@ -37,6 +37,20 @@ export function writeExactly(value: unknown): string | undefined {
   }
 }
 
+const exact = new WeakSet<object>();
+
+/** Notes a value that was parsed from `written`, if it would be written like that again. */
+export function noteExact(value: unknown, written: Buffer): void {
+  if (typeof value !== 'object' || value === null) return;
+  const again = writeExactly(value);
+  if (again !== undefined && written.equals(Buffer.from(again))) exact.add(value);
+}
+
+/** Whether it was noted: nothing of how its client wrote it is lost. */
+export function isKnownExact(value: object): boolean {
+  return exact.has(value);
+}
+
 export function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

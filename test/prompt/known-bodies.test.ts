@@ -79,11 +79,15 @@ describe('bodies of which parts were parsed before', () => {
     'something behind': `{"messages":[${list}]}}`,
     'no comma': `{"messages":[${list}{}]}`,
     'a list': `[${list}]`,
+    'an end within its tools': `{"messages":[${list}],"tools":"${LONG}`,
+    'an end within its system prompt': `{"messages":[${list}],"system":[{"text":"${LONG}"`,
+    'equal members': `{"tools":["${LONG}"],"system":["${LONG}"],"messages":[${list}]}`,
+    'more members than any has': `{${Array.from({ length: 200 }, (_, i) => `"${i}":0,`).join('')}"messages":[${list}]}`,
     'a text': `"${LONG}"`,
   };
   for (const [what, text] of Object.entries(doubtful)) {
     it(`are what they are with ${what}`, () => {
-      const { read } = knowing(`{"messages":[${list}]}`, `{"messages":[${list},{}]}`);
+      const { read } = knowing(`{"messages":[${list}],"tools":"${LONG}"}`, `{"messages":[${list},{}]}`);
       for (let i = 0; i < 2; i++)
         assert.equal(
           outcome(() => read(text)),
@@ -167,11 +171,17 @@ describe('bodies of which parts were parsed before', () => {
     for (const { kept, read } of [
       { kept: new KnownBodies(MAX_BYTES), read: { messages: [user('x'.repeat(MAX_BYTES))] } },
       { kept: new KnownBodies(MAX_BYTES), read: { messages: [user('x')] } },
+      { kept: new KnownBodies(MAX_BYTES), read: { messages: [user('x')], pad: LONG } },
       { kept: new KnownBodies(0), read: { messages: [user(LONG)] } },
     ]) {
       kept.parse(bytesOf(read), parse);
       assert.equal(kept.bytes, 0);
     }
+  });
+
+  it('count what their objects take, however short their text is', () => {
+    const bodies = knowing({ messages: [user(Array(200).fill({})), user(LONG)] });
+    assert.isAbove(bodies.kept.bytes, 2 * LONG.length + 200 * 100);
   });
 
   it('keep no larger memory than their own', () => {

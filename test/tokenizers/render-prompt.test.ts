@@ -1,5 +1,6 @@
 /** What templates get to see is what a vLLM 0.32 showed of the same requests, by a template that prints all of it. */
 import { assert } from 'chai';
+import { KnownBodies } from '../../src/prompt/known/known-bodies.ts';
 import { parsePrompt } from '../../src/prompt/request.ts';
 import { ChunkedText } from '../../src/tokenizers/chunked-text.ts';
 import type { ChatTemplate } from '../../src/tokenizers/rendering/chat-templates.ts';
@@ -95,6 +96,23 @@ describe('prompts as templates see them', () => {
     });
     const parts = [{ type: 'text', text: 'a' }];
     assert.deepEqual(contents, ['a', parts, 'a', parts]);
+  });
+
+  it('have numbers as their client wrote them, whatever another body had beside equal tools', () => {
+    const renderer = createChatRenderer({ default: template(), toolUse: undefined, specialTokens: {} });
+    const bodies = new KnownBodies(1_000_000);
+    const written = (x: string) =>
+      `[{"type":"function","function":{"name":"f","description":"${'d'.repeat(9_000)}","parameters":{"x":${x}}}}]`;
+    const show = (beside: string) => {
+      const raw = `{"model":"m","messages":[{"role":"user","content":"x"}],"tools":${written('1.0')}${beside}}`;
+      const parsed = parsePrompt(CHAT, undefined, Buffer.from(raw), undefined, bodies);
+      if (parsed.kind !== 'prompt') assert.fail(parsed.error.kind);
+      const result = textOf(renderPrompt(parsed.prompt, renderer));
+      return result.kind === 'text' ? result.text : result.why;
+    };
+    show(`,"metadata":${written('1')}`);
+    assert.include(show(''), '"x":1.0');
+    assert.include(show(',"user":"x"'), '"x":1.0');
   });
 
   describe('of chats', () => {

@@ -4,7 +4,8 @@
  * members that have the same bytes. Only what is left is parsed. Bytes are compared whole, not by hashes.
  */
 import { isAscii } from 'node:buffer';
-import { endOfValue, firstMember, isList, type Member, memberBehind, objectsOfList } from './body-members.ts';
+import { noteExact } from '../exact-json.ts';
+import { BodyScanner, type Member } from './body-scanner.ts';
 import { type Entry, SortedBytes } from './sorted-bytes.ts';
 
 type Body = Record<string, unknown>;
@@ -15,23 +16,32 @@ export type ParseBody = (bytes: Uint8Array) => Body;
 /** Bytes of one body, by whether they had to be parsed. */
 export type OnParsed = (bytes: { readonly known: number; readonly parsed: number }) => void;
 
-/** What is shorter is parsed as fast as it is looked for. */
+/** What is shorter is parsed as fast as it is looked for, or takes more to keep than it is worth. */
 const MIN_BODY_BYTES = 8 * 1024;
+const MIN_LIST_BYTES = 4 * 1024;
 const MIN_VALUE_BYTES = 1024;
+/** It is looked at how so many new messages were written: a conversation has hundreds. */
+const MAX_NOTED = 4_096;
+/** Bodies have some twenty members. */
+const MAX_MEMBERS = 100;
 /** Of the memory, for members that are no messages. */
 const VALUES_SHARE = 1 / 4;
-/** Of a message, or another object with a few members. */
-const OBJECT_BYTES = 200;
+/** Of an entry and its lists. */
+const ENTRY_BYTES = 1024;
 /** What is kept may lie in a memory that is so many times as large. */
 const SPARE = 1.25;
 /** What endpoints call the list of a conversation, and what else comes again with each turn. */
 const LISTS: ReadonlySet<string> = new Set(['messages', 'input']);
 const REPEATED: ReadonlySet<string> = new Set(['tools', 'system', 'instructions', 'response_format']);
 
-/** The beginning of a list, from behind its bracket to the end of a message. */
-interface KnownList extends Entry {
-  /** Where each message ends. */
+/** Where messages of a list end, and what is parsed of it up to there takes beside its texts. */
+interface Ends {
   readonly ends: readonly number[];
+  readonly structureBytes: readonly number[];
+}
+
+/** The beginning of a list, from behind its bracket to the end of a message. */
+interface KnownList extends Entry, Ends {
   readonly messages: readonly unknown[];
 }
 
@@ -40,12 +50,10 @@ interface KnownValue extends Entry {
 }
 
 /** A list of objects in a body. */
-interface FoundList {
+interface FoundList extends Ends {
   readonly name: string;
-  /** Behind its bracket. */
+  /** Behind its bracket, from where ends are counted. */
   readonly start: number;
-  /** Where each of them ends, from there. */
-  readonly ends: readonly number[];
   /** As many of them are known, and equal the first ones of `known`. */
   readonly count: number;
   readonly known: KnownList | undefined;
@@ -56,6 +64,7 @@ interface FoundValue {
   readonly name: string;
   readonly start: number;
   readonly end: number;
+  readonly structureBytes: number;
   readonly known: KnownValue | undefined;
 }
 
@@ -96,26 +105,31 @@ export class KnownBodies {
     const body = ranges.length === 0 ? parse(raw) : withKnown(bytes, found, ranges, parse);
     const known = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
     this.#onParsed({ known, parsed: raw.length - known });
-    if (found.list !== undefined) this.#keepList(bytes, found.list, body[found.list.name]);
+    if (found.list !== undefined)
+      this.#keepList(bytes, found.list, body[found.list.name] as readonly unknown[]);
     for (const value of found.values) this.#keepValue(bytes, value, body[value.name]);
     return body;
   }
 
   /** undefined: it is no JSON, or two members may have one name. */
   #find(bytes: Buffer): Found | undefined {
+    const scanner = new BodyScanner(bytes);
     const names = new Set<string>();
     let list: FoundList | undefined;
     const values: FoundValue[] = [];
-    for (let member: Member | 'end' | undefined = firstMember(bytes); member !== 'end'; ) {
-      if (member === undefined || names.has(member.name)) return undefined;
+    for (let member: Member | 'end' | undefined = scanner.firstMember(); member !== 'end'; ) {
+      if (member === undefined || names.has(member.name) || names.size === MAX_MEMBERS) return undefined;
       names.add(member.name);
       const { name, start } = member;
-      const found = list === undefined && LISTS.has(name) ? this.#findList(bytes, member) : undefined;
-      const end = found?.end ?? endOfValue(bytes, start);
+      const found =
+        list === undefined && LISTS.has(name) ? this.#findList(bytes, member, scanner) : undefined;
+      scanner.structureBytes = 0;
+      const end = found?.end ?? scanner.endOfValue(start);
+      const { structureBytes } = scanner;
       if (found !== undefined) list = found.list;
       else if (REPEATED.has(name) && end - start >= MIN_VALUE_BYTES)
-        values.push({ name, start, end, known: this.#knownValue(bytes, start, end) });
-      member = memberBehind(bytes, end);
+        values.push({ name, start, end, structureBytes, known: this.#knownValue(bytes, start, end) });
+      member = scanner.memberBehind(end);
     }
     return { list, values };
   }
@@ -124,17 +138,21 @@ export class KnownBodies {
   #findList(
     bytes: Buffer,
     { name, start: value }: Member,
+    scanner: BodyScanner,
   ): { readonly list: FoundList; readonly end: number } | undefined {
-    if (!isList(bytes, value)) return undefined;
+    if (!scanner.isList(value)) return undefined;
     const start = value + 1;
     const [before, behind] = this.#lists.neighbours(bytes, start, bytes.length);
     const [one, other] = [before, behind].map(known => commonMessages(known, bytes, start));
     const [known, count] = one! >= other! ? [before, one!] : [behind, other!];
-    const ends = known === undefined ? [] : known.ends.slice(0, count);
-    const further = objectsOfList(bytes, start + (ends.at(-1) ?? 0));
-    if (further === undefined || ends.length + further.items.length === 0) return undefined;
-    for (const end of further.items) ends.push(end - start);
-    return { list: { name, start, ends, count, known }, end: further.end };
+    const ends = known?.ends.slice(0, count) ?? [];
+    const structureBytes = known?.structureBytes.slice(0, count) ?? [];
+    scanner.structureBytes = structureBytes.at(-1) ?? 0;
+    const further = scanner.objectsOfList(start + (ends.at(-1) ?? 0));
+    if (further === undefined || ends.length + further.ends.length === 0) return undefined;
+    for (const end of further.ends) ends.push(end - start);
+    for (const each of further.structureBytes) structureBytes.push(each);
+    return { list: { name, start, ends, structureBytes, count, known }, end: further.end };
   }
 
   #knownValue(bytes: Buffer, start: number, end: number): KnownValue | undefined {
@@ -142,25 +160,41 @@ export class KnownBodies {
     return known?.bytes.compare(bytes, start, end) === 0 ? known : undefined;
   }
 
-  #keepList(bytes: Buffer, { start, ends, count, known }: FoundList, messages: unknown): void {
+  #keepList(
+    bytes: Buffer,
+    { start, ends, structureBytes, count, known }: FoundList,
+    messages: readonly unknown[],
+  ): void {
     if (known !== undefined && count === ends.length) {
       this.#lists.use(known);
       return;
     }
-    // It is the beginning of this one.
-    if (known !== undefined && count === known.ends.length) this.#lists.remove(known);
-    const own = ownBytes(bytes, start, start + ends.at(-1)!);
-    const costBytes = costOf(own) + OBJECT_BYTES * ends.length;
-    this.#lists.add({ bytes: own, costBytes, ends, messages: messages as readonly unknown[] });
+    const end = start + ends.at(-1)!;
+    const part = bytes.subarray(start, end);
+    const costBytes = ENTRY_BYTES + textBytes(part) + structureBytes.at(-1)!;
+    if (part.length < MIN_LIST_BYTES || !this.#lists.takes(costBytes)) return;
+    // What is the beginning of this one is of no use any more.
+    const instead = count === known?.ends.length ? known : undefined;
+    this.#lists.add({ bytes: ownBytes(part), costBytes, ends, structureBytes, messages }, instead);
+    if (messages.length - count > MAX_NOTED) return;
+    for (let i = count; i < ends.length; i++) {
+      // A comma stands before it, and blanks may.
+      const written = bytes.subarray(start + (ends[i - 1] ?? 0), start + ends[i]!);
+      noteExact(messages[i], written.subarray(written.indexOf('{')));
+    }
   }
 
-  #keepValue(bytes: Buffer, { start, end, known }: FoundValue, value: unknown): void {
+  #keepValue(bytes: Buffer, { start, end, structureBytes, known }: FoundValue, value: unknown): void {
     if (known !== undefined) {
       this.#values.use(known);
       return;
     }
-    const own = Buffer.from(bytes.subarray(start, end));
-    this.#values.add({ bytes: own, costBytes: 2 * costOf(own), value });
+    const part = bytes.subarray(start, end);
+    // It is written once more where a template prints it.
+    const costBytes = ENTRY_BYTES + 2 * textBytes(part) + structureBytes;
+    if (!this.#values.takes(costBytes)) return;
+    noteExact(value, part);
+    this.#values.add({ bytes: copyOf(part), costBytes, value });
   }
 }
 
@@ -221,13 +255,19 @@ function withStandIns(bytes: Buffer, ranges: readonly Range[]): Buffer {
   return Buffer.concat([...parts, bytes.subarray(at)]);
 }
 
-/** With the texts that were parsed from it. */
-function costOf(bytes: Buffer): number {
+/** Of JSON, and of the texts that are parsed from it. */
+function textBytes(bytes: Buffer): number {
   return bytes.length * (isAscii(bytes) ? 2 : 3);
 }
 
 /** A part of a larger memory would keep all of that. */
-function ownBytes(bytes: Buffer, start: number, end: number): Buffer {
-  const part = bytes.subarray(start, end);
-  return part.length * SPARE < bytes.buffer.byteLength ? Buffer.from(part) : part;
+function ownBytes(part: Buffer): Buffer {
+  return part.length * SPARE < part.buffer.byteLength ? copyOf(part) : part;
+}
+
+/** In memory of its own: `Buffer.from` takes a piece of one that others have pieces of. */
+function copyOf(part: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(part.length);
+  part.copy(copy);
+  return copy;
 }

@@ -5,7 +5,7 @@
 
 export interface Entry {
   readonly bytes: Buffer;
-  /** What it takes, its bytes included. */
+  /** What it takes, its bytes included. To put an entry in its place takes time by their number: many small ones are no use. */
   readonly costBytes: number;
 }
 
@@ -14,7 +14,7 @@ const MAX_SHARE = 1 / 8;
 
 export class SortedBytes<T extends Entry> {
   readonly #maxBytes: number;
-  readonly #sorted: T[] = [];
+  #sorted: T[] = [];
   /** What was used longest ago first. */
   readonly #byUse = new Set<T>();
   #bytes = 0;
@@ -34,27 +34,46 @@ export class SortedBytes<T extends Entry> {
     return [this.#sorted[at - 1], this.#sorted[at]];
   }
 
+  /** Nothing happens where it was evicted. */
   use(entry: T): void {
-    this.#byUse.delete(entry);
-    this.#byUse.add(entry);
+    if (this.#byUse.delete(entry)) this.#byUse.add(entry);
   }
 
-  /** @param entry whose bytes no other has */
-  add(entry: T): void {
+  /** Whether an entry may take so much. */
+  takes(costBytes: number): boolean {
+    return costBytes <= this.#maxBytes * MAX_SHARE;
+  }
+
+  /**
+   * Nothing happens where there is one with the same bytes.
+   * @param entry that it `takes`
+   * @param instead one that is of no use any more; undefined: there is none
+   */
+  add(entry: T, instead?: T): void {
     const { bytes, costBytes } = entry;
-    if (costBytes > this.#maxBytes * MAX_SHARE) return;
-    this.#sorted.splice(this.#placeOf(bytes, 0, bytes.length), 0, entry);
+    if (instead !== undefined && this.#byUse.has(instead)) {
+      this.#sorted.splice(this.#placeOf(instead.bytes, 0, instead.bytes.length), 1);
+      this.#forget(instead);
+    }
+    const at = this.#placeOf(bytes, 0, bytes.length);
+    if (this.#sorted[at]?.bytes.equals(bytes)) return;
+    this.#sorted.splice(at, 0, entry);
     this.#byUse.add(entry);
     this.#bytes += costBytes;
-    for (const oldest of this.#byUse) {
-      if (this.#bytes <= this.#maxBytes) return;
-      this.remove(oldest);
-    }
+    this.#trim();
   }
 
-  /** @param entry that is kept */
-  remove(entry: T): void {
-    this.#sorted.splice(this.#placeOf(entry.bytes, 0, entry.bytes.length), 1);
+  /** One pass for all that go: a large entry takes the place of many. */
+  #trim(): void {
+    if (this.#bytes <= this.#maxBytes) return;
+    for (const oldest of this.#byUse) {
+      if (this.#bytes <= this.#maxBytes) break;
+      this.#forget(oldest);
+    }
+    this.#sorted = this.#sorted.filter(entry => this.#byUse.has(entry));
+  }
+
+  #forget(entry: T): void {
     this.#byUse.delete(entry);
     this.#bytes -= entry.costBytes;
   }

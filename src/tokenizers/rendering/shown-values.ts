@@ -2,7 +2,7 @@
  * What templates print of a request must be as the client wrote it: for Python `1.0` is not `1`, and the members of an object have
  * their order.
  */
-import { isObject, type Json, parseExactly } from '../../prompt/exact-json.ts';
+import { isKnownExact, isObject, type Json, parseExactly } from '../../prompt/exact-json.ts';
 
 /** Where a number may be that JavaScript does not print as it was written: what is quick to look for, and too much. */
 const INEXACT_NUMBER = /\d[.eE]|\d{16}|-0/;
@@ -25,16 +25,13 @@ export function parseShown(
 /** Members of a request that templates print as they are. */
 const SHOWN = ['tools', 'chat_template_kwargs', 'documents'] as const;
 
-/** Values that were found to have lost nothing. Bodies share them (`prompt/known`). */
-const proven = new WeakSet<object>();
-
 /**
  * A request's body with the numbers that are shown as they were written. undefined: the order of members is lost that would be shown.
  * @param raw the same body's bytes
  */
 export function exactlyShown(body: Json, raw: Uint8Array): Json | undefined {
-  const unproven = unprovenValues(body);
-  const doubtful = unproven.filter(isDoubtful);
+  const doubtful = doubtfulValues(body);
+  if (doubtful.length === 0) return body;
   const text = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
   let from = 0;
   for (const value of doubtful) {
@@ -45,7 +42,6 @@ export function exactlyShown(body: Json, raw: Uint8Array): Json | undefined {
     if (found < 0) return exactlyParsed(doubtful, raw);
     from = found + 1;
   }
-  for (const value of unproven) if (typeof value === 'object') proven.add(value);
   return body;
 }
 
@@ -57,18 +53,20 @@ function writtenAgain(value: unknown): string {
   return JSON.stringify(value);
 }
 
-/** What is shown and is no text. */
-function unprovenValues(body: Json): (object | number)[] {
-  const found: (object | number)[] = [];
+/** What is shown and has numbers in it, or members whose order may be lost. */
+function doubtfulValues(body: Json): unknown[] {
+  const found: unknown[] = [];
   const look = (value: unknown) => {
-    if (typeof value === 'number') found.push(value);
-    else if (typeof value === 'object' && value !== null && !proven.has(value)) found.push(value);
+    if (isDoubtful(value)) found.push(value);
   };
-  for (const name of SHOWN) look(body[name]);
+  for (const name of SHOWN) {
+    const value = body[name];
+    if (!isObjectKnownExact(value)) look(value);
+  }
   for (const list of [body.messages, body.input]) {
     if (!Array.isArray(list)) continue;
     for (const message of list) {
-      if (!isObject(message)) continue;
+      if (!isObject(message) || isKnownExact(message)) continue;
       // Calls may have objects for arguments; parts of contents may have a call's input.
       look(message.content);
       look(message.tool_calls);
@@ -77,7 +75,10 @@ function unprovenValues(body: Json): (object | number)[] {
   return found;
 }
 
-/** Whether it has numbers in it, or members whose order may be lost. */
+function isObjectKnownExact(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && isKnownExact(value);
+}
+
 function isDoubtful(value: unknown): boolean {
   if (typeof value === 'number') return true;
   if (typeof value !== 'object' || value === null) return false;

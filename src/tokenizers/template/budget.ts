@@ -26,6 +26,10 @@ export class Budget {
     this.#steps = limits.steps;
   }
 
+  get stepsLeft(): number {
+    return this.#steps;
+  }
+
   spend(steps: number): void {
     this.#steps -= steps;
     if (this.#steps < 0) throw tooMuch('steps');

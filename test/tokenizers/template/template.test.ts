@@ -83,6 +83,29 @@ describe('A hostile chat template', () => {
     assert.strictEqual(outcome('{{ d.__class__ }}', { d: {} }), 'unsupported');
   });
 
+  it('may do as much with what was rendered before as with what is new', () => {
+    for (let steps = 10; steps < 200; steps++) {
+      const variables = { tools: [{ name: 'f', parameters: { a: [1, 2, 3], b: 'x'.repeat(300) } }] };
+      const { render } = compileTemplate('{% for t in tools %}{{ t | tojson }}{% endfor %}', {
+        limits: { ...SMALL, steps },
+      });
+      const [first, again] = [0, 1].map(() => {
+        try {
+          return String(render(variables));
+        } catch (error) {
+          return (error as TemplateError).kind;
+        }
+      });
+      assert.equal(again, first, `${steps} steps`);
+    }
+  });
+
+  it('is stopped where its text becomes too long, however little is printed at once', () => {
+    const source = "{% for i in range(9999) %}{{ 'xxxxxxxxxxxxxxxxxxxx' }}{% endfor %}";
+    assert.equal(outcome(source), 'too_much');
+    assert.equal(outcome(source.replace('9999', '4000')).length, 80_000);
+  });
+
   it('makes nothing but a text or a TemplateError', () => {
     const word = fc.constantFrom(
       ...[

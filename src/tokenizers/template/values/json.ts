@@ -18,19 +18,22 @@ export const USUAL_STYLE: JsonStyle = {
   ...{ indent: undefined, itemSeparator: ', ', keySeparator: ': ', keys: 'as-given' },
 };
 
-/** What was written of objects that may come again: nothing changes them. */
-const written = new WeakMap<object, string>();
+/** What was written of objects that may come again, and the steps that it took: nothing changes them. */
+const written = new WeakMap<object, { readonly text: string; readonly steps: number }>();
 
 /** `json.dumps(value, ensure_ascii=False)`. */
 export function dumps(value: unknown, style: JsonStyle, budget: Budget): string {
   if (style !== USUAL_STYLE || !isDict(value)) return writeWhole(value, style, budget);
   const known = written.get(value);
   if (known !== undefined) {
-    budget.allowString(known.length);
-    return known;
+    // As if it were written again: what a request may take does not depend on those before it.
+    budget.spend(known.steps);
+    budget.allowText(known.text.length);
+    return known.text;
   }
+  const before = budget.stepsLeft;
   const text = writeWhole(value, style, budget);
-  written.set(value, text);
+  written.set(value, { text, steps: before - budget.stepsLeft });
   return text;
 }
 
