@@ -160,6 +160,9 @@ describe('the metrics of a run', function () {
       return /^warmroute_pod_failures_total\{/m.test(await page());
     });
     await routedTo(envoy, '/v1/completions', { prompt: PROMPT, extra_key: 'mine' });
+    const turn = { role: 'user', content: 'x'.repeat(9_000) };
+    for (const messages of [[turn], [turn, turn]])
+      await routedTo(envoy, '/v1/chat/completions', { model: MODEL, messages });
     const headers = { ':path': '/v1/completions', 'routing-strategy': 'least-utilization' };
     const compared = await sentHeaders(envoy, { headers });
     await compared.send(requestBody(JSON.stringify({ model: MODEL, prompt: PROMPT }), 'end')).reply();

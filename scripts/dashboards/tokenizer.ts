@@ -5,6 +5,7 @@ import { lines, number } from './panels.ts';
 import { gauge, observed, orZero, quantile, rate, share } from './promql.ts';
 
 const { tokenizeCalls, tokenizeCallSeconds, withoutTokens, stageSeconds, tokenizerCircuits } = METRICS;
+const { bodyBytes, knownBodyBytes } = METRICS;
 const { exactTokens, exactTokensSeconds, promptCharacters, tokenComparisons, tokensTrusted, segmentBytes } =
   METRICS;
 
@@ -141,6 +142,20 @@ export const TOKENIZER: Board = {
         unit: 'short',
         alert: 'WarmrouteTokenizerCircuitOpen',
         queries: { '{{pod}}': `${gauge('max', tokenizerCircuits, { by: ['pod'] })} > 0` },
+      }),
+    ],
+    'Bodies of conversations': [
+      lines('Known from earlier bodies', {
+        about: bodyBytes,
+        unit: 'percentunit',
+        queries: {
+          'of the bytes': share(rate(bodyBytes, { where: { from: 'known' } }), rate(bodyBytes)),
+        },
+      }),
+      lines('Memory for parsed bodies', {
+        about: knownBodyBytes,
+        unit: 'bytes',
+        queries: { '{{instance}}': gauge('max', knownBodyBytes, { by: ['instance'] }) },
       }),
     ],
     'Computed in process': [
