@@ -47,8 +47,8 @@ export function noteExact(value: unknown, written: Buffer): void {
 }
 
 /** Whether it was noted: nothing of how its client wrote it is lost. */
-export function isKnownExact(value: object): boolean {
-  return exact.has(value);
+export function isKnownExact(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && exact.has(value);
 }
 
 export function isObject(value: unknown): value is Json {

@@ -20,8 +20,6 @@ export type OnParsed = (bytes: { readonly known: number; readonly parsed: number
 const MIN_BODY_BYTES = 8 * 1024;
 const MIN_LIST_BYTES = 4 * 1024;
 const MIN_VALUE_BYTES = 1024;
-/** It is looked at how so many new messages were written: a conversation has hundreds. */
-const MAX_NOTED = 4_096;
 /** Bodies have some twenty members. */
 const MAX_MEMBERS = 100;
 /** Of the memory, for members that are no messages. */
@@ -176,12 +174,6 @@ export class KnownBodies {
     // What is the beginning of this one is of no use any more.
     const instead = count === known?.ends.length ? known : undefined;
     this.#lists.add({ bytes: ownBytes(part), costBytes, ends, structureBytes, messages }, instead);
-    if (messages.length - count > MAX_NOTED) return;
-    for (let i = count; i < ends.length; i++) {
-      // A comma stands before it, and blanks may.
-      const written = bytes.subarray(start + (ends[i - 1] ?? 0), start + ends[i]!);
-      noteExact(messages[i], written.subarray(written.indexOf('{')));
-    }
   }
 
   #keepValue(bytes: Buffer, { start, end, structureBytes, known }: FoundValue, value: unknown): void {

@@ -59,24 +59,17 @@ function doubtfulValues(body: Json): unknown[] {
   const look = (value: unknown) => {
     if (isDoubtful(value)) found.push(value);
   };
-  for (const name of SHOWN) {
-    const value = body[name];
-    if (!isObjectKnownExact(value)) look(value);
-  }
+  for (const name of SHOWN) if (!isKnownExact(body[name])) look(body[name]);
   for (const list of [body.messages, body.input]) {
     if (!Array.isArray(list)) continue;
     for (const message of list) {
-      if (!isObject(message) || isKnownExact(message)) continue;
+      if (!isObject(message)) continue;
       // Calls may have objects for arguments; parts of contents may have a call's input.
       look(message.content);
       look(message.tool_calls);
     }
   }
   return found;
-}
-
-function isObjectKnownExact(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && isKnownExact(value);
 }
 
 function isDoubtful(value: unknown): boolean {
