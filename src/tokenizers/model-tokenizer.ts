@@ -1,4 +1,5 @@
 /** One model's tokenizer and templates, loaded: requests → token ids. */
+import { setImmediate } from 'node:timers/promises';
 import type { KeptChains } from '../domain.ts';
 import type { PromptRequest } from '../prompt/request.ts';
 import { type ChatRenderer, renderPrompt, type Unrendered } from './rendering/render-prompt.ts';
@@ -64,6 +65,8 @@ export class ModelTokenizer {
     const { text, specialTokens } = rendered;
     try {
       const { ids, chains, newCharacters } = await this.#tree.encode(text);
+      // To keep so much, and then to hash it, takes a millisecond or more each: others come in between.
+      if (newCharacters > BATCH_CHARACTERS) await setImmediate();
       const counts = { characters: text.length, newCharacters };
       const { before, after } = this.#tokenizer;
       if (specialTokens === 'as_written' || before.length + after.length === 0)
