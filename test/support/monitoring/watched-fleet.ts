@@ -29,6 +29,9 @@ const MUTE_MODEL = 'mute-model';
 /** Its tokenizer files are there; its engines render chats by another template than is in them. */
 const BYTES_MODEL = 'bytes-model';
 
+/** Such bodies are known when they come again. */
+const LONG_TURN = 'x'.repeat(9_000);
+
 export class WatchedFleet {
   readonly targets: readonly Target[];
   readonly #cluster: KubeBench;
@@ -83,6 +86,10 @@ export class WatchedFleet {
     await ask(PROMPT, { 'x-aibrix-session-key': LEFT_OUT });
     await client
       .post('/v1/completions', { model: 'nobody', prompt: PROMPT }, { 'x-aibrix-session-key': LEFT_OUT })
+      .catch(() => undefined);
+    const turns = Array.from({ length: 1 + (this.#round % 3) }, () => ({ role: 'user', content: LONG_TURN }));
+    await client
+      .post('/v1/chat/completions', { model: MODEL, messages: turns, max_tokens: 4 })
       .catch(() => undefined);
     await client.get('/v1/models').catch(() => undefined);
   }
