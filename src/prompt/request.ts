@@ -3,6 +3,7 @@
  * mistake in AIBrix's words; what else is wrong with a request, the engine itself will say.
  */
 import type { ClientError } from '../domain.ts';
+import { isObject, type Json } from './exact-json.ts';
 import { findJsonError, placeOf } from './json-error.ts';
 import type { KnownBodies } from './known/known-bodies.ts';
 import { findFormField, isMultipart } from './multipart.ts';
@@ -44,10 +45,8 @@ export type ParsedPrompt =
   | { readonly kind: 'prompt'; readonly prompt: PromptRequest }
   | { readonly kind: 'invalid'; readonly error: ClientError };
 
-type Body = Readonly<Record<string, unknown>>;
-
 /** Reads the part of a body that one endpoint calls its prompt. Throws Mistake. */
-type ReadContent = (body: Body) => PromptContent;
+type ReadContent = (body: Json) => PromptContent;
 
 const NONE: PromptContent = { kind: 'none' };
 const NO_BYTES = new Uint8Array(0);
@@ -125,7 +124,7 @@ function prompt(prompt: PromptRequest): ParsedPrompt {
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 const lossyUtf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
-function parseObject(raw: Uint8Array): Record<string, unknown> {
+function parseObject(raw: Uint8Array): Json {
   if (raw.length === 0) throw unreadable('it is empty');
   let text: string;
   try {
@@ -197,12 +196,12 @@ function keyOf(key: unknown): string {
   return key === undefined || key === null || key === '' ? '' : JSON.stringify(key);
 }
 
-function readChat(body: Body): PromptContent {
+function readChat(body: Json): PromptContent {
   checkMessages(body.messages);
   return { kind: 'chat' };
 }
 
-function readMessages(body: Body): PromptContent {
+function readMessages(body: Json): PromptContent {
   checkMessages(body.messages);
   return { kind: 'messages' };
 }
@@ -216,7 +215,7 @@ function checkMessages(messages: unknown): void {
   if (!messages.every(isObject)) throw new Mistake("'messages' must be an array of objects", 'messages');
 }
 
-function readResponses({ input }: Body): PromptContent {
+function readResponses({ input }: Json): PromptContent {
   if (input === undefined || input === null) throw new Mistake("'input' is a required property", 'input');
   if (typeof input === 'string') return { kind: 'responses' };
   if (!Array.isArray(input) || !input.every(isObject)) {
@@ -226,7 +225,7 @@ function readResponses({ input }: Body): PromptContent {
   return { kind: 'responses' };
 }
 
-function readCompletion({ prompt, prompt_embeds }: Body): PromptContent {
+function readCompletion({ prompt, prompt_embeds }: Json): PromptContent {
   if (prompt === undefined || prompt === null) {
     // vLLM takes embeddings instead of a text; they have no tokens.
     if (prompt_embeds !== undefined && prompt_embeds !== null) return NONE;
@@ -243,7 +242,7 @@ function readCompletion({ prompt, prompt_embeds }: Body): PromptContent {
 }
 
 /** vLLM's tokens in, tokens out. Images come as what their processor made of them. */
-function readTokensIn({ token_ids, features }: Body): PromptContent {
+function readTokensIn({ token_ids, features }: Json): PromptContent {
   if (!isTokenIds(token_ids)) throw new Mistake("'token_ids' must be an array of token ids", 'token_ids');
   return features === undefined || features === null
     ? { kind: 'tokens', ids: new Uint32Array(token_ids) }
@@ -256,7 +255,7 @@ const BESIDE_THE_TEXT = [
 ] as const;
 
 /** SGLang's own endpoint. The engine will say what is wrong with it. */
-function readGenerate(body: Body): PromptContent {
+function readGenerate(body: Json): PromptContent {
   if (BESIDE_THE_TEXT.some(name => body[name] !== undefined && body[name] !== null)) return NONE;
   const { text, input_ids: ids } = body;
   const first = Array.isArray(text) ? text[0] : text;
@@ -294,7 +293,7 @@ export function excerptOf(prompt: PromptRequest): string {
 }
 
 function joinContents(items: unknown): string {
-  return (items as readonly Body[]).map(item => contentText(item.content)).join(' ');
+  return (items as readonly Json[]).map(item => contentText(item.content)).join(' ');
 }
 
 function contentText(content: unknown): string {
@@ -306,10 +305,6 @@ function contentText(content: unknown): string {
     // Nested deeper than the stack: JSON.parse can read it, but not write it. No engine takes it either.
     return '';
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isString(value: unknown): value is string {

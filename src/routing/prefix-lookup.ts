@@ -216,7 +216,10 @@ export function createPrefixLookup(parts: PrefixLookupParts): PrefixLookup {
       }
     }
 
-    /** As `take` of each, where a pod is known by one holder and nothing else tells of it: all of a fleet may be in one layer. */
+    /**
+     * As `take` of each, where nothing but these holders tells of a pod. All of a fleet may be in one layer: with a call for each, a decision among
+     * a thousand pods takes a tenth longer.
+     */
     function takeAll(depth: number, chain: BlockChain, ids: Uint32Array, from: number, to: number): void {
       const { bySlot } = list;
       const { loneSlots } = holders;

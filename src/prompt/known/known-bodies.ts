@@ -4,14 +4,12 @@
  * members that have the same bytes. Only what is left is parsed. Bytes are compared whole, not by hashes.
  */
 import { isAscii } from 'node:buffer';
-import { noteExact } from '../exact-json.ts';
+import { type Json, noteExact } from '../exact-json.ts';
 import { BodyScanner, type Member } from './body-scanner.ts';
 import { type Entry, SortedBytes } from './sorted-bytes.ts';
 
-type Body = Record<string, unknown>;
-
 /** Throws where the bytes are no JSON object. */
-export type ParseBody = (bytes: Uint8Array) => Body;
+export type ParseBody = (bytes: Uint8Array) => Json;
 
 /** Bytes of one body, by whether they had to be parsed. */
 export type OnParsed = (bytes: { readonly known: number; readonly parsed: number }) => void;
@@ -94,7 +92,7 @@ export class KnownBodies {
    * What `parse` makes of `raw`, which must stay as it is. Parts of it may be those of earlier bodies, which nobody may change. Throws
    * what `parse` throws.
    */
-  parse(raw: Uint8Array, parse: ParseBody): Body {
+  parse(raw: Uint8Array, parse: ParseBody): Json {
     if (raw.length < this.#minBytes) return parse(raw);
     const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
     const found = this.#find(bytes);
@@ -221,20 +219,21 @@ function knownRanges({ list, values }: Found): readonly Range[] {
 /** Stands for each known part: what is left is JSON if, and only if, the whole is. */
 const STAND_IN = new TextEncoder().encode('null');
 
-function withKnown(bytes: Buffer, { list, values }: Found, ranges: readonly Range[], parse: ParseBody): Body {
-  let body: Body;
+function withKnown(bytes: Buffer, { list, values }: Found, ranges: readonly Range[], parse: ParseBody): Json {
+  let body: Json;
   try {
     body = parse(withStandIns(bytes, ranges));
   } catch {
     // Where it is wrong is told of the whole.
     return parse(bytes);
   }
-  for (const { name, known } of values) if (known !== undefined) body[name] = known.value;
+  const members: Record<string, unknown> = {};
+  for (const { name, known } of values) if (known !== undefined) members[name] = known.value;
   if (list !== undefined && list.count > 0) {
     const { name, known, count } = list;
-    body[name] = [...known!.messages.slice(0, count), ...(body[name] as readonly unknown[]).slice(1)];
+    members[name] = [...known!.messages.slice(0, count), ...(body[name] as readonly unknown[]).slice(1)];
   }
-  return body;
+  return { ...body, ...members };
 }
 
 function withStandIns(bytes: Buffer, ranges: readonly Range[]): Buffer {

@@ -92,7 +92,7 @@ function priceOf(
     if (wait < leastWait) leastWait = wait;
   }
   if (waits === 0) return 0;
-  const meanQueue = (waits / pods.length) * meanRate;
+  const meanQueue = (waits / length) * meanRate;
   const busy = meanQueue / (meanQueue + promptTokens);
   const saturated = meanPromptTokens === 0 ? 0 : (leastWait * meanRate) / meanPromptTokens;
   return recomputePrice * busy ** 2 + saturationPrice * Math.min(saturated, MOST_PROMPTS_WAITING);

@@ -10,17 +10,14 @@ export class ShownTools {
 
   /** undefined: it is not known how they are shown. `null`: there are none. */
   of(tools: unknown): readonly Json[] | null | undefined {
-    if (typeof tools !== 'object' || tools === null) return shownTools(tools);
-    if (this.#shown.has(tools)) return this.#shown.get(tools);
-    const shown = shownTools(tools);
-    this.#shown.set(tools, shown ?? undefined);
-    return shown;
+    if (!isPresent(tools)) return null;
+    if (!Array.isArray(tools)) return undefined;
+    if (!this.#shown.has(tools)) this.#shown.set(tools, shownTools(tools));
+    return this.#shown.get(tools);
   }
 }
 
-function shownTools(tools: unknown): readonly Json[] | null | undefined {
-  if (!isPresent(tools)) return null;
-  if (!Array.isArray(tools)) return undefined;
+function shownTools(tools: readonly unknown[]): readonly Json[] | undefined {
   const shown = tools.map(shownTool);
   return shown.includes(undefined) ? undefined : (shown as Json[]);
 }
